@@ -1,0 +1,30 @@
+"""What a user can act on; every other exception is a bug.
+
+Each error is also the builtin that describes it, so that code which knows nothing of this package
+catches it as well. A message is one line: which image, level or key; what was expected; what was
+found; and the way out.
+"""
+
+
+class PyramidError(Exception):
+    """Base of all errors that a user can act on."""
+
+
+class ConfigError(PyramidError, ValueError):
+    """A setting cannot be taken as it stands."""
+
+
+class GeometryError(PyramidError, ValueError):
+    """Shapes, chunks and factors do not fit together."""
+
+
+class MetadataError(PyramidError, ValueError):
+    """A zarr metadata document is damaged, or describes what this package does not serve."""
+
+
+class StoreError(PyramidError, OSError):
+    """A store, group or array is absent, foreign or cannot be read or written."""
+
+
+class VoxelError(PyramidError, RuntimeError):
+    """Voxels contradict what was recorded or computed of them."""

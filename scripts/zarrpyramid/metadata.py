@@ -1,0 +1,275 @@
+"""The metadata documents of zarr arrays, v2 and v3, read and written as plain JSON.
+
+Keeps out zarr, numpy and the file system: a document comes in as a dict and leaves as one. A level's
+document is level 0's with another shape, so that format, codecs, chunk key encoding and fill value
+are inherited to the letter, known to this package or not.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .errors import MetadataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .geometry import Shape
+
+    Document = dict[str, Any]
+
+ITEM_SIZES = {
+    "bool": 1,
+    **{f"{kind}{bits}": bits // 8 for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": bits // 8 for bits in (16, 32, 64)},
+}
+"""Bytes a voxel of each data type that is served."""
+
+_V2_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float"}
+_SHARDING = "sharding_indexed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArrayMetadata:
+    """What one zarr array says of itself.
+
+    Attributes
+    ----------
+    zarr_format
+        2 or 3.
+    shape
+        Extents in voxels.
+    chunks
+        Extents of what is decoded at once: of an inner chunk where there are shards.
+    shards
+        Extents of a stored object that holds several chunks; None where an object is a chunk.
+    dtype
+        Name without byte order, such as "uint16"; one of `ITEM_SIZES`.
+    dimension_names
+        Axis names of a v3 document, or None.
+    document
+        ``zarr.json`` of v3 without its attributes, ``.zarray`` of v2.
+    attributes
+        User attributes.
+    """
+
+    zarr_format: int
+    shape: Shape
+    chunks: Shape
+    shards: Shape | None
+    dtype: str
+    dimension_names: tuple[str | None, ...] | None
+    document: Document = field(repr=False)
+    attributes: Document = field(repr=False)
+
+    @property
+    def write_shape(self) -> Shape:
+        """Extents of one stored object, the unit in which tasks write."""
+        return self.shards or self.chunks
+
+    @property
+    def item_size(self) -> int:
+        """Bytes a voxel."""
+        return ITEM_SIZES[self.dtype]
+
+    @property
+    def byte_order(self) -> str:
+        """``"little"`` or ``"big"``, as voxels are stored before compression."""
+        if self.zarr_format == 2:
+            return "big" if str(self.document["dtype"]).startswith(">") else "little"
+        for codec in self.codecs:
+            if codec["name"] == "bytes":
+                return str(codec.get("configuration", {}).get("endian", "little"))
+        return "little"
+
+    @property
+    def sharding(self) -> Document | None:
+        """Configuration of the sharding codec where it is the only outer codec of a v3 array."""
+        if self.shards is None:
+            return None
+        configuration: Document = self.document["codecs"][0]["configuration"]
+        return configuration
+
+    @property
+    def codecs(self) -> list[Document]:
+        """The v3 codecs that turn one chunk into bytes (those inside a shard); empty for v2."""
+        if self.zarr_format == 2:
+            return []
+        configuration = self.sharding
+        listed = self.document["codecs"] if configuration is None else configuration["codecs"]
+        return [{"name": codec} if isinstance(codec, str) else codec for codec in listed]
+
+    @property
+    def fill_value(self) -> bool | int | float:
+        """What a missing chunk holds, as a Python number; v2's null counts as 0."""
+        return _parse_fill(self.document.get("fill_value"), self.dtype)
+
+    def object_key(self, index: tuple[int, ...]) -> str:
+        """Key of a stored object relative to the array, ``"c/0/1/2"`` in the usual v3 form."""
+        if self.zarr_format == 2:
+            return str(self.document.get("dimension_separator", ".")).join(map(str, index))
+        encoding = self.document["chunk_key_encoding"]
+        configuration = encoding.get("configuration", {})
+        if encoding["name"] == "v2":
+            return str(configuration.get("separator", ".")).join(map(str, index))
+        return str(configuration.get("separator", "/")).join(["c", *map(str, index)])
+
+    def derive(
+        self, *, shape: Shape, chunks: Shape, shards: Shape | None, attributes: Document
+    ) -> ArrayMetadata:
+        """Metadata of an array that differs from this one in its extents and attributes alone."""
+        document = {**self.document, "shape": list(shape)}
+        if self.zarr_format == 2:
+            document["chunks"] = list(chunks)
+        else:
+            outer = shards or chunks
+            grid = {"chunk_shape": list(outer)}
+            document["chunk_grid"] = {"name": "regular", "configuration": grid}
+            if shards is not None:
+                inner = {**document["codecs"][0]["configuration"], "chunk_shape": list(chunks)}
+                document["codecs"] = [{"name": _SHARDING, "configuration": inner}]
+        return ArrayMetadata(
+            zarr_format=self.zarr_format,
+            shape=shape,
+            chunks=chunks,
+            shards=shards,
+            dtype=self.dtype,
+            dimension_names=self.dimension_names,
+            document=document,
+            attributes=attributes,
+        )
+
+    def documents(self) -> dict[str, Document]:
+        """Return the documents by file name, in the order of writing: what makes it exist is last."""
+        if self.zarr_format == 3:
+            return {"zarr.json": {**self.document, "attributes": self.attributes}}
+        return {".zattrs": self.attributes, ".zarray": self.document}
+
+
+def parse_array(documents: Mapping[str, Document], where: str) -> ArrayMetadata:
+    """Read the documents of one array.
+
+    Parameters
+    ----------
+    documents
+        By file name: ``zarr.json``, or ``.zarray`` and, where there is one, ``.zattrs``.
+    where
+        Name of the array for messages.
+
+    Raises
+    ------
+    MetadataError
+        If they are damaged or describe an array that this package does not serve.
+    """
+    try:
+        if "zarr.json" in documents:
+            return _parse_v3(documents["zarr.json"], where)
+        return _parse_v2(documents[".zarray"], documents.get(".zattrs", {}), where)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        msg = f"{where}: its metadata document is damaged: {type(error).__name__} {error}"
+        raise MetadataError(msg) from error
+
+
+def _parse_v3(document: Document, where: str) -> ArrayMetadata:
+    grid = document["chunk_grid"]
+    if grid["name"] != "regular":
+        raise MetadataError(f"{where}: chunk grid {grid['name']!r} is not served, only 'regular' is")
+    if document.get("storage_transformers"):
+        raise MetadataError(f"{where}: storage transformers are not served")
+    dtype = document["data_type"]
+    if not isinstance(dtype, str) or dtype not in ITEM_SIZES:
+        raise _unserved(dtype if isinstance(dtype, str) else dtype.get("name", dtype), where)
+    outer = _extents(grid["configuration"]["chunk_shape"], where, "chunk_shape", least=1)
+    chunks, shards = outer, None
+    codecs = document["codecs"]
+    if len(codecs) == 1 and isinstance(codecs[0], dict) and codecs[0]["name"] == _SHARDING:
+        inner = codecs[0]["configuration"]["chunk_shape"]
+        chunks, shards = _extents(inner, where, "the shards' chunk_shape", least=1), outer
+    names = document.get("dimension_names")
+    metadata = ArrayMetadata(
+        zarr_format=3,
+        shape=_extents(document["shape"], where, "shape", least=0),
+        chunks=chunks,
+        shards=shards,
+        dtype=dtype,
+        dimension_names=None if names is None else tuple(names),
+        document={key: value for key, value in document.items() if key != "attributes"},
+        attributes=dict(document.get("attributes", {})),
+    )
+    return _checked(metadata, where)
+
+
+def _parse_v2(document: Document, attributes: Document, where: str) -> ArrayMetadata:
+    stored = document["dtype"]
+    dtype = ""
+    if isinstance(stored, str) and len(stored) >= 3 and stored[2:].isdigit():
+        kind = _V2_KINDS.get(stored[1], "")
+        dtype = kind if kind == "bool" else f"{kind}{8 * int(stored[2:])}"
+    if dtype not in ITEM_SIZES:
+        raise _unserved(stored, where)
+    metadata = ArrayMetadata(
+        zarr_format=2,
+        shape=_extents(document["shape"], where, "shape", least=0),
+        chunks=_extents(document["chunks"], where, "chunks", least=1),
+        shards=None,
+        dtype=dtype,
+        dimension_names=None,
+        document=dict(document),
+        attributes=dict(attributes),
+    )
+    return _checked(metadata, where)
+
+
+def _checked(metadata: ArrayMetadata, where: str) -> ArrayMetadata:
+    """Refuse what parses but cannot be meant."""
+    n_axes = len(metadata.shape)
+    if not 1 <= n_axes <= 5:
+        raise MetadataError(f"{where}: has {n_axes} dimensions; 1 to 5 are served")
+    for name, extents in (("chunks", metadata.chunks), ("shards", metadata.shards)):
+        if extents is not None and len(extents) != n_axes:
+            msg = f"{where}: shape {metadata.shape} and {name} {extents} differ in length"
+            raise MetadataError(msg)
+    if any(outer % inner for outer, inner in zip(metadata.write_shape, metadata.chunks, strict=True)):
+        msg = f"{where}: chunks {metadata.chunks} do not divide its shards {metadata.shards}"
+        raise MetadataError(msg)
+    names = metadata.dimension_names
+    if names is not None and len(names) != n_axes:
+        raise MetadataError(f"{where}: {len(names)} dimension_names for {n_axes} dimensions")
+    _parse_fill(metadata.document.get("fill_value"), metadata.dtype)
+    metadata.object_key((0,) * n_axes)
+    return metadata
+
+
+def _extents(values: Any, where: str, name: str, *, least: int) -> Shape:
+    if not isinstance(values, list) or not all(
+        isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
+        for value in values
+    ):
+        msg = f"{where}: {name} must be a list of integers >= {least}, found {values!r}"
+        raise MetadataError(msg)
+    return tuple(values)
+
+
+def _unserved(dtype: object, where: str) -> MetadataError:
+    served = "bool, int8 to int64, uint8 to uint64, float16 to float64"
+    return MetadataError(f"{where}: data type {dtype!r} has no mean; served are {served}")
+
+
+def _parse_fill(value: object, dtype: str) -> bool | int | float:
+    """Return a fill value as a number: JSON number, NaN and infinities by name, or v3's hex form."""
+    if dtype == "bool":
+        return bool(value)
+    if dtype.startswith("float"):
+        if isinstance(value, str) and value.startswith("0x"):
+            code = {"float16": ">e", "float32": ">f", "float64": ">d"}[dtype]
+            size = ITEM_SIZES[dtype]
+            number: float = struct.unpack(code, int(value, 16).to_bytes(size, "big"))[0]
+            return number
+        names = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+        if isinstance(value, str):
+            return names[value]
+        return float(value) if isinstance(value, int | float) else 0.0
+    return int(value) if isinstance(value, int | float) else 0
