@@ -176,7 +176,9 @@ def parse_array(documents: Mapping[str, Document], where: str) -> ArrayMetadata:
 def _parse_v3(document: Document, where: str) -> ArrayMetadata:
     grid = document["chunk_grid"]
     if grid["name"] != "regular":
-        raise MetadataError(f"{where}: chunk grid {grid['name']!r} is not served, only 'regular' is")
+        raise MetadataError(
+            f"{where}: chunk grid {grid['name']!r} is not served, only 'regular' is"
+        )
     if document.get("storage_transformers"):
         raise MetadataError(f"{where}: storage transformers are not served")
     dtype = document["data_type"]
@@ -232,7 +234,9 @@ def _checked(metadata: ArrayMetadata, where: str) -> ArrayMetadata:
         if extents is not None and len(extents) != n_axes:
             msg = f"{where}: shape {metadata.shape} and {name} {extents} differ in length"
             raise MetadataError(msg)
-    if any(outer % inner for outer, inner in zip(metadata.write_shape, metadata.chunks, strict=True)):
+    if any(
+        outer % inner for outer, inner in zip(metadata.write_shape, metadata.chunks, strict=True)
+    ):
         msg = f"{where}: chunks {metadata.chunks} do not divide its shards {metadata.shards}"
         raise MetadataError(msg)
     names = metadata.dimension_names

@@ -1,0 +1,174 @@
+"""Shapes, regions and ladders of levels: integers alone, no voxel, no file, no float.
+
+Coordinates are those of the array that a name says: a region of a coarser level is mapped to the
+finer one by its factors, and windows start at origin 0 of the finer level.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import islice, product
+from typing import TYPE_CHECKING
+
+from .errors import GeometryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Shape = tuple[int, ...]
+"""Extents along the axes of an array, in voxels."""
+
+Index = tuple[int, ...]
+"""Position in a grid of chunks or of stored objects."""
+
+Region = tuple[slice, ...]
+"""A box of an array: one slice with start and stop an axis."""
+
+
+def coarse_shape(shape: Shape, factors: Shape) -> Shape:
+    """Return the shape of a level: every extent divided by its factor, rounded up.
+
+    >>> coarse_shape((197, 233, 189), (2, 2, 2))
+    (99, 117, 95)
+    """
+    return tuple(-(-extent // factor) for extent, factor in zip(shape, factors, strict=True))
+
+
+def multiply(left: Shape, right: Shape) -> Shape:
+    """Return the product axis by axis."""
+    return tuple(a * b for a, b in zip(left, right, strict=True))
+
+
+def scale_ladder(shape: Shape, chunks: Shape, factors: Shape, n_levels: int | None) -> list[Shape]:
+    """Return the factors of each level's step from the level before, finest first.
+
+    With ``n_levels`` None an axis is done once its extent is at most the longest chunk edge among
+    the scaled axes; done axes take factor 1 while the others go on, and the ladder ends when all are
+    done. With a number there are that many steps, an axis of extent 1 taking factor 1.
+
+    >>> scale_ladder((100, 20), (16, 16), (2, 2), None)
+    [(2, 2), (2, 1), (2, 1)]
+
+    Raises
+    ------
+    GeometryError
+        If a level would equal the one before it.
+    """
+    scaled = [axis for axis, factor in enumerate(factors) if factor > 1]
+    done_at = max((chunks[axis] for axis in scaled), default=0) if n_levels is None else 1
+    ladder: list[Shape] = []
+    while n_levels is None or len(ladder) < n_levels:
+        step = tuple(
+            factor if extent > done_at else 1 for extent, factor in zip(shape, factors, strict=True)
+        )
+        if max(step) == 1:
+            if n_levels is None:
+                break
+            level = len(ladder) + 1
+            cause = "all its factors are 1" if max(factors) == 1 else "nothing is left to scale"
+            msg = (
+                f"level {level} would equal level {level - 1}, whose shape is {shape}: {cause}; "
+                f"ask for at most {level - 1} levels, for levels: auto, or for other scale_factors"
+            )
+            raise GeometryError(msg)
+        ladder.append(step)
+        shape = coarse_shape(shape, step)
+    return ladder
+
+
+def shrunk_shards(shards: Shape, chunks: Shape, shape: Shape) -> Shape:
+    """Return shards cut down to the whole chunks that cover a small array.
+
+    >>> shrunk_shards((256, 256), (64, 64), (130, 1000))
+    (192, 256)
+    """
+    covering = multiply(coarse_shape(shape, chunks), chunks)
+    return tuple(
+        max(min(pair), chunk) for *pair, chunk in zip(shards, covering, chunks, strict=True)
+    )
+
+
+def grid_shape(shape: Shape, unit: Shape) -> Shape:
+    """Return how many units (chunks or stored objects) cover an array along each axis."""
+    return coarse_shape(shape, unit)
+
+
+def unit_region(index: Index, unit: Shape, shape: Shape) -> Region:
+    """Return the part of an array that a unit holds; the last unit of an axis may be cut short.
+
+    >>> unit_region((1, 0), (64, 64), (100, 100))
+    (slice(64, 100, None), slice(0, 64, None))
+    """
+    return tuple(
+        slice(i * edge, min((i + 1) * edge, extent))
+        for i, edge, extent in zip(index, unit, shape, strict=True)
+    )
+
+
+def finer_region(region: Region, factors: Shape, shape: Shape) -> Region:
+    """Return the voxels of the finer level, of extents `shape`, whose means fill `region`."""
+    return tuple(
+        slice(axis.start * factor, min(axis.stop * factor, extent))
+        for axis, factor, extent in zip(region, factors, shape, strict=True)
+    )
+
+
+def covering_units(region: Region, unit: Shape) -> Iterator[Index]:
+    """Yield, in C order, every unit that shares a voxel with a region, each once."""
+    return product(
+        *(
+            range(axis.start // edge, -(-axis.stop // edge))
+            for axis, edge in zip(region, unit, strict=True)
+        )
+    )
+
+
+def region_shape(region: Region) -> Shape:
+    """Return the extents of a region."""
+    return tuple(axis.stop - axis.start for axis in region)
+
+
+def relative_region(region: Region, origin: Region) -> Region:
+    """Return a region in the coordinates of a block that was cut out at `origin`."""
+    return tuple(
+        slice(axis.start - base.start, axis.stop - base.start)
+        for axis, base in zip(region, origin, strict=True)
+    )
+
+
+def intersection(left: Region, right: Region) -> Region:
+    """Return the voxels that two overlapping regions share."""
+    return tuple(
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(left, right, strict=True)
+    )
+
+
+def task_grid_unit(target_unit: Shape, source_chunks: Shape, factors: Shape) -> Shape:
+    """Return the target extents of one task: whole objects, and whole source chunks where it can be.
+
+    A task takes the fewest objects along each axis whose source spans at least one source chunk, so
+    that a source chunk larger than a task's need is not decoded once for every object in it.
+
+    >>> task_grid_unit((64, 64), (64, 256), (2, 2))
+    (64, 128)
+    """
+    return tuple(
+        edge * max(1, -(-source // (edge * factor)))
+        for edge, source, factor in zip(target_unit, source_chunks, factors, strict=True)
+    )
+
+
+def iterate_units(grid: Shape) -> Iterator[Index]:
+    """Yield every index of a grid once, in C order."""
+    return product(*map(range, grid))
+
+
+def batches(indices: Iterator[Index], size: int) -> Iterator[list[Index]]:
+    """Yield an iterator's items in lists of `size`, the last one shorter."""
+    while batch := list(islice(indices, size)):
+        yield batch
+
+
+def count(shape: Shape) -> int:
+    """Return the number of voxels, or of units of a grid."""
+    return math.prod(shape)
