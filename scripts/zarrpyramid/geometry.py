@@ -43,8 +43,8 @@ def scale_ladder(shape: Shape, chunks: Shape, factors: Shape, n_levels: int | No
     """Return the factors of each level's step from the level before, finest first.
 
     With ``n_levels`` None an axis is done once its extent is at most the longest chunk edge among
-    the scaled axes; done axes take factor 1 while the others go on, and the ladder ends when all are
-    done. With a number there are that many steps, an axis of extent 1 taking factor 1.
+    the scaled axes; done axes take factor 1 while the others go on, and the ladder ends when all
+    are done. With a number there are that many steps, an axis of extent 1 taking factor 1.
 
     >>> scale_ladder((100, 20), (16, 16), (2, 2), None)
     [(2, 2), (2, 1), (2, 1)]
@@ -83,9 +83,7 @@ def shrunk_shards(shards: Shape, chunks: Shape, shape: Shape) -> Shape:
     (192, 256)
     """
     covering = multiply(coarse_shape(shape, chunks), chunks)
-    return tuple(
-        max(min(pair), chunk) for *pair, chunk in zip(shards, covering, chunks, strict=True)
-    )
+    return tuple(map(min, shards, covering))
 
 
 def grid_shape(shape: Shape, unit: Shape) -> Shape:
@@ -144,7 +142,7 @@ def intersection(left: Region, right: Region) -> Region:
 
 
 def task_grid_unit(target_unit: Shape, source_chunks: Shape, factors: Shape) -> Shape:
-    """Return the target extents of one task: whole objects, and whole source chunks where it can be.
+    """Return the target extents of one task: whole objects that span whole source chunks.
 
     A task takes the fewest objects along each axis whose source spans at least one source chunk, so
     that a source chunk larger than a task's need is not decoded once for every object in it.
