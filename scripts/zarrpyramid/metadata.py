@@ -1,8 +1,8 @@
 """The metadata documents of zarr arrays, v2 and v3, read and written as plain JSON.
 
-Keeps out zarr, numpy and the file system: a document comes in as a dict and leaves as one. A level's
-document is level 0's with another shape, so that format, codecs, chunk key encoding and fill value
-are inherited to the letter, known to this package or not.
+Keeps out zarr, numpy and the file system: a document comes in as a dict and leaves as one. The
+document of a level is level 0's with another shape, so that format, codecs, chunk key encoding and
+fill value are inherited to the letter, known to this package or not.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class ArrayMetadata:
         )
 
     def documents(self) -> dict[str, Document]:
-        """Return the documents by file name, in the order of writing: what makes it exist is last."""
+        """Return the documents by file name, in the order of writing: what makes it exist last."""
         if self.zarr_format == 3:
             return {"zarr.json": {**self.document, "attributes": self.attributes}}
         return {".zattrs": self.attributes, ".zarray": self.document}
@@ -263,7 +263,7 @@ def _unserved(dtype: object, where: str) -> MetadataError:
 
 
 def _parse_fill(value: object, dtype: str) -> bool | int | float:
-    """Return a fill value as a number: JSON number, NaN and infinities by name, or v3's hex form."""
+    """Return a fill value as a number: from a JSON number, a name or v3's hex form."""
     if dtype == "bool":
         return bool(value)
     if dtype.startswith("float"):
