@@ -1,0 +1,329 @@
+"""The configuration: checked against its schema, defaults filled in, one record an image.
+
+The schema file is the only place of types and defaults. It is interpreted here, for the few JSON
+schema words that it uses, because jsonschema costs 0.15 CPU s at every parse of the Snakefile and
+its messages name neither the nearest key nor the way out; a test holds both to the same verdicts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .geometry import Shape
+
+    Schema = dict[str, Any]
+
+_SHIPPED = Path(__file__).parent / "config.schema.yaml"
+_CLONED = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+_TYPES: dict[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list, tuple),
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestImage:
+    """A level 0 that is made: extents in voxels, name of the dtype, pattern and seed."""
+
+    __test__ = False  # a name that pytest would collect
+
+    shape: Shape
+    chunks: Shape
+    dtype: str
+    pattern: str
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageConfig:
+    """All settings of one image; keys and meanings as in the schema.
+
+    Attributes
+    ----------
+    name
+        Unique in a run; names its folder of results.
+    store
+        Absolute path of the zarr store.
+    levels, axes, chunks
+        None stands for ``auto`` and ``same``.
+    """
+
+    name: str
+    store: str
+    field: str
+    test_image: TestImage | None
+    levels: int | None
+    axes: tuple[str, ...] | None
+    scale_factors: int | Shape | dict[str, int]
+    method: str
+    chunks: Shape | None
+    write_empty_chunks: bool
+    voxel_size: dict[str, float]
+    unit: dict[str, str]
+    edit_base: bool
+
+
+@functools.cache
+def load_schema() -> Schema:
+    """Return the schema, with every ``$ref`` replaced by what it points to."""
+    path = _SHIPPED if _SHIPPED.exists() else _CLONED
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    schema: Schema = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, list):
+            return [resolve(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            target: Any = schema
+            for step in node["$ref"].removeprefix("#/").split("/"):
+                target = target[step]
+            return resolve(target)
+        return {key: resolve(value) for key, value in node.items()}
+
+    resolved: Schema = resolve(schema)
+    return resolved
+
+
+def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration in the schema's types, without defaults.
+
+    Values that the command line turned into numbers become strings again where a string is meant,
+    and texts such as ``[2,1]`` become the lists or numbers that they spell. A key without a value
+    counts as not given.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown (the nearest known one is named) or a value does not fit.
+    """
+    checked: dict[str, Any] = _fit(dict(config), load_schema(), "")
+    return checked
+
+
+def image_configs(config: Mapping[str, Any], results: Path | None = None) -> list[ImageConfig]:
+    """Return the images of a run in the order of the configuration.
+
+    Parameters
+    ----------
+    config
+        As Snakemake merged it from files and command line.
+    results
+        Folder of results; where another image has taken the short form's name there, a few hex
+        digits of the absolute path are added to it.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration does not fit its schema, or two images are the same group.
+    """
+    checked = check_config(config)
+    images, store, field = (checked.pop(key, None) for key in ("images", "store", "field"))
+    demo = checked.pop("demo", {})
+    if store is not None:
+        name = short_name(store, field or "", results)
+        configs = [_image_config(name, {**checked, "store": store, "field": field or ""})]
+    elif images:
+        configs = [
+            _image_config(_checked_name(name), {**checked, **own}) for name, own in images.items()
+        ]
+    elif demo:
+        made = {key: demo.pop(key) for key in ("store", "field") if key in demo}
+        configs = [_image_config("demo", {**checked, **made, "test_image": demo})]
+    else:
+        msg = "no image is named; give --config store=PATH field=NAME, or images: in a config file"
+        raise ConfigError(msg)
+    if field is not None and store is None:
+        msg = f"field {field!r} is given without a store; add --config store=PATH"
+        raise ConfigError(msg)
+    groups: dict[tuple[str, str], str] = {}
+    for image in configs:
+        other = groups.setdefault((image.store, image.field), image.name)
+        if other != image.name:
+            msg = (
+                f"images.{image.name} and images.{other} are the same group "
+                f"{group_path(image.store, image.field)}; keep one of them"
+            )
+            raise ConfigError(msg)
+    return configs
+
+
+def group_path(store: str, field: str) -> str:
+    """Return the path of an image's group, for messages."""
+    return f"{store}/{field}" if field else store
+
+
+def short_name(store: str, field: str, results: Path | None = None) -> str:
+    """Name an image after its store's stem and its field.
+
+    >>> short_name("/data/brain.zarr", "raw/488")
+    'brain-raw-488'
+    """
+    path = str(Path(store).absolute())
+    stem = Path(path).name
+    stem = re.sub(r"(\.ome)?\.(zarr|zr)$", "", stem) or stem
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{stem}/{field}").strip("-.") or "image"
+    if results is not None:
+        try:
+            known = json.loads((results / name / "image.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return name
+        if known != {"store": path, "field": field}:
+            digits = hashlib.sha256(group_path(path, field).encode()).hexdigest()[:6]
+            return f"{name}-{digits}"
+    return name
+
+
+def _checked_name(name: object) -> str:
+    text = str(name)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text):
+        msg = f"images.{text}: a name may hold letters, digits, '_', '-' and '.'; rename the image"
+        raise ConfigError(msg)
+    return text
+
+
+def _image_config(name: str, given: dict[str, Any]) -> ImageConfig:
+    """Fill in the defaults and give every value the type of the record."""
+    properties = load_schema()["properties"]["images"]["additionalProperties"]["properties"]
+    values = {key: given.get(key, known.get("default")) for key, known in properties.items()}
+    made = given.get("test_image")
+    if made is not None:
+        known = properties["test_image"]["properties"]
+        filled = {key: made.get(key, known[key]["default"]) for key in known}
+        filled["shape"], filled["chunks"] = tuple(filled["shape"]), tuple(filled["chunks"])
+        if len(filled["shape"]) != len(filled["chunks"]):
+            msg = (
+                f"image {name}: test image of shape {list(filled['shape'])} has chunks "
+                f"{list(filled['chunks'])}; give one number an axis to both"
+            )
+            raise ConfigError(msg)
+        made = TestImage(**filled)
+    factors = values["scale_factors"]
+    axes, chunks, levels = values["axes"], values["chunks"], values["levels"]
+    if axes != "auto" and len(set(axes)) != len(axes):
+        msg = f"image {name}: axes {list(axes)} name an axis twice; give each its own name"
+        raise ConfigError(msg)
+    return ImageConfig(
+        name=name,
+        store=str(Path(values["store"]).expanduser().absolute()),
+        field=_checked_field(values["field"], name),
+        test_image=made,
+        levels=None if levels == "auto" else levels,
+        axes=None if axes == "auto" else tuple(axes),
+        scale_factors=tuple(factors) if isinstance(factors, list | tuple) else factors,
+        method=values["method"],
+        chunks=None if chunks == "same" else tuple(chunks),
+        write_empty_chunks=values["write_empty_chunks"],
+        voxel_size={key: float(size) for key, size in values["voxel_size"].items()},
+        unit=dict(values["unit"]),
+        edit_base=values["edit_base"],
+    )
+
+
+def _checked_field(field: str, name: str) -> str:
+    parts = [part for part in field.split("/") if part]
+    if field.startswith("/") or ".." in parts or "." in parts or "\\" in field:
+        msg = f"image {name}: field {field!r} must be a path inside the store, such as raw/488"
+        raise ConfigError(msg)
+    return "/".join(parts)
+
+
+def _fit(value: Any, schema: Schema, where: str) -> Any:
+    """Return a value as its schema wants it, or say what is wrong with it."""
+    if "anyOf" in schema:
+        for choice in schema["anyOf"]:
+            try:
+                return _fit(value, {"expected": schema["expected"], **choice}, where)
+            except ConfigError:
+                continue
+        raise _misfit(value, schema, where)
+    value = _retyped(value, schema["type"])
+    if not _is_of(value, schema["type"]):
+        raise _misfit(value, schema, where)
+    if schema["type"] == "object":
+        return _fit_mapping(value, schema, where)
+    if schema["type"] == "array":
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            raise _misfit(value, schema, where)
+        items = {"expected": schema["expected"], **schema["items"]}
+        return [_fit(item, items, where) for item in value]
+    if (
+        value not in schema.get("enum", [value])
+        or ("minimum" in schema and value < schema["minimum"])
+        or ("exclusiveMinimum" in schema and not schema["exclusiveMinimum"] < value < float("inf"))
+        or (isinstance(value, str) and len(value) < schema.get("minLength", 0))
+    ):
+        raise _misfit(value, schema, where)
+    return value
+
+
+def _fit_mapping(value: dict[str, Any], schema: Schema, where: str) -> dict[str, Any]:
+    known, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+    fitted: dict[str, Any] = {}
+    for key, item in value.items():
+        inside = f"{where}.{key}" if where else str(key)
+        if key not in known and others is False:
+            raise ConfigError(f"unknown key {inside!r}{suggestion(str(key), list(known))}")
+        if item is not None:
+            member = {"expected": schema.get("expected", ""), **known.get(key, others)}
+            fitted[str(key)] = _fit(item, member, inside)
+    for key in schema.get("required", []):
+        if key not in fitted:
+            raise ConfigError(f"{where}: {key} is missing; expected {schema['expected']}")
+    return fitted
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    """Tell whether a value has a JSON type; true and false are no integers."""
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def _retyped(value: Any, kind: str) -> Any:
+    """Undo what a command line does to types: numbers for strings, strings for all else."""
+    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if kind != "string" and isinstance(value, str):
+        try:
+            return json.loads(value.lower() if kind == "boolean" else value)
+        except ValueError:
+            return value
+    return value
+
+
+def _misfit(value: object, schema: Schema, where: str) -> ConfigError:
+    hint = ""
+    if isinstance(value, str):
+        choices = [str(choice) for choice in schema.get("enum", [])]
+        hint = suggestion(value, choices) if choices else ""
+    return ConfigError(f"{where}: expected {schema['expected']}, found {value!r}{hint}")
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Return the end of a message about an unknown word: the nearest known one, or all of them.
+
+    >>> suggestion("metod", ["method", "levels"])
+    "; did you mean 'method'?"
+    """
+    near = difflib.get_close_matches(word, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known are {', '.join(sorted(known))}" if known else ""

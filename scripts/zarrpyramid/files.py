@@ -1,0 +1,246 @@
+"""Keys and bytes of a store that is a local folder.
+
+`Files` is all that the package asks of a store; what keys mean is for others to know. Every object
+is written aside and renamed, so that no reader and no kill ever sees half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import logging
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from .errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+logger = logging.getLogger(__name__)
+
+TEMPORARY_SUFFIX = ".zarrpyramid-partial"
+"""Ends the name of a file that is being written; after a kill it is litter that may be removed."""
+
+
+class Files(Protocol):
+    """A store as keys (paths with ``/``) and bytes."""
+
+    @property
+    def name(self) -> str:
+        """Where the store is, for messages."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, or None where there is none."""
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write an object whole or not at all."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object if it is there."""
+
+    def delete_tree(self, prefix: str) -> None:
+        """Remove every object below a prefix."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys of all objects below a prefix, relative to it, in no order."""
+
+    def children(self, prefix: str) -> list[str]:
+        """Return the sorted names directly below a prefix that have objects below them."""
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
+        """Yield (relative key, bytes, version) of all objects; a rewrite changes the version."""
+
+    def sync(self) -> None:
+        """Return once all that was written would survive a power cut."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold off other processes that change documents of this store."""
+
+
+class LocalFiles:
+    """The files below a local folder.
+
+    Instances are small and can be pickled: workers of a cluster open the same absolute path.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).absolute()
+        self._known_folders: set[str] = set()
+
+    def __reduce__(self) -> tuple[type[LocalFiles], tuple[str]]:
+        return LocalFiles, (str(self.root),)
+
+    @property
+    def name(self) -> str:
+        """The absolute path."""
+        return str(self.root)
+
+    def get(self, key: str) -> bytes | None:
+        """Return a file's bytes, or None where there is no file."""
+        # os.open and one read: 7 us, against 16 us through pathlib and a buffered file.
+        try:
+            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._failed("read", key, error) from error
+        try:
+            size = os.fstat(descriptor).st_size
+            data = os.read(descriptor, size)
+            while len(data) < size:
+                more = os.read(descriptor, size - len(data))
+                if not more:
+                    break
+                data += more
+        except IsADirectoryError:
+            return None
+        except OSError as error:
+            raise self._failed("read", key, error) from error
+        else:
+            return data
+        finally:
+            os.close(descriptor)
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write a file aside and rename it, making folders as needed."""
+        path = f"{self.root}/{key}"
+        partial = f"{path}.{os.getpid()}-{threading.get_ident()}{TEMPORARY_SUFFIX}"
+        try:
+            self._make_folder(os.path.dirname(path))  # noqa: PTH120 - pathlib costs 4 us a chunk
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            try:
+                view = memoryview(data).cast("B")
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            finally:
+                os.close(descriptor)
+            os.rename(partial, path)  # noqa: PTH104
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)  # noqa: PTH108
+            raise self._failed("write", key, error) from error
+
+    def delete(self, key: str) -> None:
+        """Remove a file, if it is there."""
+        try:
+            (self.root / key).unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise self._failed("remove", key, error) from error
+
+    def delete_tree(self, prefix: str) -> None:
+        """Remove a folder and all below it; a link is removed, never followed."""
+        path = self.root / prefix
+        self._known_folders.clear()
+        try:
+            if path.is_symlink():
+                path.unlink()
+            elif path.exists():
+                shutil.rmtree(path)
+        except OSError as error:
+            raise self._failed("remove", prefix, error) from error
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the relative keys of all files below a folder."""
+        for entry, key in self._walk(prefix):
+            if not entry.is_dir(follow_symlinks=True):
+                yield key
+
+    def children(self, prefix: str) -> list[str]:
+        """Return the names of the folders in a folder."""
+        try:
+            with os.scandir(self.root / prefix) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
+        """Yield (relative key, bytes, modification time in ns) of all files below a folder."""
+        for entry, key in self._walk(prefix):
+            if not entry.is_dir(follow_symlinks=True):
+                found = entry.stat()
+                yield key, found.st_size, found.st_mtime_ns
+
+    def sync(self) -> None:
+        """Flush the file system that holds the folder; costs the same for one file and for 10^6."""
+        descriptor = os.open(self.root, os.O_RDONLY)
+        try:
+            library = ctypes.CDLL(None, use_errno=True)
+            if not hasattr(library, "syncfs"):
+                os.sync()
+            elif library.syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise self._failed("flush", "", OSError(number, os.strerror(number)))
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold a lock on the folder itself, which leaves no file behind.
+
+        Some network file systems refuse to lock a folder; there, images that share a store with
+        consolidated metadata must not be built at the same time, and the log says so.
+        """
+        descriptor = os.open(self.root, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                logger.warning("%s cannot be locked (%s)", self.root, error.strerror)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _walk(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            try:
+                entries = os.scandir(f"{self.root}/{prefix}/{folder}")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            with entries:
+                for entry in entries:
+                    key = f"{folder}{entry.name}"
+                    yield entry, key
+                    if entry.is_dir(follow_symlinks=True):
+                        pending.append(f"{key}/")
+
+    def _make_folder(self, path: str) -> None:
+        if path not in self._known_folders:
+            os.makedirs(path, exist_ok=True)  # noqa: PTH103
+            self._known_folders.add(path)
+
+    def _failed(self, verb: str, key: str, error: OSError) -> StoreError:
+        failure = StoreError(f"cannot {verb} {self.root}/{key}: {error.strerror or error}")
+        failure.errno = error.errno
+        return failure
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write a file of results so that it is whole and on disk when it has its name.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error

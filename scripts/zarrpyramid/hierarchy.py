@@ -1,0 +1,261 @@
+"""Groups and arrays of a store, by their metadata documents alone.
+
+Reads and writes JSON; knows no codec and no voxel, and does without zarr, so that the Snakefile can
+plan while it parses. Every change of a document keeps the consolidated metadata of all ancestor
+groups in step, without which a reader would not see it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import MetadataError, StoreError
+from .files import Files, LocalFiles
+from .metadata import ArrayMetadata, parse_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Document = dict[str, Any]
+
+ARRAY_DOCUMENTS = ("zarr.json", ".zattrs", ".zarray")
+_NODE_DOCUMENTS = (*ARRAY_DOCUMENTS, ".zgroup")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """A group or an array: its kind, format and documents by file name."""
+
+    kind: str
+    zarr_format: int
+    documents: dict[str, Document]
+
+    @property
+    def attributes(self) -> Document:
+        """User attributes."""
+        source = self.documents.get("zarr.json")
+        found = (
+            self.documents.get(".zattrs", {}) if source is None else source.get("attributes", {})
+        )
+        return dict(found)
+
+
+def join(*parts: str) -> str:
+    """Join parts of a key, of which any may be empty.
+
+    >>> join("", "raw", "0")
+    'raw/0'
+    """
+    return "/".join(part for part in parts if part)
+
+
+def locate(store: str, field: str) -> tuple[LocalFiles, str]:
+    """Return the topmost group above a store as files, and the path of an image's group in it.
+
+    Starting above the store where folders above it are groups too is what keeps their consolidated
+    metadata in step.
+    """
+    root = Path(store)
+    inside = [field]
+    while root != root.parent and any(
+        (root.parent / name).is_file() for name in ("zarr.json", ".zgroup")
+    ):
+        inside.insert(0, root.name)
+        root = root.parent
+    return LocalFiles(root), join(*inside)
+
+
+def read_node(files: Files, path: str) -> Node | None:
+    """Return what stands at a path, or None where there is no metadata document.
+
+    Raises
+    ------
+    MetadataError
+        If a document is not a JSON object.
+    """
+    document = read_document(files, join(path, "zarr.json"))
+    if document is not None:
+        kind = document.get("node_type")
+        if kind not in ("array", "group") or document.get("zarr_format") != 3:
+            raise MetadataError(f"{files.name}/{path}/zarr.json: neither an array nor a group")
+        return Node(kind=kind, zarr_format=3, documents={"zarr.json": document})
+    for name, kind in ((".zarray", "array"), (".zgroup", "group")):
+        document = read_document(files, join(path, name))
+        if document is not None:
+            documents = {name: document}
+            attributes = read_document(files, join(path, ".zattrs"))
+            if attributes is not None:
+                documents[".zattrs"] = attributes
+            return Node(kind=kind, zarr_format=2, documents=documents)
+    return None
+
+
+def read_array(files: Files, path: str) -> ArrayMetadata | None:
+    """Return the metadata of the array at a path, or None where nothing is.
+
+    Raises
+    ------
+    StoreError
+        If a group stands there.
+    MetadataError
+        If its documents are damaged or describe what is not served.
+    """
+    node = read_node(files, path)
+    if node is None:
+        return None
+    where = f"{files.name}/{path}"
+    if node.kind == "group":
+        raise StoreError(f"{where} is a group, expected an array; move the array there")
+    return parse_array(node.documents, where)
+
+
+def open_group(files: Files, path: str) -> Node:
+    """Return the group of an image.
+
+    Raises
+    ------
+    StoreError
+        If there is none; the message says what there is instead, and the way out.
+    """
+    where = f"{files.name}/{path}".rstrip("/")
+    node = read_node(files, path)
+    if node is not None and node.kind == "array":
+        move = f"zarr.create_group('NEW.zarr', zarr_format={node.zarr_format})"
+        raise StoreError(
+            f"{where} is itself an array, expected a group that holds it as 0; "
+            f'make one: python -c "import zarr; {move}" && mv {where} NEW.zarr/0'
+        )
+    if node is not None:
+        return node
+    if isinstance(files, LocalFiles):
+        folder = files.root / path
+        if files.root.exists() and not files.root.is_dir():
+            raise StoreError(f"{files.root} is a file, expected the folder of a zarr store")
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"{where} is a file, expected the folder of a zarr group")
+        if not files.root.exists():
+            raise StoreError(f"there is no store {files.root}; check the path given as store")
+    fields = list(find_images(files))
+    known = ", ".join(repr(field) for field in fields) or "none (no group holds an array 0)"
+    raise StoreError(f"there is no zarr group {where}; fields of {files.name}: {known}")
+
+
+def find_images(files: Files, path: str = "", depth: int = 3) -> Iterator[str]:
+    """Yield the paths of the groups that hold an array ``0``, down to a depth."""
+    try:
+        node = read_node(files, path)
+        base = read_node(files, join(path, "0"))
+    except MetadataError:
+        return
+    if node is not None and node.kind == "array":
+        return
+    if node is not None and base is not None and base.kind == "array":
+        yield path
+    if depth:
+        for name in files.children(path)[:200]:
+            yield from find_images(files, join(path, name), depth - 1)
+
+
+def write_array(files: Files, path: str, metadata: ArrayMetadata) -> None:
+    """Write an array's documents, the one that makes it exist last, and tell its ancestors."""
+    with files.exclusive():
+        for name, document in metadata.documents().items():
+            put_document(files, join(path, name), document)
+        _tell_ancestors(files, path)
+
+
+def delete_array(files: Files, path: str) -> None:
+    """Remove an array's documents, after which no reader finds it, and then its objects."""
+    with files.exclusive():
+        for name in reversed(ARRAY_DOCUMENTS):
+            files.delete(join(path, name))
+        _tell_ancestors(files, path)
+    files.delete_tree(path)
+
+
+def change_group_attributes(
+    files: Files, path: str, change: Callable[[Document], Document]
+) -> bool:
+    """Replace a group's attributes by what `change` returns of them; return whether they differ.
+
+    Attributes that `change` keeps are written back as they were read.
+    """
+    with files.exclusive():
+        node = open_group(files, path)
+        before = node.attributes
+        after = change(json.loads(json.dumps(before)))
+        if after == before:
+            return False
+        if node.zarr_format == 3:
+            document = {**node.documents["zarr.json"], "attributes": after}
+            put_document(files, join(path, "zarr.json"), document)
+        else:
+            put_document(files, join(path, ".zattrs"), after)
+        _tell_ancestors(files, path)
+        return True
+
+
+def read_document(files: Files, key: str) -> Document | None:
+    """Return a JSON object, or None where there is none.
+
+    Raises
+    ------
+    MetadataError
+        If it is something else than a JSON object.
+    """
+    data = files.get(key)
+    if data is None:
+        return None
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        msg = f"{files.name}/{key} is no JSON ({error}); restore it from a copy"
+        raise MetadataError(msg) from error
+    if not isinstance(document, dict):
+        raise MetadataError(f"{files.name}/{key} holds no JSON object; restore it from a copy")
+    return document
+
+
+def put_document(files: Files, key: str, document: Document) -> None:
+    """Write a JSON object, indented as zarr-python does."""
+    files.put(key, json.dumps(document, indent=2).encode())
+
+
+def _tell_ancestors(files: Files, path: str) -> None:
+    """Bring the consolidated metadata of every ancestor group in step with the node at a path."""
+    node = read_node(files, path)
+    steps = path.split("/") if path else []
+    for depth in range(len(steps), -1, -1):
+        ancestor, below = join(*steps[:depth]), join(*steps[depth:])
+        if below:
+            document = read_document(files, join(ancestor, "zarr.json"))
+            if document is not None and document.get("consolidated_metadata"):
+                _update_v3(document["consolidated_metadata"]["metadata"], below, node)
+                put_document(files, join(ancestor, "zarr.json"), document)
+        document = read_document(files, join(ancestor, ".zmetadata"))
+        if document is not None:
+            _update_v2(document["metadata"], below, node)
+            put_document(files, join(ancestor, ".zmetadata"), document)
+
+
+def _update_v3(metadata: Document, below: str, node: Node | None) -> None:
+    if node is None:
+        metadata.pop(below, None)
+        return
+    document = dict(node.documents["zarr.json"])
+    document.pop("consolidated_metadata", None)
+    if node.kind == "group":
+        # zarr-python writes an empty record for each group inside, and expects it.
+        inner = {"kind": "inline", "must_understand": False, "metadata": {}}
+        document["consolidated_metadata"] = inner
+    metadata[below] = document
+
+
+def _update_v2(metadata: Document, below: str, node: Node | None) -> None:
+    for name in _NODE_DOCUMENTS:
+        metadata.pop(join(below, name), None)
+    if node is not None:
+        metadata.update({join(below, name): item for name, item in node.documents.items()})
