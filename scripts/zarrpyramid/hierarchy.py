@@ -36,11 +36,9 @@ class Node:
     @property
     def attributes(self) -> Document:
         """User attributes."""
-        source = self.documents.get("zarr.json")
-        found = (
-            self.documents.get(".zattrs", {}) if source is None else source.get("attributes", {})
-        )
-        return dict(found)
+        if "zarr.json" in self.documents:
+            return dict(self.documents["zarr.json"].get("attributes", {}))
+        return dict(self.documents.get(".zattrs", {}))
 
 
 def join(*parts: str) -> str:

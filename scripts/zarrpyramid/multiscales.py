@@ -1,0 +1,195 @@
+"""OME-NGFF multiscales, 0.5 in zarr v3 and 0.4 in v2, as dicts in a group's attributes.
+
+Pure functions of attributes: who reads and writes them is for others to know. Keys that are not
+ours survive every change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .geometry import Shape
+
+    Document = dict[str, Any]
+
+TIME, CHANNEL, SPACE = "time", "channel", "space"
+_TYPES = {"t": TIME, "time": TIME, "c": CHANNEL, "channel": CHANNEL}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axis:
+    """One axis of an image.
+
+    Attributes
+    ----------
+    size
+        Extent of a voxel of level 0, in `unit`.
+    offset
+        Position of the centre of level 0's first voxel, in `unit`; None where none is recorded.
+    """
+
+    name: str
+    type: str
+    size: float = 1.0
+    unit: str | None = None
+    offset: float | None = None
+
+    def changed(self, *, size: float | None, unit: str | None) -> Axis:
+        """Return the axis with another voxel size or unit, where they are given."""
+        return replace(self, size=size or self.size, unit=unit or self.unit)
+
+
+def axis_type(name: str) -> str:
+    """Return an axis's NGFF type by its name: t and c are known, all others are space."""
+    return _TYPES.get(name.lower(), SPACE)
+
+
+def _known_type(axis: Document) -> str:
+    """Return the type that NGFF orders axes by; custom types stand where space does."""
+    if "type" not in axis:
+        return axis_type(axis["name"])
+    return axis["type"] if axis["type"] in (TIME, CHANNEL) else SPACE
+
+
+def read_multiscales(attributes: Document) -> Document | None:
+    """Return the first multiscales of a group, of whatever NGFF version, or None."""
+    ome = attributes.get("ome")
+    listed = (ome if isinstance(ome, dict) else attributes).get("multiscales")
+    first = listed[0] if isinstance(listed, list) and listed else None
+    return first if isinstance(first, dict) else None
+
+
+def listed_paths(attributes: Document) -> list[str]:
+    """Return the paths of the levels that a group lists."""
+    multiscales = read_multiscales(attributes) or {}
+    datasets = multiscales.get("datasets")
+    if not isinstance(datasets, list):
+        return []
+    return [str(dataset.get("path")) for dataset in datasets if isinstance(dataset, dict)]
+
+
+def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
+    """Return the axes of an existing multiscales with level 0's scale, or None where unfit.
+
+    Unfit are lists of another length, and axes without names.
+    """
+    multiscales = read_multiscales(attributes) or {}
+    listed = multiscales.get("axes")
+    if not isinstance(listed, list) or len(listed) != n_axes:
+        return None
+    # "axes" of NGFF 0.3 is a list of names.
+    named = [axis if isinstance(axis, dict) else {"name": axis} for axis in listed]
+    if not all(isinstance(axis.get("name"), str) and axis["name"] for axis in named):
+        return None
+    sizes, offsets = _base_transformations(multiscales, n_axes)
+    return tuple(
+        Axis(
+            name=axis["name"],
+            type=_known_type(axis),
+            size=size,
+            unit=axis.get("unit"),
+            offset=offset,
+        )
+        for axis, size, offset in zip(named, sizes, offsets, strict=True)
+    )
+
+
+def with_levels(
+    attributes: Document,
+    *,
+    zarr_format: int,
+    name: str,
+    axes: Sequence[Axis],
+    downsamplings: Sequence[Shape],
+    metadata: Document,
+) -> Document:
+    """Return a group's attributes with a multiscales that lists levels 0 to N.
+
+    Parameters
+    ----------
+    zarr_format
+        3 gives OME-NGFF 0.5 under ``ome``, 2 gives 0.4.
+    name
+        Name of the image, where the existing multiscales has none.
+    downsamplings
+        Of each level, level 0 first: voxels of level 0 a voxel along each axis.
+    metadata
+        How the levels were made; its ``method`` is also the multiscales' ``type``.
+    """
+    before = read_multiscales(attributes) or {}
+    described = {
+        "name": name,
+        **before,
+        "axes": [
+            {"name": axis.name, "type": axis.type, **({"unit": axis.unit} if axis.unit else {})}
+            for axis in axes
+        ],
+        "datasets": [
+            {"path": str(level), "coordinateTransformations": _transformations(axes, downsampling)}
+            for level, downsampling in enumerate(downsamplings)
+        ],
+        "type": metadata["method"],
+        "metadata": metadata,
+    }
+    if zarr_format == 2:
+        return {**attributes, "multiscales": [{**described, "version": "0.4"}]}
+    described.pop("version", None)
+    ome = attributes.get("ome")
+    kept = ome if isinstance(ome, dict) else {}
+    return {**attributes, "ome": {**kept, "version": "0.5", "multiscales": [described]}}
+
+
+def without_levels(attributes: Document, first: int) -> Document:
+    """Return a group's attributes with no level from `first` on in its multiscales."""
+    multiscales = read_multiscales(attributes)
+    if multiscales is None:
+        return attributes
+    withdrawn = {str(level) for level in range(first, first + 100)}
+    datasets = [
+        dataset
+        for dataset in multiscales.get("datasets", [])
+        if not (isinstance(dataset, dict) and dataset.get("path") in withdrawn)
+    ]
+    changed = {**multiscales, "datasets": datasets}
+    ome = attributes.get("ome")
+    if isinstance(ome, dict) and "multiscales" in ome:
+        return {**attributes, "ome": {**ome, "multiscales": [changed, *ome["multiscales"][1:]]}}
+    return {**attributes, "multiscales": [changed, *attributes["multiscales"][1:]]}
+
+
+def _transformations(axes: Sequence[Axis], downsampling: Shape) -> list[Document]:
+    """Return scale and translation of a level, F being its downsampling.
+
+    A voxel of the level covers F voxels of level 0 and stands at the centre of them, (F - 1) / 2
+    voxels of level 0 from the centre of the first.
+    """
+    pairs = list(zip(axes, downsampling, strict=True))
+    scale = {"type": "scale", "scale": [axis.size * factor for axis, factor in pairs]}
+    if max(downsampling) == 1 and all(axis.offset is None for axis in axes):
+        return [scale]
+    translation = [(axis.offset or 0.0) + axis.size * (factor - 1) / 2 for axis, factor in pairs]
+    return [scale, {"type": "translation", "translation": translation}]
+
+
+def _base_transformations(
+    multiscales: Document, n_axes: int
+) -> tuple[list[float], list[float | None]]:
+    """Return scale and translation of level 0; 1 and None where they are absent or unfit."""
+    sizes: list[float] = [1.0] * n_axes
+    offsets: list[float | None] = [None] * n_axes
+    for dataset in multiscales.get("datasets") or []:
+        if not isinstance(dataset, dict) or dataset.get("path") != "0":
+            continue
+        for step in dataset.get("coordinateTransformations") or []:
+            values = step.get(step.get("type")) if isinstance(step, dict) else None
+            if not isinstance(values, list) or len(values) != n_axes:
+                continue
+            if step["type"] == "scale":
+                sizes = [float(value) for value in values]
+            elif step["type"] == "translation":
+                offsets = [float(value) for value in values]
+    return sizes, offsets

@@ -1,0 +1,302 @@
+"""What will be made of an image: shape, chunks, factors and bytes of every level.
+
+Integers and names from the configuration and from metadata documents; imports no array library, so
+that parsing the Snakefile costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import geometry
+from .config import group_path, suggestion
+from .errors import ConfigError, GeometryError
+from .metadata import ITEM_SIZES, ArrayMetadata
+from .multiscales import CHANNEL, SPACE, TIME, Axis, axis_type, read_axes
+
+if TYPE_CHECKING:
+    from .config import ImageConfig, TestImage
+    from .geometry import Shape
+    from .sentinels import Record
+
+VOXEL_REVISION = 1
+"""Grows whenever a voxel of any level comes out different; levels of another one are remade."""
+
+_DEFAULT_AXES = ("x", "yx", "zyx", "czyx", "tczyx")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelPlan:
+    """One level, as it shall be.
+
+    Attributes
+    ----------
+    level
+        0 is the base.
+    shape, chunks, shards
+        Extents in voxels of this level; shards None where a stored object is a chunk.
+    factors
+        Voxels of the level before along each axis a voxel of this one.
+    downsampling
+        Voxels of level 0 along each axis a voxel of this one.
+    """
+
+    level: int
+    shape: Shape
+    chunks: Shape
+    shards: Shape | None
+    dtype: str
+    factors: Shape
+    downsampling: Shape
+    method: str
+    write_empty_chunks: bool
+
+    @property
+    def write_shape(self) -> Shape:
+        """Extents of one stored object."""
+        return self.shards or self.chunks
+
+    @property
+    def n_objects(self) -> int:
+        """Stored objects when all are written."""
+        return geometry.count(geometry.grid_shape(self.shape, self.write_shape))
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of the voxels before compression."""
+        return geometry.count(self.shape) * ITEM_SIZES[self.dtype]
+
+    @property
+    def expected(self) -> Record:
+        """The part of a record that is known beforehand; a level whose record differs is remade."""
+        return {
+            "level": self.level,
+            "shape": list(self.shape),
+            "chunks": list(self.chunks),
+            "shards": None if self.shards is None else list(self.shards),
+            "dtype": self.dtype,
+            "recipe": {
+                "method": self.method,
+                "factors": list(self.factors),
+                "voxel_revision": VOXEL_REVISION,
+                "write_empty_chunks": self.write_empty_chunks,
+            },
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePlan:
+    """One image and all its levels, the base first."""
+
+    image: ImageConfig
+    base: ArrayMetadata
+    axes: tuple[Axis, ...]
+    levels: tuple[LevelPlan, ...]
+
+    @property
+    def where(self) -> str:
+        """Path of the image's group, for messages."""
+        return group_path(self.image.store, self.image.field)
+
+    @property
+    def lists_levels(self) -> bool:
+        """Whether OME-NGFF can describe the image: it needs two or three space axes."""
+        return sum(axis.type == SPACE for axis in self.axes) in (2, 3)
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of the voxels of all levels beside level 0, before compression."""
+        return sum(level.raw_bytes for level in self.levels[1:])
+
+
+def plan_image(
+    image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any] | None = None
+) -> ImagePlan:
+    """Plan the levels of an image.
+
+    Parameters
+    ----------
+    image
+        Its configuration.
+    base
+        Metadata of level 0, found or still to be made.
+    attributes
+        The group's attributes, for the axes and scales of an existing multiscales.
+
+    Raises
+    ------
+    ConfigError
+        If a setting does not fit the array.
+    GeometryError
+        If a level would equal the one before it.
+    """
+    axes = _plan_axes(image, base, attributes or {})
+    factors = _plan_factors(image, base.shape, axes)
+    chunks, shards = _plan_chunks(image, base)
+    try:
+        ladder = geometry.scale_ladder(base.shape, chunks, factors, image.levels)
+    except GeometryError as error:
+        raise GeometryError(f"image {image.name}: {error}") from error
+    ones = (1,) * len(base.shape)
+
+    def level(number: int, shape: Shape, factors: Shape, downsampling: Shape) -> LevelPlan:
+        own = None if shards is None else geometry.shrunk_shards(shards, chunks, shape)
+        return LevelPlan(
+            level=number,
+            shape=shape,
+            chunks=chunks if number else base.chunks,
+            shards=own if number else base.shards,
+            dtype=base.dtype,
+            factors=factors,
+            downsampling=downsampling,
+            method=image.method,
+            write_empty_chunks=image.write_empty_chunks,
+        )
+
+    levels = [level(0, base.shape, ones, ones)]
+    for number, step in enumerate(ladder, start=1):
+        finer = levels[-1]
+        shape = geometry.coarse_shape(finer.shape, step)
+        levels.append(level(number, shape, step, geometry.multiply(finer.downsampling, step)))
+    return ImagePlan(image=image, base=base, axes=axes, levels=tuple(levels))
+
+
+def made_base(made: TestImage, axes: tuple[str, ...] | None = None) -> ArrayMetadata:
+    """Return the metadata of a level 0 that is made: zarr v3, zstd, as zarr-python's defaults."""
+    names = axes or tuple(_DEFAULT_AXES[len(made.shape) - 1])
+    fill: bool | int | float = {"b": False, "f": 0.0}.get(made.dtype[0], 0)
+    endian = {"configuration": {"endian": "little"}} if ITEM_SIZES[made.dtype] > 1 else {}
+    document = {
+        "shape": list(made.shape),
+        "data_type": made.dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(made.chunks)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": fill,
+        "codecs": [
+            {"name": "bytes", **endian},
+            {"name": "zstd", "configuration": {"level": 0, "checksum": False}},
+        ],
+        "zarr_format": 3,
+        "node_type": "array",
+        "dimension_names": list(names),
+        "storage_transformers": [],
+    }
+    return ArrayMetadata(
+        zarr_format=3,
+        shape=made.shape,
+        chunks=made.chunks,
+        shards=None,
+        dtype=made.dtype,
+        dimension_names=names,
+        document=document,
+        attributes={},
+    )
+
+
+def _plan_axes(
+    image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any]
+) -> tuple[Axis, ...]:
+    n_axes = len(base.shape)
+    found = read_axes(attributes, n_axes)
+    if image.axes is not None:
+        if len(image.axes) != n_axes:
+            msg = (
+                f"image {image.name}: axes {list(image.axes)} name {len(image.axes)} axes, "
+                f"level 0 has {n_axes}; its shape is {list(base.shape)}"
+            )
+            raise ConfigError(msg)
+        known = {axis.name: axis for axis in found or ()}
+        names = image.axes
+        axes = [known.get(name, Axis(name=name, type=axis_type(name))) for name in names]
+    elif found is not None:
+        axes = list(found)
+    else:
+        given = base.dimension_names or ()
+        usable = [name for name in given if name]
+        names = tuple(usable) if len(set(usable)) == n_axes else tuple(_DEFAULT_AXES[n_axes - 1])
+        axes = [Axis(name=name, type=axis_type(name)) for name in names]
+    _check_dimension_names(image, base, axes)
+    for key, values in (("voxel_size", image.voxel_size), ("unit", image.unit)):
+        _check_names(image, key, values, axes)
+    axes = [
+        axis.changed(size=image.voxel_size.get(axis.name), unit=image.unit.get(axis.name))
+        for axis in axes
+    ]
+    order = [(TIME, CHANNEL, SPACE).index(axis.type) for axis in axes]
+    if order != sorted(order) or order.count(0) > 1 or order.count(1) > 1 or order.count(2) > 3:
+        shown = [axis.name for axis in axes]
+        msg = (
+            f"image {image.name}: axes {shown} break OME-NGFF's order: at most one time axis, then "
+            f"at most one channel axis, then two or three space axes; name them with axes: [...]"
+        )
+        raise ConfigError(msg)
+    return tuple(axes)
+
+
+def _plan_factors(image: ImageConfig, shape: Shape, axes: tuple[Axis, ...]) -> Shape:
+    given = image.scale_factors
+    if isinstance(given, int):
+        return tuple(given if axis.type == SPACE else 1 for axis in axes)
+    if isinstance(given, dict):
+        _check_names(image, "scale_factors", given, list(axes))
+        return tuple(given.get(axis.name, 1) for axis in axes)
+    if len(given) != len(shape):
+        msg = (
+            f"image {image.name}: scale_factors {list(given)} has {len(given)} entries, "
+            f"level 0 has {len(shape)} axes {[axis.name for axis in axes]}; give one an axis"
+        )
+        raise ConfigError(msg)
+    return given
+
+
+def _plan_chunks(image: ImageConfig, base: ArrayMetadata) -> tuple[Shape, Shape | None]:
+    if image.chunks is None:
+        return base.chunks, base.shards
+    if len(image.chunks) != len(base.shape):
+        msg = (
+            f"image {image.name}: chunks {list(image.chunks)} has {len(image.chunks)} entries, "
+            f"level 0 has {len(base.shape)} axes; give one an axis"
+        )
+        raise ConfigError(msg)
+    shards = base.shards
+    if shards is not None and any(
+        outer % inner for outer, inner in zip(shards, image.chunks, strict=True)
+    ):
+        msg = (
+            f"image {image.name}: chunks {list(image.chunks)} do not divide level 0's shards "
+            f"{list(shards)}; choose divisors of them"
+        )
+        raise ConfigError(msg)
+    return image.chunks, shards
+
+
+def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, axes: list[Axis]) -> None:
+    """Hold axes against what a v3 level 0 calls them.
+
+    NGFF 0.5: the dimension_names of every array MUST match the names of the multiscales' axes.
+    """
+    names = [axis.name for axis in axes]
+    given = base.dimension_names
+    if given is not None and all(given) and list(given) != names:
+        msg = (
+            f"image {image.name}: axes {names} differ from level 0's dimension_names {list(given)}, "
+            f"which OME-NGFF forbids; give axes: {list(given)}"
+        )
+        raise ConfigError(msg)
+
+
+def _check_names(image: ImageConfig, key: str, values: dict[str, Any], axes: list[Axis]) -> None:
+    names = [axis.name for axis in axes]
+    for name in values:
+        if name not in names:
+            msg = f"image {image.name}: {key} names axis {name!r}, axes are {names}"
+            raise ConfigError(msg + suggestion(name, names) if len(name) > 1 else msg)
+
+
+def space_needed(plan: ImagePlan, stored: int) -> int:
+    """Return the bytes that the levels will take, if they compress as level 0's do."""
+    base = plan.levels[0].raw_bytes
+    share = min(1.0, stored / base) if base and stored else 1.0
+    return math.ceil(plan.raw_bytes * share)

@@ -1,0 +1,62 @@
+"""Records that prove a level, and the small JSON files outside the store that hold them.
+
+A record says what a level is and what it was made from; it holds no time, path, host, image name or
+number of parts, so that equal levels give equal bytes. The same record stands in the level's own
+attributes. Nothing here opens a store.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from .files import write_aside
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Record = dict[str, Any]
+
+RECORD_KEY = "zarrpyramid"
+"""The attribute of a level that holds its record."""
+
+_LARGEST_EXACT = 2**53
+"""Readers that know only doubles lose digits of larger integers."""
+
+
+def strict_number(value: float | None) -> int | float | str | None:
+    """Return a number as every JSON reader takes it, others as text.
+
+    >>> strict_number(float("nan")), strict_number(2**60), strict_number(1.5)
+    ('NaN', '1152921504606846976', 1.5)
+    """
+    if isinstance(value, int):
+        return value if abs(value) <= _LARGEST_EXACT else str(value)
+    if value is None or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def encode_record(record: Record) -> bytes:
+    """Return the bytes of a sentinel: one key a line, sorted, so that a diff of two can be read."""
+    return (json.dumps(record, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def write_sentinel(path: Path, record: Record) -> None:
+    """Write a sentinel aside, flush it, and give it its name last of all."""
+    write_aside(path, encode_record(record))
+
+
+def read_sentinel(path: Path) -> Record | None:
+    """Return the record of a sentinel, or None where it is absent or no record."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def fits(record: Record | None, expected: Record) -> bool:
+    """Tell whether a record says of a level all that its plan expects."""
+    return record is not None and all(record.get(key) == value for key, value in expected.items())
