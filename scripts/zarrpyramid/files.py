@@ -38,6 +38,12 @@ class Files(Protocol):
     def get(self, key: str) -> bytes | None:
         """Return an object, or None where there is none."""
 
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Return part of an object; a negative start counts from its end."""
+
+    def size(self, key: str) -> int | None:
+        """Return the bytes of an object, or None where there is none."""
+
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write an object whole or not at all."""
 
@@ -83,29 +89,20 @@ class LocalFiles:
 
     def get(self, key: str) -> bytes | None:
         """Return a file's bytes, or None where there is no file."""
-        # os.open and one read: 7 us, against 16 us through pathlib and a buffered file.
+        return self._read(key, 0, None)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Return part of a file, short at its end; a negative start counts from the end."""
+        return self._read(key, start, length)
+
+    def size(self, key: str) -> int | None:
+        """Return a file's bytes, or None where there is no file."""
         try:
-            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY)
+            return os.stat(f"{self.root}/{key}").st_size  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise self._failed("read", key, error) from error
-        try:
-            size = os.fstat(descriptor).st_size
-            data = os.read(descriptor, size)
-            while len(data) < size:
-                more = os.read(descriptor, size - len(data))
-                if not more:
-                    break
-                data += more
-        except IsADirectoryError:
-            return None
-        except OSError as error:
-            raise self._failed("read", key, error) from error
-        else:
-            return data
-        finally:
-            os.close(descriptor)
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write a file aside and rename it, making folders as needed."""
@@ -212,6 +209,33 @@ class LocalFiles:
                     yield entry, key
                     if entry.is_dir(follow_symlinks=True):
                         pending.append(f"{key}/")
+
+    def _read(self, key: str, start: int, length: int | None) -> bytes | None:
+        # os.open and one pread: 7 us, against 16 us through pathlib and a buffered file.
+        try:
+            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._failed("read", key, error) from error
+        try:
+            size = os.fstat(descriptor).st_size
+            first = max(0, size + start) if start < 0 else start
+            wanted = max(0, size - first) if length is None else length
+            data = os.pread(descriptor, wanted, first)
+            while len(data) < wanted:  # one call reads 2 GiB at most
+                more = os.pread(descriptor, wanted - len(data), first + len(data))
+                if not more:
+                    break
+                data += more
+        except IsADirectoryError:
+            return None
+        except OSError as error:
+            raise self._failed("read", key, error) from error
+        else:
+            return data
+        finally:
+            os.close(descriptor)
 
     def _make_folder(self, path: str) -> None:
         if path not in self._known_folders:

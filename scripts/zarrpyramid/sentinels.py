@@ -25,7 +25,7 @@ _LARGEST_EXACT = 2**53
 """Readers that know only doubles lose digits of larger integers."""
 
 
-def strict_number(value: float | None) -> int | float | str | None:
+def strict_number(value: int | float | None) -> int | float | str | None:
     """Return a number as every JSON reader takes it, others as text.
 
     >>> strict_number(float("nan")), strict_number(2**60), strict_number(1.5)

@@ -1,0 +1,273 @@
+"""Chunks of one array, read and written by their place in the grid.
+
+The product's core: stored objects of usual codecs are read and written here directly, into buffers
+that a thread keeps; all others go through zarr-python, behind the same interface. Knows nothing of
+levels and means.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from . import geometry
+from .codecs import MISSING, ChunkCodec, ShardCodec, chunk_codec, shard_codec
+from .errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .files import Files
+    from .geometry import Index, Region, Shape
+    from .metadata import ArrayMetadata
+
+    Block = np.ndarray[Any, np.dtype[Any]]
+    Payload = Any
+
+_scratch = threading.local()
+
+
+def scratch(name: str, shape: Shape, dtype: np.dtype[Any]) -> Block:
+    """Return this thread's buffer of a name, whose content is whatever it was used for last."""
+    # One buffer a name: memory stays flat over arrays of many shapes.
+    buffer: Block | None = getattr(_scratch, name, None)
+    if buffer is None or buffer.shape != shape or buffer.dtype != dtype:
+        buffer = np.empty(shape, dtype)
+        setattr(_scratch, name, buffer)
+    return buffer
+
+
+class Chunks(Protocol):
+    """The chunks of one array.
+
+    A chunk's index counts decode units: inner chunks where there are shards.
+    """
+
+    metadata: ArrayMetadata
+
+    def payload(self, index: Index) -> Payload | None:
+        """Return the stored bytes of a chunk, or None where it is missing and thus fill value."""
+
+    def decode(self, index: Index, payload: Payload) -> Block:
+        """Return a chunk's in-bounds voxels; they hold until the thread decodes its next chunk."""
+
+    def encode(self, index: Index, block: Block) -> Payload | None:
+        """Return what to store for a chunk's in-bounds voxels, or None where that is nothing."""
+
+    def put(self, index: Index, payloads: Sequence[Payload | None]) -> None:
+        """Write one stored object, of all chunks in it that the array has, in C order."""
+
+
+def open_chunks(
+    files: Files, path: str, metadata: ArrayMetadata, *, write_empty: bool = True
+) -> Chunks:
+    """Return an array's chunks, directly where its codecs are known, else through zarr-python.
+
+    With `write_empty` False, chunks that hold nothing but the fill value are not stored.
+    """
+    codec = chunk_codec(metadata)
+    shards = None if metadata.shards is None else shard_codec(metadata)
+    if codec is None or (metadata.shards is not None and shards is None):
+        return ForeignChunks(files, path, metadata, write_empty)
+    return DirectChunks(files, path, metadata, codec, shards, write_empty)
+
+
+def native_dtype(metadata: ArrayMetadata) -> np.dtype[Any]:
+    """Return the data type of voxels in memory."""
+    return np.dtype(metadata.dtype)
+
+
+def chunk_region(metadata: ArrayMetadata, index: Index) -> Region:
+    """Return the part of the array that a chunk holds."""
+    return geometry.unit_region(index, metadata.chunks, metadata.shape)
+
+
+def chunks_of_object(metadata: ArrayMetadata, index: Index) -> list[Index]:
+    """Return the chunks in a stored object, in C order, without those beyond the array's edge."""
+    region = geometry.unit_region(index, metadata.write_shape, metadata.shape)
+    return list(geometry.covering_units(region, metadata.chunks))
+
+
+class DirectChunks:
+    """Chunks as bytes of stored objects."""
+
+    def __init__(
+        self,
+        files: Files,
+        path: str,
+        metadata: ArrayMetadata,
+        codec: ChunkCodec,
+        shards: ShardCodec | None,
+        write_empty: bool,
+    ) -> None:
+        self.metadata = metadata
+        self._write_empty = write_empty
+        self._files = files
+        self._path = path
+        self._codec = codec
+        self._shards = shards
+        self._dtype = native_dtype(metadata)
+        self._grid = geometry.coarse_shape(metadata.write_shape, metadata.chunks)
+        self._indexes = threading.local()
+
+    def payload(self, index: Index) -> bytes | None:
+        """Return the stored bytes of a chunk: a whole object, or a range of a shard."""
+        if self._shards is None:
+            return self._files.get(self._key(index))
+        place = tuple(i // n for i, n in zip(index, self._grid, strict=True))
+        inner = tuple(i % n for i, n in zip(index, self._grid, strict=True))
+        entries = self._shard_index(place)
+        if entries is None:
+            return None
+        offset, length = (
+            int(number) for number in entries[np.ravel_multi_index(inner, self._grid)]
+        )
+        if offset == MISSING and length == MISSING:
+            return None
+        return self._files.get_range(self._key(place), offset, length)
+
+    def decode(self, index: Index, payload: bytes) -> Block:
+        """Return the in-bounds voxels that a chunk's stored bytes hold.
+
+        Raises
+        ------
+        StoreError
+            If they are damaged; the message names the object.
+        """
+        chunk = scratch("decoded", self.metadata.chunks, self._dtype)
+        try:
+            self._codec.decode(payload, chunk)
+        except StoreError as error:
+            raise self._damaged(index, error) from error
+        return chunk[_clip(self.metadata, index)]
+
+    def encode(self, index: Index, block: Block) -> bytes | None:
+        """Return a chunk's bytes; beyond the array's edge it holds the fill value."""
+        if not self._write_empty and is_fill(block, self.metadata.fill_value):
+            return None
+        if block.shape == self.metadata.chunks and block.flags.c_contiguous:
+            return self._codec.encode(block)
+        chunk = scratch("encoded", self.metadata.chunks, self._dtype)
+        if block.shape != self.metadata.chunks:
+            chunk[...] = self.metadata.fill_value
+        chunk[_clip(self.metadata, index)] = block
+        return self._codec.encode(chunk)
+
+    def put(self, index: Index, payloads: Sequence[bytes | None]) -> None:
+        """Write one object whole; where nothing is in it, see that none is there."""
+        data = payloads[0] if self._shards is None else self._encode_shard(index, payloads)
+        if data is None:
+            self._files.delete(self._key(index))
+        else:
+            self._files.put(self._key(index), data)
+
+    def _encode_shard(self, index: Index, payloads: Sequence[bytes | None]) -> bytes | None:
+        assert self._shards is not None
+        # At the array's edge a shard has places for chunks that do not exist.
+        slots: list[bytes | None] = [None] * geometry.count(self._grid)
+        for chunk, payload in zip(chunks_of_object(self.metadata, index), payloads, strict=True):
+            inner = tuple(i % n for i, n in zip(chunk, self._grid, strict=True))
+            slots[int(np.ravel_multi_index(inner, self._grid))] = payload
+        return self._shards.encode_shard(slots)
+
+    def _shard_index(self, place: Index) -> Any:
+        """Return the index of a shard; each thread keeps the one that it read last."""
+        if getattr(self._indexes, "place", None) != place:
+            self._indexes.entries = self._read_index(place)
+            self._indexes.place = place
+        return self._indexes.entries
+
+    def _read_index(self, place: Index) -> Any:
+        assert self._shards is not None
+        key, length = self._key(place), self._shards.index_size
+        size = self._files.size(key)
+        if size is None:
+            return None
+        start = -length if self._shards.index_at_end else 0
+        data = self._files.get_range(key, start, length)
+        try:
+            return self._shards.decode_index(data or b"", size)
+        except StoreError as error:
+            raise StoreError(f"{self._files.name}/{key}: {error}") from error
+
+    def _key(self, index: Index) -> str:
+        return f"{self._path}/{self.metadata.object_key(index)}"
+
+    def _damaged(self, index: Index, error: StoreError) -> StoreError:
+        place = index
+        if self._shards is not None:
+            place = tuple(i // n for i, n in zip(index, self._grid, strict=True))
+        inside = "" if self._shards is None else f", chunk {list(index)}"
+        return StoreError(
+            f"{self._files.name}/{self._key(place)}{inside} is damaged: {error}; "
+            "restore it from a copy, or delete it to have it read as fill value"
+        )
+
+
+class ForeignChunks:
+    """Chunks through zarr-python, for codecs, filters and stores of every other kind.
+
+    Payloads are voxels: encoding happens when an object is written, by zarr-python.
+    """
+
+    def __init__(self, files: Files, path: str, metadata: ArrayMetadata, write_empty: bool) -> None:
+        from . import store  # zarr takes 0.4 CPU s to import, and most levels never need it
+
+        self.metadata = metadata
+        self._files = files
+        self._path = path
+        self._read_region = store.read_region
+        self._array = store.open_array(files, path, metadata, write_empty_chunks=write_empty)
+
+    def payload(self, index: Index) -> bytes | None:
+        """Return the bytes of the object in which a chunk lies; only its first chunk has them."""
+        ratio = geometry.coarse_shape(self.metadata.write_shape, self.metadata.chunks)
+        place = tuple(i // n for i, n in zip(index, ratio, strict=True))
+        data = self._files.get(f"{self._path}/{self.metadata.object_key(place)}")
+        if data is None:
+            return None
+        return data if all(i % n == 0 for i, n in zip(index, ratio, strict=True)) else b""
+
+    def decode(self, index: Index, payload: bytes) -> Block:
+        """Return a chunk's voxels as zarr-python reads them."""
+        where = f"{self._files.name}/{self._path}, chunk {list(index)}"
+        try:
+            return self._read_region(self._array, chunk_region(self.metadata, index))
+        except (ValueError, RuntimeError, TypeError, OSError) as error:
+            raise StoreError(f"{where} cannot be read: {error}") from error
+
+    def encode(self, index: Index, block: Block) -> Block:
+        """Return a copy of the voxels."""
+        return block.copy()
+
+    def put(self, index: Index, payloads: Sequence[Block | None]) -> None:
+        """Have zarr-python write one object."""
+        region = geometry.unit_region(index, self.metadata.write_shape, self.metadata.shape)
+        block = np.empty(geometry.region_shape(region), native_dtype(self.metadata))
+        for chunk, payload in zip(chunks_of_object(self.metadata, index), payloads, strict=True):
+            inside = geometry.relative_region(chunk_region(self.metadata, chunk), region)
+            block[inside] = payload
+        try:
+            self._array[region] = block
+        except OSError as error:
+            key = self.metadata.object_key(index)
+            raise StoreError(
+                f"cannot write {self._files.name}/{self._path}/{key}: {error}"
+            ) from error
+
+
+def is_fill(block: Block, fill_value: bool | int | float) -> bool:
+    """Tell whether every voxel has the bits of the fill value, as -0.0 has not of 0.0."""
+    fill = np.array(fill_value, block.dtype)
+    first = block[(0,) * block.ndim]
+    if first.tobytes() != fill.tobytes():  # nearly always decided here
+        return False
+    bits = np.dtype(f"u{block.dtype.itemsize}")
+    return bool((np.ascontiguousarray(block).view(bits) == fill.view(bits)).all())
+
+
+def _clip(metadata: ArrayMetadata, index: Index) -> Region:
+    region = chunk_region(metadata, index)
+    return tuple(slice(0, extent) for extent in geometry.region_shape(region))

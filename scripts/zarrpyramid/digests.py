@@ -1,0 +1,159 @@
+"""Digests and statistics of a level, gathered chunk by chunk in any order.
+
+A level's digest is independent of threads, parts, visiting order, host, codec and shards: a chunk
+is hashed (xxh3-128 of its in-bounds voxels, little-endian, C order, one NaN), the hash is hashed
+again with the chunk's place, and these are added modulo 2**128. Keeps out files and regions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from xxhash import xxh3_128_digest, xxh3_128_hexdigest
+
+from .sentinels import strict_number
+
+if TYPE_CHECKING:
+    from .geometry import Index
+    from .kernels import Moments
+    from .sentinels import Record
+
+_MODULUS = 1 << 128
+_UNITS = 1 << 1074
+"""Every finite double is a whole number of 1/_UNITS, so sums of them in it are exact integers."""
+
+
+def chunk_digest(voxels: np.ndarray[Any, np.dtype[Any]], *, has_nan: bool = False) -> bytes:
+    """Return a chunk's 16 bytes of digest, the same for any stride and payload of NaN."""
+    block = np.ascontiguousarray(voxels)
+    if has_nan:
+        block = np.where(np.isnan(block), np.array(np.nan, block.dtype), block)
+    if sys.byteorder == "big":
+        block = block.byteswap()
+    # xxhash wants plain bytes; the view costs nothing.
+    return bytes(xxh3_128_digest(block.reshape(-1).view(np.uint8).data))
+
+
+def placed(index: Index, digest: bytes) -> int:
+    """Return a digest bound to its place, as the term that it adds to a sum of many."""
+    term = xxh3_128_digest(struct.pack(f"<{len(index)}Q", *index) + digest)
+    return int.from_bytes(term, "little")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was seen of a level so far; two of disjoint chunks can be merged in any order.
+
+    Attributes
+    ----------
+    digest_sum
+        Sum of the placed digests of chunks, modulo 2**128.
+    payload_sum
+        The same of the chunks' stored bytes, 0 where they were not hashed.
+    units
+        Sum of the finite voxels: of integers as it is, of floats in units of 2**-1074.
+    overflow
+        Sums of chunks that a double cannot hold; 0.0 if there were none.
+    """
+
+    digest_sum: int = 0
+    payload_sum: int = 0
+    n_chunks: int = 0
+    n_voxels: int = 0
+    n_nan: int = 0
+    n_inf: int = 0
+    units: int = 0
+    overflow: float = 0.0
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+
+    def add(self, index: Index, digest: bytes, moments: Moments, n_voxels: int) -> None:
+        """Take in one chunk."""
+        self.digest_sum = (self.digest_sum + placed(index, digest)) % _MODULUS
+        self.n_chunks += 1
+        self.n_voxels += n_voxels
+        self.n_nan += moments.n_nan
+        self.n_inf += moments.n_inf
+        if not isinstance(moments.total, float):
+            self.units += int(moments.total)
+        elif math.isfinite(moments.total):
+            numerator, denominator = moments.total.as_integer_ratio()
+            self.units += numerator * (_UNITS // denominator)
+        else:
+            self.overflow += moments.total
+        self._widen(moments.minimum, moments.maximum)
+
+    def add_payload(self, index: Index, payload: bytes | memoryview | None) -> None:
+        """Take in the stored bytes of one chunk; an absent one adds nothing."""
+        if payload is not None:
+            term = placed(index, bytes(xxh3_128_digest(payload)))
+            self.payload_sum = (self.payload_sum + term) % _MODULUS
+
+    def merge(self, other: Tally) -> None:
+        """Take in what was seen of other chunks."""
+        self.digest_sum = (self.digest_sum + other.digest_sum) % _MODULUS
+        self.payload_sum = (self.payload_sum + other.payload_sum) % _MODULUS
+        self.n_chunks += other.n_chunks
+        self.n_voxels += other.n_voxels
+        self.n_nan += other.n_nan
+        self.n_inf += other.n_inf
+        self.units += other.units
+        self.overflow += other.overflow
+        self._widen(other.minimum, other.maximum)
+
+    def _widen(self, minimum: float | None, maximum: float | None) -> None:
+        if minimum is not None and (self.minimum is None or minimum < self.minimum):
+            self.minimum = minimum
+        if maximum is not None and (self.maximum is None or maximum > self.maximum):
+            self.maximum = maximum
+
+    def total(self, *, is_float: bool) -> int | float:
+        """Return the sum of the finite voxels: exact for integers, rounded once for floats."""
+        if not is_float:
+            return self.units
+        if self.overflow != 0.0 or math.isnan(self.overflow):
+            return self.overflow
+        try:
+            return self.units / _UNITS
+        except OverflowError:
+            return math.copysign(math.inf, self.units)
+
+    def statistics(self, *, dtype: str) -> Record:
+        """Return what a record says of voxels: extremes, counts, sum and mean of the finite."""
+        is_float = dtype.startswith("float")
+        total = self.total(is_float=is_float)
+        n_finite = self.n_voxels - self.n_nan - self.n_inf
+        mean = _mean(self.units, n_finite, is_float=is_float) if math.isfinite(total) else total
+        return {
+            "min": strict_number(self.minimum),
+            "max": strict_number(self.maximum),
+            "sum": strict_number(total),
+            "mean": strict_number(mean) if n_finite else None,
+            "n_nan": self.n_nan,
+            "n_inf": self.n_inf,
+        }
+
+    def digest(self, header: Record) -> str:
+        """Return the level's digest: of its header (dtype, shape, chunks) and all its chunks."""
+        return seal_digest(header, self.digest_sum)
+
+    def fingerprint(self, header: Record) -> str:
+        """Return the digest of the stored bytes of all chunks."""
+        return seal_digest(header, self.payload_sum)
+
+
+def seal_digest(header: Record, digest_sum: int) -> str:
+    """Return the hex digest of a header and a sum of placed digests."""
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    return str(xxh3_128_hexdigest(text + digest_sum.to_bytes(16, "little")))
+
+
+def _mean(units: int, n_voxels: int, *, is_float: bool) -> float:
+    # Integers divided by integers round once, however large they are.
+    return units / (max(n_voxels, 1) * (_UNITS if is_float else 1))

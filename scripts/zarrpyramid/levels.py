@@ -1,0 +1,325 @@
+"""The recipes that seal level 0, build a level, list the levels and withdraw them.
+
+A level does not exist until it is complete: objects first, then a flush, the level's own metadata
+document last, and the list of levels after all. Whoever reads at any time finds whole levels only.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from . import __version__, geometry, multiscales
+from .blocks import FEW, run_blocks
+from .chunks import open_chunks
+from .digests import Tally
+from .errors import StoreError, VoxelError
+from .files import TEMPORARY_SUFFIX
+from .hierarchy import (
+    change_group_attributes,
+    delete_array,
+    open_group,
+    read_array,
+    write_array,
+)
+from .images import base_layout, our_levels, read_level, record_of
+from .plan import VOXEL_REVISION
+from .reduction import LevelTask
+from .sentinels import RECORD_KEY, fits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .images import Image
+    from .metadata import ArrayMetadata
+    from .plan import LevelPlan
+    from .sentinels import Record
+
+logger = logging.getLogger(__name__)
+
+_OBJECT_KEY = re.compile(r"(c/)?\d+([./]\d+)*|c")
+
+
+def seal_base(image: Image) -> Record:
+    """Make level 0 fit to be listed, and return its record.
+
+    A v3 level 0 without dimension_names gets them, unless the configuration forbids it: OME-NGFF
+    0.5 requires that they equal the names of the axes. Its voxels are never written.
+
+    Raises
+    ------
+    StoreError
+        If level 0 is absent.
+    """
+    base = read_level(image, 0)
+    names = tuple(axis.name for axis in image.plan.axes)
+    if base.zarr_format == 3 and base.dimension_names != names:
+        if image.plan.image.edit_base:
+            document = {**base.document, "dimension_names": list(names)}
+            logger.info("%s gets dimension_names %s", image.name(0), list(names))
+            write_array(image.files, image.level_path(0), replace(base, document=document))
+        else:
+            logger.warning(
+                "%s has no dimension_names and edit_base is false: validators of OME-NGFF 0.5 will "
+                "refuse the image; set edit_base: true to have them added",
+                image.name(0),
+            )
+    layout, _, stored = base_layout(image)
+    expected = image.plan.levels[0].expected
+    return {
+        **{key: expected[key] for key in ("level", "shape", "chunks", "shards", "dtype")},
+        "fingerprint": layout,
+        "stored_bytes": stored,
+    }
+
+
+def build_level(
+    image: Image,
+    level: int,
+    finer: Record,
+    *,
+    n_workers: int,
+    before_rebuild: Callable[[], None] = lambda: None,
+    on_block: Callable[[int], None] = lambda n_voxels: None,
+) -> Record:
+    """Make one level from the one before it, and return its record.
+
+    Where the level is there already, made by the same recipe from the same voxels, it is left as it
+    is, and no voxel is read.
+
+    Parameters
+    ----------
+    finer
+        Record of the level before, as its sentinel holds it.
+    n_workers
+        Threads, where no dask client of the user's runs the blocks.
+    before_rebuild
+        Called before the level is withdrawn from the list of levels.
+    on_block
+        Called for every finished task with the number of voxels read.
+
+    Raises
+    ------
+    StoreError
+        If the level's place is taken by something that is not ours, or an object cannot be read or
+        written.
+    VoxelError
+        If voxels contradict what was recorded or computed of them.
+    """
+    wanted = image.plan.levels[level]
+    path = image.level_path(level)
+    found = read_array(image.files, path)
+    known = record_of(found)
+    if found is not None and known is None:
+        raise StoreError(
+            f"{image.name(level)} is there already and was not made by this workflow; "
+            "move it away, or build the pyramid in another group"
+        )
+    source = read_level(image, level - 1)
+    _check_finer(image, level, source, finer)
+    if (
+        fits(known, wanted.expected)
+        and known is not None
+        and _is_current(image, level, known, finer)
+    ):
+        logger.info("%s is up to date: same recipe, same source", image.name(level))
+        return known or {}
+    before_rebuild()
+    withdraw_levels(image, level)
+    if found is not None:
+        delete_array(image.files, path)
+    _clear_remains(image, level)
+    target = _level_metadata(image, wanted)
+    task = LevelTask(
+        files=image.files,
+        source_path=image.level_path(level - 1),
+        source=source,
+        target_path=path,
+        target=target,
+        factors=wanted.factors,
+        write_empty=wanted.write_empty_chunks,
+        compiled=False,
+    )
+    read, written = _run(task, n_workers, on_block)
+    record = _record(image, wanted, source, read, written, finer)
+    image.files.sync()
+    write_array(image.files, path, replace(target, attributes={RECORD_KEY: record}))
+    image.files.sync()
+    return record
+
+
+def write_multiscales(image: Image) -> Record:
+    """List all levels of the plan in the group's attributes, after removing ours beyond them.
+
+    Returns
+    -------
+    Record
+        What is listed; empty where OME-NGFF cannot describe the image.
+
+    Raises
+    ------
+    StoreError
+        If a level of the plan is absent.
+    """
+    plan = image.plan
+    for level in range(1, len(plan.levels)):
+        read_level(image, level)
+    remove_levels(image, len(plan.levels))
+    if not plan.lists_levels:
+        logger.warning(
+            "%s has axes %s: OME-NGFF lists only images with two or three space axes, so the "
+            "levels are there but not listed",
+            plan.where,
+            [axis.name for axis in plan.axes],
+        )
+        return {"datasets": []}
+    metadata = {
+        "method": plan.image.method,
+        "version": __version__,
+        "voxel_revision": VOXEL_REVISION,
+        "factors": [list(level.factors) for level in plan.levels[1:]],
+        "rounding": "half to even",
+    }
+
+    def change(attributes: dict[str, Any]) -> dict[str, Any]:
+        return multiscales.with_levels(
+            attributes,
+            zarr_format=plan.base.zarr_format,
+            name=image.path.rpartition("/")[2] or plan.image.name,
+            axes=plan.axes,
+            downsamplings=[level.downsampling for level in plan.levels],
+            metadata=metadata,
+        )
+
+    change_group_attributes(image.files, image.path, change)
+    image.files.sync()
+    group = open_group(image.files, image.path)
+    return dict(multiscales.read_multiscales(group.attributes) or {})
+
+
+def withdraw_levels(image: Image, first: int) -> None:
+    """Take all levels from `first` on out of the group's list, before any of them changes."""
+    change_group_attributes(
+        image.files, image.path, lambda attributes: multiscales.without_levels(attributes, first)
+    )
+
+
+def remove_levels(image: Image, first: int) -> list[int]:
+    """Remove the levels from `first` on that carry our record; return their numbers.
+
+    Levels that are not ours are neither removed nor taken out of the list.
+    """
+    ours = our_levels(image, first)
+    if ours:
+        withdraw_levels(image, first)
+    for level in ours:
+        logger.info("removing %s", image.name(level))
+        delete_array(image.files, image.level_path(level))
+    return ours
+
+
+def _check_finer(image: Image, level: int, source: ArrayMetadata, finer: Record) -> None:
+    """See that the level to be read is the one that its sentinel speaks of."""
+    sealed = image.plan.levels[level - 1]
+    if source.shape != sealed.shape or source.dtype != sealed.dtype:
+        raise StoreError(
+            f"{image.name(level - 1)} has shape {source.shape} and dtype {source.dtype}, expected "
+            f"{sealed.shape} and {sealed.dtype}; run the workflow again"
+        )
+    if level > 1 and record_of(source) != finer:
+        raise StoreError(
+            f"{image.name(level - 1)} is not the level that its sentinel records; "
+            "delete the sentinel to have it made again"
+        )
+
+
+def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
+    """Tell whether a level was made from the voxels that are there now, without decoding any."""
+    made_from = known.get("source", {})
+    if level > 1:
+        return bool(made_from.get("digest") == finer["digest"])
+    base = read_level(image, 0)
+    chunks = open_chunks(image.files, image.level_path(0), base)
+    tally = Tally()
+    for index in geometry.iterate_units(geometry.grid_shape(base.shape, base.chunks)):
+        tally.add_payload(index, chunks.payload(index))
+    return bool(made_from.get("fingerprint") == tally.fingerprint(_header(base)))
+
+
+def _clear_remains(image: Image, level: int) -> None:
+    """Remove the objects of a run that was killed; refuse a folder that holds anything else."""
+    path = image.level_path(level)
+    remains = False
+    for key in image.files.keys(path):
+        remains = True
+        if not (_OBJECT_KEY.fullmatch(key) or key.endswith(TEMPORARY_SUFFIX)):
+            raise StoreError(
+                f"{image.name(level)} is no level but holds {key}, which is not ours to remove; "
+                "move it away"
+            )
+    if remains:
+        logger.info("removing what an unfinished run left in %s", image.name(level))
+        image.files.delete_tree(path)
+
+
+def _level_metadata(image: Image, wanted: LevelPlan) -> ArrayMetadata:
+    base = image.plan.base
+    target = base.derive(
+        shape=wanted.shape, chunks=wanted.chunks, shards=wanted.shards, attributes={}
+    )
+    if base.zarr_format == 2:
+        return target
+    names = [axis.name for axis in image.plan.axes]
+    return replace(target, document={**target.document, "dimension_names": names})
+
+
+def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> tuple[Tally, Tally]:
+    n_tasks = geometry.count(task.grid)
+    task = replace(task, compiled=n_tasks > FEW)
+    read, written = Tally(), Tally()
+    for result in run_blocks(task, task.grid, n_workers=n_workers):
+        read.merge(result.source)
+        written.merge(result.target)
+        on_block(result.source.n_voxels)
+    return read, written
+
+
+def _record(
+    image: Image,
+    wanted: LevelPlan,
+    source: ArrayMetadata,
+    read: Tally,
+    written: Tally,
+    finer: Record,
+) -> Record:
+    """Hold what was read and written against what must hold, and return the level's record."""
+    for array, tally in ((source, read), (wanted, written)):
+        n_chunks = geometry.count(geometry.grid_shape(array.shape, array.chunks))
+        assert tally.n_chunks == n_chunks, (tally.n_chunks, n_chunks)  # each chunk once
+    digest = read.digest(_header(source))
+    if wanted.level > 1 and digest != finer["digest"]:
+        raise VoxelError(
+            f"{image.name(wanted.level - 1)} holds other voxels than its record says (digest "
+            f"{digest}, recorded {finer['digest']}); delete its sentinel to have it made again"
+        )
+    made_from: Record = {"digest": digest}
+    if wanted.level == 1:
+        made_from["fingerprint"] = read.fingerprint(_header(source))
+        made_from.update(read.statistics(dtype=source.dtype))
+    return {
+        **wanted.expected,
+        "digest": written.digest(_header(wanted)),
+        **written.statistics(dtype=wanted.dtype),
+        "source": made_from,
+    }
+
+
+def _header(metadata: ArrayMetadata | LevelPlan) -> Record:
+    """Return what a digest covers beside voxels."""
+    return {
+        "dtype": metadata.dtype,
+        "shape": list(metadata.shape),
+        "chunks": list(metadata.chunks),
+    }

@@ -1,0 +1,168 @@
+"""Zarr-python: stores that are no local folder, and arrays that the chunk engine does not know.
+
+The only module that imports zarr. An array is opened from its metadata documents, whether or not
+the store has them yet, so that chunks can be written before the level exists.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zarr
+from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import LocalStore, MemoryStore, StorePath
+
+from .errors import StoreError
+from .files import Files, LocalFiles
+from .hierarchy import put_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from .metadata import ArrayMetadata
+
+
+class ZarrFiles:
+    """A zarr store object as keys and bytes."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @property
+    def name(self) -> str:
+        """The store, as it names itself."""
+        return str(self.store)
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, or None."""
+        return self._get(key, None)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Return part of an object; a negative start counts from its end."""
+        if start < 0:
+            data = self._get(key, SuffixByteRequest(-start))
+            return None if data is None else data[:length]
+        return self._get(key, RangeByteRequest(start, start + length))
+
+    def size(self, key: str) -> int | None:
+        """Return the bytes of an object, or None."""
+        try:
+            return int(sync(self.store.getsize(key)))
+        except FileNotFoundError:
+            return None
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write an object."""
+        buffer = default_buffer_prototype().buffer.from_bytes(bytes(data))
+        try:
+            sync(self.store.set(key, buffer))
+        except OSError as error:
+            raise StoreError(f"cannot write {self.name}/{key}: {error}") from error
+
+    def delete(self, key: str) -> None:
+        """Remove an object if it is there."""
+        if sync(self.store.exists(key)):
+            sync(self.store.delete(key))
+
+    def delete_tree(self, prefix: str) -> None:
+        """Remove every object below a prefix."""
+        sync(self.store.delete_dir(prefix))
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys below a prefix, relative to it."""
+        below = f"{prefix}/" if prefix else ""
+        for key in _listed(self.store.list_prefix(below)):
+            yield key.removeprefix(below)
+
+    def children(self, prefix: str) -> list[str]:
+        """Return the names below a prefix that have objects below them."""
+        names = _listed(self.store.list_dir(prefix))
+        return sorted(name for name in names if any(self.keys(f"{prefix}/{name}".strip("/"))))
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
+        """Yield (relative key, bytes, 0): zarr's stores tell no version of an object."""
+        for key in self.keys(prefix):
+            yield key, self.size(f"{prefix}/{key}") or 0, 0
+
+    def sync(self) -> None:
+        """Do nothing: what a store object has taken is its own to keep."""
+
+    def exclusive(self) -> _NoLock:
+        """Hold nothing off: a store object has no lock to offer."""
+        return _NoLock()
+
+    def _get(self, key: str, part: RangeByteRequest | SuffixByteRequest | None) -> bytes | None:
+        buffer = sync(self.store.get(key, default_buffer_prototype(), part))
+        return None if buffer is None else buffer.to_bytes()
+
+
+class _NoLock:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+
+def open_files(store: object) -> Files:
+    """Return a store of whatever form as files.
+
+    Parameters
+    ----------
+    store
+        A path, or what zarr-python takes as a store: a store object, or a group opened from one.
+
+    Raises
+    ------
+    StoreError
+        If it is none of them.
+    """
+    if isinstance(store, zarr.Group):
+        store = store.store
+    if isinstance(store, LocalStore):
+        store = store.root
+    if isinstance(store, str | Path):
+        return LocalFiles(store)
+    if isinstance(store, Store):
+        return ZarrFiles(store)
+    raise StoreError(f"{store!r} is no zarr store; expected a path or a zarr store object")
+
+
+def open_array(
+    files: Files, path: str, metadata: ArrayMetadata, *, write_empty_chunks: bool
+) -> zarr.Array[Any]:
+    """Return an array from its metadata alone; the store need not have the documents yet."""
+    memory = MemoryStore()
+    documents = ZarrFiles(memory)
+    for name, document in metadata.documents().items():
+        put_document(documents, name, document)
+    described = zarr.open_array(memory, mode="r").metadata
+    store = LocalStore(files.root) if isinstance(files, LocalFiles) else _store_of(files)
+    place = StorePath(store, path)
+    array: zarr.Array[Any] = zarr.Array(zarr.AsyncArray(metadata=described, store_path=place))
+    # The config given to open_array is ignored by zarr-python 3.1.6; with_config is heeded.
+    return array.with_config({"write_empty_chunks": write_empty_chunks})
+
+
+def read_region(array: zarr.Array[Any], region: tuple[slice, ...]) -> np.ndarray[Any, Any]:
+    """Return the voxels of a region in native byte order."""
+    block: np.ndarray[Any, Any] = array[region]  # type: ignore[assignment]
+    return block.astype(block.dtype.newbyteorder("="), copy=False)
+
+
+def _store_of(files: Files) -> Store:
+    if isinstance(files, ZarrFiles):
+        return files.store
+    raise StoreError(f"{files.name} cannot be opened by zarr-python")
+
+
+def _listed(names: Any) -> list[str]:
+    async def gather() -> list[str]:
+        return [name async for name in names]
+
+    return list(sync(gather()))
