@@ -141,14 +141,14 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     demo = checked.pop("demo", {})
     if store is not None:
         name = short_name(store, field or "", results)
-        configs = [_image_config(name, {**checked, "store": store, "field": field or ""})]
+        configs = [image_config(name, {**checked, "store": store, "field": field or ""})]
     elif images:
         configs = [
-            _image_config(_checked_name(name), {**checked, **own}) for name, own in images.items()
+            image_config(_checked_name(name), {**checked, **own}) for name, own in images.items()
         ]
     elif demo:
         made = {key: demo.pop(key) for key in ("store", "field") if key in demo}
-        configs = [_image_config("demo", {**checked, **made, "test_image": demo})]
+        configs = [image_config("demo", {**checked, **made, "test_image": demo})]
     else:
         msg = "no image is named; give --config store=PATH field=NAME, or images: in a config file"
         raise ConfigError(msg)
@@ -201,8 +201,14 @@ def _checked_name(name: object) -> str:
     return text
 
 
-def _image_config(name: str, given: dict[str, Any]) -> ImageConfig:
-    """Fill in the defaults and give every value the type of the record."""
+def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
+    """Return one image's record: checked settings, with the defaults of those that are absent.
+
+    Raises
+    ------
+    ConfigError
+        If settings contradict each other.
+    """
     properties = load_schema()["properties"]["images"]["additionalProperties"]["properties"]
     values = {key: given.get(key, known.get("default")) for key, known in properties.items()}
     made = given.get("test_image")

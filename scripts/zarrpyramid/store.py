@@ -133,6 +133,12 @@ def open_files(store: object) -> Files:
     raise StoreError(f"{store!r} is no zarr store; expected a path or a zarr store object")
 
 
+def as_path(store: object) -> str | None:
+    """Return the path of a store that is a local folder, else None."""
+    files = open_files(store)
+    return str(files.root) if isinstance(files, LocalFiles) else None
+
+
 def open_array(
     files: Files, path: str, metadata: ArrayMetadata, *, write_empty_chunks: bool
 ) -> zarr.Array[Any]:

@@ -1,0 +1,227 @@
+"""Whole pyramids from Python: build one, tell what is there, remove it.
+
+The same recipes as the workflow's rules, in one process and without sentinels.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import geometry
+from .config import check_config, image_config, short_name
+from .hierarchy import ARRAY_DOCUMENTS, open_group, read_array
+from .images import base_layout, check_room, open_image, record_of
+from .levels import build_level, remove_levels, seal_base, write_multiscales
+from .multiscales import listed_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .geometry import Shape
+    from .images import Image
+    from .sentinels import Record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelStatus:
+    """What is known of one level without reading a voxel.
+
+    Attributes
+    ----------
+    record
+        What the level says of itself; None for level 0 and for levels that are not ours.
+    listed
+        Whether the group's multiscales lists it.
+    n_objects, expected_objects
+        Stored objects found, and those of a level without a missing chunk.
+    stored_bytes
+        Bytes of the objects.
+    """
+
+    level: int
+    shape: Shape
+    chunks: Shape
+    dtype: str
+    record: Record | None
+    listed: bool
+    n_objects: int
+    expected_objects: int
+    stored_bytes: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every stored object is there."""
+        return self.n_objects >= self.expected_objects
+
+
+def build_pyramid(
+    store: object,
+    field: str = "",
+    *,
+    levels: int | str = "auto",
+    axes: Sequence[str] | str = "auto",
+    scale_factors: int | Sequence[int] | Mapping[str, int] = 2,
+    method: str = "mean",
+    chunks: Sequence[int] | str = "same",
+    write_empty_chunks: bool = True,
+    voxel_size: Mapping[str, float] | None = None,
+    unit: Mapping[str, str] | None = None,
+    edit_base: bool = True,
+    n_workers: int | None = None,
+    progress: bool | None = None,
+) -> list[Record]:
+    """Build the levels of an image beside its array ``0``, and list them.
+
+    Equal to a run of the workflow with the same keys: the same voxels, metadata and records. Levels
+    that are there already, made by the same recipe from the same voxels, are left as they are.
+
+    Parameters
+    ----------
+    store
+        A path, a zarr store object, or a group opened from one.
+    field
+        Path of the group in the store; "" is its root.
+    levels, axes, scale_factors, method, chunks, write_empty_chunks, voxel_size, unit, edit_base
+        As in the configuration.
+    n_workers
+        Threads; None takes one a core. A dask client or scheduler that is set is used instead.
+    progress
+        Whether to show a bar; None shows one in a terminal or a notebook.
+
+    Returns
+    -------
+    list of dict
+        The record of every level, level 0 first.
+
+    Raises
+    ------
+    PyramidError
+        If the image is not there or not served, or the settings do not fit it.
+    """
+    from .store import as_path, open_files
+
+    place = as_path(store)
+    given = {
+        "store": place or "store",
+        "field": field,
+        "levels": levels,
+        "axes": axes,
+        "scale_factors": scale_factors,
+        "method": method,
+        "chunks": chunks,
+        "write_empty_chunks": write_empty_chunks,
+        "voxel_size": voxel_size,
+        "unit": unit,
+        "edit_base": edit_base,
+    }
+    config = image_config(short_name(place or "image", field), check_config(plain(given)))
+    if place is None:
+        image = open_image(config, open_files(store), config.field)
+    else:
+        image = open_image(config)
+    check_room(image, base_layout(image)[2])
+    workers = n_workers or len(os.sched_getaffinity(0))
+    records = [seal_base(image)]
+    for level in range(1, len(image.plan.levels)):
+        with _Bar(image, level, progress) as bar:
+            record = build_level(image, level, records[-1], n_workers=workers, on_block=bar.update)
+        records.append(record)
+    write_multiscales(image)
+    return records
+
+
+def open_path(path: str) -> Image:
+    """Return the image whose group is at a path, planned with the default settings."""
+    return open_image(image_config(short_name(path, ""), check_config({"store": path})))
+
+
+def level_statuses(path: str) -> list[LevelStatus]:
+    """Tell what is known of the levels of the image at a path, level 0 first."""
+    image = open_path(path)
+    listed = listed_paths(open_group(image.files, image.path).attributes)
+    statuses = []
+    names = [name for name in image.files.children(image.path) if name.isdecimal()]
+    for level in sorted(map(int, names)):
+        metadata = read_array(image.files, image.level_path(level))
+        if metadata is None:
+            continue
+        sizes = [
+            size
+            for key, size, _ in image.files.stats(image.level_path(level))
+            if key not in ARRAY_DOCUMENTS
+        ]
+        grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
+        statuses.append(
+            LevelStatus(
+                level=level,
+                shape=metadata.shape,
+                chunks=metadata.chunks,
+                dtype=metadata.dtype,
+                record=record_of(metadata) if level else None,
+                listed=str(level) in listed,
+                n_objects=len(sizes),
+                expected_objects=geometry.count(grid),
+                stored_bytes=sum(sizes),
+            )
+        )
+    return statuses
+
+
+def clean(path: str) -> list[int]:
+    """Remove the levels that carry our record from the image at a path; return their numbers.
+
+    Level 0 stays as it is, and so does every level that is not ours.
+    """
+    return remove_levels(open_path(path), 1)
+
+
+def plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as a configuration file would hold them: lists, mappings, Python numbers."""
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: bare(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [bare(item) for item in value]
+        if hasattr(value, "tolist"):  # numpy scalars and arrays
+            return value.tolist()
+        return value
+
+    return {key: bare(value) for key, value in given.items() if value is not None}
+
+
+class _Bar:
+    """A progress bar of one level, in voxels read; silent where nobody looks."""
+
+    def __init__(self, image: Image, level: int, progress: bool | None) -> None:
+        shown = progress if progress is not None else sys.stderr.isatty() or _in_notebook()
+        self._bar: Any = None
+        if shown:
+            from tqdm.auto import tqdm
+
+            finer = image.plan.levels[level - 1]
+            self._bar = tqdm(
+                total=geometry.count(finer.shape),
+                desc=f"level {level}",
+                unit="voxel",
+                unit_scale=True,
+            )
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, n_voxels: int) -> None:
+        if self._bar is not None:
+            self._bar.update(n_voxels)
+
+
+def _in_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"
