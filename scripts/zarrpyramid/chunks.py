@@ -103,7 +103,8 @@ class DirectChunks:
         write_empty: bool,
     ) -> None:
         self.metadata = metadata
-        self._write_empty = write_empty
+        # v2's null says nothing of what a missing chunk holds, so that none is left out then.
+        self._write_empty = write_empty or metadata.document.get("fill_value") is None
         self._files = files
         self._path = path
         self._codec = codec

@@ -167,6 +167,12 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     return configs
 
 
+def restore(settings: dict[str, Any]) -> ImageConfig:
+    """Return the record of an image from what `dataclasses.asdict` made of it."""
+    made = settings["test_image"]
+    return ImageConfig(**{**settings, "test_image": None if made is None else TestImage(**made)})
+
+
 def group_path(store: str, field: str) -> str:
     """Return the path of an image's group, for messages."""
     return f"{store}/{field}" if field else store

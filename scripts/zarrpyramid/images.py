@@ -5,6 +5,7 @@ What the Snakefile needs while it parses; imports no array library.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING
 from xxhash import xxh3_128_hexdigest
 
 from .errors import StoreError
-from .files import LocalFiles
+from .files import LocalFiles, write_aside
 from .hierarchy import ARRAY_DOCUMENTS, join, locate, open_group, read_array, read_node
+from .multiscales import listed_paths
 from .plan import ImagePlan, made_base, plan_image, space_needed
-from .sentinels import RECORD_KEY
+from .sentinels import RECORD_KEY, fits, read_sentinel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .config import ImageConfig
     from .files import Files
     from .metadata import ArrayMetadata
@@ -63,28 +67,38 @@ def record_of(metadata: ArrayMetadata | None) -> Record | None:
     return record if isinstance(record, dict) else None
 
 
-def base_layout(image: Image) -> tuple[str, str, int]:
-    """Look at level 0's objects without reading them.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseLayout:
+    """Level 0's objects, looked at without reading them.
 
-    Returns
-    -------
-    layout
+    Attributes
+    ----------
+    fingerprint
         Digest of their keys and sizes, equal for a copy of the store.
     watch
         The same with their versions (times of change): another one means that a voxel may have
         changed.
-    stored
+    stored_bytes
         Bytes of all objects.
     """
-    found = sorted(
+
+    fingerprint: str
+    watch: str
+    stored_bytes: int
+
+
+def base_layout(image: Image) -> BaseLayout:
+    """Look at level 0's objects; its metadata documents do not count."""
+    objects = sorted(
         (key, size, version)
         for key, size, version in image.files.stats(image.level_path(0))
-        if key.rpartition("/")[2] not in ARRAY_DOCUMENTS
+        if key not in ARRAY_DOCUMENTS
     )
-    layout = "\n".join(f"{key} {size}" for key, size, _ in found)
-    watch = "\n".join(f"{key} {size} {version}" for key, size, version in found)
-    stored = sum(size for _, size, _ in found)
-    return _hash(layout), _hash(watch), stored
+    return BaseLayout(
+        fingerprint=_hash("\n".join(f"{key} {size}" for key, size, _ in objects)),
+        watch=_hash("\n".join(map(str, objects))),
+        stored_bytes=sum(size for _, size, _ in objects),
+    )
 
 
 def our_levels(image: Image, first: int = 1) -> list[int]:
@@ -138,13 +152,10 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     return Image(files=files, path=path, plan=plan_image(config, base, attributes))
 
 
-def check_room(image: Image, stored: int) -> None:
-    """See that the store can be written and has room for the levels.
+def check_room(image: Image, layout: BaseLayout) -> None:
+    """See that the store can be written and has room for the levels that are not there.
 
-    Parameters
-    ----------
-    stored
-        Bytes of level 0's objects; the levels are taken to compress as well as it does.
+    The levels are taken to compress as well as level 0 does.
 
     Raises
     ------
@@ -156,15 +167,69 @@ def check_room(image: Image, stored: int) -> None:
     folder = image.files.root / image.path
     while not folder.exists():
         folder = folder.parent
+    if not folder.is_dir():
+        raise StoreError(f"{folder} is a file, expected the folder of a zarr store")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(f"{folder} cannot be written; check its permissions and its file system")
     found = os.statvfs(folder)
-    free, needed = found.f_bavail * found.f_frsize, space_needed(image.plan, stored)
+    there = our_levels(image)
+    absent = [level for level in image.plan.levels[1:] if level.level not in there]
+    free = found.f_bavail * found.f_frsize
+    needed = space_needed(image.plan.base, absent, layout.stored_bytes)
     if free < needed:
         raise StoreError(
             f"{folder} has {free / 1e9:.3g} GB free, the levels of {image.plan.where} need about "
             f"{needed / 1e9:.3g} GB; free some, or ask for fewer levels or larger scale_factors"
         )
+
+
+def stale_sentinels(image: Image, folder: Path) -> dict[Path, str]:
+    """Return the sentinels below a folder of results that the store contradicts, and why.
+
+    A level whose array is absent, or holds another record than its sentinel, or another recipe than
+    the plan, is not what the sentinel proves. Works from what is there alone: a run from a fresh
+    clone finds the same.
+    """
+    stale: dict[Path, str] = {}
+    levels = folder / "levels"
+    base_is_there = read_node(image.files, image.level_path(0)) is not None
+    made = image.plan.image.test_image
+    if made is not None and not base_is_there:
+        stale[folder / "test_image.json"] = f"{image.name(0)} is absent"
+    for plan in image.plan.levels:
+        path = levels / f"{plan.level}.json"
+        sentinel = read_sentinel(path)
+        if plan.level == 0:
+            layout = base_layout(image) if sentinel is not None and base_is_there else None
+            if layout is None or layout.fingerprint != (sentinel or {}).get("fingerprint"):
+                stale[path] = f"{image.name(0)} has other objects than were sealed"
+        elif sentinel is None:
+            stale[path] = "it is no record"
+        elif record_of(read_array(image.files, image.level_path(plan.level))) != sentinel:
+            stale[path] = f"{image.name(plan.level)} is absent or another level"
+        elif not fits(sentinel, plan.expected):
+            stale[path] = f"{image.name(plan.level)} was made by another recipe"
+    node = read_node(image.files, image.path)
+    listed = [] if node is None else listed_paths(node.attributes)
+    wanted = [str(plan.level) for plan in image.plan.levels] if image.plan.lists_levels else listed
+    if listed != wanted:
+        stale[folder / "multiscales.json"] = f"{image.plan.where} lists levels {listed}"
+    return {path: reason for path, reason in stale.items() if path.exists()}
+
+
+def set_aside(stale: dict[Path, str]) -> None:
+    """Move stale sentinels into a folder beside them, where no rule looks for them."""
+    for path in stale:
+        aside = path.parent / "set-aside" / path.name
+        aside.parent.mkdir(exist_ok=True)
+        path.replace(aside)
+
+
+def write_owner(image: Image, folder: Path) -> None:
+    """Note in a folder of results whose they are, so that another image takes another name."""
+    config = image.plan.image
+    owner = {"store": config.store, "field": config.field}
+    write_aside(folder / "image.json", (json.dumps(owner) + "\n").encode())
 
 
 def _hash(text: str) -> str:

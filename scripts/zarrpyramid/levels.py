@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, geometry, multiscales
+from . import geometry, multiscales
 from .blocks import FEW, run_blocks
 from .chunks import open_chunks
 from .digests import Tally
@@ -25,7 +25,7 @@ from .hierarchy import (
     write_array,
 )
 from .images import base_layout, our_levels, read_level, record_of
-from .plan import VOXEL_REVISION
+from .plan import provenance
 from .reduction import LevelTask
 from .sentinels import RECORD_KEY, fits
 
@@ -66,12 +66,12 @@ def seal_base(image: Image) -> Record:
                 "refuse the image; set edit_base: true to have them added",
                 image.name(0),
             )
-    layout, _, stored = base_layout(image)
+    layout = base_layout(image)
     expected = image.plan.levels[0].expected
     return {
         **{key: expected[key] for key in ("level", "shape", "chunks", "shards", "dtype")},
-        "fingerprint": layout,
-        "stored_bytes": stored,
+        "fingerprint": layout.fingerprint,
+        "stored_bytes": layout.stored_bytes,
     }
 
 
@@ -175,13 +175,6 @@ def write_multiscales(image: Image) -> Record:
             [axis.name for axis in plan.axes],
         )
         return {"datasets": []}
-    metadata = {
-        "method": plan.image.method,
-        "version": __version__,
-        "voxel_revision": VOXEL_REVISION,
-        "factors": [list(level.factors) for level in plan.levels[1:]],
-        "rounding": "half to even",
-    }
 
     def change(attributes: dict[str, Any]) -> dict[str, Any]:
         return multiscales.with_levels(
@@ -190,7 +183,7 @@ def write_multiscales(image: Image) -> Record:
             name=image.path.rpartition("/")[2] or plan.image.name,
             axes=plan.axes,
             downsamplings=[level.downsampling for level in plan.levels],
-            metadata=metadata,
+            metadata=provenance(plan),
         )
 
     change_group_attributes(image.files, image.path, change)

@@ -105,11 +105,6 @@ class ImagePlan:
         """Whether OME-NGFF can describe the image: it needs two or three space axes."""
         return sum(axis.type == SPACE for axis in self.axes) in (2, 3)
 
-    @property
-    def raw_bytes(self) -> int:
-        """Bytes of the voxels of all levels beside level 0, before compression."""
-        return sum(level.raw_bytes for level in self.levels[1:])
-
 
 def plan_image(
     image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any] | None = None
@@ -161,6 +156,17 @@ def plan_image(
         shape = geometry.coarse_shape(finer.shape, step)
         levels.append(level(number, shape, step, geometry.multiply(finer.downsampling, step)))
     return ImagePlan(image=image, base=base, axes=axes, levels=tuple(levels))
+
+
+def provenance(plan: ImagePlan) -> dict[str, Any]:
+    """Return what a multiscales says of how its levels were made."""
+    return {
+        "method": plan.image.method,
+        "rounding": "half to even",
+        "factors": [list(level.factors) for level in plan.levels[1:]],
+        "software": "zarrpyramid",
+        "voxel_revision": VOXEL_REVISION,
+    }
 
 
 def made_base(made: TestImage, axes: tuple[str, ...] | None = None) -> ArrayMetadata:
@@ -281,8 +287,8 @@ def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, axes: list[A
     given = base.dimension_names
     if given is not None and all(given) and list(given) != names:
         msg = (
-            f"image {image.name}: axes {names} differ from level 0's dimension_names {list(given)}, "
-            f"which OME-NGFF forbids; give axes: {list(given)}"
+            f"image {image.name}: axes {names} differ from level 0's dimension_names "
+            f"{list(given)}, which OME-NGFF forbids; give axes: {list(given)}"
         )
         raise ConfigError(msg)
 
@@ -295,8 +301,8 @@ def _check_names(image: ImageConfig, key: str, values: dict[str, Any], axes: lis
             raise ConfigError(msg + suggestion(name, names) if len(name) > 1 else msg)
 
 
-def space_needed(plan: ImagePlan, stored: int) -> int:
-    """Return the bytes that the levels will take, if they compress as level 0's do."""
-    base = plan.levels[0].raw_bytes
-    share = min(1.0, stored / base) if base and stored else 1.0
-    return math.ceil(plan.raw_bytes * share)
+def space_needed(base: ArrayMetadata, levels: list[LevelPlan], stored: int) -> int:
+    """Return the bytes that levels will take, if they compress as the `stored` bytes of level 0."""
+    raw = geometry.count(base.shape) * base.item_size
+    share = min(1.0, stored / raw) if stored else 1.0
+    return math.ceil(sum(level.raw_bytes for level in levels) * share)

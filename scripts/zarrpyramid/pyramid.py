@@ -122,7 +122,7 @@ def build_pyramid(
         image = open_image(config, open_files(store), config.field)
     else:
         image = open_image(config)
-    check_room(image, base_layout(image)[2])
+    check_room(image, base_layout(image))
     workers = n_workers or len(os.sched_getaffinity(0))
     records = [seal_base(image)]
     for level in range(1, len(image.plan.levels)):

@@ -11,6 +11,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from .errors import StoreError
 from .files import write_aside
 
 if TYPE_CHECKING:
@@ -55,6 +56,29 @@ def read_sentinel(path: Path) -> Record | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def load_sentinel(path: Path) -> Record:
+    """Return the record of a sentinel that must be there.
+
+    Raises
+    ------
+    StoreError
+        If it is absent or no record.
+    """
+    record = read_sentinel(path)
+    if record is None:
+        raise StoreError(
+            f"{path} holds no record of a level; delete it to have the level made again"
+        )
+    return record
+
+
+def remove_beyond(folder: Path, last: int) -> None:
+    """Remove the sentinels of levels beyond the last."""
+    for path in folder.glob("*.json"):
+        if path.stem.isdecimal() and int(path.stem) > last:
+            path.unlink()
 
 
 def fits(record: Record | None, expected: Record) -> bool:

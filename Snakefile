@@ -1,0 +1,22 @@
+"""Image pyramids for zarr arrays: one sentinel a level, each made from the one before."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: workflow.source_path("config.yaml")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/base.smk"
+include: "workflow/rules/levels.smk"
+include: "workflow/rules/multiscales.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    localrule: True
+    default_target: True
+    input:
+        all_targets,

@@ -1,0 +1,19 @@
+"""Make level 0 fit to be listed, and write its sentinel."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import restore
+from zarrpyramid.images import open_image, write_owner
+from zarrpyramid.levels import seal_base
+from zarrpyramid.logs import job_log
+from zarrpyramid.sentinels import write_sentinel
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log.text, snakemake.log.timing):
+    image = open_image(restore(snakemake.params.image))
+    sentinel = Path(snakemake.output.sentinel)
+    write_owner(image, sentinel.parents[1])
+    write_sentinel(sentinel, seal_base(image))

@@ -1,0 +1,20 @@
+"""List the levels in the group's attributes, after removing those beyond the plan."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import restore
+from zarrpyramid.images import open_image
+from zarrpyramid.levels import write_multiscales
+from zarrpyramid.logs import job_log
+from zarrpyramid.sentinels import remove_beyond, write_sentinel
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log.text, snakemake.log.timing):
+    image = open_image(restore(snakemake.params.image))
+    sentinel = Path(snakemake.output.sentinel)
+    record = write_multiscales(image)
+    remove_beyond(sentinel.parent / "levels", len(image.plan.levels) - 1)
+    write_sentinel(sentinel, record)

@@ -1,0 +1,90 @@
+"""What a job tells: its log, how long it took, and one line for the user when it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import PyramidError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .images import Image
+
+_FAILURE = "zarrpyramid: error: "
+
+
+@contextlib.contextmanager
+def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
+    """Log a job to a file, and its seconds to another.
+
+    An error that a user can act on ends the process with one line; its traceback is in the log.
+
+    Parameters
+    ----------
+    text
+        Path of the log; its last line names the error, if there was one.
+    timing
+        Path of a JSON file with ``seconds`` of wall and of CPU time, and whatever the job adds to
+        the dict that this yields. Times stand here so that sentinels hold none.
+    """
+    handler = logging.FileHandler(text, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("zarrpyramid")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    told: dict[str, Any] = {}
+    start, cpu = time.perf_counter(), time.process_time()
+    try:
+        yield told
+    except Exception as error:
+        line = " ".join(str(error).split()) or type(error).__name__
+        with Path(text).open("a", encoding="utf-8") as log:
+            log.write(f"{traceback.format_exc()}{_FAILURE}{line}\n")
+        if isinstance(error, PyramidError):
+            raise SystemExit(f"{_FAILURE}{line}") from None
+        raise
+    else:
+        told["seconds"] = round(time.perf_counter() - start, 3)
+        told["cpu_seconds"] = round(time.process_time() - cpu, 3)
+        Path(timing).write_text(json.dumps(told) + "\n", encoding="utf-8")
+        logger.info("done in %s s", told["seconds"])
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def last_words(folder: Path) -> list[str]:
+    """Return the error lines at the ends of the logs below a folder, newest log last."""
+    lines = []
+    for path in sorted(folder.glob("*/*.log"), key=lambda path: path.stat().st_mtime):
+        last = path.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
+        if last.startswith(_FAILURE):
+            lines.append(f"{last} (log: {path})")
+    return lines
+
+
+def success_line(image: Image) -> str:
+    """Return the line that ends a run: where the pyramid is, and how to look at it."""
+    n_levels = len(image.plan.levels)
+    where = image.plan.where
+    return (
+        f"zarrpyramid: {image.plan.image.name}: levels 0 to {n_levels - 1} are complete in "
+        f"{where}; look at it: napari --plugin napari-ome-zarr {where}, or any OME-Zarr viewer; "
+        f"table: results/{image.plan.image.name}/summary.md"
+    )
+
+
+def warn_to_stderr() -> None:
+    """Show the library's warnings on the terminal, for command lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("zarrpyramid: %(message)s"))
+    handler.setLevel(logging.WARNING)
+    logging.getLogger("zarrpyramid").addHandler(handler)

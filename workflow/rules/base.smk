@@ -1,0 +1,43 @@
+"""Level 0: made where the configuration asks for a test image, and sealed.
+
+Requires: the group and its array `0`, or a test image to make.
+Makes: results/{image}/levels/0.json, the sentinel that every other level hangs on.
+"""
+
+
+rule make_test_image:
+    message:
+        "Making the test image {wildcards.image}"
+    output:
+        sentinel="results/{image}/test_image.json",
+    log:
+        text="logs/{image}/test_image.log",
+        timing="logs/{image}/test_image.json",
+    conda:
+        "../../environment.yml"
+    threads: block_threads
+    params:
+        image=image_settings,
+        made=lambda wildcards: asdict(IMAGES[wildcards.image].plan.image)["test_image"],
+    script:
+        "../../scripts/make_test_image.py"
+
+
+rule seal_base:
+    message:
+        "Sealing level 0 of {wildcards.image}"
+    input:
+        base_sentinel,
+    output:
+        sentinel="results/{image}/levels/0.json",
+    log:
+        text="logs/{image}/0.log",
+        timing="logs/{image}/0.json",
+    conda:
+        "../../environment.yml"
+    params:
+        image=image_settings,
+        watch=watch_base,
+        edit_base=lambda wildcards: IMAGES[wildcards.image].plan.image.edit_base,
+    script:
+        "../../scripts/seal_base.py"

@@ -1,0 +1,130 @@
+"""Images of the configuration and functions of wildcards; no rule.
+
+A mistake of the user's ends the parse with one line and without a traceback.
+"""
+
+import atexit
+import functools
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from zarrpyramid.config import image_configs
+from zarrpyramid.errors import PyramidError
+from zarrpyramid.images import base_layout, check_room, open_image, set_aside, stale_sentinels
+from zarrpyramid.logs import last_words, success_line
+from zarrpyramid.plan import provenance
+
+
+wildcard_constraints:
+    image=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
+    level=r"\d+",
+
+
+RESULTS = Path("results")
+
+try:
+    IMAGES = {image.name: open_image(image) for image in image_configs(config, RESULTS)}
+    for image in IMAGES.values():
+        check_room(image, base_layout(image))
+except PyramidError as error:
+    raise SystemExit(f"zarrpyramid: {error}") from None
+
+
+@functools.cache
+def settle(name):
+    """Set aside sentinels that the store contradicts; a run that makes nothing only tells."""
+    stale = stale_sentinels(IMAGES[name], RESULTS / name)
+    runs = workflow.executor_plugin is not None and workflow.is_main_process
+    if runs and stale and workflow.dryrun:
+        for path, reason in stale.items():
+            print(f"zarrpyramid: {path} is stale: {reason}; a run makes it again", file=sys.stderr)
+    elif runs and not workflow.touch:
+        set_aside(stale)
+
+
+def all_targets(wildcards):
+    """Return every sentinel: a deleted one in the middle is not missed by asking for the last."""
+    targets = []
+    for name, image in IMAGES.items():
+        settle(name)
+        levels = range(len(image.plan.levels))
+        targets += [f"results/{name}/levels/{level}.json" for level in levels]
+        targets += [f"results/{name}/multiscales.json", f"results/{name}/summary.md"]
+    return targets
+
+
+def image_settings(wildcards, input):
+    """Return an image's settings; taking `input` keeps them out of Snakemake's rerun triggers."""
+    return asdict(IMAGES[wildcards.image].plan.image)
+
+
+def level_recipe(wildcards):
+    """Return what the level must be, so that a change of it makes the level again."""
+    return IMAGES[wildcards.image].plan.levels[int(wildcards.level)].expected
+
+
+def listed_settings(wildcards):
+    """Return what the list of levels depends on beside the levels themselves."""
+    plan = IMAGES[wildcards.image].plan
+    axes = [[axis.name, axis.type, axis.size, axis.unit, axis.offset] for axis in plan.axes]
+    return [axes, provenance(plan)]
+
+
+def level_sentinels(wildcards):
+    """Return the sentinels of all levels of an image."""
+    settle(wildcards.image)
+    levels = range(len(IMAGES[wildcards.image].plan.levels))
+    return [f"results/{wildcards.image}/levels/{level}.json" for level in levels]
+
+
+def finer_sentinel(wildcards):
+    """Return the sentinel of the level before."""
+    check_wildcards(wildcards)
+    settle(wildcards.image)
+    return f"results/{wildcards.image}/levels/{int(wildcards.level) - 1}.json"
+
+
+def base_sentinel(wildcards):
+    """Return the sentinel of a level 0 that the workflow makes, or nothing."""
+    check_wildcards(wildcards)
+    settle(wildcards.image)
+    made = IMAGES[wildcards.image].plan.image.test_image
+    return f"results/{wildcards.image}/test_image.json" if made else []
+
+
+def watch_base(wildcards):
+    """Return what changes with any object of level 0, for the jobs that depend on its voxels."""
+    if int(wildcards.get("level", 0)) > 1:
+        return None
+    return base_layout(IMAGES[wildcards.image]).watch
+
+
+def block_threads(wildcards):
+    """Return the number of blocks that can run side by side; --cores scales it down."""
+    plan = IMAGES[wildcards.image].plan
+    level = plan.levels[int(wildcards.get("level", 0))]
+    return min(level.n_objects, 32)
+
+
+def check_wildcards(wildcards):
+    """Refuse a target of an image or a level that is not in the configuration."""
+    image, level = wildcards.image, int(wildcards.get("level", 0))
+    if image not in IMAGES:
+        raise ValueError(f"there is no image {image}; images are {', '.join(IMAGES)}")
+    if level >= len(IMAGES[image].plan.levels):
+        last = len(IMAGES[image].plan.levels) - 1
+        raise ValueError(f"image {image} has no level {level}; its last is {last}")
+
+
+# Said when Snakemake has said all, so that these lines are the last.
+onsuccess:
+    for name, image in IMAGES.items():
+        atexit.register(print, success_line(image), file=sys.stderr)
+
+
+onerror:
+    for line in reversed(last_words(Path("logs"))):
+        atexit.register(print, line, file=sys.stderr)

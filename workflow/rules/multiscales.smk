@@ -1,0 +1,24 @@
+"""The list of levels in the group's attributes, which makes them an image that viewers open.
+
+Requires: the sentinels of all levels.
+Makes: results/{image}/multiscales.json, a copy of what the group lists.
+"""
+
+
+rule write_multiscales:
+    message:
+        "Listing the levels of {wildcards.image}"
+    input:
+        levels=level_sentinels,
+    output:
+        sentinel="results/{image}/multiscales.json",
+    log:
+        text="logs/{image}/multiscales.log",
+        timing="logs/{image}/multiscales.json",
+    conda:
+        "../../environment.yml"
+    params:
+        image=image_settings,
+        listed=listed_settings,
+    script:
+        "../../scripts/write_multiscales.py"

@@ -1,0 +1,29 @@
+"""What was built, as a table for people.
+
+Requires: the sentinels of all levels and of the list of them.
+Makes: results/{image}/summary.md.
+"""
+
+
+rule summarize_pyramid:
+    message:
+        "Summing up {wildcards.image}"
+    input:
+        levels=level_sentinels,
+        multiscales="results/{image}/multiscales.json",
+    output:
+        table=report(
+            "results/{image}/summary.md",
+            caption="../report/summary.rst",
+            category="Pyramids",
+        ),
+    log:
+        text="logs/{image}/summary.log",
+        timing="logs/{image}/summary.json",
+    conda:
+        "../../environment.yml"
+    params:
+        image=image_settings,
+        timings=lambda wildcards: f"logs/{wildcards.image}",
+    script:
+        "../../scripts/summarize_pyramid.py"
