@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from . import geometry
-from .codecs import MISSING, ChunkCodec, ShardCodec, chunk_codec, shard_codec
+from .codecs import ChunkCodec, chunk_codec
 from .errors import StoreError
+from .shards import MISSING, ShardCodec, shard_codec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

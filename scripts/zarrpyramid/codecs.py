@@ -13,7 +13,6 @@ import struct
 import sys
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import permutations
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,8 +23,6 @@ from numcodecs.checksum32 import CRC32C
 from .errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from .geometry import Shape
@@ -33,9 +30,6 @@ if TYPE_CHECKING:
 
     Bytes = NDArray[np.uint8]
     Voxels = NDArray[Any]
-
-MISSING = 2**64 - 1
-"""Offset and size in a shard's index of an inner chunk that is not stored."""
 
 # As zarr-python sets it: threads inside blosc lay its blocks down in the order they finish, so that
 # equal voxels give other bytes, and they compete with the threads of whoever calls.
@@ -104,7 +98,7 @@ class ChunkCodec:
             stored = np.empty([self.shape[axis] for axis in self._order], self.dtype)
         payload = memoryview(data)
         if self._checksum:
-            payload = _checked(payload, "chunk")
+            payload = checked(payload, "chunk")
         flat = stored.reshape(-1).view(np.uint8)
         if self._compressor is not None:
             try:
@@ -143,7 +137,7 @@ class ChunkCodec:
         else:
             flat = np.ascontiguousarray(stored).reshape(-1).view(np.uint8)
             data = self._compressor.encode(flat.data)
-        return data + _crc32c(data) if self._checksum else data
+        return data + crc32c(data) if self._checksum else data
 
 
 def chunk_codec(metadata: ArrayMetadata) -> ChunkCodec | None:
@@ -172,13 +166,13 @@ def chunk_codec(metadata: ArrayMetadata) -> ChunkCodec | None:
                 return None
     else:
         codecs = metadata.codecs
-        transpose = _settings(codecs[:1], "transpose", order=axes)
+        transpose = codec_settings(codecs[:1], "transpose", order=axes)
         codecs = codecs[1:] if transpose else codecs
-        settings = _settings(codecs[:1], "bytes", endian="")
+        settings = codec_settings(codecs[:1], "bytes", endian="")
         if settings is None:
             return None
         endian, order = settings["endian"], transpose["order"] if transpose else axes
-        checksum = _settings(codecs[-1:], "crc32c") is not None
+        checksum = codec_settings(codecs[-1:], "crc32c") is not None
         codecs = codecs[1 : len(codecs) - checksum]
     if len(codecs) > 1 or tuple(order) not in permutations(axes):
         return None
@@ -198,7 +192,7 @@ def chunk_codec(metadata: ArrayMetadata) -> ChunkCodec | None:
     )
 
 
-def _settings(codecs: list[Document], name: str, **defaults: Any) -> Document | None:
+def codec_settings(codecs: list[Document], name: str, **defaults: Any) -> Document | None:
     """Return the configuration of the one codec in `codecs` over `defaults`.
 
     None where there is none or it has another name, an option that is not among the defaults, or a
@@ -218,13 +212,13 @@ def _compressor(codecs: list[Document], metadata: ArrayMetadata) -> _Compressor 
     """Return what a codec says, with the defaults that zarr-python has for the array's format."""
     v2, item_size = metadata.zarr_format == 2, metadata.item_size
     n_bytes = math.prod(metadata.chunks) * item_size
-    if options := _settings(codecs, "zstd", level=0, checksum=False):
+    if options := codec_settings(codecs, "zstd", level=0, checksum=False):
         return _Zstd(**options) if options["level"] in range(-131072, 23) else None
-    if options := _settings(codecs, "gzip", level=1 if v2 else 5):
+    if options := codec_settings(codecs, "gzip", level=1 if v2 else 5):
         return _Deflate(**options, window=_GZIP) if options["level"] in range(10) else None
-    if v2 and (options := _settings(codecs, "zlib", level=1)):
+    if v2 and (options := codec_settings(codecs, "zlib", level=1)):
         return _Deflate(**options, window=_ZLIB) if options["level"] in range(10) else None
-    if v2 and (options := _settings(codecs, "lz4", acceleration=1)):
+    if v2 and (options := codec_settings(codecs, "lz4", acceleration=1)):
         known = options["acceleration"] in range(2**31) and n_bytes <= lz4.LZ4.max_buffer_size
         return _LZ4(**options) if known else None
     defaults = {
@@ -234,7 +228,7 @@ def _compressor(codecs: list[Document], metadata: ArrayMetadata) -> _Compressor 
         "blocksize": 0,
         "typesize": item_size,
     }
-    options = _settings(codecs, "blosc", **defaults)
+    options = codec_settings(codecs, "blosc", **defaults)
     if options is None or n_bytes > blosc.MAX_BUFFERSIZE:
         return None
     if not v2:
@@ -353,156 +347,15 @@ class _Deflate:
         return stored.getvalue()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShardCodec:
-    """Codec of a shard's index and of the order of its inner chunks; from `shard_codec`.
-
-    Attributes
-    ----------
-    grid
-        Inner chunks a shard along each axis. Wherever they stand in a row, they do so in C order.
-    index_at_end
-        Whether the index stands behind the inner chunks.
-    """
-
-    grid: Shape
-    index_at_end: bool
-    _checksum: bool
-
-    @property
-    def index_size(self) -> int:
-        """Bytes of the index."""
-        return 16 * math.prod(self.grid) + 4 * self._checksum
-
-    def decode_index(self, data: bytes | memoryview, object_size: int) -> NDArray[np.uint64]:
-        """Where the inner chunks stand in a shard (zarr v3 sharding codec, "Binary shard format").
-
-        Parameters
-        ----------
-        data
-            The first or, by `index_at_end`, the last `index_size` bytes of the shard.
-        object_size
-            Bytes of the whole shard.
-
-        Returns
-        -------
-        ndarray
-            Shape (inner chunks, 2): offset from the shard's first byte, and size. Both lie within
-            the shard, or both are `MISSING`: then the inner chunk holds the fill value.
-
-        Raises
-        ------
-        StoreError
-            If the index is truncated, fails its checksum, or points out of the shard.
-        """
-        payload = memoryview(data)
-        if len(payload) != self.index_size or object_size < self.index_size:
-            msg = f"its {object_size} bytes are no shard: the index alone has {self.index_size}"
-            raise StoreError(msg)
-        if self._checksum:
-            payload = _checked(payload, "shard index")
-        index = np.frombuffer(payload, "<u8").reshape(-1, 2).astype(np.uint64)
-        offsets, sizes = index.T
-        inside = (offsets <= object_size) & (
-            sizes <= object_size - np.minimum(offsets, object_size)
-        )
-        wrong = ~(inside | (index == MISSING).all(axis=1))
-        if wrong.any():
-            where = int(wrong.argmax())
-            offset, size = index[where].tolist()
-            raise StoreError(
-                f"inner chunk {where}, {size} bytes at {offset}, is not in {object_size}"
-            )
-        return index
-
-    def encode_shard(self, chunks: Sequence[bytes | None]) -> bytes | None:
-        """Put encoded inner chunks together as zarr-python does when it writes a shard in one go.
-
-        Parameters
-        ----------
-        chunks
-            One for each inner chunk, in C order. None is missing: in zarr-python those wholly
-            beyond the array's edge always are, and where ``write_empty_chunks`` is false, its
-            default, those that hold nothing but the fill value.
-
-        Returns
-        -------
-        bytes or None
-            None when all are missing: zarr-python then stores no object.
-        """
-        sizes = np.array([len(chunk) if chunk else 0 for chunk in chunks], np.uint64)
-        order = _morton_order(self.grid)
-        if not sizes.any():
-            return None
-        index = np.empty((sizes.size, 2), "<u8")
-        index[order, 0] = np.cumsum(sizes[order]) - sizes[order]
-        index[:, 0] += np.uint64(0 if self.index_at_end else self.index_size)
-        index[:, 1] = sizes
-        index[sizes == 0] = MISSING
-        stored = [chunk for position in order.tolist() if (chunk := chunks[position])]
-        encoded = index.tobytes()
-        if self._checksum:
-            encoded += _crc32c(encoded)
-        return b"".join([*stored, encoded] if self.index_at_end else [encoded, *stored])
-
-
-def shard_codec(metadata: ArrayMetadata) -> ShardCodec | None:
-    """Codec of an array's shards.
-
-    Returns
-    -------
-    ShardCodec or None
-        None where there are no shards, or their index is encoded in any other way than as
-        little-endian integers with or without a crc32c.
-    """
-    sharding = metadata.sharding
-    if metadata.shards is None or sharding is None:
-        return None
-    match sharding:
-        case {"chunk_shape": _, "codecs": _, "index_codecs": [*codecs], **rest}:
-            location = rest.pop("index_location", "end")
-            checksum = _settings(codecs[1:], "crc32c") is not None
-            stored = _settings(codecs[:1], "bytes", endian="") == {"endian": "little"}
-            if rest or location not in ("start", "end") or not stored:
-                return None
-            if len(codecs) != 1 + checksum:
-                return None
-        case _:
-            return None
-    extents = zip(metadata.shards, metadata.chunks, strict=True)
-    return ShardCodec(
-        grid=tuple(outer // inner for outer, inner in extents),
-        index_at_end=location == "end",
-        _checksum=checksum,
-    )
-
-
-@lru_cache(maxsize=16)
-def _morton_order(grid: Shape) -> NDArray[np.intp]:
-    """Return the inner chunks' C order positions in the order in which zarr-python stores them.
-
-    Bits of the coordinates are interleaved from the lowest up, the first axis lowest; an axis drops
-    out once its extent needs no further bit.
-    """
-    positions = np.indices(grid).reshape(len(grid), -1)
-    code = np.zeros(positions.shape[1], np.int64)
-    n_bits = 0
-    for bit in range(max(grid).bit_length()):
-        for extent, along in zip(grid, positions, strict=True):
-            if bit < (extent - 1).bit_length():
-                code |= (along >> bit & 1) << n_bits
-                n_bits += 1
-    return np.argsort(code)
-
-
-def _crc32c(data: bytes | memoryview) -> bytes:
+def crc32c(data: bytes | memoryview) -> bytes:
+    """Return the four bytes that zarr's crc32c codec appends."""
     # google_crc32c takes bytes and arrays, but no memoryview.
     checksum: int = CRC32C.checksum(np.frombuffer(data, np.uint8))
     return checksum.to_bytes(4, "little")
 
 
-def _checked(data: memoryview, what: str) -> memoryview:
+def checked(data: memoryview, what: str) -> memoryview:
     """Return `data` without the crc32c at its end, which holds."""
-    if data[-4:] != _crc32c(data[:-4]):
+    if data[-4:] != crc32c(data[:-4]):
         raise StoreError(f"the {what} fails its crc32c checksum: it is damaged")
     return data[:-4]

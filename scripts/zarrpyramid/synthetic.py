@@ -115,7 +115,7 @@ def draw(made: TestImage, region: Region) -> Block:
             return random.integers(0, 2, shape).astype(dtype)
         limits = np.iinfo(dtype)
         return random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
-    light = random.random(shape, np.float32) * np.float32(0.05)
+    light: Block = random.random(shape, np.float32) * np.float32(0.05)
     for centre, width in _blobs(made):
         profiles = [
             np.exp(-(((np.arange(axis.start, axis.stop) - c) / w) ** 2) / 2).astype(np.float32)
@@ -127,11 +127,11 @@ def draw(made: TestImage, region: Region) -> Block:
                 spot = np.multiply.outer(spot, profile)
             light += spot
     if dtype == np.bool_:
-        return np.greater(light, np.float32(0.3))
-    if dtype.kind == "f":
-        return light.astype(dtype)
-    top = min(np.iinfo(dtype).max, 4000)
-    return np.minimum(light * np.float32(top / 2), top).astype(dtype)
+        light = light > np.float32(0.3)
+    elif dtype.kind != "f":
+        top = min(np.iinfo(dtype).max, 4000)
+        light = np.minimum(light * np.float32(top / 2), np.float32(top))
+    return light.astype(dtype)
 
 
 def _blobs(made: TestImage) -> list[tuple[list[float], list[float]]]:

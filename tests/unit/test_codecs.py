@@ -17,9 +17,10 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 
-from zarrpyramid.codecs import MISSING, _morton_order, _zstd_size, chunk_codec, shard_codec
+from zarrpyramid.codecs import _zstd_size, chunk_codec
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import ITEM_SIZES, parse_array
+from zarrpyramid.shards import MISSING, _morton_order, shard_codec
 
 SHAPE, CHUNKS, FILL = (7, 10, 5), (4, 4, 3), 7
 

@@ -6,8 +6,6 @@ Makes: results/{image}/levels/0.json, the sentinel that every other level hangs 
 
 
 rule make_test_image:
-    message:
-        "Making the test image {wildcards.image}"
     output:
         sentinel="results/{image}/test_image.json",
     log:
@@ -19,13 +17,13 @@ rule make_test_image:
     params:
         image=image_settings,
         made=lambda wildcards: asdict(IMAGES[wildcards.image].plan.image)["test_image"],
+    message:
+        "Making the test image {wildcards.image}"
     script:
         "../../scripts/make_test_image.py"
 
 
 rule seal_base:
-    message:
-        "Sealing level 0 of {wildcards.image}"
     input:
         base_sentinel,
     output:
@@ -39,5 +37,7 @@ rule seal_base:
         image=image_settings,
         watch=watch_base,
         edit_base=lambda wildcards: IMAGES[wildcards.image].plan.image.edit_base,
+    message:
+        "Sealing level 0 of {wildcards.image}"
     script:
         "../../scripts/seal_base.py"

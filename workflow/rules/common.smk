@@ -13,7 +13,13 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.images import base_layout, check_room, open_image, set_aside, stale_sentinels
+from zarrpyramid.images import (
+    base_layout,
+    check_room,
+    open_image,
+    set_aside,
+    stale_sentinels,
+)
 from zarrpyramid.logs import last_words, success_line
 from zarrpyramid.plan import provenance
 
@@ -40,7 +46,10 @@ def settle(name):
     runs = workflow.executor_plugin is not None and workflow.is_main_process
     if runs and stale and workflow.dryrun:
         for path, reason in stale.items():
-            print(f"zarrpyramid: {path} is stale: {reason}; a run makes it again", file=sys.stderr)
+            print(
+                f"zarrpyramid: {path} is stale: {reason}; a run makes it again",
+                file=sys.stderr,
+            )
     elif runs and not workflow.touch:
         set_aside(stale)
 
@@ -69,7 +78,9 @@ def level_recipe(wildcards):
 def listed_settings(wildcards):
     """Return what the list of levels depends on beside the levels themselves."""
     plan = IMAGES[wildcards.image].plan
-    axes = [[axis.name, axis.type, axis.size, axis.unit, axis.offset] for axis in plan.axes]
+    axes = [
+        [axis.name, axis.type, axis.size, axis.unit, axis.offset] for axis in plan.axes
+    ]
     return [axes, provenance(plan)]
 
 

@@ -6,8 +6,6 @@ Makes: results/{image}/levels/{level}.json, written last of all, after the level
 
 
 rule downsample_level:
-    message:
-        "Building level {wildcards.level} of {wildcards.image}"
     input:
         finer=finer_sentinel,
     output:
@@ -24,5 +22,7 @@ rule downsample_level:
         image=image_settings,
         recipe=level_recipe,
         watch=watch_base,
+    message:
+        "Building level {wildcards.level} of {wildcards.image}"
     script:
         "../../scripts/downsample_level.py"

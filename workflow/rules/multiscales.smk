@@ -6,8 +6,6 @@ Makes: results/{image}/multiscales.json, a copy of what the group lists.
 
 
 rule write_multiscales:
-    message:
-        "Listing the levels of {wildcards.image}"
     input:
         levels=level_sentinels,
     output:
@@ -20,5 +18,7 @@ rule write_multiscales:
     params:
         image=image_settings,
         listed=listed_settings,
+    message:
+        "Listing the levels of {wildcards.image}"
     script:
         "../../scripts/write_multiscales.py"

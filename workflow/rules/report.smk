@@ -6,8 +6,6 @@ Makes: results/{image}/summary.md.
 
 
 rule summarize_pyramid:
-    message:
-        "Summing up {wildcards.image}"
     input:
         levels=level_sentinels,
         multiscales="results/{image}/multiscales.json",
@@ -25,5 +23,7 @@ rule summarize_pyramid:
     params:
         image=image_settings,
         timings=lambda wildcards: f"logs/{wildcards.image}",
+    message:
+        "Summing up {wildcards.image}"
     script:
         "../../scripts/summarize_pyramid.py"

@@ -1,0 +1,110 @@
+"""The command line: `zarrpyramid status` and `zarrpyramid clean`.
+
+Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from . import __version__
+from .errors import PyramidError
+from .logs import warn_to_stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DESCRIPTION = """\
+Image pyramids for zarr arrays. Build them with the workflow:
+
+  uv run snakemake --cores all --config store=/data/brain.zarr field=raw
+
+and look after them with these commands.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, or 1 after a line that says what is wrong.
+
+    `status` also returns 1 where a level is incomplete.
+    """
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    warn_to_stderr()
+    try:
+        return _status(given.path) if given.command == "status" else _clean(given.path)
+    except PyramidError as error:
+        print(f"zarrpyramid: error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zarrpyramid",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, purpose, example in (
+        ("status", "show levels, their records and whether they are complete", "status"),
+        ("clean", "remove the levels made here; level 0 and foreign levels stay", "clean"),
+    ):
+        command = commands.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose[0].upper()}{purpose[1:]}.",
+            epilog=f"example: zarrpyramid {example} /data/brain.zarr/raw",
+        )
+        command.add_argument("path", metavar="STORE/FIELD", help="path of the image's group")
+    return parser
+
+
+def _status(path: str) -> int:
+    from .pyramid import level_statuses
+
+    statuses = level_statuses(path)
+    rows = [("level", "shape", "chunks", "dtype", "objects", "bytes", "listed", "mean", "digest")]
+    for status in statuses:
+        record = status.record or {}
+        rows.append(
+            (
+                str(status.level),
+                "x".join(map(str, status.shape)),
+                "x".join(map(str, status.chunks)),
+                status.dtype,
+                f"{status.n_objects}/{status.expected_objects}",
+                str(status.stored_bytes),
+                "yes" if status.listed else "no",
+                f"{record['mean']:.6g}" if isinstance(record.get("mean"), int | float) else "-",
+                record.get("digest") or ("base" if status.level == 0 else "not ours"),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+    broken = [status.level for status in statuses if status.level and not status.complete]
+    for level in broken:
+        print(
+            f"level {level} lacks stored objects, which read as fill value: run the workflow again "
+            "after deleting its sentinel",
+            file=sys.stderr,
+        )
+    return 1 if broken else 0
+
+
+def _clean(path: str) -> int:
+    from .pyramid import clean
+
+    removed = clean(path)
+    shown = ", ".join(map(str, removed)) if removed else "none (no level carries our record)"
+    print(f"removed levels: {shown}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
