@@ -21,6 +21,12 @@ The first kernel of a process takes 0.45 s to compile and each further one 0.2 s
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +39,9 @@ if TYPE_CHECKING:
     from .kernels import Block
 
 
+logger = logging.getLogger(__name__)
+
+
 def serves(dtype: np.dtype[np.generic], window: tuple[int, ...]) -> bool:
     """Say whether `halve` takes windows of this shape: 2x2 or 2x2x2 on the last axes.
 
@@ -43,6 +52,22 @@ def serves(dtype: np.dtype[np.generic], window: tuple[int, ...]) -> bool:
     """
     halved = window[-2:] == (2, 2) and set(window[-3:-2]) <= {1, 2} and set(window[:-3]) <= {1}
     return halved and dtype != np.float16
+
+
+def prepare(dtype: np.dtype[Any]) -> None:
+    """Have the kernels of a dtype loaded, or compiled where no process has done it before.
+
+    One process at a time: the others wait and load what the first one has compiled. Where the
+    cache's folder cannot be written numba takes the user's, and where there is none each process
+    compiles for itself.
+    """
+    name = f"zarrpyramid-{os.getuid()}-{hashlib.sha256(__file__.encode()).hexdigest()[:16]}.lock"
+    with (Path(tempfile.gettempdir()) / name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for window in ((1, 2, 2), (2, 2, 2)):
+            if serves(dtype, window):
+                block = np.zeros(window, dtype)
+                halve(block, window, np.zeros((1, 1, 1), dtype))
 
 
 def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
@@ -106,7 +131,12 @@ def _flatten(block: Block, *, writeable: bool) -> tuple[Block, tuple[int, ...]]:
 
 
 def _compile(kernel: Callable[..., Any]) -> Callable[..., int]:
-    compiled: Callable[..., int] = njit(cache=True, nogil=True, error_model="numpy")(kernel)
+    compiled: Callable[..., int]
+    try:
+        compiled = njit(cache=True, nogil=True, error_model="numpy")(kernel)
+    except RuntimeError as error:  # numba finds no folder that it may write its cache to
+        logger.info("kernels are compiled anew in every process: %s", error)
+        compiled = njit(nogil=True, error_model="numpy")(kernel)
     return compiled
 
 

@@ -121,6 +121,18 @@ def covering_units(region: Region, unit: Shape) -> Iterator[Index]:
     )
 
 
+def split_region(region: Region, unit: Shape) -> Iterator[Region]:
+    """Yield, in C order, the parts of a region that units cut it into, counted from its origin."""
+    corner = tuple(axis.start for axis in region)
+    extents = region_shape(region)
+    for index in product(*map(range, coarse_shape(extents, unit))):
+        part = unit_region(index, unit, extents)
+        yield tuple(
+            slice(base + axis.start, base + axis.stop)
+            for base, axis in zip(corner, part, strict=True)
+        )
+
+
 def region_shape(region: Region) -> Shape:
     """Return the extents of a region."""
     return tuple(axis.stop - axis.start for axis in region)
