@@ -1,3 +1,47 @@
-"""Image pyramids for zarr arrays, exact to the bit."""
+"""Image pyramids for zarr arrays, exact to the bit.
+
+Importing this package imports no array library; each name below brings what it needs when it is
+first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "VOXEL_REVISION",
+    "Downsampler",
+    "PyramidError",
+    "__version__",
+    "build_pyramid",
+    "initialize_test_image",
+]
+
+_HOMES = {
+    "Downsampler": "sampler",
+    "PyramidError": "errors",
+    "VOXEL_REVISION": "plan",
+    "build_pyramid": "pyramid",
+    "initialize_test_image": "sampler",
+}
+
+if TYPE_CHECKING:
+    from .errors import PyramidError
+    from .plan import VOXEL_REVISION
+    from .pyramid import build_pyramid
+    from .sampler import Downsampler, initialize_test_image
+else:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
