@@ -148,6 +148,8 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
         ]
     elif demo:
         made = {key: demo.pop(key) for key in ("store", "field") if key in demo}
+        if "store" not in made:
+            raise ConfigError("demo: store is missing; add the path where it shall be made")
         configs = [image_config("demo", {**checked, **made, "test_image": demo})]
     else:
         msg = "no image is named; give --config store=PATH field=NAME, or images: in a config file"

@@ -28,12 +28,19 @@ TEMPORARY_SUFFIX = ".zarrpyramid-partial"
 """Ends the name of a file that is being written; after a kill it is litter that may be removed."""
 
 
+_DEEPEST = 16
+
+
 class Files(Protocol):
     """A store as keys (paths with ``/``) and bytes."""
 
     @property
     def name(self) -> str:
         """Where the store is, for messages."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes that get a pickle of it reach the same objects."""
 
     def get(self, key: str) -> bytes | None:
         """Return an object, or None where there is none."""
@@ -58,6 +65,9 @@ class Files(Protocol):
 
     def children(self, prefix: str) -> list[str]:
         """Return the sorted names directly below a prefix that have objects below them."""
+
+    def is_link(self, prefix: str) -> bool:
+        """Tell whether a prefix stands for objects that are somewhere else."""
 
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
         """Yield (relative key, bytes, version) of all objects; a rewrite changes the version."""
@@ -86,6 +96,11 @@ class LocalFiles:
     def name(self) -> str:
         """The absolute path."""
         return str(self.root)
+
+    @property
+    def shared(self) -> bool:
+        """True: a process that sees the same file system reaches the same files."""
+        return True
 
     def get(self, key: str) -> bytes | None:
         """Return a file's bytes, or None where there is no file."""
@@ -158,6 +173,10 @@ class LocalFiles:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def is_link(self, prefix: str) -> bool:
+        """Tell whether a folder is a symbolic link."""
+        return (self.root / prefix).is_symlink()
+
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
         """Yield (relative key, bytes, modification time in ns) of all files below a folder."""
         for entry, key in self._walk(prefix):
@@ -207,7 +226,8 @@ class LocalFiles:
                 for entry in entries:
                     key = f"{folder}{entry.name}"
                     yield entry, key
-                    if entry.is_dir(follow_symlinks=True):
+                    # No key is that deep, but a link to a folder above would have no end.
+                    if entry.is_dir(follow_symlinks=True) and key.count("/") < _DEEPEST:
                         pending.append(f"{key}/")
 
     def _read(self, key: str, start: int, length: int | None) -> bytes | None:

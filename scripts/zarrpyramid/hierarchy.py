@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class Node:
     def attributes(self) -> Document:
         """User attributes."""
         if "zarr.json" in self.documents:
-            return dict(self.documents["zarr.json"].get("attributes", {}))
+            return dict(self.documents["zarr.json"].get("attributes") or {})
         return dict(self.documents.get(".zattrs", {}))
 
 
@@ -185,7 +186,8 @@ def change_group_attributes(
         node = open_group(files, path)
         before = node.attributes
         after = change(json.loads(json.dumps(before)))
-        if after == before:
+        if _text(after) == _text(before):
+            _tell_ancestors(files, path)
             return False
         if node.zarr_format == 3:
             document = {**node.documents["zarr.json"], "attributes": after}
@@ -222,24 +224,46 @@ def put_document(files: Files, key: str, document: Document) -> None:
     files.put(key, json.dumps(document, indent=2).encode())
 
 
-def _tell_ancestors(files: Files, path: str) -> None:
+def tell_ancestors(files: Files, path: str) -> None:
     """Bring the consolidated metadata of every ancestor group in step with the node at a path."""
+    with files.exclusive():
+        _tell_ancestors(files, path)
+
+
+def _tell_ancestors(files: Files, path: str) -> None:
     node = read_node(files, path)
     steps = path.split("/") if path else []
     for depth in range(len(steps), -1, -1):
         ancestor, below = join(*steps[:depth]), join(*steps[depth:])
         if below:
-            document = read_document(files, join(ancestor, "zarr.json"))
-            if document is not None and document.get("consolidated_metadata"):
-                _update_v3(document["consolidated_metadata"]["metadata"], below, node)
-                put_document(files, join(ancestor, "zarr.json"), document)
-        document = read_document(files, join(ancestor, ".zmetadata"))
-        if document is not None:
-            _update_v2(document["metadata"], below, node)
-            put_document(files, join(ancestor, ".zmetadata"), document)
+            _change_document(files, join(ancestor, "zarr.json"), partial(_update_v3, below, node))
+        _change_document(files, join(ancestor, ".zmetadata"), partial(_update_v2, below, node))
 
 
-def _update_v3(metadata: Document, below: str, node: Node | None) -> None:
+def _change_document(files: Files, key: str, change: Callable[[Document], None]) -> None:
+    """Change a document in place, and write it if it is there and comes out different."""
+    document = read_document(files, key)
+    if document is None:
+        return
+    before = _text(document)
+    try:
+        change(document)
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"{files.name}/{key} holds damaged consolidated metadata; consolidate it anew"
+        raise MetadataError(msg) from error
+    if _text(document) != before:
+        put_document(files, key, document)
+
+
+def _text(document: Document) -> str:
+    # Compared as text, because NaN is not equal to itself.
+    return json.dumps(document, sort_keys=True)
+
+
+def _update_v3(below: str, node: Node | None, ancestor: Document) -> None:
+    if not ancestor.get("consolidated_metadata"):
+        return
+    metadata = ancestor["consolidated_metadata"]["metadata"]
     if node is None:
         metadata.pop(below, None)
         return
@@ -252,7 +276,8 @@ def _update_v3(metadata: Document, below: str, node: Node | None) -> None:
     metadata[below] = document
 
 
-def _update_v2(metadata: Document, below: str, node: Node | None) -> None:
+def _update_v2(below: str, node: Node | None, ancestor: Document) -> None:
+    metadata = ancestor["metadata"]
     for name in _NODE_DOCUMENTS:
         metadata.pop(join(below, name), None)
     if node is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from xxhash import xxh3_128_hexdigest
 
 from .errors import StoreError
-from .files import LocalFiles, write_aside
+from .files import TEMPORARY_SUFFIX, LocalFiles, write_aside
 from .hierarchy import ARRAY_DOCUMENTS, join, locate, open_group, read_array, read_node
 from .multiscales import listed_paths
 from .plan import ImagePlan, made_base, plan_image, space_needed
@@ -88,11 +88,11 @@ class BaseLayout:
 
 
 def base_layout(image: Image) -> BaseLayout:
-    """Look at level 0's objects; its metadata documents do not count."""
+    """Look at level 0's objects; metadata documents and litter of killed runs do not count."""
     objects = sorted(
         (key, size, version)
         for key, size, version in image.files.stats(image.level_path(0))
-        if key not in ARRAY_DOCUMENTS
+        if key not in ARRAY_DOCUMENTS and not key.endswith(TEMPORARY_SUFFIX)
     )
     return BaseLayout(
         fingerprint=_hash("\n".join(f"{key} {size}" for key, size, _ in objects)),
@@ -108,7 +108,9 @@ def our_levels(image: Image, first: int = 1) -> list[int]:
     return [
         number
         for number in numbers
-        if number >= first and record_of(read_array(image.files, image.level_path(number)))
+        if number >= first
+        and not image.files.is_link(image.level_path(number))
+        and record_of(read_array(image.files, image.level_path(number)))
     ]
 
 
@@ -164,6 +166,10 @@ def check_room(image: Image, layout: BaseLayout) -> None:
     """
     if not isinstance(image.files, LocalFiles):
         return
+    there = our_levels(image)
+    absent = [level for level in image.plan.levels[1:] if level.level not in there]
+    if not absent:
+        return
     folder = image.files.root / image.path
     while not folder.exists():
         folder = folder.parent
@@ -172,8 +178,6 @@ def check_room(image: Image, layout: BaseLayout) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(f"{folder} cannot be written; check its permissions and its file system")
     found = os.statvfs(folder)
-    there = our_levels(image)
-    absent = [level for level in image.plan.levels[1:] if level.level not in there]
     free = found.f_bavail * found.f_frsize
     needed = space_needed(image.plan.base, absent, layout.stored_bytes)
     if free < needed:
@@ -183,7 +187,7 @@ def check_room(image: Image, layout: BaseLayout) -> None:
         )
 
 
-def stale_sentinels(image: Image, folder: Path) -> dict[Path, str]:
+def stale_sentinels(image: Image, folder: Path, layout: BaseLayout) -> dict[Path, str]:
     """Return the sentinels below a folder of results that the store contradicts, and why.
 
     A level whose array is absent, or holds another record than its sentinel, or another recipe than
@@ -200,8 +204,7 @@ def stale_sentinels(image: Image, folder: Path) -> dict[Path, str]:
         path = levels / f"{plan.level}.json"
         sentinel = read_sentinel(path)
         if plan.level == 0:
-            layout = base_layout(image) if sentinel is not None and base_is_there else None
-            if layout is None or layout.fingerprint != (sentinel or {}).get("fingerprint"):
+            if not base_is_there or layout.fingerprint != (sentinel or {}).get("fingerprint"):
                 stale[path] = f"{image.name(0)} has other objects than were sealed"
         elif sentinel is None:
             stale[path] = "it is no record"

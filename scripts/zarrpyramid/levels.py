@@ -22,11 +22,13 @@ from .hierarchy import (
     delete_array,
     open_group,
     read_array,
+    read_document,
+    tell_ancestors,
     write_array,
 )
 from .images import base_layout, our_levels, read_level, record_of
 from .plan import provenance
-from .reduction import LevelTask
+from .reduction import COMPILED_PAYS, LevelTask
 from .sentinels import RECORD_KEY, fits
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_OBJECT_KEY = re.compile(r"(c/)?\d+([./]\d+)*|c")
+# A stored object, or the file aside of it that zarr-python leaves when it is killed.
+_OBJECT_KEY = re.compile(r"(c[./])?\d+([./]\d+)*([./][0-9a-f]{32}\.partial)?")
 
 
 def seal_base(image: Image) -> Record:
@@ -66,6 +69,7 @@ def seal_base(image: Image) -> Record:
                 "refuse the image; set edit_base: true to have them added",
                 image.name(0),
             )
+    tell_ancestors(image.files, image.level_path(0))  # a run may have been killed before it did
     layout = base_layout(image)
     expected = image.plan.levels[0].expected
     return {
@@ -110,6 +114,11 @@ def build_level(
     """
     wanted = image.plan.levels[level]
     path = image.level_path(level)
+    if image.files.is_link(path):
+        raise StoreError(
+            f"{image.name(level)} is a symbolic link, behind which nothing is ever written; "
+            "remove the link, or put the level itself there"
+        )
     found = read_array(image.files, path)
     known = record_of(found)
     if found is not None and known is None:
@@ -125,12 +134,14 @@ def build_level(
         and _is_current(image, level, known, finer)
     ):
         logger.info("%s is up to date: same recipe, same source", image.name(level))
+        tell_ancestors(image.files, path)  # a run may have been killed before it did
         return known or {}
+    if found is None:
+        _check_remains(image, level)
     before_rebuild()
     withdraw_levels(image, level)
-    if found is not None:
-        delete_array(image.files, path)
-    _clear_remains(image, level)
+    # Also where no array is found: consolidated metadata may still show what was removed.
+    delete_array(image.files, path)
     target = _level_metadata(image, wanted)
     task = LevelTask(
         files=image.files,
@@ -241,20 +252,28 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
     return bool(made_from.get("fingerprint") == tally.fingerprint(_header(base)))
 
 
-def _clear_remains(image: Image, level: int) -> None:
-    """Remove the objects of a run that was killed; refuse a folder that holds anything else."""
-    path = image.level_path(level)
+def _check_remains(image: Image, level: int) -> None:
+    """Refuse a folder without an array that holds anything but what a killed run of ours left."""
     remains = False
-    for key in image.files.keys(path):
+    for key in image.files.keys(image.level_path(level)):
         remains = True
-        if not (_OBJECT_KEY.fullmatch(key) or key.endswith(TEMPORARY_SUFFIX)):
+        if not (
+            _OBJECT_KEY.fullmatch(key)
+            or key.endswith(TEMPORARY_SUFFIX)
+            or (key == ".zattrs" and _is_our_zattrs(image, level))
+        ):
             raise StoreError(
                 f"{image.name(level)} is no level but holds {key}, which is not ours to remove; "
                 "move it away"
             )
     if remains:
         logger.info("removing what an unfinished run left in %s", image.name(level))
-        image.files.delete_tree(path)
+
+
+def _is_our_zattrs(image: Image, level: int) -> bool:
+    """Tell whether the document of v2 that is written before .zarray holds our record."""
+    attributes = read_document(image.files, f"{image.level_path(level)}/.zattrs")
+    return attributes is not None and RECORD_KEY in attributes
 
 
 def _level_metadata(image: Image, wanted: LevelPlan) -> ArrayMetadata:
@@ -270,12 +289,19 @@ def _level_metadata(image: Image, wanted: LevelPlan) -> ArrayMetadata:
 
 def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> tuple[Tally, Tally]:
     n_tasks = geometry.count(task.grid)
-    task = replace(task, compiled=n_tasks > FEW)
+    compiled = n_tasks > FEW and geometry.count(task.source.shape) >= COMPILED_PAYS
+    task = replace(task, compiled=compiled, n_threads=max(1, n_workers // n_tasks))
     read, written = Tally(), Tally()
-    for result in run_blocks(task, task.grid, n_workers=n_workers):
+    for result in run_blocks(task, task.grid, n_workers=n_workers, shared=task.files.shared):
         read.merge(result.source)
         written.merge(result.target)
         on_block(result.source.n_voxels)
+    if read.n_nan or read.n_inf:
+        logger.info(
+            "%d NaN and %d infinities were read; the mean was not checked where they stand",
+            read.n_nan,
+            read.n_inf,
+        )
     return read, written
 
 

@@ -23,7 +23,7 @@ _FAILURE = "zarrpyramid: error: "
 
 @contextlib.contextmanager
 def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
-    """Log a job to a file, and its seconds to another.
+    """Log a job to a file, its warnings to the terminal too, and its seconds to another file.
 
     An error that a user can act on ends the process with one line; its traceback is in the log.
 
@@ -40,6 +40,7 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     logger = logging.getLogger("zarrpyramid")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    terminal = warn_to_stderr()
     told: dict[str, Any] = {}
     start, cpu = time.perf_counter(), time.process_time()
     try:
@@ -57,14 +58,19 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
         Path(timing).write_text(json.dumps(told) + "\n", encoding="utf-8")
         logger.info("done in %s s", told["seconds"])
     finally:
+        logger.removeHandler(terminal)
         logger.removeHandler(handler)
         handler.close()
 
 
-def last_words(folder: Path) -> list[str]:
-    """Return the error lines at the ends of the logs below a folder, newest log last."""
+def last_words(folder: Path, *, since: float = 0.0) -> list[str]:
+    """Return the error lines at the ends of the logs below a folder, newest log last.
+
+    Logs that were last written before `since`, in seconds since 1970, are of another run.
+    """
+    times = {path: path.stat().st_mtime for path in folder.glob("*/*.log")}
     lines = []
-    for path in sorted(folder.glob("*/*.log"), key=lambda path: path.stat().st_mtime):
+    for path in sorted((path for path in times if times[path] >= since), key=times.__getitem__):
         last = path.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
         if last.startswith(_FAILURE):
             lines.append(f"{last} (log: {path})")
@@ -82,9 +88,10 @@ def success_line(image: Image) -> str:
     )
 
 
-def warn_to_stderr() -> None:
-    """Show the library's warnings on the terminal, for command lines."""
+def warn_to_stderr() -> logging.Handler:
+    """Show the library's warnings on the terminal; return what does so."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("zarrpyramid: %(message)s"))
     handler.setLevel(logging.WARNING)
     logging.getLogger("zarrpyramid").addHandler(handler)
+    return handler

@@ -168,7 +168,9 @@ def parse_array(documents: Mapping[str, Document], where: str) -> ArrayMetadata:
         if "zarr.json" in documents:
             return _parse_v3(documents["zarr.json"], where)
         return _parse_v2(documents[".zarray"], documents.get(".zattrs", {}), where)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except MetadataError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         msg = f"{where}: its metadata document is damaged: {type(error).__name__} {error}"
         raise MetadataError(msg) from error
 

@@ -58,7 +58,8 @@ def _known_type(axis: Document) -> str:
 def read_multiscales(attributes: Document) -> Document | None:
     """Return the first multiscales of a group, of whatever NGFF version, or None."""
     ome = attributes.get("ome")
-    listed = (ome if isinstance(ome, dict) else attributes).get("multiscales")
+    holder = ome if isinstance(ome, dict) and "multiscales" in ome else attributes
+    listed = holder.get("multiscales")
     first = listed[0] if isinstance(listed, list) and listed else None
     return first if isinstance(first, dict) else None
 
@@ -187,6 +188,8 @@ def _base_transformations(
         for step in dataset.get("coordinateTransformations") or []:
             values = step.get(step.get("type")) if isinstance(step, dict) else None
             if not isinstance(values, list) or len(values) != n_axes:
+                continue
+            if not all(type(value) in (int, float) for value in values):
                 continue
             if step["type"] == "scale":
                 sizes = [float(value) for value in values]

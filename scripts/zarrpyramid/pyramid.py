@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import geometry
 from .config import check_config, image_config, short_name
-from .hierarchy import ARRAY_DOCUMENTS, open_group, read_array
+from .hierarchy import ARRAY_DOCUMENTS, join, open_group, read_array
 from .images import base_layout, check_room, open_image, record_of
 from .levels import build_level, remove_levels, seal_base, write_multiscales
 from .multiscales import listed_paths
@@ -102,12 +102,7 @@ def build_pyramid(
     PyramidError
         If the image is not there or not served, or the settings do not fit it.
     """
-    from .store import as_path, open_files
-
-    place = as_path(store)
-    given = {
-        "store": place or "store",
-        "field": field,
+    settings = {
         "levels": levels,
         "axes": axes,
         "scale_factors": scale_factors,
@@ -118,13 +113,9 @@ def build_pyramid(
         "unit": unit,
         "edit_base": edit_base,
     }
-    config = image_config(short_name(place or "image", field), check_config(plain(given)))
-    if place is None:
-        image = open_image(config, open_files(store), config.field)
-    else:
-        image = open_image(config)
+    image = find_image(store, field, settings)
     check_room(image, base_layout(image))
-    workers = n_workers or len(os.sched_getaffinity(0))
+    workers = n_workers or n_cores()
     records = [seal_base(image)]
     for level in range(1, len(image.plan.levels)):
         with _Bar(image, level, progress) as bar:
@@ -132,6 +123,24 @@ def build_pyramid(
         records.append(record)
     write_multiscales(image)
     return records
+
+
+def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
+    """Return the image in a store of whatever form, planned with settings as in the configuration.
+
+    Raises
+    ------
+    PyramidError
+        If the image is not there or not served, or the settings do not fit it.
+    """
+    from .store import as_path, open_files, path_inside
+
+    place, field = as_path(store), join(path_inside(store), field)
+    given = plain({**settings, "store": place or "store", "field": field})
+    config = image_config(short_name(place or "image", field), check_config(given))
+    if place is None:
+        return open_image(config, open_files(store), config.field)
+    return open_image(config)
 
 
 def open_path(path: str) -> Image:
@@ -169,6 +178,13 @@ def level_statuses(path: str) -> list[LevelStatus]:
             )
         )
     return statuses
+
+
+def n_cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def clean(path: str) -> list[int]:

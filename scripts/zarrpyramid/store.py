@@ -13,7 +13,7 @@ import zarr
 from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import LocalStore, MemoryStore, StorePath
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore, StorePath
 
 from .errors import StoreError
 from .files import Files, LocalFiles
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from .metadata import ArrayMetadata
 
+_REMOTE = {"s3", "gs", "gcs", "abfs", "az", "http", "https"}
+_REMOTE_OBJECTS = {"S3Store", "GCSStore", "AzureStore", "HTTPStore", "LocalStore"}
+
 
 class ZarrFiles:
     """A zarr store object as keys and bytes."""
@@ -37,6 +40,18 @@ class ZarrFiles:
     def name(self) -> str:
         """The store, as it names itself."""
         return str(self.store)
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is known to be one of those that stand outside this process."""
+        # A pickle of a MemoryStore is a copy and a ZipStore's has another list of what is inside:
+        # what a worker writes there is lost without a word. Unknown kinds count as such.
+        if isinstance(self.store, ObjectStore):
+            return type(self.store.store).__name__ in _REMOTE_OBJECTS
+        if isinstance(self.store, FsspecStore):
+            protocol = self.store.fs.protocol
+            return not _REMOTE.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
+        return False
 
     def get(self, key: str) -> bytes | None:
         """Return an object, or None."""
@@ -67,11 +82,14 @@ class ZarrFiles:
     def delete(self, key: str) -> None:
         """Remove an object if it is there."""
         if sync(self.store.exists(key)):
+            self._check_deletes(key)
             sync(self.store.delete(key))
 
     def delete_tree(self, prefix: str) -> None:
         """Remove every object below a prefix."""
-        sync(self.store.delete_dir(prefix))
+        if any(self.keys(prefix)):
+            self._check_deletes(prefix)
+            sync(self.store.delete_dir(prefix))
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys below a prefix, relative to it."""
@@ -84,6 +102,10 @@ class ZarrFiles:
         names = _listed(self.store.list_dir(prefix))
         return sorted(name for name in names if any(self.keys(f"{prefix}/{name}".strip("/"))))
 
+    def is_link(self, prefix: str) -> bool:
+        """Return False: stores have no links."""
+        return False
+
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
         """Yield (relative key, bytes, 0): zarr's stores tell no version of an object."""
         for key in self.keys(prefix):
@@ -95,6 +117,13 @@ class ZarrFiles:
     def exclusive(self) -> _NoLock:
         """Hold nothing off: a store object has no lock to offer."""
         return _NoLock()
+
+    def _check_deletes(self, key: str) -> None:
+        if not self.store.supports_deletes:
+            raise StoreError(
+                f"cannot remove {self.name}/{key}: such a store only ever grows; "
+                "build the pyramid in a copy that can be changed"
+            )
 
     def _get(self, key: str, part: RangeByteRequest | SuffixByteRequest | None) -> bytes | None:
         buffer = sync(self.store.get(key, default_buffer_prototype(), part))
@@ -120,16 +149,18 @@ def open_files(store: object) -> Files:
     Raises
     ------
     StoreError
-        If it is none of them.
+        If it is none of them, or read-only.
     """
-    if isinstance(store, zarr.Group):
+    if isinstance(store, zarr.Group | StorePath):
         store = store.store
+    if isinstance(store, Store) and store.read_only:
+        raise StoreError(f"{store} is open read-only; open it for writing, with mode 'r+'")
     if isinstance(store, LocalStore):
         store = store.root
     if isinstance(store, str | Path):
         return LocalFiles(store)
     if isinstance(store, Store):
-        return ZarrFiles(store)
+        return ZarrFiles(sync(StorePath.open(store, "")).store)
     raise StoreError(f"{store!r} is no zarr store; expected a path or a zarr store object")
 
 
@@ -137,6 +168,18 @@ def as_path(store: object) -> str | None:
     """Return the path of a store that is a local folder, else None."""
     files = open_files(store)
     return str(files.root) if isinstance(files, LocalFiles) else None
+
+
+def path_inside(store: object) -> str:
+    """Return the path of a group in its store; "" for a store itself."""
+    return str(store.path) if isinstance(store, zarr.Group | StorePath) else ""
+
+
+def open_root(store: object) -> zarr.Group:
+    """Return the group at the root of a store of whatever form, made where it is absent."""
+    if isinstance(store, zarr.Group):
+        return store
+    return zarr.open_group(store, mode="a")
 
 
 def open_array(

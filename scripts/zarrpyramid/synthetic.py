@@ -62,7 +62,8 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
     base = replace(base, attributes={_ATTRIBUTE: record})
     _make_groups(image)
     writer = _Writer(image, base, made)
-    for _ in run_blocks(writer, geometry.grid_shape(base.shape, base.chunks), n_workers=n_workers):
+    grid = geometry.grid_shape(base.shape, base.chunks)
+    for _ in run_blocks(writer, grid, n_workers=n_workers, shared=image.files.shared):
         pass
     image.files.sync()
     write_array(image.files, path, base)

@@ -5,11 +5,20 @@ A mistake of the user's ends the parse with one line and without a traceback.
 
 import atexit
 import functools
+import os
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+SCRIPTS = str(Path(workflow.basedir) / "scripts")
+sys.path.insert(0, SCRIPTS)
+# Snakemake appends a script's folder to the path of its job: an installed package of the same name
+# would win there, and jobs would follow another recipe than the plan made here.
+searched = [SCRIPTS, *filter(None, [os.getenv("PYTHONPATH")])]
+os.environ.update(PYTHONPATH=os.pathsep.join(searched))
+# No job does linear algebra: its threads only cost 0.1 CPU s at the start of each.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError
@@ -30,11 +39,13 @@ wildcard_constraints:
 
 
 RESULTS = Path("results")
+STARTED = time.time()
 
 try:
     IMAGES = {image.name: open_image(image) for image in image_configs(config, RESULTS)}
-    for image in IMAGES.values():
-        check_room(image, base_layout(image))
+    LAYOUTS = {name: base_layout(image) for name, image in IMAGES.items()}
+    for name, image in IMAGES.items():
+        check_room(image, LAYOUTS[name])
 except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
 
@@ -42,7 +53,7 @@ except PyramidError as error:
 @functools.cache
 def settle(name):
     """Set aside sentinels that the store contradicts; a run that makes nothing only tells."""
-    stale = stale_sentinels(IMAGES[name], RESULTS / name)
+    stale = stale_sentinels(IMAGES[name], RESULTS / name, LAYOUTS[name])
     runs = workflow.executor_plugin is not None and workflow.is_main_process
     if runs and stale and workflow.dryrun:
         for path, reason in stale.items():
@@ -110,7 +121,9 @@ def watch_base(wildcards):
     """Return what changes with any object of level 0, for the jobs that depend on its voxels."""
     if int(wildcards.get("level", 0)) > 1:
         return None
-    return base_layout(IMAGES[wildcards.image]).watch
+    found = LAYOUTS[wildcards.image]
+    # A level 0 that the workflow makes was not there yet.
+    return (found if found.stored_bytes else base_layout(IMAGES[wildcards.image])).watch
 
 
 def block_threads(wildcards):
@@ -132,10 +145,10 @@ def check_wildcards(wildcards):
 
 # Said when Snakemake has said all, so that these lines are the last.
 onsuccess:
-    for name, image in IMAGES.items():
+    for image in reversed(IMAGES.values()):
         atexit.register(print, success_line(image), file=sys.stderr)
 
 
 onerror:
-    for line in reversed(last_words(Path("logs"))):
+    for line in reversed(last_words(Path("logs"), since=STARTED)):
         atexit.register(print, line, file=sys.stderr)
