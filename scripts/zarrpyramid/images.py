@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .config import ImageConfig
     from .files import Files
+    from .hierarchy import Node
     from .metadata import ArrayMetadata
     from .sentinels import Record
 
@@ -61,9 +62,9 @@ def read_level(image: Image, level: int) -> ArrayMetadata:
     return metadata
 
 
-def record_of(metadata: ArrayMetadata | None) -> Record | None:
+def record_of(node: ArrayMetadata | Node | None) -> Record | None:
     """Return the record that an array carries of itself, or None where it is none of our levels."""
-    record = None if metadata is None else metadata.attributes.get(RECORD_KEY)
+    record = None if node is None else node.attributes.get(RECORD_KEY)
     return record if isinstance(record, dict) else None
 
 
@@ -102,7 +103,10 @@ def base_layout(image: Image) -> BaseLayout:
 
 
 def our_levels(image: Image, first: int = 1) -> list[int]:
-    """Return the numbers of the levels from `first` on that carry our record."""
+    """Return the numbers of the levels from `first` on that carry our record.
+
+    Others, groups and arrays that this package does not serve among them, may stand beside them.
+    """
     names = image.files.children(image.path)
     numbers = sorted(int(name) for name in names if name.isdecimal() and str(int(name)) == name)
     return [
@@ -110,7 +114,7 @@ def our_levels(image: Image, first: int = 1) -> list[int]:
         for number in numbers
         if number >= first
         and not image.files.is_link(image.level_path(number))
-        and record_of(read_array(image.files, image.level_path(number)))
+        and record_of(read_node(image.files, image.level_path(number)))
     ]
 
 

@@ -321,7 +321,7 @@ def _record(
     if wanted.level > 1 and digest != finer["digest"]:
         raise VoxelError(
             f"{image.name(wanted.level - 1)} holds other voxels than its record says (digest "
-            f"{digest}, recorded {finer['digest']}); delete its sentinel to have it made again"
+            f"{digest}, recorded {finer['digest']}); remove that level to have it made again"
         )
     made_from: Record = {"digest": digest}
     if wanted.level == 1:

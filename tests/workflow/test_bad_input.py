@@ -1,0 +1,251 @@
+"""What a user can get wrong: one clear line, exit code not 0, the store untouched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrpyramid.config import image_configs
+from zarrpyramid.errors import PyramidError
+from zarrpyramid.images import base_layout, check_room, open_image
+
+RAW = "image.zarr/raw"
+
+
+def plan(config):
+    """Do what the Snakefile does while it parses."""
+    for config_of_image in image_configs(config):
+        image = open_image(config_of_image)
+        check_room(image, base_layout(image))
+
+
+def strange_array(path, zarr_format, data_type):
+    """Write the document of an array of a data type that has no mean."""
+    zarr.create_group(path.parent, zarr_format=zarr_format)
+    path.mkdir()
+    if zarr_format == 2:
+        document = {"zarr_format": 2, "shape": [4, 4], "chunks": [4, 4], "dtype": data_type}
+        document |= {"compressor": None, "fill_value": None, "order": "C", "filters": None}
+        (path / ".zarray").write_text(json.dumps(document), encoding="utf-8")
+        return
+    document = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [4, 4],
+        "data_type": data_type,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4, 4]}},
+        "chunk_key_encoding": {"name": "default"},
+        "fill_value": "",
+        "codecs": [{"name": "vlen-utf8"}],
+    }
+    (path / "zarr.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def bad(new_workspace):
+    """A workspace of stores, good and bad."""
+    workspace = new_workspace()
+    workspace.make(RAW)
+    workspace.make("image.zarr/488/red", (9, 9))
+    workspace.make("shards.zarr", (16, 16), chunks=(4, 4), shards=(8, 8))
+    workspace.make("six.zarr", (2,) * 6)
+    zarr.create_array(workspace / "array.zarr", data=np.zeros((9, 9), np.uint8), chunks=(8, 8))
+    zarr.create_group(workspace / "empty.zarr")
+    zarr.create_group(workspace / "groups.zarr").create_group("0")
+    (workspace / "file.zarr").write_text("no store", encoding="utf-8")
+    strange_array(workspace / "object.zarr/0", 2, "|O")
+    strange_array(workspace / "text.zarr/0", 2, "<U5")
+    strange_array(workspace / "time.zarr/0", 2, "<M8[ns]")
+    strange_array(workspace / "string.zarr/0", 3, "string")
+    damaged = workspace.make("damaged.zarr", (9, 9)) is not None and workspace / "damaged.zarr/0"
+    (damaged / "zarr.json").write_text('{"shape": [9', encoding="utf-8")
+    # 2**54 voxels of which none is stored.
+    zarr.create_group(workspace / "huge.zarr").create_array(
+        "0", shape=(2**18,) * 3, chunks=(2**9,) * 3, dtype="uint8"
+    )
+    return workspace
+
+
+STORES = [
+    ("absent.zarr", "", r"there is no store .*absent\.zarr; check the path given as store"),
+    ("image.zarr", "blue", r"no zarr group .*image\.zarr/blue; fields of .*: '488/red', 'raw'"),
+    ("image.zarr", "", r"image\.zarr has no array 0 for level 0; it holds 488, raw"),
+    ("empty.zarr", "", r"empty\.zarr has no array 0 for level 0; it holds nothing"),
+    ("array.zarr", "", r"is itself an array, .* mv .*array\.zarr NEW\.zarr/0"),
+    ("image.zarr", "raw/0", r"raw/0 is itself an array, expected a group that holds it as 0"),
+    ("groups.zarr", "", r"groups\.zarr/0 is a group, expected an array"),
+    ("file.zarr", "", r"file\.zarr is a file, expected the folder of a zarr store"),
+    ("object.zarr", "", r"object\.zarr/0: data type '\|O' has no mean; served are bool"),
+    ("text.zarr", "", r"data type '<U5' has no mean"),
+    ("time.zarr", "", r"data type '<M8\[ns\]' has no mean"),
+    ("string.zarr", "", r"data type 'string' has no mean"),
+    ("six.zarr", "", r"six\.zarr/0: has 6 dimensions; 1 to 5 are served"),
+    ("damaged.zarr", "", r"damaged\.zarr/0/zarr\.json is no JSON"),
+    ("huge.zarr", "", r"GB free, the levels of .*huge\.zarr need about \d.* GB; free some"),
+    ("image.zarr", "../other", r"field '\.\./other' must be a path inside the store"),
+]  # fmt: skip
+KEYS = [
+    ({"scale_factors": [2, 2]}, r"\[2, 2\] has 2 entries, level 0 has 3 axes \['z', 'y', 'x'\]"),
+    ({"scale_factors": {"y": 2, "w": 2}}, r"scale_factors names axis 'w', axes are"),
+    ({"scale_factors": 0}, r"scale_factors: expected an integer >= 1, .*, found 0"),
+    ({"scale_factors": 1.5}, r"scale_factors: expected an integer >= 1, .*, found 1\.5"),
+    ({"scale_factors": [2, -2, 2]}, r"scale_factors: expected an integer >= 1, .*, found \[2, -2"),
+    ({"scale_factors": True}, r"scale_factors: expected an integer >= 1, .*, found True"),
+    ({"scale_factors": 1, "levels": 1}, r"level 1 .*(equal|same)"),
+    ({"levels": 40}, r"level \d+ .*(equal|same)"),
+    ({"levels": 0}, r"levels: expected auto or an integer >= 1, found 0"),
+    ({"levels": "all"}, r"levels: expected auto or an integer >= 1, found 'all'"),
+    ({"chunks": [8, 8]}, r"chunks \[8, 8\] has 2 entries, level 0 has 3 axes"),
+    ({"chunks": [8, 0, 8]}, r"chunks: expected same or a list of integers >= 1 .*\[8, 0, 8\]"),
+    ({"chunks": [8, -8, 8]}, r"chunks: expected same or a list of integers >= 1"),
+    ({"chunks": 8}, r"chunks: expected same or a list of integers >= 1 .*found 8"),
+    ({"axes": ["y", "x"]}, r"axes \['y', 'x'\] name 2 axes, level 0 has 3"),
+    ({"axes": ["z", "x", "x"]}, r"name an axis twice"),
+    ({"axes": ["x", "y", "t"]}, r"break OME-NGFF's order"),
+    ({"voxel_size": {"q": 1}}, r"voxel_size names axis 'q', axes are"),
+    ({"voxel_size": {"z": 0}}, r"voxel_size\.z: expected a mapping of axis names to numbers > 0"),
+    ({"unit": {"z": 3.5, "k": "m"}}, r"unit names axis 'k', axes are"),
+    ({"method": "men"}, r"method: expected mean, found 'men'; did you mean 'mean'\?"),
+    ({"metod": "mean"}, r"unknown key 'metod'; did you mean 'method'\?"),
+    ({"scale_factor": 2}, r"unknown key 'scale_factor'; did you mean 'scale_factors'\?"),
+    ({"write_empty_chunks": "perhaps"}, r"write_empty_chunks: expected true or false, found 'per"),
+    ({"images": 3, "store": "x"}, r"images: expected a mapping of image names to their settings"),
+]  # fmt: skip
+IMAGES = [
+    ({"field": "raw"}, r"no image is named|field 'raw' is given without a store"),
+    ({}, r"no image is named; give --config store=PATH field=NAME"),
+    ({"images": {"a": {"field": "raw"}}}, r"images\.a: store is missing"),
+    ({"images": {"a": {"store": "s", "levls": 1}}}, r"'images\.a\.levls'; did you mean 'levels'"),
+    ({"images": {"a/b": {"store": "s"}}}, r"images\.a/b: a name may hold letters, digits"),
+    ({"images": {"a": {"store": "s"}, "b": {"store": "./s"}}}, r"images\.b and images\.a are the"),
+    ({"demo": {"shap": [4]}}, r"unknown key 'demo\.shap'; did you mean 'shape'\?"),
+    ({"demo": {"store": "s", "shape": [4, 4], "chunks": [4]}}, r"give one number an axis to both"),
+    ({"demo": {"store": "s", "dtype": "str"}}, r"demo\.dtype: expected bool, or an integer"),
+]  # fmt: skip
+CASES = [
+    *(({"store": store, "field": field}, message) for store, field, message in STORES),
+    *(({"store": "image.zarr", "field": "raw", **keys}, message) for keys, message in KEYS),
+    (
+        {"store": "shards.zarr", "chunks": [3, 4]},
+        r"\[3, 4\] do not divide level 0's shards \[8, 8\]",
+    ),
+    *IMAGES,
+]
+
+
+@pytest.mark.parametrize(("config", "message"), CASES, ids=[str(config) for config, _ in CASES])
+def test_one_line_says_what_is_wrong(bad, monkeypatch, config, message):
+    monkeypatch.chdir(bad.folder)
+    before = bad.tree(".")
+    with pytest.raises(PyramidError, match=message) as caught:
+        plan(config)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ValueError | OSError)
+    assert bad.tree(".") == before
+
+
+PARSED = [
+    ({"store": "absent.zarr", "field": "raw"}, {}),
+    ({"store": "array.zarr"}, {}),
+    (
+        {"store": "image.zarr", "field": "raw", "scale_factors": "[2,-1,2]"},
+        {"scale_factors": ["2", "-1", "2"]},
+    ),
+    ({"store": "image.zarr", "field": "raw", "metod": "mean"}, {}),
+    ({"store": "huge.zarr"}, {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("config", "as_snakemake_reads_it"), PARSED, ids=[str(config) for config, _ in PARSED]
+)
+def test_it_is_the_last_line_of_a_run(bad, monkeypatch, config, as_snakemake_reads_it):
+    before = {path: state for path, state in bad.tree(".").items() if ".snakemake" not in path}
+    outcome = bad.run(**config, code=1)
+    monkeypatch.chdir(bad.folder)
+    with pytest.raises(PyramidError) as caught:
+        plan({**config, **as_snakemake_reads_it})
+    assert outcome.lines[-1] == f"zarrpyramid: {caught.value}"
+    assert "Traceback" not in outcome.text
+    assert "SystemExit" not in outcome.text
+    after = {path: state for path, state in bad.tree(".").items() if ".snakemake" not in path}
+    assert after == before
+
+
+def test_a_store_that_cannot_be_written(workspace):
+    workspace.make()
+    before, folders = workspace.tree("image.zarr"), [workspace / "image.zarr", workspace / RAW]
+    for folder in folders:
+        folder.chmod(0o555)
+    # Permissions bind root too once it has laid down the right to pass over them.
+    drop = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
+    prefix = drop if os.geteuid() == 0 else ()
+    try:
+        outcome = workspace.run(store="image.zarr", field="raw", code=1, prefix=prefix)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    expected = f"zarrpyramid: {workspace / RAW} cannot be written; check its permissions"
+    assert outcome.lines[-1].startswith(expected)
+    assert workspace.tree("image.zarr") == before
+
+
+def test_a_full_file_system(workspace, monkeypatch):
+    """Room is needed for levels that are absent alone, as well compressed as level 0."""
+    voxels = workspace.make("image.zarr", (40, 40, 40))
+    stored = sum(path.stat().st_size for path in (workspace / "image.zarr/0/c").rglob("*/*/*"))
+    needed = stored * (20**3 + 10**3 + 5**3) // voxels.size
+    free = os.statvfs(workspace.folder)
+
+    def statvfs_with(n_bytes):
+        values = [*free[:1], 1, n_bytes, n_bytes, n_bytes, *free[5:10], free.f_namemax]
+        return lambda path: os.statvfs_result(values)
+
+    config = {"store": str(workspace / "image.zarr"), "levels": 3}
+    monkeypatch.setattr(os, "statvfs", statvfs_with(needed + 1000))
+    plan(config)
+    monkeypatch.setattr(os, "statvfs", statvfs_with(needed - 1000))
+    with pytest.raises(PyramidError, match="GB free, the levels of"):
+        plan(config)
+
+
+def test_a_damaged_object_fails_its_job(workspace):
+    workspace.make()
+    damaged = workspace / f"{RAW}/0/c/1/0/1"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: len(whole) // 2])
+    before = workspace.tree("image.zarr")
+    config = {"store": "image.zarr", "field": "raw", "levels": 2}
+
+    outcome = workspace.run(**config, code=1)
+    line = outcome.lines[-1]
+    assert line.startswith("zarrpyramid: error: ")
+    assert f"{RAW}/0/c/1/0/1" in line
+    assert line.endswith("(log: logs/image-raw/1.log)")
+    log = (workspace / "logs/image-raw/1.log").read_text(encoding="utf-8")
+    assert "Traceback (most recent call last)" in log
+    assert not (workspace / f"{RAW}/1/zarr.json").exists()
+    changed = {
+        path for path, data in workspace.tree("image.zarr").items() if before.get(path) != data
+    }
+    # Sealed, level 0 has names; level 1's objects are there, which no reader finds.
+    assert {path for path in changed if not path.startswith(f"{RAW}/1")} == {f"{RAW}/0/zarr.json"}
+
+    damaged.write_bytes(whole)
+    workspace.run(**config)
+    assert [int(level) for level in workspace.sentinels()] == [0, 1, 2]
+
+    # Voxels of a level that were changed behind its record.
+    sentinels = workspace.sentinels()
+    zarr.open_array(workspace / f"{RAW}/1")[0, 0, 0] ^= 1
+    shutil.rmtree(workspace / f"{RAW}/2")
+    outcome = workspace.run(**config, code=1)
+    assert "raw/1 holds other voxels than its record says" in outcome.lines[-1]
+    shutil.rmtree(workspace / f"{RAW}/1")  # the way out that the line gives
+    workspace.run(**config)
+    assert workspace.sentinels() == sentinels

@@ -1,0 +1,241 @@
+"""What makes a level again, what only its sentinel, and what nothing at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import numpy as np
+import zarr
+
+IMAGE = {"store": "image.zarr", "field": "raw"}
+RAW = "image.zarr/raw"
+ALL = ["0", "1", "2", "list", "summary"]
+
+
+def edit(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def listed(workspace, group=RAW):
+    attributes = zarr.open_group(workspace / group, mode="r").attrs
+    return [dataset["path"] for dataset in attributes["ome"]["multiscales"][0]["datasets"]]
+
+
+def check_levels(workspace, mean_by_hand, factors, group=RAW):
+    finer = workspace.voxels(f"{group}/0")
+    for level, step in enumerate(factors, start=1):
+        finer = mean_by_hand(finer, step)
+        np.testing.assert_array_equal(workspace.voxels(f"{group}/{level}"), finer, strict=True)
+    assert listed(workspace, group) == [str(level) for level in range(len(factors) + 1)]
+
+
+def test_changes_of_the_code(workspace):
+    workspace.make()
+    assert workspace.run(**IMAGE).jobs == ALL
+    store, sentinels = workspace.files("image.zarr"), workspace.sentinels()
+
+    code = workspace.copy_code()
+    assert workspace.run(**IMAGE).jobs == [], "a fresh clone"
+    for script in (code / "scripts").glob("*.py"):
+        script.touch()
+    assert workspace.run(**IMAGE).jobs == [], "touched scripts"
+    kernels = code / "scripts/zarrpyramid/kernels.py"
+    edit(kernels, "_SLAB_VOXELS = 1 << 19", "_SLAB_VOXELS = 1 << 18")
+    assert workspace.run(**IMAGE).jobs == [], "a library of another speed"
+    assert workspace.files("image.zarr") == store
+
+    plan = code / "scripts/zarrpyramid/plan.py"
+    edit(plan, "VOXEL_REVISION = 1\n", "VOXEL_REVISION = 2\n")
+    assert workspace.run(**IMAGE).jobs == ["1", "2", "list", "summary"]
+    after = workspace.files("image.zarr")
+    assert {path for path in after if store.get(path) == after[path]} == {
+        path for path in store if path.startswith("raw/0/") or path == "zarr.json"
+    }, "another voxel revision writes every level again"
+    for level, before in sentinels.items():
+        old, new = json.loads(before), json.loads(workspace.sentinels()[level])
+        assert new.get("digest") == old.get("digest")
+        assert new.get("recipe", {}).get("voxel_revision") == (2 if level != "0" else None)
+
+
+CHANGES = [
+    ({"scale_factors": "[1,2,3]", "levels": 2}, [(1, 2, 3), (1, 2, 3)], (8, 8, 8)),
+    ({"chunks": "[4,8,16]", "levels": 2}, [(2, 2, 2), (2, 2, 2)], (4, 8, 16)),
+]
+
+
+def test_changes_of_the_recipe(workspace, mean_by_hand):
+    workspace.make()
+    workspace.run(**IMAGE)
+    base = workspace.tree(f"{RAW}/0")
+    for keys, factors, chunks in CHANGES:
+        assert workspace.run(**IMAGE, **keys).jobs == ["1", "2", "list", "summary"], keys
+        check_levels(workspace, mean_by_hand, factors)
+        assert workspace.array(f"{RAW}/1").chunks == chunks
+    assert workspace.tree(f"{RAW}/0") == base
+
+    # Without Snakemake's own notes the store and the sentinels still say what they were made by.
+    shutil.rmtree(workspace / ".snakemake")
+    assert workspace.run(**IMAGE, **keys).jobs == []
+    shutil.rmtree(workspace / ".snakemake")
+    keys = {"scale_factors": "[3,1,2]", "levels": 1}
+    assert "1" in workspace.run(**IMAGE, **keys).jobs
+    check_levels(workspace, mean_by_hand, [(3, 1, 2)])
+    assert sorted(workspace.sentinels()) == ["0", "1"]
+
+
+def test_changes_of_level_0(workspace, mean_by_hand):
+    workspace.make(attributes={"lab": "kept"})
+    workspace.run(**IMAGE)
+    sentinels, store = workspace.sentinels(), workspace.files("image.zarr")
+
+    objects = [path for path in (workspace / f"{RAW}/0/c").rglob("*") if path.is_file()]
+    os.utime(objects[0])
+    assert workspace.run(**IMAGE).jobs == ALL
+    assert workspace.sentinels() == sentinels
+    touched = workspace.files("image.zarr")
+    assert {path for path in store if touched[path] != store[path]} == {
+        str(objects[0].relative_to(workspace / "image.zarr"))
+    }, "no level is written again for a touched object"
+
+    array = zarr.open_array(workspace / f"{RAW}/0")
+    array[20, 17, 12] ^= 0x4000
+    # One level alone takes itself and all coarser ones out of the list ...
+    assert workspace.run("results/image-raw/levels/1.json", **IMAGE).jobs == ["0", "1"]
+    assert listed(workspace) == ["0"]
+    assert not (workspace / "results/image-raw/multiscales.json").exists()
+    # ... and the next run of all lists them again.
+    assert workspace.run(**IMAGE).jobs == ["2", "list", "summary"]
+    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    assert all(workspace.sentinels()[level] != sentinels[level] for level in "12")
+
+    # An object that is gone leaves fill values.
+    objects[-1].unlink()
+    assert workspace.run(**IMAGE).jobs == ALL
+    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    assert zarr.open_group(workspace / RAW, mode="r").attrs["lab"] == "kept"
+
+
+def test_numbers_of_levels(workspace, mean_by_hand):
+    workspace.make()
+    factors = [(2, 2, 2)] * 3
+    workspace.run(**IMAGE, levels=3)
+    check_levels(workspace, mean_by_hand, factors)
+    sentinels = workspace.sentinels()
+    group = zarr.open_group(workspace / RAW)
+    group.create_array("9", data=np.arange(5), chunks=(5,))
+    group.create_group("7")
+    foreign = workspace.files(f"{RAW}/9"), workspace.files(f"{RAW}/7")
+
+    assert workspace.run(**IMAGE, levels=2).jobs == ["list", "summary"]
+    check_levels(workspace, mean_by_hand, factors[:2])
+    assert not (workspace / f"{RAW}/3").exists()
+    assert sorted(workspace.sentinels()) == ["0", "1", "2"]
+    after = workspace.files(f"{RAW}/9"), workspace.files(f"{RAW}/7")
+    assert after == foreign, "what stands beyond the plan and is not ours"
+
+    assert workspace.run(**IMAGE, levels=3).jobs == ["3", "list", "summary"]
+    check_levels(workspace, mean_by_hand, factors)
+    assert workspace.sentinels() == sentinels
+    assert workspace.run(**IMAGE, levels=3).jobs == []
+
+
+def test_what_was_deleted_is_noticed(workspace, mean_by_hand):
+    workspace.make()
+    workspace.run(**IMAGE)
+    sentinels, store = workspace.sentinels(), workspace.files("image.zarr")
+
+    (workspace / "results/image-raw/levels/1.json").unlink()
+    assert workspace.run(**IMAGE).jobs[0] == "1"
+    assert workspace.sentinels() == sentinels
+    assert workspace.files("image.zarr") == store, "a deleted sentinel costs no voxel"
+
+    shutil.rmtree(workspace / f"{RAW}/1")
+    before = workspace.tree(".")
+    told = workspace.run("-n", **IMAGE)
+    assert f"levels/1.json is stale: {workspace / RAW}/1 is absent or another level" in told.text
+    after = workspace.tree(".")
+    assert {path for path in before.keys() | after if before.get(path) != after.get(path)} <= {
+        path for path in before.keys() | after if path.startswith(".snakemake")
+    }, "a dry run only tells"
+    assert workspace.run(**IMAGE).jobs[0] == "1"
+    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    assert workspace.sentinels() == sentinels
+
+    outcome = workspace.run(**IMAGE, voxel_size='{"z": 2.5}')
+    assert outcome.jobs == ["list", "summary"], "the size of a voxel changes the list alone"
+    # The list was overwritten by another program.
+    zarr.open_group(workspace / RAW).attrs.put({"lab": "kept"})
+    assert workspace.run(**IMAGE).jobs == ["list", "summary"]
+    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    assert zarr.open_group(workspace / RAW, mode="r").attrs["lab"] == "kept"
+
+
+def test_a_foreign_level_is_refused_and_stays(workspace):
+    workspace.make(zarr_format=2)
+    group = zarr.open_group(workspace / RAW)
+    group.create_array("2", data=np.arange(6), chunks=(6,))
+    foreign, group_before = workspace.files(f"{RAW}/2"), dict(group.attrs)
+    refusal = f"{workspace / RAW}/2 is there already and was not made by this workflow"
+
+    refused = workspace.run(**IMAGE, code=1)
+    assert any(refusal in line for line in refused.lines[-10:])
+    assert workspace.files(f"{RAW}/2") == foreign
+    assert dict(zarr.open_group(workspace / RAW, mode="r").attrs) == group_before
+
+    (workspace / f"{RAW}/2").rename(workspace / "foreign")
+    workspace.run(**IMAGE)
+    # A level that was built is replaced by somebody else's.
+    shutil.rmtree(workspace / f"{RAW}/2")
+    (workspace / "foreign").rename(workspace / f"{RAW}/2")
+    refused = workspace.run(**IMAGE, code=1)
+    assert any(refusal in line for line in refused.lines[-10:])
+    assert workspace.files(f"{RAW}/2") == foreign
+    assert not (workspace / "results/image-raw/levels/2.json").exists()
+    # A plan that does without it leaves it.
+    assert workspace.run(**IMAGE, levels=1).jobs
+    assert workspace.files(f"{RAW}/2") == foreign
+
+
+def test_folders_that_are_no_arrays_are_refused(workspace):
+    workspace.make()
+    notes = workspace / f"{RAW}/1/notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine", encoding="utf-8")
+    refused = workspace.run(**IMAGE, code=1)
+    assert any(
+        "holds notes.txt, which is not ours to remove" in line for line in refused.lines[-10:]
+    )
+    assert notes.read_text(encoding="utf-8") == "mine"
+
+    notes.unlink()
+    # What a killed run leaves is objects without a document.
+    litter = workspace / f"{RAW}/1/c/0/0/7"
+    litter.parent.mkdir(parents=True)
+    litter.write_bytes(b"half")
+    workspace.run(**IMAGE)
+    assert not litter.exists()
+
+
+def test_threads_change_no_byte(new_workspace):
+    runs = []
+    for name, store, cores, more in [
+        ("one", "a.zarr", 1, []),
+        ("four", "other_name.zarr", 4, ["--jobs", "4"]),
+    ]:
+        workspace = new_workspace(name)
+        workspace.make(f"{store}/raw", (40, 39, 41), dtype="float32")
+        keys = {"images": json.dumps({name: {"store": store, "field": "raw"}})}
+        workspace.run(*more, cores=cores, **keys)
+        runs.append((workspace.sentinels(name), workspace.tree(f"{store}/raw/1/c").values()))
+    (one, one_objects), (four, four_objects) = runs
+    assert one == four
+    assert list(one_objects) == list(four_objects)
+    keys = {key for data in one.values() for key in json.loads(data)}
+    assert keys <= {
+        *("level", "shape", "chunks", "shards", "dtype", "recipe", "digest", "fingerprint"),
+        *("stored_bytes", "source", "min", "max", "mean", "sum", "n_nan", "n_inf"),
+    }
