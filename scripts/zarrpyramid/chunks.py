@@ -221,6 +221,7 @@ class ForeignChunks:
         self._files = files
         self._path = path
         self._read_region = store.read_region
+        write_empty = write_empty or metadata.document.get("fill_value") is None  # as above
         self._array = store.open_array(files, path, metadata, write_empty_chunks=write_empty)
 
     def payload(self, index: Index) -> bytes | None:

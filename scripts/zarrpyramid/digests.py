@@ -122,7 +122,7 @@ class Tally:
         try:
             return self.units / _UNITS
         except OverflowError:
-            return math.copysign(math.inf, self.units)
+            return math.inf if self.units > 0 else -math.inf
 
     def statistics(self, *, dtype: str) -> Record:
         """Return what a record says of voxels: extremes, counts, sum and mean of the finite."""

@@ -1,0 +1,102 @@
+"""What a job tells: one line for the user, the traceback in its log, seconds beside it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrpyramid.config import image_config
+from zarrpyramid.errors import ConfigError, StoreError
+from zarrpyramid.images import open_image
+from zarrpyramid.logs import job_log, last_words, success_line
+
+LOGGER = logging.getLogger("zarrpyramid.somewhere")
+
+
+@pytest.fixture
+def paths(tmp_path):
+    folder = tmp_path / "image"
+    folder.mkdir()
+    return str(folder / "1.log"), str(folder / "1.json")
+
+
+def read(path):
+    return Path(path).read_text(encoding="utf-8")
+
+
+def test_a_job_that_goes_well(paths):
+    before = list(logging.getLogger("zarrpyramid").handlers)
+    with job_log(*paths) as told:
+        LOGGER.info("reading %s", "this")
+        told["n_voxels"] = 7
+        time.sleep(0.01)
+    found = json.loads(read(paths[1]))
+    assert found["n_voxels"] == 7
+    assert 0.01 <= found["seconds"] < 5
+    assert 0 <= found["cpu_seconds"] < 5
+    lines = read(paths[0]).splitlines()
+    assert lines[0].endswith("INFO reading this")
+    assert "INFO done in" in lines[-1]
+    assert logging.getLogger("zarrpyramid").handlers == before
+    with job_log(*paths):
+        pass
+    assert "reading this" not in read(paths[0])  # a log is of one run
+
+
+def test_an_error_that_a_user_can_act_on_is_one_line(paths):
+    with pytest.raises(SystemExit) as ended, job_log(*paths):
+        raise StoreError("no\n  such store")
+    assert str(ended.value) == "zarrpyramid: error: no such store"
+    lines = read(paths[0]).splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "zarrpyramid: error: no such store"
+    assert not Path(paths[1]).exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(KeyError("x"), "zarrpyramid: error: 'x'"), (ValueError(), "zarrpyramid: error: ValueError")],
+)
+def test_a_bug_keeps_its_traceback(paths, error, line):
+    with pytest.raises(type(error)), job_log(*paths):
+        raise error
+    assert read(paths[0]).splitlines()[-1] == line
+
+
+def test_last_words_of_many_jobs(tmp_path):
+    logs = {}
+    for number, name in enumerate(("b", "a", "fine")):
+        folder = tmp_path / name
+        folder.mkdir()
+        logs[name] = str(folder / "1.log")
+        try:
+            with job_log(logs[name], str(folder / "1.json")):
+                if name != "fine":
+                    raise ConfigError(f"error of {name}")
+        except SystemExit:
+            pass
+        os.utime(logs[name], (100 + number, 100 + number))
+    assert last_words(tmp_path) == [
+        f"zarrpyramid: error: error of b (log: {logs['b']})",
+        f"zarrpyramid: error: error of a (log: {logs['a']})",
+    ]
+    assert len(last_words(tmp_path, since=101)) == 1
+    assert last_words(tmp_path / "absent") == []
+
+
+def test_the_line_that_ends_a_run(tmp_path):
+    voxels = np.ones((8, 8), "uint8")
+    zarr.create_group(tmp_path).create_group("raw").create_array("0", data=voxels, chunks=(2, 2))
+    keys = {"store": str(tmp_path), "field": "raw", "levels": 2}
+    line = success_line(open_image(image_config("brain", keys)))
+    assert line.startswith(f"zarrpyramid: brain: levels 0 to 2 are complete in {tmp_path}/raw;")
+    assert "napari" in line
+    assert "results/brain/summary.md" in line
+    assert "\n" not in line

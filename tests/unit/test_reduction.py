@@ -1,0 +1,147 @@
+"""One task: what it reads, what it writes, and the check of the mean."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from strategies import blocks
+from zarrpyramid import geometry, reduction
+from zarrpyramid.digests import Tally
+from zarrpyramid.errors import StoreError, VoxelError
+from zarrpyramid.files import LocalFiles
+from zarrpyramid.hierarchy import read_array, write_array
+from zarrpyramid.kernels import describe, reduce_mean
+from zarrpyramid.reduction import LevelTask
+
+SHAPE, CHUNKS, FACTORS = (21, 18), (5, 4), (2, 3)
+VOXELS = (np.indices(SHAPE).sum(0) * 37 % 251).astype("uint16")
+
+
+def task(path, *, factors=FACTORS, chunks=CHUNKS, shards=None):
+    """Return the task of level 1, and the means that it has to write."""
+    group = zarr.create_group(path)
+    group.create_array("0", data=VOXELS, chunks=CHUNKS, shards=shards)
+    files = LocalFiles(path)
+    source = read_array(files, "0")
+    shape = geometry.coarse_shape(SHAPE, factors)
+    target = source.derive(shape=shape, chunks=chunks, shards=shards, attributes={})
+    expected = np.empty(shape, "uint16")
+    reduce_mean(VOXELS, factors, expected)
+    whole = LevelTask(
+        files=files,
+        source_path="0",
+        source=source,
+        target_path="1",
+        target=target,
+        factors=factors,
+        write_empty=True,
+        compiled=False,
+    )
+    return whole, expected
+
+
+CASES = {
+    "chunks across windows": {},
+    "chunks of whole windows": {"factors": (5, 2)},
+    "one axis": {"factors": (1, 4)},
+    "other chunks": {"chunks": (3, 7)},
+    "larger chunks": {"chunks": (50, 50)},
+    "shards": {"shards": (10, 8), "chunks": (5, 4)},
+}
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("name", CASES)
+def test_tasks_write_every_object_and_count_every_chunk_once(tmp_path, name, n_threads):
+    whole, expected = task(tmp_path, **CASES[name])
+    whole = replace(whole, n_threads=n_threads)
+    read, written, objects = Tally(), Tally(), []
+    for place in geometry.iterate_units(whole.grid):
+        before = set(whole.files.keys("1"))
+        result = whole(list(place))  # as dask hands it over
+        objects += set(whole.files.keys("1")) - before
+        read.merge(result.source)
+        written.merge(result.target)
+    write_array(whole.files, "1", whole.target)
+    assert (zarr.open_array(tmp_path / "1")[...] == expected).all()
+    grid = geometry.grid_shape(expected.shape, whole.target.write_shape)
+    assert len(objects) == len(set(objects)) == geometry.count(grid)
+    assert (read.n_voxels, read.units) == (VOXELS.size, int(VOXELS.sum()))
+    assert (written.n_voxels, written.units) == (expected.size, int(expected.sum()))
+    assert read.n_chunks == geometry.count(geometry.grid_shape(SHAPE, CHUNKS))
+    assert written.n_chunks == geometry.count(
+        geometry.grid_shape(expected.shape, whole.target.chunks)
+    )
+
+
+def test_a_task_travels(tmp_path):
+    whole, _ = task(tmp_path)
+    copy = pickle.loads(pickle.dumps(whole))
+    assert copy.grid == whole.grid
+    assert copy((0, 0)) == whole((0, 0))
+
+
+def test_a_worker_that_does_not_see_the_store_is_told(tmp_path):
+    whole, _ = task(tmp_path)
+    elsewhere = replace(whole, files=LocalFiles(tmp_path / "elsewhere"))
+    with pytest.raises(StoreError, match="all workers must see the same file system"):
+        elsewhere((0, 0))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_damaged_source_chunk_is_named(tmp_path):
+    whole, _ = task(tmp_path)
+    whole.files.put("0/c/0/0", b"torn")
+    with pytest.raises(StoreError, match="0/c/0/0 is damaged"):
+        whole((0, 0))
+
+
+def check(source, means, factors):
+    """Run the check of the mean alone."""
+    read = describe(source)
+    whole = tuple(slice(0, extent) for extent in source.shape)
+    LevelTask._check_mean(Names(factors), means, read, source.shape, whole)
+
+
+class Names:
+    """What the check needs of a task."""
+
+    def __init__(self, factors):
+        self.factors, self.source_path, self.target_path = factors, "0", "1"
+
+
+@settings(deadline=None, max_examples=300)
+@given(blocks(shapes=hnp.array_shapes(max_dims=3, max_side=7)), st.data())
+def test_right_means_always_agree(source, data):
+    factors = data.draw(st.tuples(*[st.integers(1, 5)] * source.ndim))
+    out = np.empty(geometry.coarse_shape(source.shape, factors), source.dtype)
+    reduce_mean(source, factors, out)
+    check(source, out, factors)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "uint64", "float32", "float64"])
+def test_a_wrong_mean_disagrees(dtype):
+    source = (np.arange(30 * 30).reshape(30, 30) % 200).astype(dtype)
+    out = np.empty((8, 6), dtype)
+    reduce_mean(source, (4, 5), out)
+    check(source, out, (4, 5))
+    for wrong in (out * 0, out[::-1, ::-1] + out.dtype.type(20)):
+        with pytest.raises(VoxelError, match=r"1: the mean of the voxels made from \[0:30, 0:30\]"):
+            check(source, wrong, (4, 5))
+
+
+def test_the_sum_of_means_weighs_clipped_windows():
+    source = np.arange(35, dtype="int64").reshape(5, 7)
+    means = np.empty((2, 3))
+    reduce_mean(source.astype("float64"), (3, 3), means)
+    found = reduction._weighted_sum(means, (5, 7), (3, 3))
+    assert math.isclose(found, source.sum(), rel_tol=1e-12)

@@ -1,0 +1,70 @@
+"""The table of what was built."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrpyramid.config import image_config
+from zarrpyramid.images import open_image
+from zarrpyramid.pyramid import build_pyramid
+from zarrpyramid.summary import summarize_pyramid
+
+
+def rows(text):
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[1] == ["---"] * len(cells[0])
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
+
+
+@pytest.mark.parametrize("shards", [None, (8, 8)])
+def test_a_row_a_level(tmp_path, shards):
+    voxels = np.arange(11 * 9, dtype="uint8").reshape(11, 9)
+    group = zarr.create_group(tmp_path / "s")
+    group.create_array("0", data=voxels, chunks=(4, 4), shards=shards, compressors=None)
+    records = build_pyramid(tmp_path / "s", levels=2)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "1.json").write_text(json.dumps({"seconds": 1.25}))
+    (logs / "2.json").write_text("{")
+    image = open_image(image_config("name", {"store": str(tmp_path / "s"), "levels": 2}))
+    text = summarize_pyramid(image, records, logs)
+    assert text.startswith(f"# name\n\n`{tmp_path}/s`\n\n| level |")
+    found = rows(text)
+    assert [row["level"] for row in found] == ["0", "1", "2"]
+    assert [row["shape"] for row in found] == ["11 x 9", "6 x 5", "3 x 3"]
+    assert found[0]["chunks"] == ("4 x 4" if shards is None else "8 x 8")
+    assert found[0]["objects"] == ("9" if shards is None else "4")
+    assert [row["seconds"] for row in found] == ["-", "1.25", "-"]
+    if shards is None:
+        assert [row["bytes"] for row in found] == ["144", "64", "16"]
+    # Level 0's statistics come from level 1's record.
+    assert found[0] | {"mean": "49", "min": "0", "max": "98"} == found[0]
+    assert found[0]["digest"] == f"`{records[1]['source']['digest']}`"
+    for row, record in zip(found[1:], records[1:], strict=True):
+        assert row["digest"] == f"`{record['digest']}`"
+        assert float(row["mean"]) == pytest.approx(record["mean"], rel=1e-9)
+        assert (row["min"], row["max"]) == (str(record["min"]), str(record["max"]))
+
+
+def test_values_that_json_has_no_number_for(tmp_path):
+    voxels = np.full((8, 8), np.nan)
+    voxels[0, 0] = np.inf
+    zarr.create_group(tmp_path).create_array("0", data=voxels, chunks=(4, 4))
+    records = build_pyramid(tmp_path, levels=1)
+    image = open_image(image_config("name", {"store": str(tmp_path), "levels": 1}))
+    found = rows(summarize_pyramid(image, records, tmp_path))
+    assert [row["mean"] for row in found] == ["-", "-"]
+    assert [row["max"] for row in found] == ["Infinity", "-"]
+
+
+def test_one_level_alone(tmp_path):
+    zarr.create_group(tmp_path).create_array("0", data=np.ones((4, 4)), chunks=(4, 4))
+    records = build_pyramid(tmp_path)
+    image = open_image(image_config("name", {"store": str(tmp_path)}))
+    (row,) = rows(summarize_pyramid(image, records, tmp_path))
+    assert (row["mean"], row["digest"]) == ("-", "`-`")
