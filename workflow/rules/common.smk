@@ -89,9 +89,7 @@ def level_recipe(wildcards):
 def listed_settings(wildcards):
     """Return what the list of levels depends on beside the levels themselves."""
     plan = IMAGES[wildcards.image].plan
-    axes = [
-        [axis.name, axis.type, axis.size, axis.unit, axis.offset] for axis in plan.axes
-    ]
+    axes = [[axis.name, axis.type, axis.size, axis.unit, axis.offset] for axis in plan.axes]
     return [axes, provenance(plan)]
 
 
