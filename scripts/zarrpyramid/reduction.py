@@ -204,18 +204,23 @@ class LevelTask:
         """Hold the sum of the means, each times its window's voxels, against the voxels' sum.
 
         Rounding moves a mean of integers by half at most, and a mean of floats by half a unit in
-        the last place, of the largest voxel at most. Skipped where voxels are not finite.
+        the last place, of the largest voxel at most. Skipped where voxels, or sums of them, are not
+        finite.
         """
         if read.minimum is None or read.maximum is None or read.n_nan or read.n_inf:
             return
         n_voxels = math.prod(shape)
         largest = max(abs(read.minimum), abs(read.maximum))
+        if not math.isfinite(2 * largest * n_voxels):
+            return
         if means.dtype.kind == "f":
             error = float(np.finfo(means.dtype).eps) * largest + float(np.finfo(means.dtype).tiny)
         else:
             error = 0.5
         found = _weighted_sum(means, shape, self.factors)
-        slack = n_voxels * (error + 1e-12 * largest)
+        # Adding up a window, voxel by voxel, may lose half a unit in the last place each time.
+        lost = 1e-12 + math.prod(self.factors) * float(np.finfo(np.float64).eps)
+        slack = n_voxels * (error + lost * largest)
         if math.isfinite(found) and abs(found - read.total) > slack:
             box = ", ".join(f"{axis.start}:{axis.stop}" for axis in where)
             raise VoxelError(

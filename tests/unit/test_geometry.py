@@ -111,7 +111,9 @@ def test_tasks_cover_every_voxel_of_both_levels_once(level):
     for place in geometry.iterate_units(geometry.grid_shape(target_shape, unit)):
         region = geometry.unit_region(place, unit, target_shape)
         written[region] += 1
-        read[geometry.finer_region(region, factors, shape)] += 1
+        span = geometry.finer_region(region, factors, shape)
+        assert read[span].shape == geometry.region_shape(span)  # within the array
+        read[span] += 1
         objects += geometry.covering_units(region, target_unit)
     assert (read == 1).all()
     assert (written == 1).all()

@@ -402,6 +402,7 @@ def test_means_that_do_not_agree_name_the_block(tmp_path, monkeypatch):
         ("float32", 1e38),
         ("float64", 1e-310),  # subnormal
         ("float64", 1e300),
+        ("float64", 1.7e308),  # sums overflow
         ("uint64", 2**64 - 1),
         ("int64", -(2**63)),
         ("bool", True),
