@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
 from zarrpyramid.images import open_image, write_owner
-from zarrpyramid.levels import seal_base
+from zarrpyramid.listing import seal_base
 from zarrpyramid.logs import job_log
 from zarrpyramid.sentinels import write_sentinel
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
 from zarrpyramid.images import open_image
-from zarrpyramid.levels import write_multiscales
+from zarrpyramid.listing import write_multiscales
 from zarrpyramid.logs import job_log
 from zarrpyramid.sentinels import remove_beyond, write_sentinel
 

@@ -5,12 +5,11 @@ What the Snakefile needs while it parses; imports no array library.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from xxhash import xxh3_128_hexdigest
 
 from .errors import StoreError
 from .files import TEMPORARY_SUFFIX, LocalFiles, write_aside
@@ -240,4 +239,4 @@ def write_owner(image: Image, folder: Path) -> None:
 
 
 def _hash(text: str) -> str:
-    return str(xxh3_128_hexdigest(text.encode()))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,7 +1,7 @@
-"""The recipes that seal level 0, build a level, list the levels and withdraw them.
+"""The recipe that builds a level.
 
 A level does not exist until it is complete: objects first, then a flush, the level's own metadata
-document last, and the list of levels after all. Whoever reads at any time finds whole levels only.
+document last. Whoever reads at any time finds whole levels only. Keeps out the list of levels.
 """
 
 from __future__ import annotations
@@ -9,25 +9,17 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import geometry, multiscales
+from . import geometry
 from .blocks import FEW, run_blocks
 from .chunks import open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
 from .files import TEMPORARY_SUFFIX
-from .hierarchy import (
-    change_group_attributes,
-    delete_array,
-    open_group,
-    read_array,
-    read_document,
-    tell_ancestors,
-    write_array,
-)
-from .images import base_layout, our_levels, read_level, record_of
-from .plan import provenance
+from .hierarchy import delete_array, read_array, read_document, tell_ancestors, write_array
+from .images import read_level, record_of
+from .listing import withdraw_levels
 from .reduction import COMPILED_PAYS, LevelTask
 from .sentinels import RECORD_KEY, fits
 
@@ -43,40 +35,6 @@ logger = logging.getLogger(__name__)
 
 # A stored object, or the file aside of it that zarr-python leaves when it is killed.
 _OBJECT_KEY = re.compile(r"(c[./])?\d+([./]\d+)*([./][0-9a-f]{32}\.partial)?")
-
-
-def seal_base(image: Image) -> Record:
-    """Make level 0 fit to be listed, and return its record.
-
-    A v3 level 0 without dimension_names gets them, unless the configuration forbids it: OME-NGFF
-    0.5 requires that they equal the names of the axes. Its voxels are never written.
-
-    Raises
-    ------
-    StoreError
-        If level 0 is absent.
-    """
-    base = read_level(image, 0)
-    names = tuple(axis.name for axis in image.plan.axes)
-    if base.zarr_format == 3 and base.dimension_names != names:
-        if image.plan.image.edit_base:
-            document = {**base.document, "dimension_names": list(names)}
-            logger.info("%s gets dimension_names %s", image.name(0), list(names))
-            write_array(image.files, image.level_path(0), replace(base, document=document))
-        else:
-            logger.warning(
-                "%s has no dimension_names and edit_base is false: validators of OME-NGFF 0.5 will "
-                "refuse the image; set edit_base: true to have them added",
-                image.name(0),
-            )
-    tell_ancestors(image.files, image.level_path(0))  # a run may have been killed before it did
-    layout = base_layout(image)
-    expected = image.plan.levels[0].expected
-    return {
-        **{key: expected[key] for key in ("level", "shape", "chunks", "shards", "dtype")},
-        "fingerprint": layout.fingerprint,
-        "stored_bytes": layout.stored_bytes,
-    }
 
 
 def build_level(
@@ -159,69 +117,6 @@ def build_level(
     write_array(image.files, path, replace(target, attributes={RECORD_KEY: record}))
     image.files.sync()
     return record
-
-
-def write_multiscales(image: Image) -> Record:
-    """List all levels of the plan in the group's attributes, after removing ours beyond them.
-
-    Returns
-    -------
-    Record
-        What is listed; empty where OME-NGFF cannot describe the image.
-
-    Raises
-    ------
-    StoreError
-        If a level of the plan is absent.
-    """
-    plan = image.plan
-    for level in range(1, len(plan.levels)):
-        read_level(image, level)
-    remove_levels(image, len(plan.levels))
-    if not plan.lists_levels:
-        logger.warning(
-            "%s has axes %s: OME-NGFF lists only images with two or three space axes, so the "
-            "levels are there but not listed",
-            plan.where,
-            [axis.name for axis in plan.axes],
-        )
-        return {"datasets": []}
-
-    def change(attributes: dict[str, Any]) -> dict[str, Any]:
-        return multiscales.with_levels(
-            attributes,
-            zarr_format=plan.base.zarr_format,
-            name=image.path.rpartition("/")[2] or plan.image.name,
-            axes=plan.axes,
-            downsamplings=[level.downsampling for level in plan.levels],
-            metadata=provenance(plan),
-        )
-
-    change_group_attributes(image.files, image.path, change)
-    image.files.sync()
-    group = open_group(image.files, image.path)
-    return dict(multiscales.read_multiscales(group.attributes) or {})
-
-
-def withdraw_levels(image: Image, first: int) -> None:
-    """Take all levels from `first` on out of the group's list, before any of them changes."""
-    change_group_attributes(
-        image.files, image.path, lambda attributes: multiscales.without_levels(attributes, first)
-    )
-
-
-def remove_levels(image: Image, first: int) -> list[int]:
-    """Remove the levels from `first` on that carry our record; return their numbers.
-
-    Levels that are not ours are neither removed nor taken out of the list.
-    """
-    ours = our_levels(image, first)
-    if ours:
-        withdraw_levels(image, first)
-    for level in ours:
-        logger.info("removing %s", image.name(level))
-        delete_array(image.files, image.level_path(level))
-    return ours
 
 
 def _check_finer(image: Image, level: int, source: ArrayMetadata, finer: Record) -> None:

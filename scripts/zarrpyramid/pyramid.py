@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import geometry
 from .config import check_config, image_config, short_name
-from .hierarchy import ARRAY_DOCUMENTS, join, open_group, read_array
+from .hierarchy import ARRAY_DOCUMENTS, join, open_group, read_node
 from .images import base_layout, check_room, open_image, record_of
-from .levels import build_level, remove_levels, seal_base, write_multiscales
+from .levels import build_level
+from .listing import remove_levels, seal_base, write_multiscales
+from .metadata import parse_array
 from .multiscales import listed_paths
 
 if TYPE_CHECKING:
@@ -155,9 +157,10 @@ def level_statuses(path: str) -> list[LevelStatus]:
     statuses = []
     names = [name for name in image.files.children(image.path) if name.isdecimal()]
     for level in sorted(map(int, names)):
-        metadata = read_array(image.files, image.level_path(level))
-        if metadata is None:
+        node = read_node(image.files, image.level_path(level))
+        if node is None or node.kind == "group":
             continue
+        metadata = parse_array(node.documents, image.name(level))
         sizes = [
             size
             for key, size, _ in image.files.stats(image.level_path(level))

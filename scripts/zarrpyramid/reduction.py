@@ -155,7 +155,7 @@ class LevelTask:
         # Where chunks hold whole windows each is reduced while it is in cache; else the whole span
         # is put together first.
         assembled = None if aligned else scratch("span", geometry.region_shape(span), dtype)
-        compiled = self.compiled and compiled_is_ready(dtype)
+        compiled = compiled_is_ready(dtype, load=self.compiled)
         for index in geometry.covering_units(span, self.source.chunks):
             here = chunk_region(self.source, index)
             shared = geometry.intersection(here, span)

@@ -17,7 +17,8 @@ from .blocks import random_array, store_array
 from .errors import GeometryError, StoreError
 from .hierarchy import delete_array, open_group, read_array
 from .images import base_layout, check_room, record_of
-from .levels import build_level, seal_base, write_multiscales
+from .levels import build_level
+from .listing import seal_base, write_multiscales
 from .multiscales import listed_paths
 from .pyramid import find_image, n_cores
 from .store import open_files, open_root

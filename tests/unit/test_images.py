@@ -17,7 +17,8 @@ from zarrpyramid.errors import StoreError
 from zarrpyramid.files import TEMPORARY_SUFFIX
 from zarrpyramid.hierarchy import read_array
 from zarrpyramid.images import base_layout, check_room, open_image, our_levels, record_of
-from zarrpyramid.levels import build_level, seal_base, write_multiscales
+from zarrpyramid.levels import build_level
+from zarrpyramid.listing import seal_base, write_multiscales
 from zarrpyramid.pyramid import build_pyramid
 from zarrpyramid.sentinels import write_sentinel
 from zarrpyramid.store import ZarrFiles

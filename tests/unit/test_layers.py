@@ -22,9 +22,9 @@ LAYERS = (
     {"config", "hierarchy", "sentinels", "codecs"},
     {"plan", "shards", "digests", "store", "blocks"},
     {"chunks", "images"},
-    {"reduction", "logs", "summary", "synthetic"},
+    {"reduction", "logs", "summary", "synthetic", "listing"},
     {"levels"},
-    {"pyramid", "verify"},
+    {"pyramid"},
     {"sampler"},
     {"__main__"},
 )
@@ -33,21 +33,21 @@ RANKS = {module: rank for rank, row in enumerate(LAYERS) for module in row}
 DOORS = {
     "zarr": {"store"},
     "numcodecs": {"codecs", "shards"},
-    "dask": {"blocks", "sampler"},  # the sampler: lazily, for its test image
+    "dask": {"blocks"},
     "distributed": set(),
     "numba": {"compiled"},
-    "xxhash": {"digests", "images"},
+    "xxhash": {"digests"},
     "yaml": {"config"},
     "tqdm": {"pyramid"},
     "snakemake": set(),
     "numpy": {
         *("kernels", "compiled", "codecs", "shards", "chunks", "digests", "reduction"),
-        *("store", "synthetic", "sampler", "verify"),
+        *("store", "synthetic", "sampler"),
     },
 }
 # What a Snakefile imports while it parses.
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
-PLANNING += ("multiscales", "metadata", "logs", "errors")
+PLANNING += ("multiscales", "metadata", "logs", "errors", "listing")
 
 
 def imports_of(path):

@@ -30,7 +30,8 @@ from zarrpyramid.config import image_config
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.files import TEMPORARY_SUFFIX, LocalFiles
 from zarrpyramid.images import open_image
-from zarrpyramid.levels import build_level, remove_levels, seal_base, write_multiscales
+from zarrpyramid.levels import build_level
+from zarrpyramid.listing import remove_levels, seal_base, write_multiscales
 from zarrpyramid.pyramid import build_pyramid
 
 pytestmark = pytest.mark.filterwarnings(
@@ -655,7 +656,8 @@ def test_a_few_blocks_need_neither_dask_nor_numba_nor_zarr(tmp_path):
 import sys
 from zarrpyramid.config import image_config
 from zarrpyramid.images import open_image
-from zarrpyramid.levels import build_level, seal_base, write_multiscales
+from zarrpyramid.levels import build_level
+from zarrpyramid.listing import seal_base, write_multiscales
 image = open_image(image_config("a", {{"store": {str(tmp_path)!r}, "levels": 2}}))
 records = [seal_base(image)]
 for level in (1, 2):

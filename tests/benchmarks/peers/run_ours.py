@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING
 
 from contender import compete
 
 import zarrpyramid
-from zarrpyramid import chunks, kernels, pyramid, reduction
+from zarrpyramid import chunks, kernels, pyramid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,14 +23,10 @@ def build(group: Path, levels: int, threads: int) -> list[Path]:
 
 
 def load_kernel(group: Path) -> None:
-    """Load the compiled kernel if the image is one that it is used for.
-
-    The engine loads it beside its first blocks, so that a tiny image does not bring it.
-    """
+    """Load the compiled kernel, which the engine of a large image loads beside its first blocks."""
     base = pyramid.open_path(str(group)).plan.base
-    if math.prod(base.shape) >= reduction.COMPILED_PAYS:
-        while not kernels.compiled_is_ready(chunks.native_dtype(base)):
-            time.sleep(0.01)
+    while not kernels.compiled_is_ready(chunks.native_dtype(base), load=True):
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":
