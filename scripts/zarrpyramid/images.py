@@ -157,6 +157,20 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     return Image(files=files, path=path, plan=plan_image(config, base, attributes))
 
 
+def check_places(image: Image) -> None:
+    """See that nothing but our own levels stands where levels will be.
+
+    Raises
+    ------
+    StoreError
+        If something does.
+    """
+    there = our_levels(image)
+    for level in image.plan.levels[1:]:
+        if level.level not in there and read_node(image.files, image.level_path(level.level)):
+            raise foreign_level(image, level.level)
+
+
 def check_room(image: Image, layout: BaseLayout) -> None:
     """See that the store can be written and has room for the levels that are not there.
 
@@ -167,11 +181,9 @@ def check_room(image: Image, layout: BaseLayout) -> None:
     StoreError
         If not.
     """
-    if not isinstance(image.files, LocalFiles):
-        return
     there = our_levels(image)
     absent = [level for level in image.plan.levels[1:] if level.level not in there]
-    if not absent:
+    if not absent or not isinstance(image.files, LocalFiles):
         return
     folder = image.files.root / image.path
     while not folder.exists():
@@ -190,6 +202,14 @@ def check_room(image: Image, layout: BaseLayout) -> None:
         )
 
 
+def foreign_level(image: Image, level: int) -> StoreError:
+    """Return the error about something in a level's place that is not ours."""
+    return StoreError(
+        f"{image.name(level)} is there already and was not made by this workflow; "
+        "move it away, or build the pyramid in another group"
+    )
+
+
 def stale_sentinels(image: Image, folder: Path, layout: BaseLayout) -> dict[Path, str]:
     """Return the sentinels below a folder of results that the store contradicts, and why.
 
@@ -197,8 +217,13 @@ def stale_sentinels(image: Image, folder: Path, layout: BaseLayout) -> dict[Path
     the plan, is not what the sentinel proves. Works from what is there alone: a run from a fresh
     clone finds the same.
     """
-    stale: dict[Path, str] = {}
     levels = folder / "levels"
+    owner = read_sentinel(folder / "image.json")
+    if owner not in (None, _owner(image)):
+        stale = dict.fromkeys(folder.glob("*.json"), f"{folder} was of another image")
+        stale.update(dict.fromkeys(levels.glob("*.json"), f"{folder} was of another image"))
+        return stale
+    stale = {}
     base_is_there = read_node(image.files, image.level_path(0)) is not None
     made = image.plan.image.test_image
     if made is not None and not base_is_there:
@@ -233,9 +258,11 @@ def set_aside(stale: dict[Path, str]) -> None:
 
 def write_owner(image: Image, folder: Path) -> None:
     """Note in a folder of results whose they are, so that another image takes another name."""
-    config = image.plan.image
-    owner = {"store": config.store, "field": config.field}
-    write_aside(folder / "image.json", (json.dumps(owner) + "\n").encode())
+    write_aside(folder / "image.json", (json.dumps(_owner(image)) + "\n").encode())
+
+
+def _owner(image: Image) -> Record:
+    return {"store": image.plan.image.store, "field": image.plan.image.field}
 
 
 def _hash(text: str) -> str:

@@ -18,7 +18,7 @@ from .digests import Tally
 from .errors import StoreError, VoxelError
 from .files import TEMPORARY_SUFFIX
 from .hierarchy import delete_array, read_array, read_document, tell_ancestors, write_array
-from .images import read_level, record_of
+from .images import foreign_level, read_level, record_of
 from .listing import withdraw_levels
 from .reduction import COMPILED_PAYS, LevelTask
 from .sentinels import RECORD_KEY, fits
@@ -80,10 +80,7 @@ def build_level(
     found = read_array(image.files, path)
     known = record_of(found)
     if found is not None and known is None:
-        raise StoreError(
-            f"{image.name(level)} is there already and was not made by this workflow; "
-            "move it away, or build the pyramid in another group"
-        )
+        raise foreign_level(image, level)
     source = read_level(image, level - 1)
     _check_finer(image, level, source, finer)
     if (

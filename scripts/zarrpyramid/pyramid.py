@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import geometry
 from .config import check_config, image_config, short_name
 from .hierarchy import ARRAY_DOCUMENTS, join, open_group, read_node
-from .images import base_layout, check_room, open_image, record_of
+from .images import base_layout, check_places, check_room, open_image, record_of
 from .levels import build_level
 from .listing import remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
@@ -116,6 +116,7 @@ def build_pyramid(
         "edit_base": edit_base,
     }
     image = find_image(store, field, settings)
+    check_places(image)
     check_room(image, base_layout(image))
     workers = n_workers or n_cores()
     records = [seal_base(image)]

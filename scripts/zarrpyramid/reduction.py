@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import geometry
+from .agreement import SourceSums, weighted_sum
 from .chunks import chunk_region, chunks_of_object, native_dtype, open_chunks, scratch
 from .digests import Tally, chunk_digest
 from .errors import StoreError, VoxelError
-from .kernels import Moments, compiled_is_ready, describe, reduce_mean
+from .kernels import compiled_is_ready, describe, reduce_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,22 +130,27 @@ class LevelTask:
     def _run_step(
         self, finer: Chunks, coarser: Chunks, region: Region
     ) -> tuple[BlockResult, dict[Index, Any]]:
-        seen = BlockResult()
-        block = self._reduce(finer, region, seen.source)
-        payloads = {}
+        seen, sums, payloads = BlockResult(), SourceSums(), {}
+        span = geometry.finer_region(region, self.factors, self.source.shape)
+        block = self._reduce(finer, region, span, seen.source, sums)
+        total: int | float = 0
         for index in geometry.covering_units(region, self.target.chunks):
             here = chunk_region(self.target, index)
             voxels = block[geometry.relative_region(here, region)]
             moments = describe(voxels)
+            total += moments.total
             digest = chunk_digest(voxels, has_nan=moments.n_nan > 0)
             seen.target.add(index, digest, moments, voxels.size)
             payloads[index] = coarser.encode(index, voxels)
+        found = weighted_sum(block, total, geometry.region_shape(span), self.factors)
+        self._check_mean(found, sums, span)
         return seen, payloads
 
-    def _reduce(self, finer: Chunks, region: Region, seen: Tally) -> Block:
-        """Return the means that fill a region of the level."""
+    def _reduce(
+        self, finer: Chunks, region: Region, span: Region, seen: Tally, sums: SourceSums
+    ) -> Block:
+        """Return the means that fill a region of the level, from a span of the source."""
         dtype = native_dtype(self.source)
-        span = geometry.finer_region(region, self.factors, self.source.shape)
         block = scratch("reduced", geometry.region_shape(region), dtype)
         aligned = all(
             factor == 1 or chunk % factor == 0 or chunk >= extent
@@ -163,21 +169,20 @@ class LevelTask:
             filled = self._filled(here) if payload is None else None
             whole = finer.decode(index, payload) if filled is None else filled.block
             piece = whole[geometry.relative_region(shared, here)]
-            owned = all(low.start <= first.start for low, first in zip(span, here, strict=True))
             moments = filled.moments if filled is not None else None
             if assembled is not None:
                 assembled[geometry.relative_region(shared, span)] = piece
             elif filled is not None and shared == here:
                 block[self._coarse(shared, region)] = filled.means(self.factors)
+                sums.add(filled.moments)
             else:
                 means = block[self._coarse(shared, region)]
                 total = reduce_mean(piece, self.factors, means, compiled=compiled)
                 read = describe(piece, total)
-                self._check_mean(means, read, piece.shape, shared)
+                sums.add(read)
                 moments = read if shared == here else moments
-            if owned:
-                if moments is None:
-                    moments = describe(whole)
+            if all(low.start <= first.start for low, first in zip(span, here, strict=True)):
+                moments = moments or describe(whole)
                 if filled is None:
                     digest = chunk_digest(whole, has_nan=moments.n_nan > 0)
                     seen.add_payload(index, payload)
@@ -186,7 +191,7 @@ class LevelTask:
                 seen.add(index, digest, moments, whole.size)
         if assembled is not None:
             total = reduce_mean(assembled, self.factors, block, compiled=compiled)
-            self._check_mean(block, describe(assembled, total), assembled.shape, span)
+            sums.add(describe(assembled, total))
         return block
 
     def _filled(self, region: Region) -> _Filled:
@@ -200,29 +205,12 @@ class LevelTask:
             for axis, factor, base in zip(shared, self.factors, region, strict=True)
         )
 
-    def _check_mean(self, means: Block, read: Moments, shape: Shape, where: Region) -> None:
-        """Hold the sum of the means, each times its window's voxels, against the voxels' sum.
-
-        Rounding moves a mean of integers by half at most, and a mean of floats by half a unit in
-        the last place, of the largest voxel at most. Skipped where voxels, or sums of them, are not
-        finite.
-        """
-        if read.minimum is None or read.maximum is None or read.n_nan or read.n_inf:
-            return
-        n_voxels = math.prod(shape)
-        largest = max(abs(read.minimum), abs(read.maximum))
-        if not math.isfinite(2 * largest * n_voxels):
-            return
-        if means.dtype.kind == "f":
-            error = float(np.finfo(means.dtype).eps) * largest + float(np.finfo(means.dtype).tiny)
-        else:
-            error = 0.5
-        found = _weighted_sum(means, shape, self.factors)
-        # Adding up a window, voxel by voxel, may lose half a unit in the last place each time.
-        lost = 1e-12 + math.prod(self.factors) * float(np.finfo(np.float64).eps)
-        slack = n_voxels * (error + lost * largest)
-        if math.isfinite(found) and abs(found - read.total) > slack:
-            box = ", ".join(f"{axis.start}:{axis.stop}" for axis in where)
+    def _check_mean(self, found: float, read: SourceSums, span: Region) -> None:
+        """Stop where the mean of what was made is not that of what was read."""
+        n_voxels = math.prod(geometry.region_shape(span))
+        dtype = native_dtype(self.source)
+        if read.disagrees(found, n_voxels, math.prod(self.factors), dtype):
+            box = ", ".join(f"{axis.start}:{axis.stop}" for axis in span)
             raise VoxelError(
                 f"{self.target_path}: the mean of the voxels made from [{box}] of "
                 f"{self.source_path} is {found / n_voxels}, of those read {read.total / n_voxels}; "
@@ -251,14 +239,3 @@ class _Filled:
 @lru_cache(maxsize=8)
 def _filled(dtype: np.dtype[Any], fill: bytes, shape: Shape) -> _Filled:
     return _Filled(np.full(shape, np.frombuffer(fill, dtype)[0], dtype))
-
-
-def _weighted_sum(means: Block, shape: Shape, factors: Shape) -> int | float:
-    """Return the sum of means times the voxels of their windows, of a source of a shape."""
-    if all(extent % factor == 0 for extent, factor in zip(shape, factors, strict=True)):
-        return describe(means).total * math.prod(factors)
-    weighted: Any = means.astype(np.float64)
-    for extent, factor in zip(shape, factors, strict=True):
-        starts = np.arange(0, extent, factor)
-        weighted = np.tensordot(np.minimum(starts + factor, extent) - starts, weighted, (0, 0))
-    return float(weighted)

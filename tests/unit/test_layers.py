@@ -17,7 +17,7 @@ LIBRARY = Path(zarrpyramid.__file__).parent
 LAYERS = (
     {"__init__", "errors"},
     {"geometry", "compiled"},  # integers; loops over arrays
-    {"kernels"},  # numpy's form, which loads the compiled one on demand
+    {"kernels", "agreement"},  # numpy's form, which loads the compiled one on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs"},
     {"plan", "shards", "digests", "store", "blocks"},
@@ -41,7 +41,7 @@ DOORS = {
     "tqdm": {"pyramid"},
     "snakemake": set(),
     "numpy": {
-        *("kernels", "compiled", "codecs", "shards", "chunks", "digests", "reduction"),
+        *("kernels", "compiled", "agreement", "codecs", "shards", "chunks", "digests", "reduction"),
         *("store", "synthetic", "sampler"),
     },
 }

@@ -24,6 +24,7 @@ from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.images import (
     base_layout,
+    check_places,
     check_room,
     open_image,
     set_aside,
@@ -45,6 +46,7 @@ try:
     IMAGES = {image.name: open_image(image) for image in image_configs(config, RESULTS)}
     LAYOUTS = {name: base_layout(image) for name, image in IMAGES.items()}
     for name, image in IMAGES.items():
+        check_places(image)
         check_room(image, LAYOUTS[name])
 except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
