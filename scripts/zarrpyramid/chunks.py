@@ -49,7 +49,10 @@ class Chunks(Protocol):
     metadata: ArrayMetadata
 
     def payload(self, index: Index) -> Payload | None:
-        """Return the stored bytes of a chunk, or None where it is missing and thus fill value."""
+        """Return the stored bytes of a chunk, or None where it is missing and thus fill value.
+
+        They hold until the thread asks for its next payload.
+        """
 
     def decode(self, index: Index, payload: Payload) -> Block:
         """Return a chunk's in-bounds voxels; they hold until the thread decodes its next chunk."""
@@ -113,11 +116,15 @@ class DirectChunks:
         self._dtype = native_dtype(metadata)
         self._grid = geometry.coarse_shape(metadata.write_shape, metadata.chunks)
         self._indexes = threading.local()
+        # No codec makes a chunk much larger than its voxels are.
+        raw = geometry.count(metadata.chunks) * metadata.item_size
+        self._room = (raw + raw // 8 + 4096,)
 
-    def payload(self, index: Index) -> bytes | None:
+    def payload(self, index: Index) -> bytes | memoryview | None:
         """Return the stored bytes of a chunk: a whole object, or a range of a shard."""
+        buffer = scratch("payload", self._room, np.dtype(np.uint8)).data
         if self._shards is None:
-            return self._files.get(self._key(index))
+            return self._files.get_into(self._key(index), buffer)
         place = tuple(i // n for i, n in zip(index, self._grid, strict=True))
         inner = tuple(i % n for i, n in zip(index, self._grid, strict=True))
         entries = self._shard_index(place)
@@ -128,9 +135,9 @@ class DirectChunks:
         )
         if offset == MISSING and length == MISSING:
             return None
-        return self._files.get_range(self._key(place), offset, length)
+        return self._files.get_into(self._key(place), buffer, offset, length)
 
-    def decode(self, index: Index, payload: bytes) -> Block:
+    def decode(self, index: Index, payload: bytes | memoryview) -> Block:
         """Return the in-bounds voxels that a chunk's stored bytes hold.
 
         Raises

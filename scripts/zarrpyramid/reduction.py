@@ -12,6 +12,7 @@ import platform
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from .agreement import SourceSums, weighted_sum
 from .chunks import chunk_region, chunks_of_object, native_dtype, open_chunks, scratch
 from .digests import Tally, chunk_digest
 from .errors import StoreError, VoxelError
-from .kernels import compiled_is_ready, describe, reduce_mean
+from .kernels import compiled_is_ready, describe, reduce_and_describe, reduce_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,26 +163,28 @@ class LevelTask:
         # is put together first.
         assembled = None if aligned else scratch("span", geometry.region_shape(span), dtype)
         compiled = compiled_is_ready(dtype, load=self.compiled)
-        for index in geometry.covering_units(span, self.source.chunks):
-            here = chunk_region(self.source, index)
-            shared = geometry.intersection(here, span)
+        first, pieces = geometry.block_layout(
+            span, self.source.chunks, self.factors, self.source.shape
+        )
+        for piece in pieces:
+            index = tuple(map(add, first, piece.index))
             payload = finer.payload(index)
-            filled = self._filled(here) if payload is None else None
+            filled = self._filled(piece.shape) if payload is None else None
             whole = finer.decode(index, payload) if filled is None else filled.block
-            piece = whole[geometry.relative_region(shared, here)]
+            taken = whole if piece.is_whole else whole[piece.taken]
             moments = filled.moments if filled is not None else None
             if assembled is not None:
-                assembled[geometry.relative_region(shared, span)] = piece
-            elif filled is not None and shared == here:
-                block[self._coarse(shared, region)] = filled.means(self.factors)
+                assembled[piece.in_span] = taken
+            elif filled is not None and piece.is_whole:
+                block[piece.in_block] = filled.means(self.factors)
                 sums.add(filled.moments)
             else:
-                means = block[self._coarse(shared, region)]
-                total = reduce_mean(piece, self.factors, means, compiled=compiled)
-                read = describe(piece, total)
+                read = reduce_and_describe(
+                    taken, self.factors, block[piece.in_block], compiled=compiled
+                )
                 sums.add(read)
-                moments = read if shared == here else moments
-            if all(low.start <= first.start for low, first in zip(span, here, strict=True)):
+                moments = read if piece.is_whole else moments
+            if piece.is_owned:
                 moments = moments or describe(whole)
                 if filled is None:
                     digest = chunk_digest(whole, has_nan=moments.n_nan > 0)
@@ -190,20 +193,12 @@ class LevelTask:
                     digest = filled.digest
                 seen.add(index, digest, moments, whole.size)
         if assembled is not None:
-            total = reduce_mean(assembled, self.factors, block, compiled=compiled)
-            sums.add(describe(assembled, total))
+            sums.add(reduce_and_describe(assembled, self.factors, block, compiled=compiled))
         return block
 
-    def _filled(self, region: Region) -> _Filled:
+    def _filled(self, shape: Shape) -> _Filled:
         fill = np.array(self.source.fill_value, native_dtype(self.source))
-        return _filled(fill.dtype, fill.tobytes(), geometry.region_shape(region))
-
-    def _coarse(self, shared: Region, region: Region) -> Region:
-        """Return where the windows of a part of the source stand in a block of the level."""
-        return tuple(
-            slice(axis.start // factor - base.start, -(-axis.stop // factor) - base.start)
-            for axis, factor, base in zip(shared, self.factors, region, strict=True)
-        )
+        return _filled(fill.dtype, fill.tobytes(), shape)
 
     def _check_mean(self, found: float, read: SourceSums, span: Region) -> None:
         """Stop where the mean of what was made is not that of what was read."""

@@ -64,6 +64,12 @@ class ZarrFiles:
             return None if data is None else data[:length]
         return self._get(key, RangeByteRequest(start, start + length))
 
+    def get_into(
+        self, key: str, buffer: memoryview, start: int = 0, length: int | None = None
+    ) -> bytes | memoryview | None:
+        """Return an object or part of it; what a store returns is in memory of its own."""
+        return self.get(key) if length is None else self.get_range(key, start, length)
+
     def size(self, key: str) -> int | None:
         """Return the bytes of an object, or None."""
         try:

@@ -351,3 +351,33 @@ def test_integer_totals_of_extreme_blocks(dtype):
 def test_a_block_of_nan_has_no_extremes():
     found = kernels.describe(np.full((2, 3), np.nan, "float32"))
     assert found == kernels.Moments(minimum=None, maximum=None, total=0.0, n_nan=6)
+
+
+@settings(deadline=None, max_examples=200)
+@given(blocks(), st.data())
+def test_reducing_and_describing_at_once_changes_nothing(block, data):
+    factors = data.draw(
+        st.sampled_from([(1, 2, 2)[-block.ndim :], (2, 2, 2)[-block.ndim :], (2,) * block.ndim])
+        if block.ndim <= 3
+        else st.just((1,) * (block.ndim - 3) + (2, 2, 2))
+    )
+    shape = tuple(-(-n // f) for n, f in zip(block.shape, factors, strict=True))
+    apart, at_once = np.empty(shape, block.dtype), np.empty(shape, block.dtype)
+    total = kernels.reduce_mean(block, factors, apart)
+    moments = kernels.reduce_and_describe(block, factors, at_once, compiled=True)
+    assert at_once.tobytes() == apart.tobytes()
+    assert repr(moments) == repr(kernels.describe(block, total))
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "float32"])
+@pytest.mark.parametrize("factors", [(1, 2, 2), (2, 2, 2)])
+def test_whole_windows_are_reduced_and_described_at_once(dtype, factors):
+    block = np.arange(4 * 6 * 8).reshape(4, 6, 8) * 37 % 251 - 100
+    block = block.astype(dtype)
+    shape = tuple(n // f for n, f in zip(block.shape, factors, strict=True))
+    apart, at_once = np.empty(shape, dtype), np.empty((5, 5, 5), dtype)[: shape[0], : shape[1], 1:]
+    at_once = at_once[:, :, : shape[2]]
+    total = kernels.reduce_mean(block, factors, apart)
+    moments = kernels.reduce_and_describe(block, factors, at_once, compiled=True)
+    assert at_once.tobytes() == apart.tobytes()
+    assert moments == kernels.describe(block, total)

@@ -385,12 +385,12 @@ def test_means_that_do_not_agree_name_the_block(tmp_path, monkeypatch):
     make(tmp_path)
 
     def broken(source, factors, out, *, compiled):
-        total = reduce_mean(source, factors, out, compiled=compiled)
+        read = reduce_and_describe(source, factors, out, compiled=compiled)
         out[out == out.max()] += 40
-        return total
+        return read
 
-    reduce_mean = reduction.reduce_mean
-    monkeypatch.setattr(reduction, "reduce_mean", broken)
+    reduce_and_describe = reduction.reduce_and_describe
+    monkeypatch.setattr(reduction, "reduce_and_describe", broken)
     with pytest.raises(VoxelError, match=r"1: the mean of the voxels made from \[0:8, 0:8\] of 0"):
         build_pyramid(tmp_path, levels=1, n_workers=1)
     assert not (tmp_path / "1" / "zarr.json").exists()
