@@ -144,10 +144,11 @@ def halve_and_describe(
         or not _has_plain_rows(out)
     ):
         return None
-    strides = (source.shape[1] * source.shape[2], source.shape[2])
+    strides = (source.shape[1] * source.shape[2], source.shape[2], 1)
     flat = source.reshape(-1)
+    flat.flags.writeable = False  # as `halve` passes it: one variant of the kernel for both
     least, largest = _EXTREMES(flat)
-    kernel = _INTEGER_KERNELS[factors[0] == 2]
+    kernel = _INTEGER_KERNELS[factors != (1, 2, 2)]
     total = kernel(flat, strides, *_flatten(out, writeable=True), out.shape)
     return int(least), int(largest), int(total)
 
