@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.images import open_image, write_owner
+from zarrpyramid.images import open_image
 from zarrpyramid.listing import seal_base
 from zarrpyramid.logs import job_log
 from zarrpyramid.sentinels import write_sentinel
+from zarrpyramid.staleness import write_owner
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,5 +16,6 @@ if TYPE_CHECKING:
 with job_log(snakemake.log.text, snakemake.log.timing):
     image = open_image(restore(snakemake.params.image))
     sentinel = Path(snakemake.output.sentinel)
+    record = seal_base(image)
     write_owner(image, sentinel.parents[1])
-    write_sentinel(sentinel, seal_base(image))
+    write_sentinel(sentinel, record)

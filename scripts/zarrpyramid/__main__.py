@@ -16,6 +16,8 @@ from .logs import warn_to_stderr
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .pyramid import LevelStatus
+
 _DESCRIPTION = """\
 Image pyramids for zarr arrays. Build them with the workflow:
 
@@ -87,14 +89,28 @@ def _status(path: str) -> int:
         print(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
-    broken = [status.level for status in statuses if status.level and not status.complete]
-    for level in broken:
-        print(
-            f"level {level} lacks stored objects, which read as fill value: run the workflow again "
-            "after deleting its sentinel",
-            file=sys.stderr,
-        )
-    return 1 if broken else 0
+    faults = _faults(path, statuses)
+    for fault in faults:
+        print(f"zarrpyramid: {fault}; run the workflow again to mend it", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _faults(path: str, statuses: Sequence[LevelStatus]) -> list[str]:
+    """Return what is wrong with the levels of an image as they are listed and stored."""
+    from .pyramid import listed_levels
+
+    there = {str(status.level): status for status in statuses}
+    listed = listed_levels(path)
+    faults = [f"level {name} is listed and absent" for name in listed if name not in there]
+    for name, status in there.items():
+        if not status.level:
+            continue
+        lacking = status.expected_objects - status.n_objects
+        if not status.complete:
+            faults.append(f"level {name} lacks {lacking} stored objects, which read as fill value")
+        if status.record and listed and not status.listed:
+            faults.append(f"level {name} is there and not listed")
+    return faults
 
 
 def _clean(path: str) -> int:

@@ -47,6 +47,8 @@ class Chunks(Protocol):
     """
 
     metadata: ArrayMetadata
+    keeps_voxels: bool
+    """Whether what is read back is what was written; filters may round."""
 
     def payload(self, index: Index) -> Payload | None:
         """Return the stored bytes of a chunk, or None where it is missing and thus fill value.
@@ -96,6 +98,8 @@ def chunks_of_object(metadata: ArrayMetadata, index: Index) -> list[Index]:
 
 class DirectChunks:
     """Chunks as bytes of stored objects."""
+
+    keeps_voxels = True
 
     def __init__(
         self,
@@ -220,6 +224,8 @@ class ForeignChunks:
 
     Payloads are voxels: encoding happens when an object is written, by zarr-python.
     """
+
+    keeps_voxels = False
 
     def __init__(self, files: Files, path: str, metadata: ArrayMetadata, write_empty: bool) -> None:
         from . import store  # zarr takes 0.4 CPU s to import, and most levels never need it

@@ -11,8 +11,9 @@ import difflib
 import functools
 import hashlib
 import json
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,8 +141,9 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     images, store, field = (checked.pop(key, None) for key in ("images", "store", "field"))
     demo = checked.pop("demo", {})
     if store is not None:
-        name = short_name(store, field or "", results)
-        configs = [image_config(name, {**checked, "store": store, "field": field or ""})]
+        field = field or ""
+        own = image_config(short_name(store, field), {**checked, "store": store, "field": field})
+        configs = [replace(own, name=short_name(own.store, own.field, results))]
     elif images:
         configs = [
             image_config(_checked_name(name), {**checked, **own}) for name, own in images.items()
@@ -157,9 +159,10 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     if field is not None and store is None:
         msg = f"field {field!r} is given without a store; add --config store=PATH"
         raise ConfigError(msg)
-    groups: dict[tuple[str, str], str] = {}
+    groups: dict[str, str] = {}
     for image in configs:
-        other = groups.setdefault((image.store, image.field), image.name)
+        group = os.path.realpath(group_path(image.store, image.field))
+        other = groups.setdefault(group, image.name)
         if other != image.name:
             msg = (
                 f"images.{image.name} and images.{other} are the same group "
@@ -195,7 +198,7 @@ def short_name(store: str, field: str, results: Path | None = None) -> str:
             known = json.loads((results / name / "image.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return name
-        if known != {"store": path, "field": field}:
+        if (known.get("store"), known.get("field")) != (path, field):
             digits = hashlib.sha256(group_path(path, field).encode()).hexdigest()[:6]
             return f"{name}-{digits}"
     return name
@@ -235,6 +238,11 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
     axes, chunks, levels = values["axes"], values["chunks"], values["levels"]
     if axes != "auto" and len(set(axes)) != len(axes):
         msg = f"image {name}: axes {list(axes)} name an axis twice; give each its own name"
+        raise ConfigError(msg)
+    if "://" in values["store"]:
+        msg = (
+            f"image {name}: store {values['store']!r} is a URL, expected the path of a local store"
+        )
         raise ConfigError(msg)
     return ImageConfig(
         name=name,

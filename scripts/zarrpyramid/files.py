@@ -80,6 +80,9 @@ class Files(Protocol):
     def sync(self) -> None:
         """Return once all that was written would survive a power cut."""
 
+    def hold(self, prefix: str) -> AbstractContextManager[None]:
+        """Keep other processes from building what hangs on a prefix; refuse where one is at it."""
+
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold off other processes that change documents of this store."""
 
@@ -214,11 +217,15 @@ class LocalFiles:
         return (self.root / prefix).is_symlink()
 
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
-        """Yield (relative key, bytes, modification time in ns) of all files below a folder."""
+        """Yield (relative key, bytes, time of change in ns) of all files below a folder.
+
+        The time of change, of the inode: no copy or tool sets it back, as it does the modification
+        time.
+        """
         for entry, key in self._walk(prefix):
             if not entry.is_dir(follow_symlinks=True):
                 found = entry.stat()
-                yield key, found.st_size, found.st_mtime_ns
+                yield key, found.st_size, found.st_ctime_ns
 
     def sync(self) -> None:
         """Flush the file system that holds the folder; costs the same for one file and for 10^6."""
@@ -230,6 +237,31 @@ class LocalFiles:
             elif library.syncfs(descriptor) != 0:
                 number = ctypes.get_errno()
                 raise self._failed("flush", "", OSError(number, os.strerror(number)))
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def hold(self, prefix: str) -> Iterator[None]:
+        """Hold a lock on a folder, which ends with the process and leaves no file behind.
+
+        Raises
+        ------
+        StoreError
+            If another process holds it.
+        """
+        folder = self.root / prefix
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(
+                    f"another process is building the levels beside {folder}, perhaps one that a "
+                    "killed run left; wait until it has ended, or stop it, and run again"
+                ) from None
+            except OSError as error:
+                logger.warning("%s cannot be locked (%s)", folder, error.strerror)
+            yield
         finally:
             os.close(descriptor)
 

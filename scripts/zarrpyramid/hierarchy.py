@@ -8,6 +8,7 @@ groups in step, without which a reader would not see it.
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -122,11 +123,7 @@ def open_group(files: Files, path: str) -> Node:
     where = f"{files.name}/{path}".rstrip("/")
     node = read_node(files, path)
     if node is not None and node.kind == "array":
-        move = f"zarr.create_group('NEW.zarr', zarr_format={node.zarr_format})"
-        raise StoreError(
-            f"{where} is itself an array, expected a group that holds it as 0; "
-            f'make one: python -c "import zarr; {move}" && mv {where} NEW.zarr/0'
-        )
+        raise StoreError(f"{where} is itself an array, {_way_to_group(files, path, node)}")
     if node is not None:
         return node
     if isinstance(files, LocalFiles):
@@ -140,6 +137,20 @@ def open_group(files: Files, path: str) -> Node:
     fields = list(find_images(files))
     known = ", ".join(repr(field) for field in fields) or "none (no group holds an array 0)"
     raise StoreError(f"there is no zarr group {where}; fields of {files.name}: {known}")
+
+
+def _way_to_group(files: Files, path: str, array: Node) -> str:
+    """Say how an array comes into a group that holds it as 0, or that it is in one already."""
+    above, _, name = path.rpartition("/")
+    if name == "0":
+        field = f"{files.name}/{above}".rstrip("/")
+        return f"level 0 of the image {field}; give the image's group as store and field"
+    where = shlex.quote(f"{files.name}/{path}".rstrip("/"))
+    make = f"import zarr; zarr.create_group('NEW.zarr', zarr_format={array.zarr_format})"
+    return (
+        "expected a group that holds it as 0; "
+        f'make one: python -c "{make}" && mv {where} NEW.zarr/0'
+    )
 
 
 def find_images(files: Files, path: str = "", depth: int = 3) -> Iterator[str]:
@@ -274,6 +285,10 @@ def _update_v3(below: str, node: Node | None, ancestor: Document) -> None:
         inner = {"kind": "inline", "must_understand": False, "metadata": {}}
         document["consolidated_metadata"] = inner
     metadata[below] = document
+    # zarr-python finds a node only where its group stands before it, in the order that it writes.
+    ancestor["consolidated_metadata"]["metadata"] = {
+        key: metadata[key] for key in sorted(metadata, key=lambda key: (key.count("/"), key))
+    }
 
 
 def _update_v2(below: str, node: Node | None, ancestor: Document) -> None:

@@ -8,24 +8,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .errors import StoreError
-from .files import TEMPORARY_SUFFIX, LocalFiles, write_aside
-from .hierarchy import ARRAY_DOCUMENTS, join, locate, open_group, read_array, read_node
-from .multiscales import listed_paths
+from .files import TEMPORARY_SUFFIX, LocalFiles
+from .hierarchy import find_images, join, locate, open_group, read_array, read_document, read_node
 from .plan import ImagePlan, made_base, plan_image, space_needed
-from .sentinels import RECORD_KEY, fits, read_sentinel
+from .sentinels import RECORD_KEY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .config import ImageConfig
     from .files import Files
     from .hierarchy import Node
     from .metadata import ArrayMetadata
     from .sentinels import Record
+
+
+OBJECT_KEY = re.compile(r"(c[./])?\d+([./]\d+)*")
+"""Key of a stored object, of either format and separator."""
+
+LITTER_KEY = re.compile(rf".*{re.escape(TEMPORARY_SUFFIX)}|.*[./][0-9a-f]{{32}}\.partial")
+"""Key of a file aside that a kill left, of ours or of zarr-python."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,18 +92,57 @@ class BaseLayout:
     stored_bytes: int
 
 
-def base_layout(image: Image) -> BaseLayout:
-    """Look at level 0's objects; metadata documents and litter of killed runs do not count."""
-    objects = sorted(
+def stored_objects(image: Image, level: int) -> list[tuple[str, int, int]]:
+    """Return key, bytes and version of a level's objects; documents and litter do not count."""
+    return sorted(
         (key, size, version)
-        for key, size, version in image.files.stats(image.level_path(0))
-        if key not in ARRAY_DOCUMENTS and not key.endswith(TEMPORARY_SUFFIX)
+        for key, size, version in image.files.stats(image.level_path(level))
+        if OBJECT_KEY.fullmatch(key)
     )
+
+
+def base_layout(image: Image) -> BaseLayout:
+    """Look at level 0's objects, and at what its metadata makes of their bytes."""
+    objects = stored_objects(image, 0)
+    form = json.dumps(image.plan.base.form, sort_keys=True)
     return BaseLayout(
-        fingerprint=_hash("\n".join(f"{key} {size}" for key, size, _ in objects)),
-        watch=_hash("\n".join(map(str, objects))),
+        fingerprint=_hash("\n".join([form, *(f"{key} {size}" for key, size, _ in objects)])),
+        watch=_hash("\n".join([form, *map(str, objects)])),
         stored_bytes=sum(size for _, size, _ in objects),
     )
+
+
+def base_record(image: Image, layout: BaseLayout) -> Record:
+    """Return what the sentinel of level 0 holds."""
+    expected = image.plan.levels[0].expected
+    return {
+        **{key: expected[key] for key in ("level", "shape", "chunks", "shards", "dtype")},
+        "fingerprint": layout.fingerprint,
+        "stored_bytes": layout.stored_bytes,
+    }
+
+
+def level_metadata(image: Image, level: int) -> ArrayMetadata:
+    """Return the metadata that a level shall have: level 0's, in the level's extents."""
+    base, wanted = image.plan.base, image.plan.levels[level]
+    target = base.derive(
+        shape=wanted.shape, chunks=wanted.chunks, shards=wanted.shards, attributes={}
+    )
+    if base.zarr_format == 2:
+        return target
+    names = [axis.name for axis in image.plan.axes]
+    return replace(target, document={**target.document, "dimension_names": names})
+
+
+def missing_objects(image: Image, level: int) -> int:
+    """Return how many stored objects a level lacks; empty ones count as lacking.
+
+    None is missed where the recipe leaves out what holds nothing but the fill value.
+    """
+    plan = image.plan.levels[level]
+    if not plan.write_empty_chunks:
+        return 0
+    return plan.n_objects - sum(size > 0 for _, size, _ in stored_objects(image, level))
 
 
 def our_levels(image: Image, first: int = 1) -> list[int]:
@@ -145,7 +189,9 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
         where = f"{files.name}/{path}".rstrip("/")
         if found is None:
             inside = ", ".join(files.children(path)) or "nothing"
-            raise StoreError(f"{where} has no array 0 for level 0; it holds {inside}")
+            fields = ", ".join(repr(field) for field in find_images(files, path))
+            hint = f"groups below it that have one: {fields}; give one as field" if fields else ""
+            raise StoreError(f"{where} has no array 0 for level 0; {hint or f'it holds {inside}'}")
         if found.zarr_format != group.zarr_format:
             raise StoreError(
                 f"{where} is a group of zarr v{group.zarr_format}, its array 0 is of "
@@ -165,10 +211,32 @@ def check_places(image: Image) -> None:
     StoreError
         If something does.
     """
-    there = our_levels(image)
-    for level in image.plan.levels[1:]:
-        if level.level not in there and read_node(image.files, image.level_path(level.level)):
-            raise foreign_level(image, level.level)
+    for level in range(1, len(image.plan.levels)):
+        check_place(image, level)
+
+
+def check_place(image: Image, level: int) -> None:
+    """See that nothing but our own level, or what a killed run left of it, stands in its place.
+
+    Raises
+    ------
+    StoreError
+        If something does.
+    """
+    path = image.level_path(level)
+    if image.files.is_link(path):
+        raise StoreError(
+            f"{image.name(level)} is a symbolic link, behind which nothing is ever written; "
+            "remove the link, or put the level itself there"
+        )
+    node = read_node(image.files, path)
+    if node is None and image.files.get(path) is None:
+        _check_remains(image, level)
+    elif record_of(node) is None:
+        raise StoreError(
+            f"{image.name(level)} is there already and was not made by this workflow; "
+            "move it away, or build the pyramid in another group"
+        )
 
 
 def check_room(image: Image, layout: BaseLayout) -> None:
@@ -202,67 +270,24 @@ def check_room(image: Image, layout: BaseLayout) -> None:
         )
 
 
-def foreign_level(image: Image, level: int) -> StoreError:
-    """Return the error about something in a level's place that is not ours."""
-    return StoreError(
-        f"{image.name(level)} is there already and was not made by this workflow; "
-        "move it away, or build the pyramid in another group"
-    )
+def _check_remains(image: Image, level: int) -> None:
+    """Refuse a folder without an array that holds anything but what a killed run of ours left."""
+    for key in image.files.keys(image.level_path(level)):
+        if not (
+            OBJECT_KEY.fullmatch(key)
+            or LITTER_KEY.fullmatch(key)
+            or (key == ".zattrs" and _is_our_zattrs(image, level))
+        ):
+            raise StoreError(
+                f"{image.name(level)} is no level but holds {key}, which is not ours to remove; "
+                "move it away"
+            )
 
 
-def stale_sentinels(image: Image, folder: Path, layout: BaseLayout) -> dict[Path, str]:
-    """Return the sentinels below a folder of results that the store contradicts, and why.
-
-    A level whose array is absent, or holds another record than its sentinel, or another recipe than
-    the plan, is not what the sentinel proves. Works from what is there alone: a run from a fresh
-    clone finds the same.
-    """
-    levels = folder / "levels"
-    owner = read_sentinel(folder / "image.json")
-    if owner not in (None, _owner(image)):
-        stale = dict.fromkeys(folder.glob("*.json"), f"{folder} was of another image")
-        stale.update(dict.fromkeys(levels.glob("*.json"), f"{folder} was of another image"))
-        return stale
-    stale = {}
-    base_is_there = read_node(image.files, image.level_path(0)) is not None
-    made = image.plan.image.test_image
-    if made is not None and not base_is_there:
-        stale[folder / "test_image.json"] = f"{image.name(0)} is absent"
-    for plan in image.plan.levels:
-        path = levels / f"{plan.level}.json"
-        sentinel = read_sentinel(path)
-        if plan.level == 0:
-            if not base_is_there or layout.fingerprint != (sentinel or {}).get("fingerprint"):
-                stale[path] = f"{image.name(0)} has other objects than were sealed"
-        elif sentinel is None:
-            stale[path] = "it is no record"
-        elif record_of(read_array(image.files, image.level_path(plan.level))) != sentinel:
-            stale[path] = f"{image.name(plan.level)} is absent or another level"
-        elif not fits(sentinel, plan.expected):
-            stale[path] = f"{image.name(plan.level)} was made by another recipe"
-    node = read_node(image.files, image.path)
-    listed = [] if node is None else listed_paths(node.attributes)
-    wanted = [str(plan.level) for plan in image.plan.levels] if image.plan.lists_levels else listed
-    if listed != wanted:
-        stale[folder / "multiscales.json"] = f"{image.plan.where} lists levels {listed}"
-    return {path: reason for path, reason in stale.items() if path.exists()}
-
-
-def set_aside(stale: dict[Path, str]) -> None:
-    """Move stale sentinels into a folder beside them, where no rule looks for them."""
-    for path in stale:
-        aside = path.parent / "set-aside" / path.name
-        aside.parent.mkdir(exist_ok=True)
-        path.replace(aside)
-
-
-def write_owner(image: Image, folder: Path) -> None:
-    """Note in a folder of results whose they are, so that another image takes another name."""
-    write_aside(folder / "image.json", (json.dumps(_owner(image)) + "\n").encode())
-
-
-def _owner(image: Image) -> Record:
-    return {"store": image.plan.image.store, "field": image.plan.image.field}
+def _is_our_zattrs(image: Image, level: int) -> bool:
+    """Tell whether the document of v2 that is written before .zarray holds our record."""
+    attributes = read_document(image.files, f"{image.level_path(level)}/.zattrs")
+    return attributes is not None and RECORD_KEY in attributes
 
 
 def _hash(text: str) -> str:

@@ -7,7 +7,6 @@ document last. Whoever reads at any time finds whole levels only. Keeps out the 
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,15 @@ from .blocks import FEW, run_blocks
 from .chunks import open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
-from .files import TEMPORARY_SUFFIX
-from .hierarchy import delete_array, read_array, read_document, tell_ancestors, write_array
-from .images import foreign_level, read_level, record_of
+from .hierarchy import delete_array, read_array, tell_ancestors, write_array
+from .images import (
+    check_place,
+    level_metadata,
+    missing_objects,
+    our_levels,
+    read_level,
+    record_of,
+)
 from .listing import withdraw_levels
 from .reduction import COMPILED_PAYS, LevelTask
 from .sentinels import RECORD_KEY, fits
@@ -32,9 +37,6 @@ if TYPE_CHECKING:
     from .sentinels import Record
 
 logger = logging.getLogger(__name__)
-
-# A stored object, or the file aside of it that zarr-python leaves when it is killed.
-_OBJECT_KEY = re.compile(r"(c[./])?\d+([./]\d+)*([./][0-9a-f]{32}\.partial)?")
 
 
 def build_level(
@@ -70,34 +72,41 @@ def build_level(
     VoxelError
         If voxels contradict what was recorded or computed of them.
     """
+    with image.files.hold(image.level_path(0)):
+        return _build_level(image, level, finer, n_workers, before_rebuild, on_block)
+
+
+def _build_level(
+    image: Image,
+    level: int,
+    finer: Record,
+    n_workers: int,
+    before_rebuild: Callable[[], None],
+    on_block: Callable[[int], None],
+) -> Record:
+    check_place(image, level)
     wanted = image.plan.levels[level]
     path = image.level_path(level)
-    if image.files.is_link(path):
-        raise StoreError(
-            f"{image.name(level)} is a symbolic link, behind which nothing is ever written; "
-            "remove the link, or put the level itself there"
-        )
-    found = read_array(image.files, path)
-    known = record_of(found)
-    if found is not None and known is None:
-        raise foreign_level(image, level)
     source = read_level(image, level - 1)
     _check_finer(image, level, source, finer)
+    target = level_metadata(image, level)
+    found = read_array(image.files, path) if level in our_levels(image, level) else None
+    known = record_of(found)
     if (
-        fits(known, wanted.expected)
+        found is not None
         and known is not None
+        and fits(known, wanted.expected)
+        and found.document == target.document
+        and not missing_objects(image, level)
         and _is_current(image, level, known, finer)
     ):
         logger.info("%s is up to date: same recipe, same source", image.name(level))
         tell_ancestors(image.files, path)  # a run may have been killed before it did
-        return known or {}
-    if found is None:
-        _check_remains(image, level)
+        return known
     before_rebuild()
     withdraw_levels(image, level)
     # Also where no array is found: consolidated metadata may still show what was removed.
     delete_array(image.files, path)
-    target = _level_metadata(image, wanted)
     task = LevelTask(
         files=image.files,
         source_path=image.level_path(level - 1),
@@ -127,7 +136,7 @@ def _check_finer(image: Image, level: int, source: ArrayMetadata, finer: Record)
     if level > 1 and record_of(source) != finer:
         raise StoreError(
             f"{image.name(level - 1)} is not the level that its sentinel records; "
-            "delete the sentinel to have it made again"
+            "run the workflow again, which makes it again"
         )
 
 
@@ -141,42 +150,7 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
     tally = Tally()
     for index in geometry.iterate_units(geometry.grid_shape(base.shape, base.chunks)):
         tally.add_payload(index, chunks.payload(index))
-    return bool(made_from.get("fingerprint") == tally.fingerprint(_header(base)))
-
-
-def _check_remains(image: Image, level: int) -> None:
-    """Refuse a folder without an array that holds anything but what a killed run of ours left."""
-    remains = False
-    for key in image.files.keys(image.level_path(level)):
-        remains = True
-        if not (
-            _OBJECT_KEY.fullmatch(key)
-            or key.endswith(TEMPORARY_SUFFIX)
-            or (key == ".zattrs" and _is_our_zattrs(image, level))
-        ):
-            raise StoreError(
-                f"{image.name(level)} is no level but holds {key}, which is not ours to remove; "
-                "move it away"
-            )
-    if remains:
-        logger.info("removing what an unfinished run left in %s", image.name(level))
-
-
-def _is_our_zattrs(image: Image, level: int) -> bool:
-    """Tell whether the document of v2 that is written before .zarray holds our record."""
-    attributes = read_document(image.files, f"{image.level_path(level)}/.zattrs")
-    return attributes is not None and RECORD_KEY in attributes
-
-
-def _level_metadata(image: Image, wanted: LevelPlan) -> ArrayMetadata:
-    base = image.plan.base
-    target = base.derive(
-        shape=wanted.shape, chunks=wanted.chunks, shards=wanted.shards, attributes={}
-    )
-    if base.zarr_format == 2:
-        return target
-    names = [axis.name for axis in image.plan.axes]
-    return replace(target, document={**target.document, "dimension_names": names})
+    return bool(made_from.get("fingerprint") == tally.fingerprint(base.form))
 
 
 def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> tuple[Tally, Tally]:
@@ -217,7 +191,7 @@ def _record(
         )
     made_from: Record = {"digest": digest}
     if wanted.level == 1:
-        made_from["fingerprint"] = read.fingerprint(_header(source))
+        made_from["fingerprint"] = read.fingerprint(source.form)
         made_from.update(read.statistics(dtype=source.dtype))
     return {
         **wanted.expected,

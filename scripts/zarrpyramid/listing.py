@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import multiscales
@@ -17,7 +18,7 @@ from .hierarchy import (
     tell_ancestors,
     write_array,
 )
-from .images import base_layout, our_levels, read_level
+from .images import base_layout, base_record, our_levels, read_level
 from .plan import provenance
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def seal_base(image: Image) -> Record:
     names = tuple(axis.name for axis in image.plan.axes)
     if base.zarr_format == 3 and base.dimension_names != names:
         if image.plan.image.edit_base:
+            # Also names that are there, where the configuration gives other axes.
             document = {**base.document, "dimension_names": list(names)}
             logger.info("%s gets dimension_names %s", image.name(0), list(names))
             write_array(image.files, image.level_path(0), replace(base, document=document))
@@ -52,13 +54,7 @@ def seal_base(image: Image) -> Record:
                 image.name(0),
             )
     tell_ancestors(image.files, image.level_path(0))  # a run may have been killed before it did
-    layout = base_layout(image)
-    expected = image.plan.levels[0].expected
-    return {
-        **{key: expected[key] for key in ("level", "shape", "chunks", "shards", "dtype")},
-        "fingerprint": layout.fingerprint,
-        "stored_bytes": layout.stored_bytes,
-    }
+    return base_record(image, base_layout(image))
 
 
 def write_multiscales(image: Image) -> Record:
@@ -87,20 +83,23 @@ def write_multiscales(image: Image) -> Record:
         )
         return {"datasets": []}
 
-    def change(attributes: dict[str, Any]) -> dict[str, Any]:
-        return multiscales.with_levels(
-            attributes,
-            zarr_format=plan.base.zarr_format,
-            name=image.path.rpartition("/")[2] or plan.image.name,
-            axes=plan.axes,
-            downsamplings=[level.downsampling for level in plan.levels],
-            metadata=provenance(plan),
-        )
-
-    change_group_attributes(image.files, image.path, change)
+    change_group_attributes(image.files, image.path, partial(listed_attributes, image))
     image.files.sync()
     group = open_group(image.files, image.path)
     return dict(multiscales.read_multiscales(group.attributes) or {})
+
+
+def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return a group's attributes as they are when all levels of the plan are listed."""
+    plan = image.plan
+    return multiscales.with_levels(
+        attributes,
+        zarr_format=plan.base.zarr_format,
+        name=image.path.rpartition("/")[2] or plan.image.name,
+        axes=plan.axes,
+        downsamplings=[level.downsampling for level in plan.levels],
+        metadata=provenance(plan),
+    )
 
 
 def withdraw_levels(image: Image, first: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shlex
 import sys
 import time
 import traceback
@@ -79,13 +80,17 @@ def last_words(folder: Path, *, since: float = 0.0) -> list[str]:
 
 def success_line(image: Image) -> str:
     """Return the line that ends a run: where the pyramid is, and how to look at it."""
-    n_levels = len(image.plan.levels)
-    where = image.plan.where
-    return (
-        f"zarrpyramid: {image.plan.image.name}: levels 0 to {n_levels - 1} are complete in "
-        f"{where}; look at it: napari --plugin napari-ome-zarr {where}, or any OME-Zarr viewer; "
-        f"table: results/{image.plan.image.name}/summary.md"
+    name, last = image.plan.image.name, len(image.plan.levels) - 1
+    where = shlex.quote(image.plan.where)
+    levels = (
+        f"levels 0 to {last} are complete" if last else "level 0 is small enough to stand alone"
     )
+    look = (
+        f"look at it: napari --plugin napari-ome-zarr {where}, or any OME-Zarr viewer"
+        if image.plan.lists_levels
+        else "it has too few space axes for OME-Zarr viewers"
+    )
+    return f"zarrpyramid: {name}: {levels} in {where}; {look}; table: results/{name}/summary.md"
 
 
 def warn_to_stderr() -> logging.Handler:

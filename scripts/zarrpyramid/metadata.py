@@ -76,6 +76,11 @@ class ArrayMetadata:
         return ITEM_SIZES[self.dtype]
 
     @property
+    def form(self) -> Document:
+        """All of the document that decides what voxels the stored bytes are."""
+        return {key: item for key, item in self.document.items() if key != "dimension_names"}
+
+    @property
     def byte_order(self) -> str:
         """``"little"`` or ``"big"``, as voxels are stored before compression."""
         if self.zarr_format == 2:

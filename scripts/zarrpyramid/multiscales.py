@@ -57,11 +57,16 @@ def _known_type(axis: Document) -> str:
 
 def read_multiscales(attributes: Document) -> Document | None:
     """Return the first multiscales of a group, of whatever NGFF version, or None."""
+    listed = _all_multiscales(attributes)
+    return listed[0] if listed and isinstance(listed[0], dict) else None
+
+
+def _all_multiscales(attributes: Document) -> list[Any]:
+    """Return all multiscales of a group; the first is the one that viewers show."""
     ome = attributes.get("ome")
     holder = ome if isinstance(ome, dict) and "multiscales" in ome else attributes
     listed = holder.get("multiscales")
-    first = listed[0] if isinstance(listed, list) and listed else None
-    return first if isinstance(first, dict) else None
+    return listed if isinstance(listed, list) else []
 
 
 def listed_paths(attributes: Document) -> list[str]:
@@ -122,11 +127,17 @@ def with_levels(
         How the levels were made; its ``method`` is also the multiscales' ``type``.
     """
     before = read_multiscales(attributes) or {}
+    known = {axis["name"]: axis for axis in before.get("axes") or [] if "name" in axis}
     described = {
         "name": name,
         **before,
         "axes": [
-            {"name": axis.name, "type": axis.type, **({"unit": axis.unit} if axis.unit else {})}
+            {
+                "name": axis.name,
+                "type": axis.type,
+                **known.get(axis.name, {}),
+                **({"unit": axis.unit} if axis.unit else {}),
+            }
             for axis in axes
         ],
         "datasets": [
@@ -136,12 +147,13 @@ def with_levels(
         "type": metadata["method"],
         "metadata": metadata,
     }
+    others = _all_multiscales(attributes)[1:]
     if zarr_format == 2:
-        return {**attributes, "multiscales": [{**described, "version": "0.4"}]}
+        return {**attributes, "multiscales": [{**described, "version": "0.4"}, *others]}
     described.pop("version", None)
     ome = attributes.get("ome")
     kept = ome if isinstance(ome, dict) else {}
-    return {**attributes, "ome": {**kept, "version": "0.5", "multiscales": [described]}}
+    return {**attributes, "ome": {**kept, "version": "0.5", "multiscales": [described, *others]}}
 
 
 def without_levels(attributes: Document, first: int) -> Document:

@@ -285,10 +285,12 @@ def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, axes: list[A
     """
     names = [axis.name for axis in axes]
     given = base.dimension_names
-    if given is not None and all(given) and list(given) != names:
+    renamed = image.axes is not None and image.edit_base
+    if given is not None and all(given) and list(given) != names and not renamed:
         msg = (
             f"image {image.name}: axes {names} differ from level 0's dimension_names "
-            f"{list(given)}, which OME-NGFF forbids; give axes: {list(given)}"
+            f"{list(given)}, which OME-NGFF forbids; give axes: {list(given)}, or other axes with "
+            "edit_base: true, which renames those of level 0"
         )
         raise ConfigError(msg)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import geometry
 from .config import check_config, image_config, short_name
-from .hierarchy import ARRAY_DOCUMENTS, join, open_group, read_node
-from .images import base_layout, check_places, check_room, open_image, record_of
+from .hierarchy import join, open_group, read_node
+from .images import base_layout, check_places, check_room, open_image, record_of, stored_objects
 from .levels import build_level
 from .listing import remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
@@ -162,11 +162,7 @@ def level_statuses(path: str) -> list[LevelStatus]:
         if node is None or node.kind == "group":
             continue
         metadata = parse_array(node.documents, image.name(level))
-        sizes = [
-            size
-            for key, size, _ in image.files.stats(image.level_path(level))
-            if key not in ARRAY_DOCUMENTS
-        ]
+        sizes = [size for _, size, _ in stored_objects(image, level)]
         grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
         statuses.append(
             LevelStatus(
@@ -176,7 +172,7 @@ def level_statuses(path: str) -> list[LevelStatus]:
                 dtype=metadata.dtype,
                 record=record_of(metadata) if level else None,
                 listed=str(level) in listed,
-                n_objects=len(sizes),
+                n_objects=sum(size > 0 for size in sizes),
                 expected_objects=geometry.count(grid),
                 stored_bytes=sum(sizes),
             )
@@ -189,6 +185,12 @@ def n_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def listed_levels(path: str) -> list[str]:
+    """Return the paths of the levels that the group at a path lists."""
+    image = open_path(path)
+    return listed_paths(open_group(image.files, image.path).attributes)
 
 
 def clean(path: str) -> list[int]:

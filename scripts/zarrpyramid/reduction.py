@@ -111,6 +111,9 @@ class LevelTask:
             payloads.update(encoded)
         for key in geometry.covering_units(region, self.target.write_shape):
             coarser.put(key, [payloads[index] for index in chunks_of_object(self.target, key)])
+        if not coarser.keeps_voxels:
+            for index in payloads:
+                _count(index, coarser.decode(index, b""), result.target)
         return result
 
     def _run_steps(
@@ -138,10 +141,8 @@ class LevelTask:
         for index in geometry.covering_units(region, self.target.chunks):
             here = chunk_region(self.target, index)
             voxels = block[geometry.relative_region(here, region)]
-            moments = describe(voxels)
-            total += moments.total
-            digest = chunk_digest(voxels, has_nan=moments.n_nan > 0)
-            seen.target.add(index, digest, moments, voxels.size)
+            # What a filter makes of the voxels is known when they are read back.
+            total += _count(index, voxels, seen.target if coarser.keeps_voxels else Tally())
             payloads[index] = coarser.encode(index, voxels)
         found = weighted_sum(block, total, geometry.region_shape(span), self.factors)
         self._check_mean(found, sums, span)
@@ -211,6 +212,13 @@ class LevelTask:
                 f"{self.source_path} is {found / n_voxels}, of those read {read.total / n_voxels}; "
                 "the level was not published; run again, and report it if it comes back"
             )
+
+
+def _count(index: Index, voxels: Block, seen: Tally) -> int | float:
+    """Take a chunk of the level into a tally, and return the sum of its voxels."""
+    moments = describe(voxels)
+    seen.add(index, chunk_digest(voxels, has_nan=moments.n_nan > 0), moments, voxels.size)
+    return moments.total
 
 
 class _Filled:

@@ -120,6 +120,10 @@ class ZarrFiles:
     def sync(self) -> None:
         """Do nothing: what a store object has taken is its own to keep."""
 
+    def hold(self, prefix: str) -> _NoLock:
+        """Hold nothing off."""
+        return _NoLock()
+
     def exclusive(self) -> _NoLock:
         """Hold nothing off: a store object has no lock to offer."""
         return _NoLock()

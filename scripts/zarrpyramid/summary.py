@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .hierarchy import ARRAY_DOCUMENTS
+from .images import stored_objects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,11 +47,7 @@ def _statistics(records: Sequence[Record], record: Record) -> Record:
 
 def _row(image: Image, record: Record, statistics: Record, timings: Path) -> Sequence[str]:
     level = record["level"]
-    sizes = [
-        size
-        for key, size, _ in image.files.stats(image.level_path(level))
-        if key not in ARRAY_DOCUMENTS
-    ]
+    sizes = [size for _, size, _ in stored_objects(image, level)]
     return (
         str(level),
         _extents(record["shape"]),

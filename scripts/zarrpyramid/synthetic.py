@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _ATTRIBUTE = "zarrpyramid_test_image"
 _N_BLOBS = 48
+_MARK = "test-image.zarrpyramid-partial"
+"""Stands in a level 0 that is being made, so that a killed run is known from somebody's data."""
 
 
 def make_test_image(image: Image, *, n_workers: int) -> Record:
@@ -60,30 +62,41 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
         )
     base = made_base(made, image.plan.image.axes)
     base = replace(base, attributes={_ATTRIBUTE: record})
-    _make_groups(image)
+    absent = _absent_groups(image)
+    if image.files.get(f"{path}/{_MARK}") is None and any(image.files.keys(path)):
+        raise StoreError(
+            f"{image.name(0)} holds files but no metadata document; a test image is never made "
+            "over other data: choose another store or field, or remove them yourself"
+        )
+    group = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
+    for above in absent:
+        put_document(image.files, join(above, "zarr.json"), group)
+    image.files.put(f"{path}/{_MARK}", b"a test image is being made here")
     writer = _Writer(image, base, made)
     grid = geometry.grid_shape(base.shape, base.chunks)
     for _ in run_blocks(writer, grid, n_workers=n_workers, shared=image.files.shared):
         pass
     image.files.sync()
     write_array(image.files, path, base)
+    image.files.delete(f"{path}/{_MARK}")
     return record
 
 
-def _make_groups(image: Image) -> None:
-    """Make the store and the groups down to the image's, where they are absent."""
+def _absent_groups(image: Image) -> list[str]:
+    """Return the paths down to the image's group at which none is yet, outermost first."""
     steps = image.path.split("/") if image.path else []
+    absent = []
     for depth in range(len(steps) + 1):
         path = join(*steps[:depth])
         node = read_node(image.files, path)
         if node is None:
-            group = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
-            put_document(image.files, join(path, "zarr.json"), group)
+            absent.append(path)
         elif node.kind != "group" or node.zarr_format != 3:
             raise StoreError(
                 f"{image.files.name}/{path} is a zarr v{node.zarr_format} {node.kind}, expected a "
                 "v3 group to make a test image in; choose another store or field"
             )
+    return absent
 
 
 class _Writer:

@@ -168,7 +168,7 @@ def test_images_are_found(tmp_path, zarr_format, store):
     ("store", "field", "message"),
     [
         ("s", "rwa", "there is no zarr group .*s/rwa; fields of .*s: 'raw'"),
-        ("s", "raw/0", "raw/0 is itself an array, expected a group that holds it as 0; make one"),
+        ("s", "raw/0", "raw/0 is itself an array, level 0 of the image"),
         ("s", "raw/0/c", "raw/0/c; fields of .*s: 'raw'"),
         ("absent", "", "there is no store .*absent; check the path"),
         ("file", "", "file is a file, expected the folder of a zarr store"),

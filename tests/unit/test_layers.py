@@ -23,6 +23,7 @@ LAYERS = (
     {"plan", "shards", "digests", "store", "blocks"},
     {"chunks", "images"},
     {"reduction", "logs", "summary", "synthetic", "listing"},
+    {"staleness"},
     {"levels"},
     {"pyramid"},
     {"sampler"},
@@ -47,7 +48,7 @@ DOORS = {
 }
 # What a Snakefile imports while it parses.
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
-PLANNING += ("multiscales", "metadata", "logs", "errors", "listing")
+PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness")
 
 
 def imports_of(path):

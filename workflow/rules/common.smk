@@ -22,16 +22,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.images import (
-    base_layout,
-    check_places,
-    check_room,
-    open_image,
-    set_aside,
-    stale_sentinels,
-)
+from zarrpyramid.images import base_layout, check_places, check_room, open_image
 from zarrpyramid.logs import last_words, success_line
 from zarrpyramid.plan import provenance
+from zarrpyramid.staleness import set_aside, stale_sentinels
 
 
 wildcard_constraints:
@@ -39,15 +33,20 @@ wildcard_constraints:
     level=r"\d+",
 
 
+@functools.cache
+def base_layout_of(name):
+    """Return what level 0's objects look like, at one stat an object."""
+    return base_layout(IMAGES[name])
+
+
 RESULTS = Path("results")
 STARTED = time.time()
 
 try:
     IMAGES = {image.name: open_image(image) for image in image_configs(config, RESULTS)}
-    LAYOUTS = {name: base_layout(image) for name, image in IMAGES.items()}
-    for name, image in IMAGES.items():
+    for name, image in IMAGES.items() if workflow.is_main_process else ():
         check_places(image)
-        check_room(image, LAYOUTS[name])
+        check_room(image, base_layout_of(name))
 except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
 
@@ -55,7 +54,7 @@ except PyramidError as error:
 @functools.cache
 def settle(name):
     """Set aside sentinels that the store contradicts; a run that makes nothing only tells."""
-    stale = stale_sentinels(IMAGES[name], RESULTS / name, LAYOUTS[name])
+    stale = stale_sentinels(IMAGES[name], RESULTS / name, base_layout_of(name))
     runs = workflow.executor_plugin is not None and workflow.is_main_process
     if runs and stale and workflow.dryrun:
         for path, reason in stale.items():
@@ -121,7 +120,7 @@ def watch_base(wildcards):
     """Return what changes with any object of level 0, for the jobs that depend on its voxels."""
     if int(wildcards.get("level", 0)) > 1:
         return None
-    found = LAYOUTS[wildcards.image]
+    found = base_layout_of(wildcards.image)
     # A level 0 that the workflow makes was not there yet.
     return (found if found.stored_bytes else base_layout(IMAGES[wildcards.image])).watch
 
@@ -137,15 +136,17 @@ def check_wildcards(wildcards):
     """Refuse a target of an image or a level that is not in the configuration."""
     image, level = wildcards.image, int(wildcards.get("level", 0))
     if image not in IMAGES:
-        raise ValueError(f"there is no image {image}; images are {', '.join(IMAGES)}")
+        raise SystemExit(f"zarrpyramid: there is no image {image}; images are {', '.join(IMAGES)}")
     if level >= len(IMAGES[image].plan.levels):
         last = len(IMAGES[image].plan.levels) - 1
-        raise ValueError(f"image {image} has no level {level}; its last is {last}")
+        raise SystemExit(f"zarrpyramid: image {image} has no level {level}; its last is {last}")
 
 
 # Said when Snakemake has said all, so that these lines are the last.
 onsuccess:
-    for image in reversed(IMAGES.values()):
+    for name, image in reversed(IMAGES.items()):
+        if not (RESULTS / name / "multiscales.json").exists():
+            continue
         atexit.register(print, success_line(image), file=sys.stderr)
 
 

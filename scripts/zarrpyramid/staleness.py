@@ -1,0 +1,109 @@
+"""Sentinels held against what is in the store, without any memory of earlier runs but their own.
+
+What the Snakefile asks while it plans; imports no array library.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from .errors import MetadataError
+from .files import write_aside
+from .hierarchy import read_node
+from .images import base_layout, base_record, level_metadata, missing_objects, record_of
+from .listing import listed_attributes
+from .metadata import parse_array
+from .multiscales import read_multiscales
+from .sentinels import fits, read_sentinel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .images import BaseLayout, Image
+    from .sentinels import Record
+
+
+def stale_sentinels(image: Image, folder: Path, layout: BaseLayout) -> dict[Path, str]:
+    """Return the sentinels below a folder of results that the store contradicts, and why.
+
+    A level whose array is absent, lacks objects, or holds another record than its sentinel or
+    another recipe than the plan, is not what the sentinel proves; nor is a level 0 any of whose
+    objects has changed. Works from what is there alone: a run from a fresh clone finds the same.
+    """
+    levels = folder / "levels"
+    owner = read_sentinel(folder / "image.json")
+    if owner is not None and not fits(owner, _owner(image)):
+        mine = dict.fromkeys(folder.glob("*.json"), f"{folder} was of another image")
+        return {**mine, **dict.fromkeys(levels.glob("*.json"), f"{folder} was of another image")}
+    stale: dict[Path, str] = {}
+    base_is_there = read_node(image.files, image.level_path(0)) is not None
+    if image.plan.image.test_image is not None and not base_is_there:
+        stale[folder / "test_image.json"] = f"{image.name(0)} is absent"
+    sealed = read_sentinel(levels / "0.json")
+    if not base_is_there or sealed != base_record(image, layout):
+        stale[levels / "0.json"] = f"{image.name(0)} has other objects than were sealed"
+    elif owner is not None and owner.get("watch") != layout.watch:
+        for level in (0, 1):
+            stale[levels / f"{level}.json"] = f"objects of {image.name(0)} have changed"
+    for plan in image.plan.levels[1:]:
+        path = levels / f"{plan.level}.json"
+        reason = _why_stale(image, plan.level, read_sentinel(path))
+        if reason:
+            stale[path] = reason
+    node = read_node(image.files, image.path)
+    attributes = {} if node is None else node.attributes
+    path = folder / "multiscales.json"
+    listed = read_multiscales(attributes) or {"datasets": []}
+    if image.plan.lists_levels and (
+        _text(listed_attributes(image, attributes)) != _text(attributes)
+        or _text(listed) != _text(read_sentinel(path))
+    ):
+        stale[path] = f"{image.plan.where} lists other levels, or lists them otherwise"
+    return {path: reason for path, reason in stale.items() if path.exists()}
+
+
+def set_aside(stale: dict[Path, str]) -> None:
+    """Move stale sentinels into a folder beside them, where no rule looks for them."""
+    for path in stale:
+        aside = path.parent / "set-aside" / path.name
+        aside.parent.mkdir(exist_ok=True)
+        path.replace(aside)
+
+
+def write_owner(image: Image, folder: Path) -> None:
+    """Note in a folder of results whose they are, and what level 0 looked like when it was sealed.
+
+    Another image then takes another name, and a change of level 0 is seen. Not a sentinel: it holds
+    a path, and a digest of times.
+    """
+    note = {**_owner(image), "watch": base_layout(image).watch}
+    write_aside(folder / "image.json", (json.dumps(note) + "\n").encode())
+
+
+def _why_stale(image: Image, level: int, sentinel: Record | None) -> str:
+    """Return why a sentinel does not prove its level, or nothing."""
+    if sentinel is None:
+        return "it is no record"
+    node = read_node(image.files, image.level_path(level))
+    if record_of(node) != sentinel or node is None:
+        return f"{image.name(level)} is absent or another level"
+    try:
+        found = parse_array(node.documents, image.name(level))
+    except MetadataError as error:
+        return str(error)
+    same_form = found.document == level_metadata(image, level).document
+    if not (same_form and fits(sentinel, image.plan.levels[level].expected)):
+        return f"{image.name(level)} was made by another recipe"
+    if n_missing := missing_objects(image, level):
+        return f"{image.name(level)} lacks {n_missing} stored objects"
+    return ""
+
+
+def _owner(image: Image) -> Record:
+    return {"store": image.plan.image.store, "field": image.plan.image.field}
+
+
+def _text(document: object) -> str:
+    # Compared as text, because NaN is not equal to itself.
+    return json.dumps(document, sort_keys=True)
