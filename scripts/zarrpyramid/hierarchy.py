@@ -287,7 +287,7 @@ def _update_v3(below: str, node: Node | None, ancestor: Document) -> None:
     metadata[below] = document
     # zarr-python finds a node only where its group stands before it, in the order that it writes.
     ancestor["consolidated_metadata"]["metadata"] = {
-        key: metadata[key] for key in sorted(metadata, key=lambda key: (key.count("/"), key))
+        key: metadata[key] for key in sorted(metadata, key=_document_order)
     }
 
 
@@ -297,3 +297,8 @@ def _update_v2(below: str, node: Node | None, ancestor: Document) -> None:
         metadata.pop(join(below, name), None)
     if node is not None:
         metadata.update({join(below, name): item for name, item in node.documents.items()})
+    ancestor["metadata"] = {key: metadata[key] for key in sorted(metadata, key=_document_order)}
+
+
+def _document_order(key: str) -> tuple[int, str]:
+    return key.count("/"), key

@@ -1,0 +1,79 @@
+"""A run that is killed, and the one after it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import numcodecs
+import numpy as np
+import zarr
+
+RAW = "image.zarr/raw"
+IMAGE = {"store": "image.zarr", "field": "raw"}
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def is_whole_or_absent(level):
+    """Tell whether a reader finds either all objects of a level or no level."""
+    if not (level / ".zarray").exists():
+        return True
+    names = {path.name for path in level.iterdir()}
+    return len([name for name in names if name[0].isdigit()]) == 6**3 or not names
+
+
+def test_a_killed_snakemake_leaves_a_job_that_the_next_run_does_not_cross(workspace):
+    # A slow codec, so that the first level is under way for seconds.
+    group = zarr.open_group(workspace / "image.zarr", mode="w", zarr_format=2).create_group("raw")
+    array = group.create_array(
+        "0", shape=(96,) * 3, chunks=(8,) * 3, dtype="u2", compressors=numcodecs.LZMA(preset=6)
+    )
+    array[...] = np.random.default_rng(0).integers(0, 99, (96,) * 3, "u2")
+    shutil.copytree(workspace / "image.zarr", workspace / "copy.zarr")
+    workspace.run(store="copy.zarr", field="raw")
+
+    level = workspace / f"{RAW}/1"
+    process = subprocess.Popen(
+        workspace.command(**IMAGE),
+        env=workspace.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(lambda: level.exists() and any(level.iterdir()))
+        os.kill(process.pid, signal.SIGKILL)  # the job lives on
+        process.wait()
+        assert not (level / ".zarray").exists()
+        workspace.run("--unlock")
+        second = subprocess.Popen(
+            workspace.command(**IMAGE),
+            env=workspace.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        while second.poll() is None:
+            assert is_whole_or_absent(level)
+            time.sleep(0.001)
+        told = second.communicate()[0]
+        # Refused while the job still ran, or done after it had ended.
+        assert second.returncode == 0 or "another process is building the levels" in told
+        wait_for(lambda: (level / ".zarray").exists())
+    finally:
+        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+    time.sleep(0.5)
+    workspace.run("--unlock")
+    assert workspace.run(**IMAGE).code == 0
+    mine, undisturbed = (workspace.sentinels(name) for name in ("image-raw", "copy-raw"))
+    assert mine == undisturbed
+    assert not [path for path in workspace.files(RAW) if "partial" in str(path)]
