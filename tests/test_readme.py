@@ -76,7 +76,7 @@ def test_commands(checkout, tmp_path):
         told.append(run(command.replace("/data/brain.zarr", str(store)), checkout, **environment))
     assert "levels 0 to 3 are complete in" in told[0].splitlines()[-1]
     assert "napari" in told[0].splitlines()[-1]
-    assert f"level 0 is small enough as it is in {store}/raw" in told[1].splitlines()[-1]
+    assert f"level 0 is small enough to stand alone in {store}/raw" in told[1].splitlines()[-1]
     assert "removed levels: 1, 2, 3" in told[-1]
 
 
