@@ -36,7 +36,7 @@ from numpy.lib.stride_tricks import as_strided
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .kernels import Block
+    Block = np.ndarray[Any, np.dtype[Any]]
 
 
 logger = logging.getLogger(__name__)

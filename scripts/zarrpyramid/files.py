@@ -250,6 +250,9 @@ class LocalFiles:
             If another process holds it.
         """
         folder = self.root / prefix
+        if not folder.exists():
+            yield
+            return
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             try:

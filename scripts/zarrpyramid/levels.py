@@ -20,7 +20,6 @@ from .images import (
     check_place,
     level_metadata,
     missing_objects,
-    our_levels,
     read_level,
     record_of,
 )
@@ -90,7 +89,7 @@ def _build_level(
     source = read_level(image, level - 1)
     _check_finer(image, level, source, finer)
     target = level_metadata(image, level)
-    found = read_array(image.files, path) if level in our_levels(image, level) else None
+    found = read_array(image.files, path)
     known = record_of(found)
     if (
         found is not None

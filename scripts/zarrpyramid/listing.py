@@ -71,22 +71,22 @@ def write_multiscales(image: Image) -> Record:
         If a level of the plan is absent.
     """
     plan = image.plan
-    for level in range(1, len(plan.levels)):
-        read_level(image, level)
-    remove_levels(image, len(plan.levels))
-    if not plan.lists_levels:
-        logger.warning(
-            "%s has axes %s: OME-NGFF lists only images with two or three space axes, so the "
-            "levels are there but not listed",
-            plan.where,
-            [axis.name for axis in plan.axes],
-        )
-        return {"datasets": []}
-
-    change_group_attributes(image.files, image.path, partial(listed_attributes, image))
-    image.files.sync()
-    group = open_group(image.files, image.path)
-    return dict(multiscales.read_multiscales(group.attributes) or {})
+    with image.files.hold(image.level_path(0)):
+        for level in range(1, len(plan.levels)):
+            read_level(image, level)
+        remove_levels(image, len(plan.levels))
+        if plan.lists_levels:
+            change_group_attributes(image.files, image.path, partial(listed_attributes, image))
+            image.files.sync()
+            group = open_group(image.files, image.path)
+            return dict(multiscales.read_multiscales(group.attributes) or {})
+    logger.warning(
+        "%s has axes %s: OME-NGFF lists only images with two or three space axes, so the levels "
+        "are there but not listed",
+        plan.where,
+        [axis.name for axis in plan.axes],
+    )
+    return {"datasets": []}
 
 
 def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:

@@ -143,6 +143,12 @@ def with_levels(
         "datasets": [
             {"path": str(level), "coordinateTransformations": _transformations(axes, downsampling)}
             for level, downsampling in enumerate(downsamplings)
+        ]
+        # Somebody else's, such as a thumbnail; levels are the ones with numbers for paths.
+        + [
+            dataset
+            for dataset in before.get("datasets") or []
+            if isinstance(dataset, dict) and not str(dataset.get("path")).isdecimal()
         ],
         "type": metadata["method"],
         "metadata": metadata,

@@ -64,6 +64,11 @@ class LevelPlan:
         return geometry.count(geometry.grid_shape(self.shape, self.write_shape))
 
     @property
+    def n_chunks(self) -> int:
+        """Chunks, inner ones where there are shards: what threads can take side by side."""
+        return geometry.count(geometry.grid_shape(self.shape, self.chunks))
+
+    @property
     def raw_bytes(self) -> int:
         """Bytes of the voxels before compression."""
         return geometry.count(self.shape) * ITEM_SIZES[self.dtype]

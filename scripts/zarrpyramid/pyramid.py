@@ -198,7 +198,9 @@ def clean(path: str) -> list[int]:
 
     Level 0 stays as it is, and so does every level that is not ours.
     """
-    return remove_levels(open_path(path), 1)
+    image = open_path(path)
+    with image.files.hold(image.level_path(0)):
+        return remove_levels(image, 1)
 
 
 def plain(given: Mapping[str, Any]) -> dict[str, Any]:

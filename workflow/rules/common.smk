@@ -54,16 +54,14 @@ except PyramidError as error:
 @functools.cache
 def settle(name):
     """Set aside sentinels that the store contradicts; a run that makes nothing only tells."""
+    if workflow.executor_plugin is None or workflow.touch or not workflow.is_main_process:
+        return
     stale = stale_sentinels(IMAGES[name], RESULTS / name, base_layout_of(name))
-    runs = workflow.executor_plugin is not None and workflow.is_main_process
-    if runs and stale and workflow.dryrun:
-        for path, reason in stale.items():
-            print(
-                f"zarrpyramid: {path} is stale: {reason}; a run makes it again",
-                file=sys.stderr,
-            )
-    elif runs and not workflow.touch:
+    if not workflow.dryrun:
         set_aside(stale)
+        return
+    for path, reason in stale.items():
+        print(f"zarrpyramid: {path} is stale: {reason}; a run makes it again", file=sys.stderr)
 
 
 def all_targets(wildcards):
@@ -128,8 +126,7 @@ def watch_base(wildcards):
 def block_threads(wildcards):
     """Return the number of blocks that can run side by side; --cores scales it down."""
     plan = IMAGES[wildcards.image].plan
-    level = plan.levels[int(wildcards.get("level", 0))]
-    return min(level.n_objects, 32)
+    return min(plan.levels[int(wildcards.get("level", 0))].n_chunks, 32)
 
 
 def check_wildcards(wildcards):
