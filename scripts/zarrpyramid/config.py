@@ -246,7 +246,7 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         raise ConfigError(msg)
     return ImageConfig(
         name=name,
-        store=str(Path(values["store"]).expanduser().absolute()),
+        store=os.path.abspath(Path(values["store"]).expanduser()),  # noqa: PTH100 - resolves ..
         field=_checked_field(values["field"], name),
         test_image=made,
         levels=None if levels == "auto" else levels,

@@ -242,13 +242,16 @@ def tell_ancestors(files: Files, path: str) -> None:
 
 
 def _tell_ancestors(files: Files, path: str) -> None:
-    node = read_node(files, path)
     steps = path.split("/") if path else []
+    nodes = [read_node(files, join(*steps[:depth])) for depth in range(len(steps) + 1)]
     for depth in range(len(steps), -1, -1):
-        ancestor, below = join(*steps[:depth]), join(*steps[depth:])
-        if below:
-            _change_document(files, join(ancestor, "zarr.json"), partial(_update_v3, below, node))
-        _change_document(files, join(ancestor, ".zmetadata"), partial(_update_v2, below, node))
+        ancestor = join(*steps[:depth])
+        # The groups between may be younger than the ancestor's consolidated metadata.
+        between = {join(*steps[depth:end]): nodes[end] for end in range(depth + 1, len(steps) + 1)}
+        if between:
+            _change_document(files, join(ancestor, "zarr.json"), partial(_update_v3, between))
+        own = {"": nodes[depth]} if depth == len(steps) else between
+        _change_document(files, join(ancestor, ".zmetadata"), partial(_update_v2, own))
 
 
 def _change_document(files: Files, key: str, change: Callable[[Document], None]) -> None:
@@ -271,32 +274,34 @@ def _text(document: Document) -> str:
     return json.dumps(document, sort_keys=True)
 
 
-def _update_v3(below: str, node: Node | None, ancestor: Document) -> None:
+def _update_v3(nodes: dict[str, Node | None], ancestor: Document) -> None:
     if not ancestor.get("consolidated_metadata"):
         return
     metadata = ancestor["consolidated_metadata"]["metadata"]
-    if node is None:
+    for below, node in nodes.items():
         metadata.pop(below, None)
-        return
-    document = dict(node.documents["zarr.json"])
-    document.pop("consolidated_metadata", None)
-    if node.kind == "group":
-        # zarr-python writes an empty record for each group inside, and expects it.
-        inner = {"kind": "inline", "must_understand": False, "metadata": {}}
-        document["consolidated_metadata"] = inner
-    metadata[below] = document
+        if node is None:
+            continue
+        document = dict(node.documents["zarr.json"])
+        document.pop("consolidated_metadata", None)
+        if node.kind == "group":
+            # zarr-python writes an empty record for each group inside, and expects it.
+            inner = {"kind": "inline", "must_understand": False, "metadata": {}}
+            document["consolidated_metadata"] = inner
+        metadata[below] = document
     # zarr-python finds a node only where its group stands before it, in the order that it writes.
     ancestor["consolidated_metadata"]["metadata"] = {
         key: metadata[key] for key in sorted(metadata, key=_document_order)
     }
 
 
-def _update_v2(below: str, node: Node | None, ancestor: Document) -> None:
+def _update_v2(nodes: dict[str, Node | None], ancestor: Document) -> None:
     metadata = ancestor["metadata"]
-    for name in _NODE_DOCUMENTS:
-        metadata.pop(join(below, name), None)
-    if node is not None:
-        metadata.update({join(below, name): item for name, item in node.documents.items()})
+    for below, node in nodes.items():
+        for name in _NODE_DOCUMENTS:
+            metadata.pop(join(below, name), None)
+        if node is not None:
+            metadata.update({join(below, name): item for name, item in node.documents.items()})
     ancestor["metadata"] = {key: metadata[key] for key in sorted(metadata, key=_document_order)}
 
 

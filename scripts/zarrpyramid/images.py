@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from . import geometry
 from .errors import StoreError
 from .files import TEMPORARY_SUFFIX, LocalFiles
 from .hierarchy import find_images, join, locate, open_group, read_array, read_document, read_node
@@ -142,7 +143,12 @@ def missing_objects(image: Image, level: int) -> int:
     plan = image.plan.levels[level]
     if not plan.write_empty_chunks:
         return 0
-    return plan.n_objects - sum(size > 0 for _, size, _ in stored_objects(image, level))
+    grid = geometry.grid_shape(plan.shape, plan.write_shape)
+    found = sum(
+        size > 0 and all(int(i) < n for i, n in zip(re.findall(r"\d+", key), grid, strict=False))
+        for key, size, _ in stored_objects(image, level)
+    )
+    return plan.n_objects - found
 
 
 def our_levels(image: Image, first: int = 1) -> list[int]:

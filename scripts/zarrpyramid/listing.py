@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import multiscales
+from .errors import StoreError
 from .hierarchy import (
     change_group_attributes,
     delete_array,
@@ -18,8 +19,9 @@ from .hierarchy import (
     tell_ancestors,
     write_array,
 )
-from .images import base_layout, base_record, our_levels, read_level
+from .images import base_layout, base_record, our_levels, read_level, record_of
 from .plan import provenance
+from .sentinels import fits
 
 if TYPE_CHECKING:
     from .images import Image
@@ -72,14 +74,14 @@ def write_multiscales(image: Image) -> Record:
     """
     plan = image.plan
     with image.files.hold(image.level_path(0)):
-        for level in range(1, len(plan.levels)):
-            read_level(image, level)
+        _check_chain(image)
         remove_levels(image, len(plan.levels))
         if plan.lists_levels:
             change_group_attributes(image.files, image.path, partial(listed_attributes, image))
             image.files.sync()
             group = open_group(image.files, image.path)
             return dict(multiscales.read_multiscales(group.attributes) or {})
+        change_group_attributes(image.files, image.path, multiscales.without_our_list)
     logger.warning(
         "%s has axes %s: OME-NGFF lists only images with two or three space axes, so the levels "
         "are there but not listed",
@@ -87,6 +89,20 @@ def write_multiscales(image: Image) -> Record:
         [axis.name for axis in plan.axes],
     )
     return {"datasets": []}
+
+
+def _check_chain(image: Image) -> None:
+    """See that every level is that of the plan, and was made from the one before it."""
+    before: Record | None = None
+    for plan in image.plan.levels[1:]:
+        record = record_of(read_level(image, plan.level)) or {}
+        made_from = record.get("source", {}).get("digest")
+        if not fits(record, plan.expected) or (before and made_from != before.get("digest")):
+            raise StoreError(
+                f"{image.name(plan.level)} is not the level that this run has made: another run "
+                "has been at it; run again, and let one run have the image to itself"
+            )
+        before = record
 
 
 def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +128,7 @@ def withdraw_levels(image: Image, first: int) -> None:
 def remove_levels(image: Image, first: int) -> list[int]:
     """Remove the levels from `first` on that carry our record; return their numbers.
 
-    Levels that are not ours are neither removed nor taken out of the list.
+    Levels that are not ours are not removed.
     """
     ours = our_levels(image, first)
     if ours:

@@ -58,24 +58,25 @@ def _known_type(axis: Document) -> str:
 def read_multiscales(attributes: Document) -> Document | None:
     """Return the first multiscales of a group, of whatever NGFF version, or None."""
     listed = _all_multiscales(attributes)
-    return listed[0] if listed and isinstance(listed[0], dict) else None
+    return listed[0] if listed else None
 
 
-def _all_multiscales(attributes: Document) -> list[Any]:
+def _all_multiscales(attributes: Document) -> list[Document]:
     """Return all multiscales of a group; the first is the one that viewers show."""
     ome = attributes.get("ome")
     holder = ome if isinstance(ome, dict) and "multiscales" in ome else attributes
-    listed = holder.get("multiscales")
-    return listed if isinstance(listed, list) else []
+    return _dicts(holder.get("multiscales"))
+
+
+def _dicts(value: Any) -> list[Document]:
+    """Return the mappings of a list, for documents that may hold anything."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def listed_paths(attributes: Document) -> list[str]:
     """Return the paths of the levels that a group lists."""
     multiscales = read_multiscales(attributes) or {}
-    datasets = multiscales.get("datasets")
-    if not isinstance(datasets, list):
-        return []
-    return [str(dataset.get("path")) for dataset in datasets if isinstance(dataset, dict)]
+    return [str(dataset.get("path")) for dataset in _dicts(multiscales.get("datasets"))]
 
 
 def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
@@ -127,7 +128,7 @@ def with_levels(
         How the levels were made; its ``method`` is also the multiscales' ``type``.
     """
     before = read_multiscales(attributes) or {}
-    known = {axis["name"]: axis for axis in before.get("axes") or [] if "name" in axis}
+    known = {str(axis.get("name")): axis for axis in _dicts(before.get("axes"))}
     described = {
         "name": name,
         **before,
@@ -147,8 +148,8 @@ def with_levels(
         # Somebody else's, such as a thumbnail; levels are the ones with numbers for paths.
         + [
             dataset
-            for dataset in before.get("datasets") or []
-            if isinstance(dataset, dict) and not str(dataset.get("path")).isdecimal()
+            for dataset in _dicts(before.get("datasets"))
+            if not str(dataset.get("path")).isdecimal()
         ],
         "type": metadata["method"],
         "metadata": metadata,
@@ -159,7 +160,23 @@ def with_levels(
     described.pop("version", None)
     ome = attributes.get("ome")
     kept = ome if isinstance(ome, dict) else {}
+    if "multiscales" not in kept:
+        # 0.4 in a v3 group: two lists would contradict each other.
+        attributes = {key: item for key, item in attributes.items() if key != "multiscales"}
     return {**attributes, "ome": {**kept, "version": "0.5", "multiscales": [described, *others]}}
+
+
+def without_our_list(attributes: Document) -> Document:
+    """Return a group's attributes without the multiscales that this package wrote."""
+    metadata = (read_multiscales(attributes) or {}).get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("software") != "zarrpyramid":
+        return attributes
+    others = _all_multiscales(attributes)[1:]
+    ome = attributes.get("ome")
+    holder = ome if isinstance(ome, dict) and "multiscales" in ome else attributes
+    kept = {key: item for key, item in holder.items() if key != "multiscales"}
+    changed = {**kept, "multiscales": others} if others else kept
+    return changed if holder is attributes else {**attributes, "ome": changed}
 
 
 def without_levels(attributes: Document, first: int) -> Document:
@@ -170,8 +187,8 @@ def without_levels(attributes: Document, first: int) -> Document:
     withdrawn = {str(level) for level in range(first, first + 100)}
     datasets = [
         dataset
-        for dataset in multiscales.get("datasets", [])
-        if not (isinstance(dataset, dict) and dataset.get("path") in withdrawn)
+        for dataset in _dicts(multiscales.get("datasets"))
+        if dataset.get("path") not in withdrawn
     ]
     changed = {**multiscales, "datasets": datasets}
     ome = attributes.get("ome")
@@ -200,11 +217,11 @@ def _base_transformations(
     """Return scale and translation of level 0; 1 and None where they are absent or unfit."""
     sizes: list[float] = [1.0] * n_axes
     offsets: list[float | None] = [None] * n_axes
-    for dataset in multiscales.get("datasets") or []:
-        if not isinstance(dataset, dict) or dataset.get("path") != "0":
+    for dataset in _dicts(multiscales.get("datasets")):
+        if dataset.get("path") != "0":
             continue
-        for step in dataset.get("coordinateTransformations") or []:
-            values = step.get(step.get("type")) if isinstance(step, dict) else None
+        for step in _dicts(dataset.get("coordinateTransformations")):
+            values = step.get(str(step.get("type")))
             if not isinstance(values, list) or len(values) != n_axes:
                 continue
             if not all(type(value) in (int, float) for value in values):

@@ -15,7 +15,7 @@ from . import geometry
 from .blocks import run_blocks
 from .chunks import chunk_region, chunks_of_object, open_chunks
 from .errors import StoreError
-from .hierarchy import join, put_document, read_array, read_node, write_array
+from .hierarchy import join, put_document, read_array, read_node, tell_ancestors, write_array
 from .plan import made_base
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
     group = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
     for above in absent:
         put_document(image.files, join(above, "zarr.json"), group)
+    tell_ancestors(image.files, image.path)
     image.files.put(f"{path}/{_MARK}", b"a test image is being made here")
     writer = _Writer(image, base, made)
     grid = geometry.grid_shape(base.shape, base.chunks)

@@ -22,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError
+from zarrpyramid.hierarchy import read_node
 from zarrpyramid.images import base_layout, check_places, check_room, open_image
 from zarrpyramid.logs import last_words, success_line
 from zarrpyramid.plan import provenance
@@ -47,6 +48,12 @@ try:
     for name, image in IMAGES.items() if workflow.is_main_process else ():
         check_places(image)
         check_room(image, base_layout_of(name))
+    # Images whose level 0 is made by this run: it is not yet what jobs will find.
+    MADE = {
+        name
+        for name, image in IMAGES.items()
+        if read_node(image.files, image.level_path(0)) is None
+    }
 except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
 
@@ -118,9 +125,8 @@ def watch_base(wildcards):
     """Return what changes with any object of level 0, for the jobs that depend on its voxels."""
     if int(wildcards.get("level", 0)) > 1:
         return None
-    found = base_layout_of(wildcards.image)
-    # A level 0 that the workflow makes was not there yet.
-    return (found if found.stored_bytes else base_layout(IMAGES[wildcards.image])).watch
+    image = wildcards.image
+    return (base_layout(IMAGES[image]) if image in MADE else base_layout_of(image)).watch
 
 
 def block_threads(wildcards):
