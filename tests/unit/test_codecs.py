@@ -51,7 +51,10 @@ V3 = {
     "gzip crc32c": {"compressors": [GzipCodec(level=9), Crc32cCodec()]},
     "gzip stored": {"compressors": GzipCodec(level=0)},
     "blosc block size": {"compressors": BloscCodec(blocksize=64, typesize=3)},
-    **{f"blosc {codec.cname.value} {codec.clevel}": {"compressors": codec} for codec in BLOSC},
+    **{
+        f"blosc {getattr(codec.cname, 'value', codec.cname)} {codec.clevel}": {"compressors": codec}
+        for codec in BLOSC
+    },
 }
 V2 = {
     "raw": {"compressors": None},
@@ -253,9 +256,10 @@ def test_shards(tmp_path, name, location, write_empty):
     "extents", [(1,), (7,), (4, 4), (1, 5), (5, 1, 3), (2, 9, 2), (8, 8, 8), (3, 1, 2, 5), (2,) * 5]
 )
 def test_order_of_inner_chunks_is_zarr_pythons(extents):
-    reference = [
-        np.ravel_multi_index(c, extents) for c in zarr.core.indexing.morton_order_iter(extents)
-    ]
+    indexing = zarr.core.indexing
+    # zarr-python 3.4 has renamed it.
+    order = getattr(indexing, "morton_order_coords", None) or indexing.morton_order_iter
+    reference = [np.ravel_multi_index(c, extents) for c in order(extents)]
     assert _morton_order(extents).tolist() == reference
 
 
@@ -449,7 +453,8 @@ def test_no_more_than_a_chunk_is_ever_decoded(tmp_path, case, data):
     try:
         with pytest.raises(StoreError):
             codec.decode(data, out)
-        assert tracemalloc.get_traced_memory()[1] < 2 * len(data) + (1 << 18)
+        # Python 3.13's gzip reads in blocks of 128 KB, of which it holds a few.
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(data) + (1 << 19)
     finally:
         tracemalloc.stop()
 
