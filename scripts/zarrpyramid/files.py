@@ -128,12 +128,9 @@ class LocalFiles:
         if length is not None and length > len(buffer):
             return self.get_range(key, start, length)
         wanted = buffer if length is None else buffer[:length]
-        try:
-            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY)
-        except (FileNotFoundError, NotADirectoryError):
+        descriptor = self._open(key)
+        if descriptor is None:
             return None
-        except OSError as error:
-            raise self._failed("read", key, error) from error
         try:
             filled = 0
             while filled < len(wanted):
@@ -303,12 +300,9 @@ class LocalFiles:
 
     def _read(self, key: str, start: int, length: int | None) -> bytes | None:
         # os.open and one pread: 7 us, against 16 us through pathlib and a buffered file.
-        try:
-            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY)
-        except (FileNotFoundError, NotADirectoryError):
+        descriptor = self._open(key)
+        if descriptor is None:
             return None
-        except OSError as error:
-            raise self._failed("read", key, error) from error
         try:
             size = os.fstat(descriptor).st_size
             first = max(0, size + start) if start < 0 else start
@@ -327,6 +321,14 @@ class LocalFiles:
             return data
         finally:
             os.close(descriptor)
+
+    def _open(self, key: str) -> int | None:
+        try:
+            return os.open(f"{self.root}/{key}", os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._failed("read", key, error) from error
 
     def _make_folder(self, path: str) -> None:
         if path not in self._known_folders:
