@@ -97,19 +97,18 @@ def _status(path: str) -> int:
 
 def _faults(path: str, statuses: Sequence[LevelStatus]) -> list[str]:
     """Return what is wrong with the levels of an image as they are listed and stored."""
-    from .pyramid import listed_levels, open_path
+    from .pyramid import listed_levels
 
     there = {str(status.level): status for status in statuses}
     listed = listed_levels(path)
-    can_list = open_path(path).plan.lists_levels
-    faults = [f"level {name} is listed and absent" for name in listed if name not in there]
+    faults = [f"level {name} is listed and absent" for name in listed or () if name not in there]
     for name, status in there.items():
         if not status.level:
             continue
         lacking = status.expected_objects - status.n_objects
         if not status.complete:
             faults.append(f"level {name} lacks {lacking} stored objects, which read as fill value")
-        if status.record and can_list and not status.listed:
+        if status.record and listed is not None and not status.listed:
             faults.append(f"level {name} is there and not listed")
     return faults
 

@@ -17,7 +17,7 @@ from .errors import StoreError
 from .files import TEMPORARY_SUFFIX, LocalFiles
 from .hierarchy import find_images, join, locate, open_group, read_array, read_document, read_node
 from .plan import ImagePlan, made_base, plan_image, space_needed
-from .sentinels import RECORD_KEY
+from .sentinels import RECORD_KEY, fits
 
 if TYPE_CHECKING:
     from .config import ImageConfig
@@ -149,6 +149,19 @@ def missing_objects(image: Image, level: int) -> int:
         for key, size, _ in stored_objects(image, level)
     )
     return plan.n_objects - found
+
+
+def why_remade(image: Image, level: int, found: ArrayMetadata) -> str:
+    """Return why a level that is there is not the one that is planned, or nothing.
+
+    What it was made from is for others to know.
+    """
+    same_form = found.document == level_metadata(image, level).document
+    if not (same_form and fits(record_of(found), image.plan.levels[level].expected)):
+        return f"{image.name(level)} was made by another recipe"
+    if n_missing := missing_objects(image, level):
+        return f"{image.name(level)} lacks {n_missing} stored objects"
+    return ""
 
 
 def our_levels(image: Image, first: int = 1) -> list[int]:

@@ -16,16 +16,10 @@ from .chunks import open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
 from .hierarchy import delete_array, read_array, tell_ancestors, write_array
-from .images import (
-    check_place,
-    level_metadata,
-    missing_objects,
-    read_level,
-    record_of,
-)
+from .images import check_place, level_metadata, read_level, record_of, why_remade
 from .listing import withdraw_levels
 from .reduction import COMPILED_PAYS, LevelTask
-from .sentinels import RECORD_KEY, fits
+from .sentinels import RECORD_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,15 +82,12 @@ def _build_level(
     path = image.level_path(level)
     source = read_level(image, level - 1)
     _check_finer(image, level, source, finer)
-    target = level_metadata(image, level)
     found = read_array(image.files, path)
     known = record_of(found)
     if (
         found is not None
         and known is not None
-        and fits(known, wanted.expected)
-        and found.document == target.document
-        and not missing_objects(image, level)
+        and not why_remade(image, level, found)
         and _is_current(image, level, known, finer)
     ):
         logger.info("%s is up to date: same recipe, same source", image.name(level))
@@ -106,6 +97,7 @@ def _build_level(
     withdraw_levels(image, level)
     # Also where no array is found: consolidated metadata may still show what was removed.
     delete_array(image.files, path)
+    target = level_metadata(image, level)
     task = LevelTask(
         files=image.files,
         source_path=image.level_path(level - 1),
@@ -114,7 +106,6 @@ def _build_level(
         target=target,
         factors=wanted.factors,
         write_empty=wanted.write_empty_chunks,
-        compiled=False,
     )
     read, written = _run(task, n_workers, on_block)
     record = _record(image, wanted, source, read, written, finer)

@@ -187,9 +187,11 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def listed_levels(path: str) -> list[str]:
-    """Return the paths of the levels that the group at a path lists."""
+def listed_levels(path: str) -> list[str] | None:
+    """Return the paths of the levels that the group at a path lists, None where it cannot."""
     image = open_path(path)
+    if not image.plan.lists_levels:
+        return None
     return listed_paths(open_group(image.files, image.path).attributes)
 
 

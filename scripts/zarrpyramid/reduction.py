@@ -63,7 +63,7 @@ class LevelTask:
     target: ArrayMetadata
     factors: Shape
     write_empty: bool
-    compiled: bool
+    compiled: bool = False
     n_threads: int = 1
 
     @property

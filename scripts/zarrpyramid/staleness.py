@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .errors import MetadataError
 from .files import write_aside
 from .hierarchy import read_node
-from .images import base_layout, base_record, level_metadata, missing_objects, record_of
+from .images import base_layout, base_record, record_of, why_remade
 from .listing import listed_attributes
 from .metadata import parse_array
 from .multiscales import read_multiscales
@@ -92,12 +92,7 @@ def _why_stale(image: Image, level: int, sentinel: Record | None) -> str:
         found = parse_array(node.documents, image.name(level))
     except MetadataError as error:
         return str(error)
-    same_form = found.document == level_metadata(image, level).document
-    if not (same_form and fits(sentinel, image.plan.levels[level].expected)):
-        return f"{image.name(level)} was made by another recipe"
-    if n_missing := missing_objects(image, level):
-        return f"{image.name(level)} lacks {n_missing} stored objects"
-    return ""
+    return why_remade(image, level, found)
 
 
 def _owner(image: Image) -> Record:
