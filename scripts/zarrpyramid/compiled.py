@@ -24,6 +24,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -69,6 +70,7 @@ def prepare(dtype: np.dtype[Any]) -> None:
                 block = np.zeros(window, dtype)
                 halve(block, window, np.zeros((1, 1, 1), dtype))
                 halve_and_describe(block, window, np.zeros((1, 1, 1), dtype))
+        summarize(np.zeros(1, dtype), 1)
 
 
 def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
@@ -153,6 +155,37 @@ def halve_and_describe(
     return int(least), int(largest), int(total)
 
 
+def summarize(block: Block, n_lanes: int) -> tuple[float, float, float] | None:
+    """Return least, largest and sum of a block, as `kernels.describe` defines them.
+
+    Returns
+    -------
+    tuple of number, or None
+        None where this is not served: beside contiguous integers of 8 to 32 bits, and contiguous
+        floats of 32 and 64 bits in a whole number of rows of `n_lanes`, all of them finite.
+    """
+    if not block.flags.c_contiguous or block.size > 1 << 31:
+        return None
+    flat = block.reshape(-1)
+    flat.flags.writeable = False
+    if block.dtype.kind in "iu" and block.dtype.itemsize <= 4:
+        least, largest, total = _SUMMARY(flat)
+        return int(least), int(largest), int(total)
+    if block.dtype.kind != "f" or block.dtype.itemsize < 4 or flat.size % n_lanes:
+        return None
+    sums = np.zeros(n_lanes)
+    lows, highs = np.full((2, n_lanes), flat[0])
+    _LANES(flat, sums, lows, highs)
+    # One voxel that is not finite leaves its lane so; too large a sum goes the long way as well.
+    if not math.isfinite(float(np.abs(sums).max()) * n_lanes):
+        return None
+    return (
+        float(lows.min()) + 0.0,
+        float(highs.max()) + 0.0,
+        math.fsum(sums.tolist()) + 0.0,
+    )
+
+
 def _has_plain_rows(block: Block) -> bool:
     """Say whether the last axis is contiguous and the others step forward by whole voxels."""
     return (
@@ -230,6 +263,27 @@ def _extremes(flat):  # type: ignore[no-untyped-def]
     return least, largest
 
 
+def _summary(flat):  # type: ignore[no-untyped-def]
+    least = largest = flat[0]
+    total = np.int64(0)
+    for x in range(flat.size):
+        least = min(least, flat[x])
+        largest = max(largest, flat[x])
+        total += np.int64(flat[x])
+    return least, largest, total
+
+
+def _lanes(flat, sums, lows, highs):  # type: ignore[no-untyped-def]
+    # Lanes, since LLVM may not turn the order of a float's additions and comparisons.
+    for start in range(0, flat.size, sums.size):
+        row = flat[start : start + sums.size]
+        for x in range(sums.size):
+            voxel = row[x]
+            sums[x] += np.float64(voxel)
+            lows[x] = voxel if voxel < lows[x] else lows[x]
+            highs[x] = voxel if voxel > highs[x] else highs[x]
+
+
 def _float_kernel(deep: bool) -> Callable[..., int]:
     # Without fastmath the order of additions stands as written.
     depth = 1 + deep
@@ -272,3 +326,5 @@ def _float_kernel(deep: bool) -> Callable[..., int]:
 _INTEGER_KERNELS = {deep: _integer_kernel(deep) for deep in (False, True)}
 _FLOAT_KERNELS = {deep: _float_kernel(deep) for deep in (False, True)}
 _EXTREMES = _compile(_extremes)
+_SUMMARY = _compile(_summary)
+_LANES = _compile(_lanes)

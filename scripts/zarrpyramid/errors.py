@@ -28,3 +28,7 @@ class StoreError(PyramidError, OSError):
 
 class VoxelError(PyramidError, RuntimeError):
     """Voxels contradict what was recorded or computed of them."""
+
+
+class WorkerError(PyramidError, RuntimeError):
+    """A process that worked for this one is gone."""

@@ -10,12 +10,14 @@ import functools
 import math
 from dataclasses import dataclass
 from itertools import islice, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import GeometryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    Item = TypeVar("Item")
 
 Shape = tuple[int, ...]
 """Extents along the axes of an array, in voxels."""
@@ -260,7 +262,7 @@ def iterate_units(grid: Shape) -> Iterator[Index]:
     return product(*map(range, grid))
 
 
-def batches(indices: Iterator[Index], size: int) -> Iterator[list[Index]]:
+def batches(indices: Iterator[Item], size: int) -> Iterator[list[Item]]:
     """Yield an iterator's items in lists of `size`, the last one shorter."""
     while batch := list(islice(indices, size)):
         yield batch

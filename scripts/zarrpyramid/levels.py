@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import geometry
 from .blocks import FEW, run_blocks
-from .chunks import open_chunks
+from .chunks import native_dtype, open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
 from .hierarchy import delete_array, read_array, tell_ancestors, write_array
 from .images import check_place, level_metadata, read_level, record_of, why_remade
+from .kernels import compiled_is_ready, load_compiled
 from .listing import withdraw_levels
 from .reduction import COMPILED_PAYS, LevelTask
 from .sentinels import RECORD_KEY
@@ -145,10 +147,14 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
 
 def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> tuple[Tally, Tally]:
     n_tasks = geometry.count(task.grid)
-    compiled = n_tasks > FEW and geometry.count(task.source.shape) >= COMPILED_PAYS
-    task = replace(task, compiled=compiled, n_threads=max(1, n_workers // n_tasks))
+    dtype = native_dtype(task.source)
+    pays = n_tasks > FEW and geometry.count(task.source.shape) >= COMPILED_PAYS
+    load = partial(load_compiled, dtype) if pays and not compiled_is_ready(dtype) else None
+    task = replace(task, n_threads=max(1, n_workers // n_tasks))
     read, written = Tally(), Tally()
-    for result in run_blocks(task, task.grid, n_workers=n_workers, shared=task.files.shared):
+    for result in run_blocks(
+        task, task.grid, n_workers=n_workers, shared=task.files.shared, load=load
+    ):
         read.merge(result.source)
         written.merge(result.target)
         on_block(result.source.n_voxels)

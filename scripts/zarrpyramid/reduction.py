@@ -11,7 +11,7 @@ import math
 import platform
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ class BlockResult:
     target: Tally = field(default_factory=Tally)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class LevelTask:
     """The task of one level, to be called with a place in the grid of tasks.
 
@@ -63,7 +63,6 @@ class LevelTask:
     target: ArrayMetadata
     factors: Shape
     write_empty: bool
-    compiled: bool = False
     n_threads: int = 1
 
     @property
@@ -91,17 +90,7 @@ class LevelTask:
         VoxelError
             If the mean of what was written is not that of what was read.
         """
-        # A missing chunk is fill value: a worker that does not see the store would read only these.
-        document = "zarr.json" if self.source.zarr_format == 3 else ".zarray"
-        if self.files.size(f"{self.source_path}/{document}") is None:
-            raise StoreError(
-                f"there is no array {self.files.name}/{self.source_path} on host "
-                f"{platform.node()}; all workers must see the same file system"
-            )
-        finer = open_chunks(self.files, self.source_path, self.source)
-        coarser = open_chunks(
-            self.files, self.target_path, self.target, write_empty=self.write_empty
-        )
+        finer, coarser = self._arrays
         region = geometry.unit_region(tuple(place), self.unit, self.target.shape)
         result = BlockResult()
         payloads: dict[Index, Any] = {}
@@ -115,6 +104,25 @@ class LevelTask:
             for index in payloads:
                 _count(index, coarser.decode(index, b""), result.target)
         return result
+
+    @cached_property
+    def _arrays(self) -> tuple[Chunks, Chunks]:
+        """Source and target, opened where the task runs."""
+        # A missing chunk is fill value: a worker that does not see the store would read only these.
+        document = "zarr.json" if self.source.zarr_format == 3 else ".zarray"
+        if self.files.size(f"{self.source_path}/{document}") is None:
+            raise StoreError(
+                f"there is no array {self.files.name}/{self.source_path} on host "
+                f"{platform.node()}; all workers must see the same file system"
+            )
+        return (
+            open_chunks(self.files, self.source_path, self.source),
+            open_chunks(self.files, self.target_path, self.target, write_empty=self.write_empty),
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: all but the arrays as they are open here."""
+        return {name: value for name, value in vars(self).items() if name != "_arrays"}
 
     def _run_steps(
         self, finer: Chunks, coarser: Chunks, region: Region
@@ -163,7 +171,7 @@ class LevelTask:
         # Where chunks hold whole windows each is reduced while it is in cache; else the whole span
         # is put together first.
         assembled = None if aligned else scratch("span", geometry.region_shape(span), dtype)
-        compiled = compiled_is_ready(dtype, load=self.compiled)
+        compiled = compiled_is_ready(dtype)
         first, pieces = geometry.block_layout(
             span, self.source.chunks, self.factors, self.source.shape
         )
@@ -186,7 +194,7 @@ class LevelTask:
                 sums.add(read)
                 moments = read if piece.is_whole else moments
             if piece.is_owned:
-                moments = moments or describe(whole)
+                moments = moments or describe(whole, compiled=compiled)
                 if filled is None:
                     digest = chunk_digest(whole, has_nan=moments.n_nan > 0)
                     seen.add_payload(index, payload)
@@ -216,7 +224,7 @@ class LevelTask:
 
 def _count(index: Index, voxels: Block, seen: Tally) -> int | float:
     """Take a chunk of the level into a tally, and return the sum of its voxels."""
-    moments = describe(voxels)
+    moments = describe(voxels, compiled=compiled_is_ready(voxels.dtype))
     seen.add(index, chunk_digest(voxels, has_nan=moments.n_nan > 0), moments, voxels.size)
     return moments.total
 

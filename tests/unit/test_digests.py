@@ -137,6 +137,16 @@ def test_records_know_nothing_of_the_form_of_kernel(tmp_path, few, monkeypatch, 
     assert build(tmp_path) == reference
 
 
+@pytest.mark.parametrize("copied", [True, False], ids=["processes", "threads"])
+@pytest.mark.parametrize("pays", [0, 1 << 60], ids=["compiled", "numpy"])
+def test_records_know_nothing_of_processes(tmp_path, copied, pays, monkeypatch, reference):
+    monkeypatch.setattr(levels, "FEW", 0)
+    monkeypatch.setattr("zarrpyramid.blocks.FEW", 0)
+    monkeypatch.setattr(levels, "COMPILED_PAYS", pays)
+    monkeypatch.setattr("zarrpyramid.workers.can_fork", lambda: copied)
+    assert build(tmp_path, n_workers=3) == reference
+
+
 def test_records_know_nothing_of_the_order_of_visits(tmp_path, monkeypatch, reference):
     def backwards(grid):
         return reversed(list(forwards(grid)))

@@ -16,7 +16,7 @@ LIBRARY = Path(zarrpyramid.__file__).parent
 # From the ground up; a module may import those of lower rows only.
 LAYERS = (
     {"__init__", "errors"},
-    {"geometry", "compiled"},  # integers; loops over arrays
+    {"geometry", "compiled", "workers"},  # integers; loops over arrays; processes
     {"kernels", "agreement"},  # numpy's form, which loads the compiled one on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs"},

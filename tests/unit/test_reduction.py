@@ -45,7 +45,6 @@ def task(path, *, factors=FACTORS, chunks=CHUNKS, shards=None):
         target=target,
         factors=factors,
         write_empty=True,
-        compiled=False,
     )
     return whole, expected
 

@@ -378,7 +378,8 @@ def test_workers_of_a_client_make_the_same_levels(tmp_path, client, shape):
     made = task_workers(client, lambda: initialize_test_image(tmp_path / "a", FIELD, shape, 8))
     assert min(made.values()) > 0
     ran = task_workers(client, lambda: make.downsample(10, FIELD))
-    assert sum(ran.values()) >= sum(
+    # One of dask's tasks makes up to eight objects.
+    assert 8 * sum(ran.values()) >= sum(
         int(np.prod([-(-n // 8) for n in level.shape]))
         for name, level in zarr.open_group(tmp_path / "a")[FIELD].arrays()
         if name != "0"

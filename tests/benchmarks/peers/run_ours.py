@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from contender import compete
@@ -25,8 +24,7 @@ def build(group: Path, levels: int, threads: int) -> list[Path]:
 def load_kernel(group: Path) -> None:
     """Load the compiled kernel, which the engine of a large image loads beside its first blocks."""
     base = pyramid.open_path(str(group)).plan.base
-    while not kernels.compiled_is_ready(chunks.native_dtype(base), load=True):
-        time.sleep(0.01)
+    kernels.load_compiled(chunks.native_dtype(base)).join()
 
 
 if __name__ == "__main__":
