@@ -242,6 +242,9 @@ def _compressor(codecs: list[Document], metadata: ArrayMetadata) -> _Compressor 
 
 @dataclass(frozen=True, slots=True)
 class _Zstd:
+    # 64^3 uint16 of 1.98x: decoded in 475 us; zstandard 0.25 takes 466 (readinto) and imagecodecs
+    # 2026.3 471, which is no gain. At level 3 they encode in 2.7 and 2.6 ms against 3.0, by keeping
+    # a context: 3 % of a level, and bytes that zarr-python would not write.
     level: int
     checksum: bool
 
