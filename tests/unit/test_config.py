@@ -245,7 +245,8 @@ def test_types_of_the_command_line(given, expected):
         (
             {"scale_factors": [2, 2.0]},
             "scale_factors: expected an integer >= 1, a list of them with one an axis, "
-            "or a mapping of axis names to them, found [2, 2.0]",
+            "a mapping of axis names to them, a list of lists and mappings with one a level, "
+            "or isotropic, found [2, 2.0]",
         ),
         ({"method": "mena"}, "method: expected mean, found 'mena'; did you mean 'mean'?"),
         (
@@ -270,7 +271,9 @@ def test_messages(config, message):
 
 
 def test_an_unknown_key_far_from_all_shows_what_is_known():
-    with pytest.raises(ConfigError, match=r"unknown key 'qqqq'; known are axes, chunks, demo"):
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'qqqq'; known are axes, checksum, chunks, "
+    ):
         check_config({"qqqq": 1})
     assert suggestion("word", []) == ""
 
