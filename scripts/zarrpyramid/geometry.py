@@ -195,19 +195,62 @@ def intersection(left: Region, right: Region) -> Region:
     )
 
 
-def task_grid_unit(target_unit: Shape, source_chunks: Shape, factors: Shape) -> Shape:
+@functools.lru_cache(maxsize=64)
+def task_grid_unit(
+    target_unit: Shape, source_chunks: Shape, factors: Shape, shape: Shape, most: int
+) -> Shape:
     """Return the target extents of one task: whole objects that span whole source chunks.
 
     A task takes the fewest objects along each axis whose source spans at least one source chunk, so
-    that a source chunk larger than a task's need is not decoded once for every object in it.
+    that a source chunk larger than a task's need is not decoded once for every object in it. Where
+    tasks end within a source chunk, both sides decode it: then more objects are taken, along the
+    axis that suffers most, until no chunk is cut or a task would have more than `most` voxels.
 
-    >>> task_grid_unit((64, 64), (64, 256), (2, 2))
+    Parameters
+    ----------
+    shape
+        Of the level.
+
+    >>> task_grid_unit((64, 64), (64, 256), (2, 2), (999, 999), 0)
     (64, 128)
+    >>> task_grid_unit((96, 50), (64, 64), (2, 2), (999, 999), 10**5)
+    (96, 800)
     """
-    return tuple(
-        edge * max(1, -(-source // (edge * factor)))
-        for edge, source, factor in zip(target_unit, source_chunks, factors, strict=True)
-    )
+    growths = [
+        _growth(*axis) for axis in zip(target_unit, source_chunks, factors, shape, strict=True)
+    ]
+    steps = [0] * len(growths)
+    while True:
+        extents = tuple(growth[step][0] for growth, step in zip(growths, steps, strict=True))
+        open_axes = [
+            axis
+            for axis, (growth, step) in enumerate(zip(growths, steps, strict=True))
+            if step + 1 < len(growth)
+            and math.prod(extents) // extents[axis] * growth[step + 1][0] <= most
+        ]
+        if not open_axes:
+            return extents
+        worst = max(open_axes, key=lambda axis: growths[axis][steps[axis]][1])
+        steps[worst] += 1
+
+
+def _growth(unit: int, source: int, factor: int, extent: int) -> list[tuple[int, float]]:
+    """Return ever larger multiples of a unit along one axis, and how often each decodes a chunk.
+
+    Of a level of endless extent: a chunk once, and once more for each end of a task that cuts it.
+    """
+    least = max(1, -(-source // (unit * factor)))
+    period = math.lcm(unit * factor, source) // (unit * factor)
+    found: list[tuple[int, float]] = []
+    for multiple in range(least, max(least, period) + 1):
+        span = multiple * unit * factor
+        whole = multiple * unit >= extent
+        decodes = 1.0 if whole else 1 + source / span - source / math.lcm(span, source)
+        if not found or decodes < found[-1][1]:
+            found.append((multiple * unit, decodes))
+        if decodes == 1.0:
+            break
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ from .images import check_place, level_metadata, read_level, record_of, why_rema
 from .listing import withdraw_levels
 from .objects import RECORD_ENTRY
 from .plan import describe_level
-from .reduction import COMPILED_PAYS, BlockResult, LevelTask
+from .reduction import BLOCK_BYTES, COMPILED_PAYS, BlockResult, LevelTask
 from .sentinels import RECORD_KEY
 
 if TYPE_CHECKING:
@@ -147,6 +147,9 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
 
 
 def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> BlockResult:
+    # Enough tasks for all threads come before decoding each chunk once.
+    share = geometry.count(task.target.shape) * task.target.item_size // (4 * n_workers)
+    task = replace(task, block_bytes=min(BLOCK_BYTES, share))
     n_tasks = geometry.count(task.grid)
     compiled = n_tasks > FEW and geometry.count(task.source.shape) >= COMPILED_PAYS
     task = replace(task, compiled=compiled, n_threads=max(1, n_workers // n_tasks))
