@@ -49,16 +49,8 @@ DOORS = {
 }
 # What a Snakefile imports while it parses.
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
-PLANNING += (
-    "encodings",
-    "ladders",
-    "multiscales",
-    "metadata",
-    "logs",
-    "errors",
-    "listing",
-    "staleness",
-)
+PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness")
+PLANNING += ("encodings", "ladders", "objects")
 
 
 def imports_of(path):
