@@ -279,7 +279,7 @@ def check_place(image: Image, level: int) -> None:
 def check_room(image: Image, layout: BaseLayout) -> None:
     """See that the store can be written and has room for the levels that are not there.
 
-    The levels are taken to compress as well as level 0 does.
+    The levels are taken to compress as well as level 0 does, or not at all where that is asked for.
 
     Raises
     ------
@@ -299,7 +299,8 @@ def check_room(image: Image, layout: BaseLayout) -> None:
         raise StoreError(f"{folder} cannot be written; check its permissions and its file system")
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
-    needed = space_needed(image.plan.base, absent, layout.stored_bytes)
+    stored = 0 if image.plan.image.compressor == "none" else layout.stored_bytes
+    needed = space_needed(image.plan.base, absent, stored)
     if free < needed:
         raise StoreError(
             f"{folder} has {free / 1e9:.3g} GB free, the levels of {image.plan.where} need about "
