@@ -26,6 +26,11 @@ Image pyramids for zarr arrays. Build them with the workflow:
 and look after them with these commands.
 """
 
+_COLUMNS = (
+    *("level", "factors", "shape", "voxels", "chunks", "dtype", "objects", "bytes", "listed"),
+    *("mean", "digest"),
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 1 after a line that says what is wrong.
@@ -68,16 +73,18 @@ def _status(path: str) -> int:
     from .pyramid import level_statuses
 
     statuses = level_statuses(path)
-    rows = [("level", "shape", "chunks", "dtype", "objects", "bytes", "listed", "mean", "digest")]
+    rows = [_COLUMNS]
     for status in statuses:
-        record = status.record or {}
+        record, expected = status.record or {}, status.expected_objects
         rows.append(
             (
                 str(status.level),
+                "x".join(map(str, status.factors)) if status.factors else "-",
                 "x".join(map(str, status.shape)),
+                "x".join(f"{size:.6g}" for size in status.voxel_size) if status.voxel_size else "-",
                 "x".join(map(str, status.chunks)),
                 status.dtype,
-                f"{status.n_objects}/{status.expected_objects}",
+                f"{status.n_objects}/{'?' if expected is None else expected}",
                 str(status.stored_bytes),
                 "yes" if status.listed else "no",
                 f"{record['mean']:.6g}" if isinstance(record.get("mean"), int | float) else "-",
@@ -105,9 +112,8 @@ def _faults(path: str, statuses: Sequence[LevelStatus]) -> list[str]:
     for name, status in there.items():
         if not status.level:
             continue
-        lacking = status.expected_objects - status.n_objects
-        if not status.complete:
-            faults.append(f"level {name} lacks {lacking} stored objects, which read as fill value")
+        if status.fault:
+            faults.append(f"level {name} {status.fault}; what is missing reads as fill value")
         if status.record and listed is not None and not status.listed:
             faults.append(f"level {name} is there and not listed")
     return faults

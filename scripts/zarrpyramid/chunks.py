@@ -62,8 +62,11 @@ class Chunks(Protocol):
     def encode(self, index: Index, block: Block) -> Payload | None:
         """Return what to store for a chunk's in-bounds voxels, or None where that is nothing."""
 
-    def put(self, index: Index, payloads: Sequence[Payload | None]) -> None:
-        """Write one stored object, of all chunks in it that the array has, in C order."""
+    def put(self, index: Index, payloads: Sequence[Payload | None]) -> bool:
+        """Write one stored object, of all chunks in it that the array has, in C order.
+
+        Returns whether there is one now: where nothing is in it, there is none.
+        """
 
 
 def open_chunks(
@@ -168,13 +171,14 @@ class DirectChunks:
         chunk[_clip(self.metadata, index)] = block
         return self._codec.encode(chunk)
 
-    def put(self, index: Index, payloads: Sequence[bytes | None]) -> None:
+    def put(self, index: Index, payloads: Sequence[bytes | None]) -> bool:
         """Write one object whole; where nothing is in it, see that none is there."""
         data = payloads[0] if self._shards is None else self._encode_shard(index, payloads)
         if data is None:
             self._files.delete(self._key(index))
         else:
             self._files.put(self._key(index), data)
+        return data is not None
 
     def _encode_shard(self, index: Index, payloads: Sequence[bytes | None]) -> bytes | None:
         assert self._shards is not None
@@ -258,8 +262,9 @@ class ForeignChunks:
         """Return a copy of the voxels."""
         return block.copy()
 
-    def put(self, index: Index, payloads: Sequence[Block | None]) -> None:
-        """Have zarr-python write one object."""
+    def put(self, index: Index, payloads: Sequence[Block | None]) -> bool:
+        """Have zarr-python write one object, or leave it out."""
+        key = self.metadata.object_key(index)
         region = geometry.unit_region(index, self.metadata.write_shape, self.metadata.shape)
         block = np.empty(geometry.region_shape(region), native_dtype(self.metadata))
         for chunk, payload in zip(chunks_of_object(self.metadata, index), payloads, strict=True):
@@ -268,10 +273,11 @@ class ForeignChunks:
         try:
             self._array[region] = block
         except OSError as error:
-            key = self.metadata.object_key(index)
             raise StoreError(
                 f"cannot write {self._files.name}/{self._path}/{key}: {error}"
             ) from error
+        # What counts as empty is zarr-python's to decide.
+        return self._files.size(f"{self._path}/{key}") is not None
 
 
 def is_fill(block: Block, fill_value: bool | int | float) -> bool:

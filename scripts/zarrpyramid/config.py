@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .geometry import Shape
 
+    Factors = int | Shape | dict[str, int]
     Schema = dict[str, Any]
 
 _SHIPPED = Path(__file__).parent / "config.schema.yaml"
@@ -73,9 +74,12 @@ class ImageConfig:
     test_image: TestImage | None
     levels: int | None
     axes: tuple[str, ...] | None
-    scale_factors: int | Shape | dict[str, int]
+    scale_factors: Factors | tuple[Factors, ...] | str
     method: str
     chunks: Shape | None
+    shards: Shape | str
+    compressor: str
+    checksum: bool
     write_empty_chunks: bool
     voxel_size: dict[str, float]
     unit: dict[str, str]
@@ -234,7 +238,6 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
             )
             raise ConfigError(msg)
         made = TestImage(**filled)
-    factors = values["scale_factors"]
     axes, chunks, levels = values["axes"], values["chunks"], values["levels"]
     if axes != "auto" and len(set(axes)) != len(axes):
         msg = f"image {name}: axes {list(axes)} name an axis twice; give each its own name"
@@ -251,14 +254,22 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         test_image=made,
         levels=None if levels == "auto" else levels,
         axes=None if axes == "auto" else tuple(axes),
-        scale_factors=tuple(factors) if isinstance(factors, list | tuple) else factors,
+        scale_factors=_frozen(values["scale_factors"]),
         method=values["method"],
         chunks=None if chunks == "same" else tuple(chunks),
+        shards=_frozen(values["shards"]),
+        compressor=values["compressor"],
+        checksum=values["checksum"],
         write_empty_chunks=values["write_empty_chunks"],
         voxel_size={key: float(size) for key, size in values["voxel_size"].items()},
         unit=dict(values["unit"]),
         edit_base=values["edit_base"],
     )
+
+
+def _frozen(value: Any) -> Any:
+    """Return a value with tuples for its lists."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def _checked_field(field: str, name: str) -> str:
@@ -293,6 +304,7 @@ def _fit(value: Any, schema: Schema, where: str) -> Any:
         or ("minimum" in schema and value < schema["minimum"])
         or ("exclusiveMinimum" in schema and not schema["exclusiveMinimum"] < value < float("inf"))
         or (isinstance(value, str) and len(value) < schema.get("minLength", 0))
+        or (isinstance(value, str) and not re.search(schema.get("pattern", ""), value))
     ):
         raise _misfit(value, schema, where)
     return value
@@ -337,6 +349,20 @@ def _misfit(value: object, schema: Schema, where: str) -> ConfigError:
         choices = [str(choice) for choice in schema.get("enum", [])]
         hint = suggestion(value, choices) if choices else ""
     return ConfigError(f"{where}: expected {schema['expected']}, found {value!r}{hint}")
+
+
+def check_names(image: str, key: str, values: Mapping[str, Any], names: Sequence[str]) -> None:
+    """See that a mapping by axis name names axes that an image has.
+
+    Raises
+    ------
+    ConfigError
+        If it names another.
+    """
+    for name in values:
+        if name not in names:
+            msg = f"image {image}: {key} names axis {name!r}, axes are {list(names)}"
+            raise ConfigError(msg + suggestion(name, names) if len(name) > 1 else msg)
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:

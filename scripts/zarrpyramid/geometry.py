@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .errors import GeometryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     Item = TypeVar("Item")
 
@@ -43,15 +43,25 @@ def multiply(left: Shape, right: Shape) -> Shape:
     return tuple(a * b for a, b in zip(left, right, strict=True))
 
 
-def scale_ladder(shape: Shape, chunks: Shape, factors: Shape, n_levels: int | None) -> list[Shape]:
+def scale_ladder(
+    shape: Shape, chunks: Shape, factors: Shape, n_levels: int | None, waits: Shape | None = None
+) -> list[Shape]:
     """Return the factors of each level's step from the level before, finest first.
 
     With ``n_levels`` None an axis is done once its extent is at most the longest chunk edge among
     the scaled axes; done axes take factor 1 while the others go on, and the ladder ends when all
     are done. With a number there are that many steps, an axis of extent 1 taking factor 1.
 
+    Parameters
+    ----------
+    waits
+        Levels that each axis waits before it is scaled; cut short where no other axis is left to
+        scale, so that no level is made for the sake of waiting. None waits nowhere.
+
     >>> scale_ladder((100, 20), (16, 16), (2, 2), None)
     [(2, 2), (2, 1), (2, 1)]
+    >>> scale_ladder((20, 100), (16, 16), (2, 2), None, waits=(2, 0))
+    [(1, 2), (1, 2), (2, 2)]
 
     Raises
     ------
@@ -60,24 +70,54 @@ def scale_ladder(shape: Shape, chunks: Shape, factors: Shape, n_levels: int | No
     """
     scaled = [axis for axis, factor in enumerate(factors) if factor > 1]
     done_at = max((chunks[axis] for axis in scaled), default=0) if n_levels is None else 1
+    left = waits or (0,) * len(shape)
     ladder: list[Shape] = []
     while n_levels is None or len(ladder) < n_levels:
-        step = tuple(
-            factor if extent > done_at else 1 for extent, factor in zip(shape, factors, strict=True)
-        )
-        if max(step) == 1:
+        going = [axis for axis in scaled if shape[axis] > done_at]
+        if not going:
             if n_levels is None:
                 break
-            level = len(ladder) + 1
-            cause = "all its factors are 1" if max(factors) == 1 else "nothing is left to scale"
-            msg = (
-                f"level {level} would equal level {level - 1}, whose shape is {shape}: {cause}; "
-                f"ask for at most {level - 1} levels, for levels: auto, or for other scale_factors"
-            )
-            raise GeometryError(msg)
+            made = len(ladder)
+            way_out = f"at most {made} levels, for levels: auto, or for other scale_factors"
+            raise _equal_levels(made + 1, shape, factors, way_out)
+        skipped = min(left[axis] for axis in going)
+        step = tuple(
+            factor if axis in going and left[axis] <= skipped else 1
+            for axis, factor in enumerate(factors)
+        )
+        left = tuple(max(0, wait - skipped - 1) for wait in left)
         ladder.append(step)
         shape = coarse_shape(shape, step)
     return ladder
+
+
+def given_ladder(shape: Shape, steps: Sequence[Shape]) -> list[Shape]:
+    """Return given factors of each level's step, with 1 for axes of extent 1.
+
+    >>> given_ladder((100, 2), [(2, 2), (3, 3)])
+    [(2, 2), (3, 1)]
+
+    Raises
+    ------
+    GeometryError
+        If a level would equal the one before it.
+    """
+    ladder: list[Shape] = []
+    for level, factors in enumerate(steps, start=1):
+        step = tuple(1 if extent == 1 else f for extent, f in zip(shape, factors, strict=True))
+        if max(step) == 1:
+            raise _equal_levels(level, shape, factors, f"other scale_factors for level {level}")
+        ladder.append(step)
+        shape = coarse_shape(shape, step)
+    return ladder
+
+
+def _equal_levels(level: int, shape: Shape, factors: Shape, way_out: str) -> GeometryError:
+    cause = "all its factors are 1" if max(factors) == 1 else "nothing is left to scale"
+    return GeometryError(
+        f"level {level} would equal level {level - 1}, whose shape is {shape}: {cause}; "
+        f"ask for {way_out}"
+    )
 
 
 def shrunk_shards(shards: Shape, chunks: Shape, shape: Shape) -> Shape:
@@ -157,19 +197,62 @@ def intersection(left: Region, right: Region) -> Region:
     )
 
 
-def task_grid_unit(target_unit: Shape, source_chunks: Shape, factors: Shape) -> Shape:
+@functools.lru_cache(maxsize=64)
+def task_grid_unit(
+    target_unit: Shape, source_chunks: Shape, factors: Shape, shape: Shape, most: int
+) -> Shape:
     """Return the target extents of one task: whole objects that span whole source chunks.
 
     A task takes the fewest objects along each axis whose source spans at least one source chunk, so
-    that a source chunk larger than a task's need is not decoded once for every object in it.
+    that a source chunk larger than a task's need is not decoded once for every object in it. Where
+    tasks end within a source chunk, both sides decode it: then more objects are taken, along the
+    axis that suffers most, until no chunk is cut or a task would have more than `most` voxels.
 
-    >>> task_grid_unit((64, 64), (64, 256), (2, 2))
+    Parameters
+    ----------
+    shape
+        Of the level.
+
+    >>> task_grid_unit((64, 64), (64, 256), (2, 2), (999, 999), 0)
     (64, 128)
+    >>> task_grid_unit((96, 50), (64, 64), (2, 2), (999, 999), 10**5)
+    (96, 800)
     """
-    return tuple(
-        edge * max(1, -(-source // (edge * factor)))
-        for edge, source, factor in zip(target_unit, source_chunks, factors, strict=True)
-    )
+    growths = [
+        _growth(*axis) for axis in zip(target_unit, source_chunks, factors, shape, strict=True)
+    ]
+    steps = [0] * len(growths)
+    while True:
+        extents = tuple(growth[step][0] for growth, step in zip(growths, steps, strict=True))
+        open_axes = [
+            axis
+            for axis, (growth, step) in enumerate(zip(growths, steps, strict=True))
+            if step + 1 < len(growth)
+            and math.prod(extents) // extents[axis] * growth[step + 1][0] <= most
+        ]
+        if not open_axes:
+            return extents
+        worst = max(open_axes, key=lambda axis: growths[axis][steps[axis]][1])
+        steps[worst] += 1
+
+
+def _growth(unit: int, source: int, factor: int, extent: int) -> list[tuple[int, float]]:
+    """Return ever larger multiples of a unit along one axis, and how often each decodes a chunk.
+
+    Of a level of endless extent: a chunk once, and once more for each end of a task that cuts it.
+    """
+    least = max(1, -(-source // (unit * factor)))
+    period = math.lcm(unit * factor, source) // (unit * factor)
+    found: list[tuple[int, float]] = []
+    for multiple in range(least, max(least, period) + 1):
+        span = multiple * unit * factor
+        whole = multiple * unit >= extent
+        decodes = 1.0 if whole else 1 + source / span - source / math.lcm(span, source)
+        if not found or decodes < found[-1][1]:
+            found.append((multiple * unit, decodes))
+        if decodes == 1.0:
+            break
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

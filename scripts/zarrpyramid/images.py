@@ -16,6 +16,7 @@ from . import geometry
 from .errors import StoreError
 from .files import TEMPORARY_SUFFIX, LocalFiles
 from .hierarchy import find_images, join, locate, open_group, read_array, read_document, read_node
+from .objects import RECORD_ENTRY, tally_keys
 from .plan import ImagePlan, made_base, plan_image, space_needed
 from .sentinels import RECORD_KEY, fits
 
@@ -124,9 +125,9 @@ def base_record(image: Image, layout: BaseLayout) -> Record:
 
 
 def level_metadata(image: Image, level: int) -> ArrayMetadata:
-    """Return the metadata that a level shall have: level 0's, in the level's extents."""
+    """Return the metadata that a level shall have: level 0's, in the level's extents and codecs."""
     base, wanted = image.plan.base, image.plan.levels[level]
-    target = base.derive(
+    target = image.plan.pattern.derive(
         shape=wanted.shape, chunks=wanted.chunks, shards=wanted.shards, attributes={}
     )
     if base.zarr_format == 2:
@@ -135,20 +136,38 @@ def level_metadata(image: Image, level: int) -> ArrayMetadata:
     return replace(target, document={**target.document, "dimension_names": names})
 
 
-def missing_objects(image: Image, level: int) -> int:
-    """Return how many stored objects a level lacks; empty ones count as lacking.
+def why_incomplete(found: ArrayMetadata, objects: list[tuple[str, int, int]]) -> str:
+    """Return what is wrong with a level's `stored_objects`, or nothing; empty ones are none.
 
-    None is missed where the recipe leaves out what holds nothing but the fill value.
+    Where the recipe leaves out what holds nothing but the fill value, the record says which objects
+    were written; records of older releases do not, and of such a level none is missed.
     """
-    plan = image.plan.levels[level]
-    if not plan.write_empty_chunks:
-        return 0
-    grid = geometry.grid_shape(plan.shape, plan.write_shape)
-    found = sum(
-        size > 0 and all(int(i) < n for i, n in zip(re.findall(r"\d+", key), grid, strict=False))
-        for key, size, _ in stored_objects(image, level)
-    )
-    return plan.n_objects - found
+    grid = geometry.grid_shape(found.shape, found.write_shape)
+    keys = [
+        key
+        for key, size, _ in objects
+        if size > 0 and all(int(i) < n for i, n in zip(re.findall(r"\d+", key), grid, strict=False))
+    ]
+    n_expected = expected_objects(found)
+    if n_expected is None:
+        return ""
+    if len(keys) < n_expected:
+        return f"lacks {n_expected - len(keys)} stored objects"
+    written = (record_of(found) or {}).get(RECORD_ENTRY)
+    if written is not None and tally_keys(keys).record != written:
+        return "has other stored objects than were written"
+    return ""
+
+
+def expected_objects(found: ArrayMetadata) -> int | None:
+    """Return how many stored objects a level has when none is lost, or None where nobody knows."""
+    record = record_of(found) or {}
+    if RECORD_ENTRY in record:
+        n_written: int = record[RECORD_ENTRY]["n"]
+        return n_written
+    if record.get("recipe", {}).get("write_empty_chunks") is False:
+        return None
+    return geometry.count(geometry.grid_shape(found.shape, found.write_shape))
 
 
 def why_remade(image: Image, level: int, found: ArrayMetadata) -> str:
@@ -159,9 +178,8 @@ def why_remade(image: Image, level: int, found: ArrayMetadata) -> str:
     same_form = found.document == level_metadata(image, level).document
     if not (same_form and fits(record_of(found), image.plan.levels[level].expected)):
         return f"{image.name(level)} was made by another recipe"
-    if n_missing := missing_objects(image, level):
-        return f"{image.name(level)} lacks {n_missing} stored objects"
-    return ""
+    fault = why_incomplete(found, stored_objects(image, level))
+    return f"{image.name(level)} {fault}" if fault else ""
 
 
 def our_levels(image: Image, first: int = 1) -> list[int]:
@@ -261,7 +279,7 @@ def check_place(image: Image, level: int) -> None:
 def check_room(image: Image, layout: BaseLayout) -> None:
     """See that the store can be written and has room for the levels that are not there.
 
-    The levels are taken to compress as well as level 0 does.
+    The levels are taken to compress as well as level 0 does, or not at all where that is asked for.
 
     Raises
     ------
@@ -281,7 +299,8 @@ def check_room(image: Image, layout: BaseLayout) -> None:
         raise StoreError(f"{folder} cannot be written; check its permissions and its file system")
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
-    needed = space_needed(image.plan.base, absent, layout.stored_bytes)
+    stored = 0 if image.plan.image.compressor == "none" else layout.stored_bytes
+    needed = space_needed(image.plan.base, absent, stored)
     if free < needed:
         raise StoreError(
             f"{folder} has {free / 1e9:.3g} GB free, the levels of {image.plan.where} need about "

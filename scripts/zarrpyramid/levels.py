@@ -20,7 +20,9 @@ from .hierarchy import delete_array, read_array, tell_ancestors, write_array
 from .images import check_place, level_metadata, read_level, record_of, why_remade
 from .kernels import compiled_is_ready, load_compiled
 from .listing import withdraw_levels
-from .reduction import COMPILED_PAYS, LevelTask
+from .objects import RECORD_ENTRY
+from .plan import describe_level
+from .reduction import BLOCK_BYTES, COMPILED_PAYS, BlockResult, LevelTask
 from .sentinels import RECORD_KEY
 
 if TYPE_CHECKING:
@@ -109,8 +111,9 @@ def _build_level(
         factors=wanted.factors,
         write_empty=wanted.write_empty_chunks,
     )
-    read, written = _run(task, n_workers, on_block)
-    record = _record(image, wanted, source, read, written, finer)
+    logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
+    seen = _run(task, n_workers, on_block)
+    record = _record(image, wanted, source, seen, finer)
     image.files.sync()
     write_array(image.files, path, replace(target, attributes={RECORD_KEY: record}))
     image.files.sync()
@@ -145,37 +148,39 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
     return bool(made_from.get("fingerprint") == tally.fingerprint(base.form))
 
 
-def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> tuple[Tally, Tally]:
+def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> BlockResult:
+    # Enough tasks for all threads come before decoding each chunk once.
+    share = geometry.count(task.target.shape) * task.target.item_size // (4 * n_workers)
+    task = replace(task, block_bytes=min(BLOCK_BYTES, share))
     n_tasks = geometry.count(task.grid)
     dtype = native_dtype(task.source)
     pays = n_tasks > FEW and geometry.count(task.source.shape) >= COMPILED_PAYS
     load = partial(load_compiled, dtype) if pays and not compiled_is_ready(dtype) else None
     task = replace(task, n_threads=max(1, n_workers // n_tasks))
-    read, written = Tally(), Tally()
+    seen = BlockResult()
     for result in run_blocks(
         task, task.grid, n_workers=n_workers, shared=task.files.shared, load=load
     ):
-        read.merge(result.source)
-        written.merge(result.target)
+        seen.merge(result)
         on_block(result.source.n_voxels)
-    if read.n_nan or read.n_inf:
+    if seen.source.n_nan or seen.source.n_inf:
         logger.info(
             "%d NaN and %d infinities were read; the mean was not checked where they stand",
-            read.n_nan,
-            read.n_inf,
+            seen.source.n_nan,
+            seen.source.n_inf,
         )
-    return read, written
+    return seen
 
 
 def _record(
     image: Image,
     wanted: LevelPlan,
     source: ArrayMetadata,
-    read: Tally,
-    written: Tally,
+    seen: BlockResult,
     finer: Record,
 ) -> Record:
     """Hold what was read and written against what must hold, and return the level's record."""
+    read, written = seen.source, seen.target
     for array, tally in ((source, read), (wanted, written)):
         n_chunks = geometry.count(geometry.grid_shape(array.shape, array.chunks))
         assert tally.n_chunks == n_chunks, (tally.n_chunks, n_chunks)  # each chunk once
@@ -193,6 +198,7 @@ def _record(
         **wanted.expected,
         "digest": written.digest(_header(wanted)),
         **written.statistics(dtype=wanted.dtype),
+        **({} if wanted.write_empty_chunks else {RECORD_ENTRY: seen.objects.record}),
         "source": made_from,
     }
 

@@ -29,7 +29,18 @@ ITEM_SIZES = {
 """Bytes a voxel of each data type that is served."""
 
 _V2_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float"}
-_SHARDING = "sharding_indexed"
+SHARDING = "sharding_indexed"
+"""Name of the codec that puts chunks into shards."""
+
+_NEW_SHARDING = {
+    "chunk_shape": [],
+    "codecs": [],
+    "index_codecs": [
+        {"name": "bytes", "configuration": {"endian": "little"}},
+        {"name": "crc32c"},
+    ],
+    "index_location": "end",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +136,10 @@ class ArrayMetadata:
     def derive(
         self, *, shape: Shape, chunks: Shape, shards: Shape | None, attributes: Document
     ) -> ArrayMetadata:
-        """Metadata of an array that differs from this one in its extents and attributes alone."""
+        """Metadata of an array that differs from this one in its extents and attributes alone.
+
+        Shards come and go with the codec that makes them; a new one is as zarr-python writes it.
+        """
         document = {**self.document, "shape": list(shape)}
         if self.zarr_format == 2:
             document["chunks"] = list(chunks)
@@ -133,9 +147,13 @@ class ArrayMetadata:
             outer = shards or chunks
             grid = {"chunk_shape": list(outer)}
             document["chunk_grid"] = {"name": "regular", "configuration": grid}
+            sharding = self.sharding
             if shards is not None:
-                inner = {**document["codecs"][0]["configuration"], "chunk_shape": list(chunks)}
-                document["codecs"] = [{"name": _SHARDING, "configuration": inner}]
+                options = sharding or {**_NEW_SHARDING, "codecs": document["codecs"]}
+                inner = {**options, "chunk_shape": list(chunks)}
+                document["codecs"] = [{"name": SHARDING, "configuration": inner}]
+            elif sharding is not None:
+                document["codecs"] = sharding["codecs"]
         return ArrayMetadata(
             zarr_format=self.zarr_format,
             shape=shape,
@@ -194,7 +212,7 @@ def _parse_v3(document: Document, where: str) -> ArrayMetadata:
     outer = _extents(grid["configuration"]["chunk_shape"], where, "chunk_shape", least=1)
     chunks, shards = outer, None
     codecs = document["codecs"]
-    if len(codecs) == 1 and isinstance(codecs[0], dict) and codecs[0]["name"] == _SHARDING:
+    if len(codecs) == 1 and isinstance(codecs[0], dict) and codecs[0]["name"] == SHARDING:
         inner = codecs[0]["configuration"]["chunk_shape"]
         chunks, shards = _extents(inner, where, "the shards' chunk_shape", least=1), outer
     names = document.get("dimension_names")

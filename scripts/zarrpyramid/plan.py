@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import geometry
-from .config import group_path, suggestion
-from .errors import ConfigError, GeometryError
-from .metadata import ITEM_SIZES, ArrayMetadata
+from .config import check_names, group_path
+from .encodings import SAME, encoded_as
+from .errors import ConfigError
+from .ladders import plan_ladder
+from .metadata import ITEM_SIZES, SHARDING, ArrayMetadata
 from .multiscales import CHANNEL, SPACE, TIME, Axis, axis_type, read_axes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .config import ImageConfig, TestImage
     from .geometry import Shape
     from .sentinels import Record
@@ -93,10 +97,19 @@ class LevelPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImagePlan:
-    """One image and all its levels, the base first."""
+    """One image and all its levels, the base first.
+
+    Attributes
+    ----------
+    base
+        Metadata of level 0.
+    pattern
+        The same with the compressor of the new levels, which are derived from it.
+    """
 
     image: ImageConfig
     base: ArrayMetadata
+    pattern: ArrayMetadata
     axes: tuple[Axis, ...]
     levels: tuple[LevelPlan, ...]
 
@@ -133,12 +146,9 @@ def plan_image(
         If a level would equal the one before it.
     """
     axes = _plan_axes(image, base, attributes or {})
-    factors = _plan_factors(image, base.shape, axes)
     chunks, shards = _plan_chunks(image, base)
-    try:
-        ladder = geometry.scale_ladder(base.shape, chunks, factors, image.levels)
-    except GeometryError as error:
-        raise GeometryError(f"image {image.name}: {error}") from error
+    sized = bool(image.voxel_size) or read_axes(attributes or {}, len(base.shape)) is not None
+    ladder = plan_ladder(image, base.shape, chunks, axes, sized=sized)
     ones = (1,) * len(base.shape)
 
     def level(number: int, shape: Shape, factors: Shape, downsampling: Shape) -> LevelPlan:
@@ -160,7 +170,34 @@ def plan_image(
         finer = levels[-1]
         shape = geometry.coarse_shape(finer.shape, step)
         levels.append(level(number, shape, step, geometry.multiply(finer.downsampling, step)))
-    return ImagePlan(image=image, base=base, axes=axes, levels=tuple(levels))
+    pattern = encoded_as(
+        base, image.compressor, checksum=image.checksum, where=f"image {image.name}"
+    )
+    return ImagePlan(image=image, base=base, pattern=pattern, axes=axes, levels=tuple(levels))
+
+
+def describe_level(plan: ImagePlan, level: int) -> str:
+    """Return a level's step of the ladder for people: factors, shape and voxel size."""
+    wanted = plan.levels[level]
+    units = {axis.unit for axis in plan.axes if axis.unit is not None}
+    unit = f" {units.pop()}" if len(units) == 1 else ""
+    step = f"factors {times(wanted.factors)}, " if level else ""
+    size = times(voxel_size(plan.axes, wanted.downsampling))
+    return f"{step}shape {times(wanted.shape)}, voxel size {size}{unit}"
+
+
+def voxel_size(axes: Sequence[Axis], downsampling: Shape) -> tuple[float, ...]:
+    """Return the extents of a level's voxels, each in its axis's unit."""
+    return tuple(axis.size * factor for axis, factor in zip(axes, downsampling, strict=True))
+
+
+def times(extents: Sequence[float]) -> str:
+    """Return extents for people.
+
+    >>> times((40.0, 8, 0.25))
+    '40 x 8 x 0.25'
+    """
+    return " x ".join(f"{extent:.10g}" for extent in extents)
 
 
 def provenance(plan: ImagePlan) -> dict[str, Any]:
@@ -230,7 +267,7 @@ def _plan_axes(
         axes = [Axis(name=name, type=axis_type(name)) for name in names]
     _check_dimension_names(image, base, axes)
     for key, values in (("voxel_size", image.voxel_size), ("unit", image.unit)):
-        _check_names(image, key, values, axes)
+        check_names(image.name, key, values, [axis.name for axis in axes])
     axes = [
         axis.changed(size=image.voxel_size.get(axis.name), unit=image.unit.get(axis.name))
         for axis in axes
@@ -246,41 +283,40 @@ def _plan_axes(
     return tuple(axes)
 
 
-def _plan_factors(image: ImageConfig, shape: Shape, axes: tuple[Axis, ...]) -> Shape:
-    given = image.scale_factors
-    if isinstance(given, int):
-        return tuple(given if axis.type == SPACE else 1 for axis in axes)
-    if isinstance(given, dict):
-        _check_names(image, "scale_factors", given, list(axes))
-        return tuple(given.get(axis.name, 1) for axis in axes)
-    if len(given) != len(shape):
-        msg = (
-            f"image {image.name}: scale_factors {list(given)} has {len(given)} entries, "
-            f"level 0 has {len(shape)} axes {[axis.name for axis in axes]}; give one an axis"
-        )
-        raise ConfigError(msg)
-    return given
-
-
 def _plan_chunks(image: ImageConfig, base: ArrayMetadata) -> tuple[Shape, Shape | None]:
-    if image.chunks is None:
-        return base.chunks, base.shards
-    if len(image.chunks) != len(base.shape):
+    """Return chunks and shards of the new levels, before shards are cut down to small levels."""
+    changed = image.chunks is not None or image.shards != SAME
+    if changed and any(codec["name"] == SHARDING for codec in base.codecs):
         msg = (
-            f"image {image.name}: chunks {list(image.chunks)} has {len(image.chunks)} entries, "
-            f"level 0 has {len(base.shape)} axes; give one an axis"
+            f"image {image.name}: level 0's shards are not the outermost of its codecs, so that "
+            "those of the levels cannot differ; leave chunks and shards out"
         )
         raise ConfigError(msg)
-    shards = base.shards
-    if shards is not None and any(
-        outer % inner for outer, inner in zip(shards, image.chunks, strict=True)
-    ):
+    chunks = base.chunks if image.chunks is None else image.chunks
+    shards = base.shards if isinstance(image.shards, str) else image.shards
+    for key, extents in (("chunks", image.chunks), ("shards", image.shards)):
+        if isinstance(extents, tuple) and len(extents) != len(base.shape):
+            msg = (
+                f"image {image.name}: {key} {list(extents)} has {len(extents)} entries, "
+                f"level 0 has {len(base.shape)} axes; give one an axis"
+            )
+            raise ConfigError(msg)
+    if image.shards == "none" or shards is None:
+        return chunks, None
+    if base.zarr_format == 2:
         msg = (
-            f"image {image.name}: chunks {list(image.chunks)} do not divide level 0's shards "
-            f"{list(shards)}; choose divisors of them"
+            f"image {image.name}: shards {list(shards)}: zarr v2 has none, and level 0 is v2; "
+            "leave shards out and give larger chunks, or convert the image to v3"
         )
         raise ConfigError(msg)
-    return image.chunks, shards
+    if any(outer % inner for outer, inner in zip(shards, chunks, strict=True)):
+        whose = "level 0's shards" if image.shards == SAME else "shards"
+        msg = (
+            f"image {image.name}: chunks {list(chunks)} do not divide {whose} {list(shards)}; "
+            "choose divisors of them, or other shards (none: every chunk on its own)"
+        )
+        raise ConfigError(msg)
+    return chunks, shards
 
 
 def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, axes: list[Axis]) -> None:
@@ -298,14 +334,6 @@ def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, axes: list[A
             "edit_base: true, which renames those of level 0"
         )
         raise ConfigError(msg)
-
-
-def _check_names(image: ImageConfig, key: str, values: dict[str, Any], axes: list[Axis]) -> None:
-    names = [axis.name for axis in axes]
-    for name in values:
-        if name not in names:
-            msg = f"image {image.name}: {key} names axis {name!r}, axes are {names}"
-            raise ConfigError(msg + suggestion(name, names) if len(name) > 1 else msg)
 
 
 def space_needed(base: ArrayMetadata, levels: list[LevelPlan], stored: int) -> int:

@@ -13,11 +13,21 @@ from typing import TYPE_CHECKING, Any
 from . import geometry
 from .config import check_config, image_config, short_name
 from .hierarchy import join, open_group, read_node
-from .images import base_layout, check_places, check_room, open_image, record_of, stored_objects
+from .images import (
+    base_layout,
+    check_places,
+    check_room,
+    expected_objects,
+    open_image,
+    record_of,
+    stored_objects,
+    why_incomplete,
+)
 from .levels import build_level
 from .listing import remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
 from .multiscales import listed_paths
+from .plan import voxel_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +48,15 @@ class LevelStatus:
     listed
         Whether the group's multiscales lists it.
     n_objects, expected_objects
-        Stored objects found, and those of a level without a missing chunk.
+        Stored objects found, and those that it has when none is lost: None where nobody knows, as
+        an older release left empty chunks out.
     stored_bytes
         Bytes of the objects.
+    fault
+        What is wrong with the objects, or nothing.
+    factors, voxel_size
+        Voxels of the level before along each axis a voxel of this one, as recorded, and its extents
+        in the units of the axes; None where they are not known.
     """
 
     level: int
@@ -50,14 +66,16 @@ class LevelStatus:
     record: Record | None
     listed: bool
     n_objects: int
-    expected_objects: int
+    expected_objects: int | None
     stored_bytes: int
+    fault: str
+    factors: Shape | None
+    voxel_size: tuple[float, ...] | None
 
     @property
     def complete(self) -> bool:
         """Whether every stored object is there, or its absence stands for fill value by recipe."""
-        leaves_out = (self.record or {}).get("recipe", {}).get("write_empty_chunks") is False
-        return leaves_out or self.n_objects >= self.expected_objects
+        return not self.fault
 
 
 def build_pyramid(
@@ -66,9 +84,12 @@ def build_pyramid(
     *,
     levels: int | str = "auto",
     axes: Sequence[str] | str = "auto",
-    scale_factors: int | Sequence[int] | Mapping[str, int] = 2,
+    scale_factors: int | str | Sequence[Any] | Mapping[str, int] = 2,
     method: str = "mean",
     chunks: Sequence[int] | str = "same",
+    shards: Sequence[int] | str = "same",
+    compressor: str = "same",
+    checksum: bool = False,
     write_empty_chunks: bool = True,
     voxel_size: Mapping[str, float] | None = None,
     unit: Mapping[str, str] | None = None,
@@ -87,7 +108,8 @@ def build_pyramid(
         A path, a zarr store object, or a group opened from one.
     field
         Path of the group in the store; "" is its root.
-    levels, axes, scale_factors, method, chunks, write_empty_chunks, voxel_size, unit, edit_base
+    levels, axes, scale_factors, method, chunks, shards, compressor, checksum, \
+    write_empty_chunks, voxel_size, unit, edit_base
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -110,6 +132,9 @@ def build_pyramid(
         "scale_factors": scale_factors,
         "method": method,
         "chunks": chunks,
+        "shards": shards,
+        "compressor": compressor,
+        "checksum": checksum,
         "write_empty_chunks": write_empty_chunks,
         "voxel_size": voxel_size,
         "unit": unit,
@@ -155,26 +180,34 @@ def level_statuses(path: str) -> list[LevelStatus]:
     """Tell what is known of the levels of the image at a path, level 0 first."""
     image = open_path(path)
     listed = listed_paths(open_group(image.files, image.path).attributes)
-    statuses = []
+    statuses: list[LevelStatus] = []
+    downsampling: Shape | None = (1,) * len(image.plan.axes)
     names = [name for name in image.files.children(image.path) if name.isdecimal()]
     for level in sorted(map(int, names)):
         node = read_node(image.files, image.level_path(level))
         if node is None or node.kind == "group":
             continue
         metadata = parse_array(node.documents, image.name(level))
-        sizes = [size for _, size, _ in stored_objects(image, level)]
-        grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
+        objects = stored_objects(image, level)
+        sizes = [size for _, size, _ in objects]
+        record = record_of(metadata) if level else None
+        factors = tuple(record["recipe"]["factors"]) if record else None
+        if downsampling is not None and level:
+            downsampling = geometry.multiply(downsampling, factors) if factors else None
         statuses.append(
             LevelStatus(
                 level=level,
                 shape=metadata.shape,
                 chunks=metadata.chunks,
                 dtype=metadata.dtype,
-                record=record_of(metadata) if level else None,
+                record=record,
                 listed=str(level) in listed,
                 n_objects=sum(size > 0 for size in sizes),
-                expected_objects=geometry.count(grid),
+                expected_objects=expected_objects(metadata),
                 stored_bytes=sum(sizes),
+                fault=why_incomplete(metadata, objects),
+                factors=factors,
+                voxel_size=downsampling and voxel_size(image.plan.axes, downsampling),
             )
         )
     return statuses

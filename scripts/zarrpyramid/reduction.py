@@ -23,6 +23,7 @@ from .chunks import chunk_region, chunks_of_object, native_dtype, open_chunks, s
 from .digests import Tally, chunk_digest
 from .errors import StoreError, VoxelError
 from .kernels import compiled_is_ready, describe, reduce_and_describe, reduce_mean
+from .objects import KeyTally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +41,26 @@ Loading takes 0.5 CPU s and 110 MB, and saves 80 us a chunk of 64^3 uint16 (127 
 breaks even at about 10^9 voxels. 512^3 uint16 with zstd took 0.9 CPU s without numba, 1.4 with it.
 """
 
+BLOCK_BYTES = 1 << 25
+"""Largest block that a thread makes at once so as not to decode chunks of the source twice.
+
+Only where chunks of the two levels lie across each other; a task of one object may be larger.
+"""
+
 
 @dataclass(slots=True)
 class BlockResult:
-    """What one task saw: of the source, and of the level that it wrote."""
+    """What one task saw: of the source, and of the level and its objects that it wrote."""
 
     source: Tally = field(default_factory=Tally)
     target: Tally = field(default_factory=Tally)
+    objects: KeyTally = field(default_factory=KeyTally)
+
+    def merge(self, other: BlockResult) -> None:
+        """Take in what another task saw."""
+        self.source.merge(other.source)
+        self.target.merge(other.target)
+        self.objects.merge(other.objects)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +78,40 @@ class LevelTask:
     factors: Shape
     write_empty: bool
     n_threads: int = 1
+    block_bytes: int = BLOCK_BYTES
 
-    @property
+    @cached_property
     def step(self) -> Shape:
         """Extents, in the level, of what is reduced and encoded at once."""
-        return geometry.task_grid_unit(self.target.chunks, self.source.chunks, self.factors)
+        return self._unit_of(self.target.chunks, self.block_bytes)
 
-    @property
+    @cached_property
     def unit(self) -> Shape:
         """Extents of one task in the level: whole objects."""
-        return geometry.task_grid_unit(self.target.write_shape, self.source.chunks, self.factors)
+        # A task holds its objects encoded until the last of their chunks is.
+        n_bytes = self.block_bytes * (1 if self.target.shards is None else 8)
+        return self._unit_of(self.target.write_shape, n_bytes)
+
+    def _unit_of(self, extents: Shape, n_bytes: int) -> Shape:
+        # Where windows lie across chunks the source is put together first, in its own size.
+        in_memory = self.target.item_size * (1 if self.aligned else math.prod(self.factors))
+        return geometry.task_grid_unit(
+            extents,
+            self.source.chunks,
+            self.factors,
+            self.target.shape,
+            n_bytes // in_memory,
+        )
+
+    @cached_property
+    def aligned(self) -> bool:
+        """Whether source chunks hold whole windows."""
+        return all(
+            factor == 1 or chunk % factor == 0 or chunk >= extent
+            for factor, chunk, extent in zip(
+                self.factors, self.source.chunks, self.source.shape, strict=True
+            )
+        )
 
     @property
     def grid(self) -> Shape:
@@ -95,11 +133,12 @@ class LevelTask:
         result = BlockResult()
         payloads: dict[Index, Any] = {}
         for step, encoded in self._run_steps(finer, coarser, region):
-            result.source.merge(step.source)
-            result.target.merge(step.target)
+            result.merge(step)
             payloads.update(encoded)
         for key in geometry.covering_units(region, self.target.write_shape):
-            coarser.put(key, [payloads[index] for index in chunks_of_object(self.target, key)])
+            held = [payloads[index] for index in chunks_of_object(self.target, key)]
+            if coarser.put(key, held):
+                result.objects.add(self.target.object_key(key))
         if not coarser.keeps_voxels:
             for index in payloads:
                 _count(index, coarser.decode(index, b""), result.target)
@@ -162,15 +201,9 @@ class LevelTask:
         """Return the means that fill a region of the level, from a span of the source."""
         dtype = native_dtype(self.source)
         block = scratch("reduced", geometry.region_shape(region), dtype)
-        aligned = all(
-            factor == 1 or chunk % factor == 0 or chunk >= extent
-            for factor, chunk, extent in zip(
-                self.factors, self.source.chunks, self.source.shape, strict=True
-            )
-        )
         # Where chunks hold whole windows each is reduced while it is in cache; else the whole span
         # is put together first.
-        assembled = None if aligned else scratch("span", geometry.region_shape(span), dtype)
+        assembled = None if self.aligned else scratch("span", geometry.region_shape(span), dtype)
         compiled = compiled_is_ready(dtype)
         first, pieces = geometry.block_layout(
             span, self.source.chunks, self.factors, self.source.shape

@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from .images import stored_objects
+from .plan import times, voxel_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from .sentinels import Record
 
 _COLUMNS = (
-    "level", "shape", "chunks", "objects", "bytes", "mean", "min", "max", "seconds", "digest",
+    "level", "factors", "shape", "voxel size", "chunks", "objects", "bytes",
+    "mean", "min", "max", "seconds", "digest",
 )  # fmt: skip
 
 
@@ -46,22 +48,20 @@ def _statistics(records: Sequence[Record], record: Record) -> Record:
 
 
 def _row(image: Image, record: Record, statistics: Record, timings: Path) -> Sequence[str]:
-    level = record["level"]
+    level, plan = record["level"], image.plan.levels[record["level"]]
     sizes = [size for _, size, _ in stored_objects(image, level)]
     return (
         str(level),
-        _extents(record["shape"]),
-        _extents(record["shards"] or record["chunks"]),
+        times(plan.factors) if level else "-",
+        times(record["shape"]),
+        times(voxel_size(image.plan.axes, plan.downsampling)),
+        times(record["shards"] or record["chunks"]),
         str(len(sizes)),
         str(sum(sizes)),
         *(_number(statistics.get(key)) for key in ("mean", "min", "max")),
         _number(_seconds(timings / f"{level}.json")),
         f"`{statistics.get('digest', '-')}`",
     )
-
-
-def _extents(extents: Sequence[int]) -> str:
-    return " x ".join(map(str, extents))
 
 
 def _number(value: Any) -> str:

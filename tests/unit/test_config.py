@@ -128,12 +128,31 @@ def agree(config):
         ({"scale_factors": {"y": 2}}, True),
         ({"scale_factors": {"y": 0}}, False),
         ({"scale_factors": {}}, True),
+        ({"scale_factors": "isotropic"}, True),
+        ({"scale_factors": "isotropy"}, False),
+        ({"scale_factors": [[1, 2], {"y": 2}, 2]}, True),  # one a level
+        ({"scale_factors": [[1, 2]] * 9}, True),
+        ({"scale_factors": [[1, 0]]}, False),
+        ({"scale_factors": [[[1]]]}, False),
+        ({"scale_factors": [[]]}, False),
+        ({"scale_factors": ["isotropic"]}, False),  # for all levels or for none
         ({"method": "mean"}, True),
         ({"method": "median"}, False),
         ({"chunks": "same"}, True),
         ({"chunks": [4, 4]}, True),
         ({"chunks": [4, 0]}, False),
         ({"chunks": 4}, False),
+        ({"shards": "none"}, True),
+        ({"shards": [4, 4]}, True),
+        ({"shards": 4}, False),
+        ({"compressor": "zstd"}, True),
+        ({"compressor": "zstd:22"}, True),
+        ({"compressor": "zstd:-7"}, True),
+        ({"compressor": "zstd:23"}, False),
+        ({"compressor": "zstd:"}, False),
+        ({"compressor": "lz4"}, False),
+        ({"checksum": True}, True),
+        ({"checksum": "crc32c"}, False),
         ({"write_empty_chunks": False}, True),
         ({"write_empty_chunks": 1}, False),
         ({"voxel_size": {"x": 0.5}}, True),
@@ -196,7 +215,10 @@ def test_verdicts_are_those_of_jsonschema(config):
             "axes": st.just("auto") | st.lists(st.sampled_from(["z", "y", ""]), max_size=6),
             "scale_factors": st.integers(-1, 3)
             | st.lists(st.integers(0, 2), max_size=6)
+            | st.lists(st.integers(0, 2) | st.lists(st.integers(0, 2), max_size=6), max_size=7)
             | st.dictionaries(st.sampled_from("zyx"), st.integers(0, 2)),
+            "compressor": st.sampled_from(["zstd", "gzip:1", "none"])
+            | st.integers(-10, 30).map("zstd:{}".format),
             "chunks": st.sampled_from(["same", "auto"]) | st.lists(st.integers(0, 2), max_size=6),
             "voxel_size": st.dictionaries(st.sampled_from("zyx"), st.sampled_from([0, 1, 0.5])),
             "unit": st.dictionaries(st.sampled_from("zyx"), st.sampled_from(["", "um"])),
@@ -215,6 +237,9 @@ def test_verdicts_near_the_truth(config):
         ({"store": 2.5}, {"store": "2.5"}),
         ({"levels": "3"}, {"levels": 3}),
         ({"scale_factors": "[2,1]"}, {"scale_factors": [2, 1]}),
+        ({"scale_factors": "[[1,2], 2]"}, {"scale_factors": [[1, 2], 2]}),
+        ({"scale_factors": ["[1,2]", 2]}, {"scale_factors": [[1, 2], 2]}),
+        ({"shards": "[4,4]"}, {"shards": [4, 4]}),
         ({"scale_factors": '{"y": 2}'}, {"scale_factors": {"y": 2}}),
         ({"scale_factors": ["2", 1]}, {"scale_factors": [2, 1]}),
         ({"axes": [1, 2]}, {"axes": ["1", "2"]}),
@@ -245,7 +270,8 @@ def test_types_of_the_command_line(given, expected):
         (
             {"scale_factors": [2, 2.0]},
             "scale_factors: expected an integer >= 1, a list of them with one an axis, "
-            "or a mapping of axis names to them, found [2, 2.0]",
+            "a mapping of axis names to them, a list of lists and mappings with one a level, "
+            "or isotropic, found [2, 2.0]",
         ),
         ({"method": "mena"}, "method: expected mean, found 'mena'; did you mean 'mean'?"),
         (
@@ -270,7 +296,9 @@ def test_messages(config, message):
 
 
 def test_an_unknown_key_far_from_all_shows_what_is_known():
-    with pytest.raises(ConfigError, match=r"unknown key 'qqqq'; known are axes, chunks, demo"):
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'qqqq'; known are axes, checksum, chunks, "
+    ):
         check_config({"qqqq": 1})
     assert suggestion("word", []) == ""
 
@@ -380,6 +408,8 @@ def test_settings_that_contradict_each_other(config, message):
     [
         {"store": "/a"},
         {"store": "/a", "scale_factors": [1, 2], "axes": ["y", "x"], "chunks": [3, 3]},
+        {"store": "/a", "scale_factors": [[1, 2], {"y": 2}, 3], "shards": [8, 8]},
+        {"store": "/a", "scale_factors": "isotropic", "compressor": "gzip", "checksum": True},
         {"store": "/a", "scale_factors": {"y": 2}, "voxel_size": {"y": 2}, "unit": {"y": "m"}},
         {"store": "/a", "test_image": {"shape": [4, 4], "chunks": [2, 2]}},
     ],

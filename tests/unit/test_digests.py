@@ -158,7 +158,7 @@ def test_records_know_nothing_of_the_order_of_visits(tmp_path, monkeypatch, refe
 
 @pytest.mark.parametrize("unit", [(1, 1, 1), (2, 1, 3)])
 def test_records_know_nothing_of_the_extent_of_tasks(tmp_path, monkeypatch, unit, reference):
-    def larger(target_unit, source_chunks, factors):
+    def larger(target_unit, *others):
         return geometry.multiply(target_unit, unit)
 
     monkeypatch.setattr(geometry, "task_grid_unit", larger)

@@ -80,16 +80,25 @@ def test_shrunk_shards(shards, chunks, shape, expected):
 
 
 @pytest.mark.parametrize(
-    ("unit", "source", "factors", "expected"),
+    ("unit", "source", "factors", "most", "expected"),
     [
-        ((64, 64), (64, 256), (2, 2), (64, 128)),  # two objects a source chunk
-        ((64,), (64,), (2,), (64,)),  # one object spans two source chunks
-        ((64,), (100,), (1,), (128,)),  # factor 1, chunks that do not divide
-        ((7,), (50,), (2,), (28,)),  # fewest objects that span one chunk
+        ((64, 64), (64, 256), (2, 2), 0, (64, 128)),  # two objects a source chunk
+        ((64,), (64,), (2,), 10**9, (64,)),  # one object spans two source chunks
+        ((64,), (100,), (1,), 0, (128,)),  # factor 1, chunks that do not divide
+        ((7,), (50,), (2,), 0, (28,)),  # fewest objects that span one chunk
+        ((32,) * 3, (64,) * 3, (2,) * 3, 10**9, (32,) * 3),  # smaller, and aligned
+        ((128,) * 3, (64,) * 3, (2,) * 3, 10**9, (128,) * 3),  # larger, and aligned
+        ((96, 64, 50), (64,) * 3, (2,) * 3, 96 * 64 * 800, (96, 64, 800)),  # no chunk is cut
+        ((96, 64, 50), (64,) * 3, (2,) * 3, 96 * 64 * 799, (96, 64, 600)),  # cut less often
+        ((50, 50), (64, 64), (2, 2), 40000, (200, 200)),  # axes alike
+        ((50,), (64,), (2,), 49, (50,)),  # one object may be more than the most
+        ((5,), (64,), (1,), 10**9, (320,)),  # a source chunk larger than an object
+        ((600,), (64,), (2,), 10**9, (1200,)),  # two objects cover the level
     ],
 )
-def test_task_grid_unit(unit, source, factors, expected):
-    assert geometry.task_grid_unit(unit, source, factors) == expected
+def test_task_grid_unit(unit, source, factors, most, expected):
+    shape = (1000,) * len(unit)
+    assert geometry.task_grid_unit(unit, source, factors, shape, most) == expected
 
 
 @st.composite
@@ -101,11 +110,11 @@ def levels(draw):
 
 
 @settings(deadline=None)
-@given(levels())
-def test_tasks_cover_every_voxel_of_both_levels_once(level):
+@given(levels(), st.sampled_from([0, 30, 10**6]))
+def test_tasks_cover_every_voxel_of_both_levels_once(level, most):
     shape, factors, source_chunks, target_unit = level
     target_shape = geometry.coarse_shape(shape, factors)
-    unit = geometry.task_grid_unit(target_unit, source_chunks, factors)
+    unit = geometry.task_grid_unit(target_unit, source_chunks, factors, target_shape, most)
     read, written = np.zeros(shape, int), np.zeros(target_shape, int)
     objects = []
     for place in geometry.iterate_units(geometry.grid_shape(target_shape, unit)):

@@ -19,7 +19,8 @@ LAYERS = (
     {"geometry", "compiled", "workers"},  # integers; loops over arrays; processes
     {"kernels", "agreement"},  # numpy's form, which loads the compiled one on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
-    {"config", "hierarchy", "sentinels", "codecs"},
+    {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects"},
+    {"ladders"},
     {"plan", "shards", "digests", "store", "blocks"},
     {"chunks", "images"},
     {"reduction", "logs", "summary", "synthetic", "listing"},
@@ -49,6 +50,7 @@ DOORS = {
 # What a Snakefile imports while it parses.
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness")
+PLANNING += ("encodings", "ladders", "objects")
 
 
 def imports_of(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -61,10 +62,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("block_bytes", [0, 100, 1 << 20])
 @pytest.mark.parametrize("name", CASES)
-def test_tasks_write_every_object_and_count_every_chunk_once(tmp_path, name, n_threads):
+def test_tasks_write_every_object_and_count_every_chunk_once(
+    tmp_path, name, block_bytes, n_threads
+):
     whole, expected = task(tmp_path, **CASES[name])
-    whole = replace(whole, n_threads=n_threads)
+    whole = replace(whole, n_threads=n_threads, block_bytes=block_bytes)
     read, written, objects = Tally(), Tally(), []
     for place in geometry.iterate_units(whole.grid):
         before = set(whole.files.keys("1"))
@@ -82,6 +86,53 @@ def test_tasks_write_every_object_and_count_every_chunk_once(tmp_path, name, n_t
     assert written.n_chunks == geometry.count(
         geometry.grid_shape(expected.shape, whole.target.chunks)
     )
+
+
+class CountingFiles(LocalFiles):
+    """Files that count how often each object of level 0 is read."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.reads = Counter()
+
+    def get_into(self, key, *arguments):
+        if key.startswith("0/"):
+            self.reads[key] += 1
+        return super().get_into(key, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "shards", "factors", "block_bytes", "once"),
+    [
+        ((2, 4), None, (2, 2), 0, True),  # smaller, and aligned
+        ((8, 12), None, (2, 2), 0, True),  # larger, and aligned
+        ((3, 5), None, (2, 2), 0, False),  # across each other
+        ((3, 5), None, (2, 2), 2 * 6 * 10, True),  # where there is room for it
+        ((3, 5), None, (2, 2), 2 * 6 * 10 - 1, False),  # and not a byte less
+        ((3, 5), None, (3, 2), 1 << 20, True),  # windows across chunks
+        ((3, 5), (6, 10), (2, 2), 1 << 20, True),  # in shards that lie across too
+    ],
+)
+def test_how_often_a_chunk_is_decoded(tmp_path, chunks, shards, factors, block_bytes, once):
+    group = zarr.create_group(tmp_path)
+    group.create_array("0", data=np.arange(48 * 40, dtype="uint16").reshape(48, 40), chunks=(4, 4))
+    files = CountingFiles(tmp_path)
+    source = read_array(files, "0")
+    shape = geometry.coarse_shape(source.shape, factors)
+    whole = LevelTask(
+        files=files,
+        source_path="0",
+        source=source,
+        target_path="1",
+        target=source.derive(shape=shape, chunks=chunks, shards=shards, attributes={}),
+        factors=factors,
+        write_empty=True,
+        block_bytes=block_bytes,
+    )
+    for place in geometry.iterate_units(whole.grid):
+        whole(place)
+    assert len(files.reads) == 120
+    assert (max(files.reads.values()) == 1) is once
 
 
 def test_a_task_travels(tmp_path):

@@ -53,6 +53,7 @@ def bad(new_workspace):
     workspace.make(RAW)
     workspace.make("image.zarr/488/red", (9, 9))
     workspace.make("shards.zarr", (16, 16), chunks=(4, 4), shards=(8, 8))
+    workspace.make("v2.zarr", (9, 9), zarr_format=2)
     workspace.make("six.zarr", (2,) * 6)
     zarr.create_array(workspace / "array.zarr", data=np.zeros((9, 9), np.uint8), chunks=(8, 8))
     zarr.create_group(workspace / "empty.zarr")
@@ -96,6 +97,12 @@ KEYS = [
     ({"scale_factors": 1.5}, r"scale_factors: expected an integer >= 1, .*, found 1\.5"),
     ({"scale_factors": [2, -2, 2]}, r"scale_factors: expected an integer >= 1, .*, found \[2, -2"),
     ({"scale_factors": True}, r"scale_factors: expected an integer >= 1, .*, found True"),
+    ({"scale_factors": [2, 2, 2, 2]}, r"give one an axis, .*, or one a level as a list of lists"),
+    ({"scale_factors": [[2, 2], 2]}, r"scale_factors of level 1 \[2, 2\] has 2 entries"),
+    ({"scale_factors": [2, {"w": 2}]}, r"scale_factors of level 2 names axis 'w', axes are"),
+    ({"scale_factors": [{"x": 2}], "levels": 2}, r"1 of them, and levels is 2; add entries"),
+    ({"scale_factors": "isotropc"}, r"scale_factors: expected an integer >= 1, .* or isotropic"),
+    ({"scale_factors": "isotropic"}, r"isotropic needs the size of voxels, .*; give voxel_size"),
     ({"scale_factors": 1, "levels": 1}, r"level 1 .*(equal|same)"),
     ({"levels": 40}, r"level \d+ .*(equal|same)"),
     ({"levels": 0}, r"levels: expected auto or an integer >= 1, found 0"),
@@ -103,6 +110,11 @@ KEYS = [
     ({"chunks": [8, 8]}, r"chunks \[8, 8\] has 2 entries, level 0 has 3 axes"),
     ({"chunks": [8, 0, 8]}, r"chunks: expected same or a list of integers >= 1 .*\[8, 0, 8\]"),
     ({"chunks": [8, -8, 8]}, r"chunks: expected same or a list of integers >= 1"),
+    ({"shards": [16, 16]}, r"shards \[16, 16\] has 2 entries, level 0 has 3 axes"),
+    ({"shards": [16, 12, 16]}, r"\[8, 8, 8\] do not divide shards \[16, 12, 16\]; choose divisors"),
+    ({"shards": "all"}, r"shards: expected same, none or a list of integers >= 1"),
+    ({"compressor": "lz4"}, r"compressor: expected same, zstd, zstd:LEVEL .* found 'lz4'"),
+    ({"compressor": "zstd:99"}, r"compressor: expected same, .* to 22, .* found 'zstd:99'"),
     ({"chunks": 8}, r"chunks: expected same or a list of integers >= 1 .*found 8"),
     ({"axes": ["y", "x"]}, r"axes \['y', 'x'\] name 2 axes, level 0 has 3"),
     ({"axes": ["z", "x", "x"]}, r"name an axis twice"),
@@ -133,6 +145,14 @@ CASES = [
     (
         {"store": "shards.zarr", "chunks": [3, 4]},
         r"\[3, 4\] do not divide level 0's shards \[8, 8\]",
+    ),
+    (
+        {"store": "v2.zarr", "shards": [8, 8]},
+        r"zarr v2 has none, and level 0 is v2; leave",
+    ),
+    (
+        {"store": "v2.zarr", "compressor": "gzip", "checksum": True},
+        r"zarr v2 has one for zstd alone, the compressor is 'gzip'; give compressor: zstd",
     ),
     *IMAGES,
 ]

@@ -53,7 +53,7 @@ def test_names_of_digits_and_of_two_stores(workspace):
     # The first name stays with the path that it was given to.
     again = workspace.run("-n", store="2024", field="1")
     assert again.jobs == ["0", "1", "2", "list", "summary"]
-    assert "Building level 1 of 2024-1\n" in again.text
+    assert "Building level 1 of 2024-1: factors" in again.text
 
 
 def test_images_of_a_config_file(workspace):

@@ -9,6 +9,8 @@ import shutil
 import numpy as np
 import zarr
 
+from zarrpyramid.__main__ import main
+
 IMAGE = {"store": "image.zarr", "field": "raw"}
 RAW = "image.zarr/raw"
 ALL = ["0", "1", "2", "list", "summary"]
@@ -85,6 +87,59 @@ def test_changes_of_the_recipe(workspace, mean_by_hand):
     assert "1" in workspace.run(**IMAGE, **keys).jobs
     check_levels(workspace, mean_by_hand, [(3, 1, 2)])
     assert sorted(workspace.sentinels()) == ["0", "1"]
+
+
+def test_changes_of_the_output_form(workspace, mean_by_hand):
+    workspace.make()
+    workspace.run(**IMAGE)
+    sentinels, base = workspace.sentinels(), workspace.tree(f"{RAW}/0")
+    form = {"compressor": "blosc-lz4", "checksum": True}
+    told = workspace.run("-n", **IMAGE, **form)
+    assert "Building level 1 of image-raw: factors 2 x 2 x 2, shape 11 x 9 x 7" in told.text
+    assert workspace.run(**IMAGE, **form).jobs == ["1", "2", "list", "summary"]
+    for level in "12":
+        codecs = workspace.document(f"{RAW}/{level}/zarr.json")["codecs"]
+        assert [codec["name"] for codec in codecs] == ["bytes", "blosc", "crc32c"]
+    assert workspace.sentinels() == sentinels, "a digest is of voxels, not of their bytes"
+    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    assert workspace.run(**IMAGE, **form).jobs == []
+    # Without Snakemake's own notes the documents still say how they were made.
+    shutil.rmtree(workspace / ".snakemake")
+    assert workspace.run(**IMAGE, **form).jobs == []
+    shutil.rmtree(workspace / ".snakemake")
+    assert workspace.run(**IMAGE, compressor="none").jobs == ["1", "2", "list", "summary"]
+    assert workspace.run(**IMAGE, compressor="none", write_empty_chunks=False).jobs[:2] == [
+        "1",
+        "2",
+    ]
+    assert workspace.tree(f"{RAW}/0") == base
+
+
+def test_the_ladder_is_shown(workspace, mean_by_hand, capsys):
+    workspace.make(shape=(12, 40, 40))
+    keys = {**IMAGE, "scale_factors": "isotropic"}
+    keys |= {
+        "voxel_size": '{"z": 3, "y": 1, "x": 1}',
+        "unit": '{"z": "millimeter", "y": "millimeter", "x": "millimeter"}',
+    }
+    told = workspace.run("-n", **keys)
+    steps = [
+        "factors 1 x 2 x 2, shape 12 x 20 x 20, voxel size 3 x 2 x 2 millimeter",
+        "factors 1 x 2 x 2, shape 12 x 10 x 10, voxel size 3 x 4 x 4 millimeter",
+        "factors 2 x 2 x 2, shape 6 x 5 x 5, voxel size 6 x 8 x 8 millimeter",
+    ]
+    for level, step in enumerate(steps, start=1):
+        assert f"Building level {level} of image-raw: {step}" in told.text
+    workspace.run(**keys)
+    check_levels(workspace, mean_by_hand, [(1, 2, 2), (1, 2, 2), (2, 2, 2)])
+    log = (workspace / "logs/image-raw/3.log").read_text(encoding="utf-8")
+    assert steps[2] in log
+    table = (workspace / "results/image-raw/summary.md").read_text(encoding="utf-8")
+    assert "| 3 | 2 x 2 x 2 | 6 x 5 x 5 | 6 x 8 x 8 |" in table
+    assert main(["status", str(workspace / RAW)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[1] for row in rows] == ["factors", "-", "1x2x2", "1x2x2", "2x2x2"]
+    assert [row[3] for row in rows] == ["voxels", "3x1x1", "3x2x2", "3x4x4", "6x8x8"]
 
 
 def test_changes_of_level_0(workspace, mean_by_hand):

@@ -25,7 +25,7 @@ from zarrpyramid.errors import PyramidError
 from zarrpyramid.hierarchy import read_node
 from zarrpyramid.images import base_layout, check_places, check_room, open_image
 from zarrpyramid.logs import last_words, success_line
-from zarrpyramid.plan import provenance
+from zarrpyramid.plan import describe_level, provenance
 from zarrpyramid.staleness import set_aside, stale_sentinels
 
 
@@ -89,7 +89,15 @@ def image_settings(wildcards, input):
 
 def level_recipe(wildcards):
     """Return what the level must be, so that a change of it makes the level again."""
-    return IMAGES[wildcards.image].plan.levels[int(wildcards.level)].expected
+    plan = IMAGES[wildcards.image].plan
+    given = (plan.image.compressor, plan.image.checksum)
+    codecs = {} if given == ("same", False) else dict(zip(("compressor", "checksum"), given))
+    return {**plan.levels[int(wildcards.level)].expected, **codecs}
+
+
+def level_step(wildcards, input):
+    """Return a level's rung of the ladder, for its message; `input` as above."""
+    return describe_level(IMAGES[wildcards.image].plan, int(wildcards.level))
 
 
 def listed_settings(wildcards):

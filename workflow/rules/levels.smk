@@ -22,7 +22,8 @@ rule downsample_level:
         image=image_settings,
         recipe=level_recipe,
         watch=watch_base,
+        step=level_step,
     message:
-        "Building level {wildcards.level} of {wildcards.image}"
+        "Building level {wildcards.level} of {wildcards.image}: {params.step}"
     script:
         "../../scripts/downsample_level.py"
