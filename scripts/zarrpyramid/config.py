@@ -63,7 +63,7 @@ class ImageConfig:
         Unique in a run; names its folder of results.
     store
         Absolute path of the zarr store.
-    levels, axes, chunks
+    levels, axes, dtype, chunks
         None stands for ``auto`` and ``same``.
     """
 
@@ -75,6 +75,7 @@ class ImageConfig:
     axes: tuple[str, ...] | None
     scale_factors: int | Shape | dict[str, int]
     method: str
+    dtype: str | None
     chunks: Shape | None
     write_empty_chunks: bool
     voxel_size: dict[str, float]
@@ -253,6 +254,7 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         axes=None if axes == "auto" else tuple(axes),
         scale_factors=tuple(factors) if isinstance(factors, list | tuple) else factors,
         method=values["method"],
+        dtype=None if values["dtype"] == "same" else values["dtype"],
         chunks=None if chunks == "same" else tuple(chunks),
         write_empty_chunks=values["write_empty_chunks"],
         voxel_size={key: float(size) for key, size in values["voxel_size"].items()},

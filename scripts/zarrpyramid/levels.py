@@ -18,10 +18,10 @@ from .digests import Tally
 from .errors import StoreError, VoxelError
 from .hierarchy import delete_array, read_array, tell_ancestors, write_array
 from .images import check_place, level_metadata, read_level, record_of, why_remade
-from .kernels import compiled_is_ready, load_compiled
 from .listing import withdraw_levels
 from .reduction import COMPILED_PAYS, LevelTask
 from .sentinels import RECORD_KEY
+from .windows import compiled_is_ready, load_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +108,7 @@ def _build_level(
         target=target,
         factors=wanted.factors,
         write_empty=wanted.write_empty_chunks,
+        method=wanted.method,
     )
     read, written = _run(task, n_workers, on_block)
     record = _record(image, wanted, source, read, written, finer)
@@ -147,9 +148,10 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
 
 def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> tuple[Tally, Tally]:
     n_tasks = geometry.count(task.grid)
-    dtype = native_dtype(task.source)
-    pays = n_tasks > FEW and geometry.count(task.source.shape) >= COMPILED_PAYS
-    load = partial(load_compiled, dtype) if pays and not compiled_is_ready(dtype) else None
+    kernel = (task.method, native_dtype(task.source), native_dtype(task.target))
+    n_least = COMPILED_PAYS // (4 if task.method in ("mode", "mode_nonzero") else 1)
+    pays = n_tasks > FEW and geometry.count(task.source.shape) >= n_least
+    load = partial(load_compiled, *kernel) if pays and not compiled_is_ready(*kernel) else None
     task = replace(task, n_threads=max(1, n_workers // n_tasks))
     read, written = Tally(), Tally()
     for result in run_blocks(
@@ -160,7 +162,7 @@ def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> tu
         on_block(result.source.n_voxels)
     if read.n_nan or read.n_inf:
         logger.info(
-            "%d NaN and %d infinities were read; the mean was not checked where they stand",
+            "%d NaN and %d infinities were read; no sum was checked where they stand",
             read.n_nan,
             read.n_inf,
         )

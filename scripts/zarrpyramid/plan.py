@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from . import geometry
 from .config import group_path, suggestion
 from .errors import ConfigError, GeometryError
-from .metadata import ITEM_SIZES, ArrayMetadata
+from .metadata import ArrayMetadata
+from .methods import level_dtype
 from .multiscales import CHANNEL, SPACE, TIME, Axis, axis_type, read_axes
+from .voxel_types import ITEM_SIZES
 
 if TYPE_CHECKING:
     from .config import ImageConfig, TestImage
@@ -139,6 +141,7 @@ def plan_image(
         ladder = geometry.scale_ladder(base.shape, chunks, factors, image.levels)
     except GeometryError as error:
         raise GeometryError(f"image {image.name}: {error}") from error
+    dtype = _plan_dtype(image, base, ladder)
     ones = (1,) * len(base.shape)
 
     def level(number: int, shape: Shape, factors: Shape, downsampling: Shape) -> LevelPlan:
@@ -148,7 +151,7 @@ def plan_image(
             shape=shape,
             chunks=chunks if number else base.chunks,
             shards=own if number else base.shards,
-            dtype=base.dtype,
+            dtype=dtype if number else base.dtype,
             factors=factors,
             downsampling=downsampling,
             method=image.method,
@@ -165,9 +168,10 @@ def plan_image(
 
 def provenance(plan: ImagePlan) -> dict[str, Any]:
     """Return what a multiscales says of how its levels were made."""
+    rounding = {"rounding": "half to even"} if plan.image.method in ("mean", "nanmean") else {}
     return {
         "method": plan.image.method,
-        "rounding": "half to even",
+        **rounding,
         "factors": [list(level.factors) for level in plan.levels[1:]],
         "software": "zarrpyramid",
         "voxel_revision": VOXEL_REVISION,
@@ -281,6 +285,18 @@ def _plan_chunks(image: ImageConfig, base: ArrayMetadata) -> tuple[Shape, Shape 
         )
         raise ConfigError(msg)
     return image.chunks, shards
+
+
+def _plan_dtype(image: ImageConfig, base: ArrayMetadata, ladder: list[Shape]) -> str:
+    dtype = level_dtype(image.name, image.method, base.dtype, image.dtype, base.shape, ladder)
+    if dtype != base.dtype and base.filters:
+        msg = (
+            f"image {image.name}: dtype {dtype} does not go through level 0's filters "
+            f"{base.filters}, which are made for its {base.dtype}; choose a method that keeps the "
+            "dtype, such as mean, or copy level 0 without filters"
+        )
+        raise ConfigError(msg)
+    return dtype
 
 
 def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, axes: list[Axis]) -> None:

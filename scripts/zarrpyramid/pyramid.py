@@ -68,6 +68,7 @@ def build_pyramid(
     axes: Sequence[str] | str = "auto",
     scale_factors: int | Sequence[int] | Mapping[str, int] = 2,
     method: str = "mean",
+    dtype: str = "same",
     chunks: Sequence[int] | str = "same",
     write_empty_chunks: bool = True,
     voxel_size: Mapping[str, float] | None = None,
@@ -87,8 +88,10 @@ def build_pyramid(
         A path, a zarr store object, or a group opened from one.
     field
         Path of the group in the store; "" is its root.
-    levels, axes, scale_factors, method, chunks, write_empty_chunks, voxel_size, unit, edit_base
+    levels, axes, scale_factors, method, dtype
         As in the configuration.
+    chunks, write_empty_chunks, voxel_size, unit, edit_base
+        As in the configuration, too.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
     progress
@@ -109,6 +112,7 @@ def build_pyramid(
         "axes": axes,
         "scale_factors": scale_factors,
         "method": method,
+        "dtype": dtype,
         "chunks": chunks,
         "write_empty_chunks": write_empty_chunks,
         "voxel_size": voxel_size,
