@@ -129,7 +129,7 @@ def agree(config):
         ({"scale_factors": {"y": 0}}, False),
         ({"scale_factors": {}}, True),
         ({"method": "mean"}, True),
-        ({"method": "median"}, False),
+        ({"method": "medium"}, False),
         ({"chunks": "same"}, True),
         ({"chunks": [4, 4]}, True),
         ({"chunks": [4, 0]}, False),
