@@ -247,7 +247,11 @@ def test_types_of_the_command_line(given, expected):
             "scale_factors: expected an integer >= 1, a list of them with one an axis, "
             "or a mapping of axis names to them, found [2, 2.0]",
         ),
-        ({"method": "mena"}, "method: expected mean, found 'mena'; did you mean 'mean'?"),
+        (
+            {"method": "mena"},
+            "method: expected mean, nanmean, sum, min, max, median, mode, mode_nonzero or stride, "
+            "found 'mena'; did you mean 'mean'?",
+        ),
         (
             {"demo": {"dtype": "uint17"}},
             "demo.dtype: expected bool, or an integer or float type such as uint16, "
