@@ -280,14 +280,15 @@ class ForeignChunks:
         return self._files.size(f"{self._path}/{key}") is not None
 
 
-def is_fill(block: Block, fill_value: bool | int | float) -> bool:
+def is_fill(block: Block, fill_value: bool | int | float | complex) -> bool:
     """Tell whether every voxel has the bits of the fill value, as -0.0 has not of 0.0."""
-    fill = np.array(fill_value, block.dtype)
+    fill = np.array([fill_value], block.dtype)
     first = block[(0,) * block.ndim]
     if first.tobytes() != fill.tobytes():  # nearly always decided here
         return False
-    bits = np.dtype(f"u{block.dtype.itemsize}")
-    return bool((np.ascontiguousarray(block).view(bits) == fill.view(bits)).all())
+    bits = np.dtype(f"u{min(block.dtype.itemsize, 8)}")
+    words = np.ascontiguousarray(block).reshape(-1, 1).view(bits)
+    return bool((words == fill.view(bits)).all())
 
 
 def _clip(metadata: ArrayMetadata, index: Index) -> Region:

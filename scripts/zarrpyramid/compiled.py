@@ -27,6 +27,7 @@ import logging
 import math
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from numba import njit
 from numpy.lib.stride_tricks import as_strided
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Block = np.ndarray[Any, np.dtype[Any]]
 
@@ -62,15 +63,22 @@ def prepare(dtype: np.dtype[Any]) -> None:
     cache's folder cannot be written numba takes the user's, and where there is none each process
     compiles for itself.
     """
-    name = f"zarrpyramid-{os.getuid()}-{hashlib.sha256(__file__.encode()).hexdigest()[:16]}.lock"
-    with (Path(tempfile.gettempdir()) / name).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         for window in ((1, 2, 2), (2, 2, 2)):
             if serves(dtype, window):
                 block = np.zeros(window, dtype)
                 halve(block, window, np.zeros((1, 1, 1), dtype))
                 halve_and_describe(block, window, np.zeros((1, 1, 1), dtype))
         summarize(np.zeros(1, dtype), 1)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold off every other process of this user that compiles kernels."""
+    name = f"zarrpyramid-{os.getuid()}-{hashlib.sha256(__file__.encode()).hexdigest()[:16]}.lock"
+    with (Path(tempfile.gettempdir()) / name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
@@ -93,9 +101,9 @@ def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
     if source.dtype == np.uint64:
         # The sum fits int64, so the voxels do: one kernel serves both.
         source, out = source.view(np.int64), out.view(np.int64)
-    if not _has_plain_rows(source):
+    if not has_plain_rows(source):
         source = np.ascontiguousarray(source)
-    means = out if _has_plain_rows(out) else np.empty(out.shape, out.dtype)
+    means = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
     n_leading = max(0, source.ndim - 3)
     padding = (np.newaxis,) * (3 - source.ndim)
     kernels = _FLOAT_KERNELS if source.dtype.kind == "f" else _INTEGER_KERNELS
@@ -104,8 +112,8 @@ def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
     for index in np.ndindex(source.shape[:n_leading]):
         target = means[index][padding]
         total += kernel(
-            *_flatten(source[index][padding], writeable=False),
-            *_flatten(target, writeable=True),
+            *flatten(source[index][padding], writeable=False),
+            *flatten(target, writeable=True),
             target.shape,
         )
     if means is not out:
@@ -143,7 +151,7 @@ def halve_and_describe(
         or source.dtype.itemsize > 4
         or any(extent % factor for extent, factor in zip(source.shape, factors, strict=True))
         or not source.flags.c_contiguous
-        or not _has_plain_rows(out)
+        or not has_plain_rows(out)
     ):
         return None
     strides = (source.shape[1] * source.shape[2], source.shape[2], 1)
@@ -151,7 +159,7 @@ def halve_and_describe(
     flat.flags.writeable = False  # as `halve` passes it: one variant of the kernel for both
     least, largest = _EXTREMES(flat)
     kernel = _INTEGER_KERNELS[factors != (1, 2, 2)]
-    total = kernel(flat, strides, *_flatten(out, writeable=True), out.shape)
+    total = kernel(flat, strides, *flatten(out, writeable=True), out.shape)
     return int(least), int(largest), int(total)
 
 
@@ -186,7 +194,7 @@ def summarize(block: Block, n_lanes: int) -> tuple[float, float, float] | None:
     )
 
 
-def _has_plain_rows(block: Block) -> bool:
+def has_plain_rows(block: Block) -> bool:
     """Say whether the last axis is contiguous and the others step forward by whole voxels."""
     return (
         block.flags.aligned
@@ -195,18 +203,23 @@ def _has_plain_rows(block: Block) -> bool:
     )
 
 
-def _flatten(block: Block, *, writeable: bool) -> tuple[Block, tuple[int, ...]]:
+def flatten(block: Block, *, writeable: bool) -> tuple[Block, tuple[int, ...]]:
     """Return the memory that a block spans as one contiguous axis, and its strides in voxels.
 
     numba compiles a kernel for each layout of its arguments. As flat memory every block has the
     same one, and rows known to be contiguous: two to four times the speed of the layout "any".
     """
     strides = tuple(stride // block.itemsize for stride in block.strides)
+    if block.flags.c_contiguous:  # 10 us less, a kernel's time for 64^3
+        flat = block.reshape(-1)
+        flat.flags.writeable = writeable
+        return flat, strides
     last = sum((extent - 1) * stride for extent, stride in zip(block.shape, strides, strict=True))
     return as_strided(block, (last + 1,), (block.itemsize,), writeable=writeable), strides
 
 
-def _compile(kernel: Callable[..., Any]) -> Callable[..., Any]:
+def compile_kernel(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a kernel in its compiled form, kept in numba's cache where that can be written."""
     compiled: Callable[..., Any]
     try:
         compiled = njit(cache=True, nogil=True, error_model="numpy")(kernel)
@@ -252,7 +265,7 @@ def _integer_kernel(deep: bool) -> Callable[..., int]:
                         means[x] = (window + 1 + ((window >> 2) & 1)) >> 2
         return total
 
-    return _compile(halve_integers)
+    return compile_kernel(halve_integers)
 
 
 def _extremes(flat):  # type: ignore[no-untyped-def]
@@ -320,11 +333,11 @@ def _float_kernel(deep: bool) -> Callable[..., int]:
                         means[x] = window / 4.0 if window == window else np.nan
         return 0
 
-    return _compile(halve_floats)
+    return compile_kernel(halve_floats)
 
 
 _INTEGER_KERNELS = {deep: _integer_kernel(deep) for deep in (False, True)}
 _FLOAT_KERNELS = {deep: _float_kernel(deep) for deep in (False, True)}
-_EXTREMES = _compile(_extremes)
-_SUMMARY = _compile(_summary)
-_LANES = _compile(_lanes)
+_EXTREMES = compile_kernel(_extremes)
+_SUMMARY = compile_kernel(_summary)
+_LANES = compile_kernel(_lanes)

@@ -64,7 +64,7 @@ class ImageConfig:
         Unique in a run; names its folder of results.
     store
         Absolute path of the zarr store.
-    levels, axes, chunks
+    levels, axes, dtype, chunks
         None stands for ``auto`` and ``same``.
     """
 
@@ -76,6 +76,7 @@ class ImageConfig:
     axes: tuple[str, ...] | None
     scale_factors: Factors | tuple[Factors, ...] | str
     method: str
+    dtype: str | None
     chunks: Shape | None
     shards: Shape | str
     compressor: str
@@ -256,6 +257,7 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         axes=None if axes == "auto" else tuple(axes),
         scale_factors=_frozen(values["scale_factors"]),
         method=values["method"],
+        dtype=None if values["dtype"] == "same" else values["dtype"],
         chunks=None if chunks == "same" else tuple(chunks),
         shards=_frozen(values["shards"]),
         compressor=values["compressor"],

@@ -32,6 +32,8 @@ _UNITS = 1 << 1074
 def chunk_digest(voxels: np.ndarray[Any, np.dtype[Any]], *, has_nan: bool = False) -> bytes:
     """Return a chunk's 16 bytes of digest, the same for any stride and payload of NaN."""
     block = np.ascontiguousarray(voxels)
+    if block.dtype.kind == "c":  # each part is a float, and may be NaN on its own
+        block = block.reshape(-1).view(f"f{block.itemsize // 2}")
     if has_nan:
         block = np.where(np.isnan(block), np.array(np.nan, block.dtype), block)
     if sys.byteorder == "big":
@@ -60,6 +62,8 @@ class Tally:
         Sum of the finite voxels: of integers as it is, of floats in units of 2**-1074.
     overflow
         Sums of chunks that a double cannot hold; 0.0 if there were none.
+    imaginary_units, imaginary_overflow
+        The same of the imaginary parts; 0 where voxels are not complex.
     """
 
     digest_sum: int = 0
@@ -70,6 +74,8 @@ class Tally:
     n_inf: int = 0
     units: int = 0
     overflow: float = 0.0
+    imaginary_units: int = 0
+    imaginary_overflow: float = 0.0
     minimum: int | float | None = None
     maximum: int | float | None = None
 
@@ -80,13 +86,13 @@ class Tally:
         self.n_voxels += n_voxels
         self.n_nan += moments.n_nan
         self.n_inf += moments.n_inf
-        if not isinstance(moments.total, float):
-            self.units += int(moments.total)
-        elif math.isfinite(moments.total):
-            numerator, denominator = moments.total.as_integer_ratio()
-            self.units += numerator * (_UNITS // denominator)
-        else:
-            self.overflow += moments.total
+        units, overflow = _in_units(moments.total.real)
+        self.units += units
+        self.overflow += overflow
+        if isinstance(moments.total, complex):
+            units, overflow = _in_units(moments.total.imag)
+            self.imaginary_units += units
+            self.imaginary_overflow += overflow
         self._widen(moments.minimum, moments.maximum)
 
     def add_payload(self, index: Index, payload: bytes | memoryview | None) -> None:
@@ -105,6 +111,8 @@ class Tally:
         self.n_inf += other.n_inf
         self.units += other.units
         self.overflow += other.overflow
+        self.imaginary_units += other.imaginary_units
+        self.imaginary_overflow += other.imaginary_overflow
         self._widen(other.minimum, other.maximum)
 
     def _widen(self, minimum: float | None, maximum: float | None) -> None:
@@ -115,26 +123,32 @@ class Tally:
 
     def total(self, *, is_float: bool) -> int | float:
         """Return the sum of the finite voxels: exact for integers, rounded once for floats."""
-        if not is_float:
-            return self.units
-        if self.overflow != 0.0 or math.isnan(self.overflow):
-            return self.overflow
-        try:
-            return self.units / _UNITS
-        except OverflowError:
-            return math.inf if self.units > 0 else -math.inf
+        return _total(self.units, self.overflow) if is_float else self.units
 
     def statistics(self, *, dtype: str) -> Record:
-        """Return what a record says of voxels: extremes, counts, sum and mean of the finite."""
-        is_float = dtype.startswith("float")
-        total = self.total(is_float=is_float)
+        """Return what a record says of voxels: extremes, counts, sum and mean of the finite.
+
+        Complex voxels have no extremes, and pairs of real and imaginary part for sum and mean.
+        """
         n_finite = self.n_voxels - self.n_nan - self.n_inf
-        mean = _mean(self.units, n_finite, is_float=is_float) if math.isfinite(total) else total
+        sums: list[tuple[int, float]] = [(self.units, self.overflow)]
+        is_complex, is_float = dtype.startswith("complex"), dtype.startswith("float")
+        if is_complex:
+            sums.append((self.imaginary_units, self.imaginary_overflow))
+        totals: list[Any] = []
+        means: list[Any] = []
+        for units, overflow in sums:
+            total = _total(units, overflow) if is_float or is_complex else units
+            scale = _UNITS if is_float or is_complex else 1
+            # Integers divided by integers round once, however large they are.
+            mean = units / (max(n_finite, 1) * scale) if math.isfinite(total) else total
+            totals.append(strict_number(total))
+            means.append(strict_number(mean))
         return {
-            "min": strict_number(self.minimum),
-            "max": strict_number(self.maximum),
-            "sum": strict_number(total),
-            "mean": strict_number(mean) if n_finite else None,
+            "min": None if is_complex else strict_number(self.minimum),
+            "max": None if is_complex else strict_number(self.maximum),
+            "sum": totals if is_complex else totals[0],
+            "mean": None if not n_finite else means if is_complex else means[0],
             "n_nan": self.n_nan,
             "n_inf": self.n_inf,
         }
@@ -154,6 +168,21 @@ def seal_digest(header: Record, digest_sum: int) -> str:
     return str(xxh3_128_hexdigest(text + digest_sum.to_bytes(16, "little")))
 
 
-def _mean(units: int, n_voxels: int, *, is_float: bool) -> float:
-    # Integers divided by integers round once, however large they are.
-    return units / (max(n_voxels, 1) * (_UNITS if is_float else 1))
+def _in_units(total: int | float) -> tuple[int, float]:
+    """Return the sum of a chunk as whole units, or else as what a double cannot hold."""
+    if not isinstance(total, float):
+        return int(total), 0.0
+    if not math.isfinite(total):
+        return 0, total
+    numerator, denominator = total.as_integer_ratio()
+    return numerator * (_UNITS // denominator), 0.0
+
+
+def _total(units: int, overflow: float) -> float:
+    """Return a sum of floats, rounded once."""
+    if overflow != 0.0 or math.isnan(overflow):
+        return overflow
+    try:
+        return units / _UNITS
+    except OverflowError:
+        return math.inf if units > 0 else -math.inf

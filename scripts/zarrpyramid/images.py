@@ -128,7 +128,11 @@ def level_metadata(image: Image, level: int) -> ArrayMetadata:
     """Return the metadata that a level shall have: level 0's, in the level's extents and codecs."""
     base, wanted = image.plan.base, image.plan.levels[level]
     target = image.plan.pattern.derive(
-        shape=wanted.shape, chunks=wanted.chunks, shards=wanted.shards, attributes={}
+        shape=wanted.shape,
+        chunks=wanted.chunks,
+        shards=wanted.shards,
+        attributes={},
+        dtype=wanted.dtype,
     )
     if base.zarr_format == 2:
         return target

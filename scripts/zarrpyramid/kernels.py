@@ -11,17 +11,18 @@ import itertools
 import math
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     Block = np.ndarray[Any, np.dtype[Any]]
     Region = tuple[slice, ...]
 
-_loading: dict[np.dtype[Any], threading.Thread] = {}
+_loading: dict[Hashable, threading.Thread] = {}
 _loading_lock = threading.Lock()
 
 _LANES = 256
@@ -41,16 +42,17 @@ class Moments:
     ----------
     minimum, maximum
         Over the voxels that are not NaN, infinities included; None if there are none. Zero has
-        no sign.
+        no sign. Of complex voxels, over their parts.
     total
-        The exact sum for integers and bool; for floats, a float64 sum of the finite voxels.
+        The exact sum for integers and bool; for floats, a float64 sum of the finite voxels, and
+        for complex voxels a pair of them.
     n_nan, n_inf
         Numbers of NaN and of infinities of either sign.
     """
 
     minimum: int | float | None
     maximum: int | float | None
-    total: int | float
+    total: int | float | complex
     n_nan: int = 0
     n_inf: int = 0
 
@@ -115,15 +117,15 @@ def reduce_mean(
 
     total = 0
     with np.errstate(all="ignore"):
-        for window, region, target in _uniform_pieces(source.shape, factors):
+        for window, region, target in uniform_pieces(source.shape, factors):
             piece, means = source[region], out[target]
             if compiled and serves(piece.dtype, window) and _sums_fit_int64(piece):
                 total += halve(piece, window, means)
             elif source.dtype.kind == "f":
-                for slab, part in _slabs(piece, window, means):
+                for slab, part in slabs(piece, window, means):
                     _mean_of_floats(slab, window, part)
             else:
-                for slab, part in _slabs(piece, window, means):
+                for slab, part in slabs(piece, window, means):
                     total += _mean_of_integers(slab, window, part)
     return None if source.dtype.kind == "f" else total
 
@@ -148,29 +150,43 @@ def load_compiled(dtype: np.dtype[Any]) -> threading.Thread:
     That takes 0.4 CPU s, as long as numpy takes for the means of 4000 chunks of 64^3. Until it is
     done `compiled_is_ready` is False, and callers go on with the numpy form.
     """
-    with _loading_lock:
-        if dtype not in _loading:
-            _loading[dtype] = threading.Thread(target=_load_compiled, args=(dtype,), daemon=True)
-            _loading[dtype].start()
-        return _loading[dtype]
+    return load_aside(dtype, partial(_load_means, dtype))
 
 
 def compiled_is_ready(dtype: np.dtype[Any]) -> bool:
     """Tell whether the compiled form of a dtype is loaded in this process."""
-    return dtype in _loading and not _loading[dtype].is_alive()
+    return is_loaded(dtype)
 
 
-def _load_compiled(dtype: np.dtype[Any]) -> None:
+def load_aside(key: Hashable, load: Callable[[], None]) -> threading.Thread:
+    """Return the thread that loads what a key stands for, begun by the first call."""
+    with _loading_lock:
+        if key not in _loading:
+            _loading[key] = threading.Thread(target=_undisturbed, args=(load,), daemon=True)
+            _loading[key].start()
+        return _loading[key]
+
+
+def is_loaded(key: Hashable) -> bool:
+    """Tell whether what a key stands for is loaded in this process."""
+    return key in _loading and not _loading[key].is_alive()
+
+
+def _undisturbed(load: Callable[[], None]) -> None:
     # Looking for garbage while numba is imported takes a third as long again, and finds none.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        from .compiled import prepare
-
-        prepare(dtype)
+        load()
     finally:
         if collecting:
             gc.enable()
+
+
+def _load_means(dtype: np.dtype[Any]) -> None:
+    from .compiled import prepare
+
+    prepare(dtype)
 
 
 def describe(block: Block, total: int | None = None, *, compiled: bool = False) -> Moments:
@@ -201,6 +217,8 @@ def describe(block: Block, total: int | None = None, *, compiled: bool = False) 
             return Moments(minimum=found[0], maximum=found[1], total=found[2])
     if block.dtype.kind == "f":
         return _describe_floats(block)
+    if block.dtype.kind == "c":
+        return _describe_complex(block)
     minimum, maximum = int(block.min()), int(block.max())
     if total is None:
         total = _exact_sum(block, max(-minimum, maximum))
@@ -229,7 +247,32 @@ def _describe_floats(block: Block) -> Moments:
     )
 
 
-def _uniform_pieces(
+def _describe_complex(block: Block) -> Moments:
+    """Describe the parts; a voxel is NaN where one of them is, else infinite where one of them is.
+
+    A voxel that is not finite adds to neither sum.
+    """
+    finite = np.isfinite(block)
+    whole = bool(finite.all())
+    missing = None if whole else np.isnan(block)
+    voxels = block if missing is None else np.where(missing, np.nan * (1 + 1j), block)
+    real, imaginary = _describe_floats(voxels.real), _describe_floats(voxels.imag)
+    known = [part for part in (real, imaginary) if part.minimum is not None]
+    if missing is not None:
+        real, imaginary = (
+            _describe_floats(np.where(finite, part, part.dtype.type(0)))
+            for part in (block.real, block.imag)
+        )
+    return Moments(
+        minimum=min((part.minimum for part in known if part.minimum is not None), default=None),
+        maximum=max((part.maximum for part in known if part.maximum is not None), default=None),
+        total=complex(real.total.real, imaginary.total.real),
+        n_nan=0 if missing is None else int(np.count_nonzero(missing)),
+        n_inf=0 if missing is None else int(np.count_nonzero(~finite & ~missing)),
+    )
+
+
+def uniform_pieces(
     shape: tuple[int, ...], factors: tuple[int, ...]
 ) -> Iterator[tuple[tuple[int, ...], Region, Region]]:
     """Yield (window, source region, out region) of the at most 2**d pieces cut at the high edges.
@@ -247,7 +290,7 @@ def _uniform_pieces(
         yield window, region, target
 
 
-def _slabs(source: Block, window: tuple[int, ...], out: Block) -> Iterator[tuple[Block, Block]]:
+def slabs(source: Block, window: tuple[int, ...], out: Block) -> Iterator[tuple[Block, Block]]:
     """Cut source and out across the first axis that has several windows, into cache-sized slabs."""
     axis = next((axis for axis, extent in enumerate(out.shape) if extent > 1), 0)
     step = max(1, _SLAB_VOXELS * out.shape[axis] // source.size)

@@ -18,12 +18,12 @@ from .digests import Tally
 from .errors import StoreError, VoxelError
 from .hierarchy import delete_array, read_array, tell_ancestors, write_array
 from .images import check_place, level_metadata, read_level, record_of, why_remade
-from .kernels import compiled_is_ready, load_compiled
 from .listing import withdraw_levels
 from .objects import RECORD_ENTRY
 from .plan import describe_level
 from .reduction import BLOCK_BYTES, COMPILED_PAYS, BlockResult, LevelTask
 from .sentinels import RECORD_KEY
+from .windows import compiled_is_ready, load_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +110,7 @@ def _build_level(
         target=target,
         factors=wanted.factors,
         write_empty=wanted.write_empty_chunks,
+        method=wanted.method,
     )
     logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
     seen = _run(task, n_workers, on_block)
@@ -153,9 +154,10 @@ def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> Bl
     share = geometry.count(task.target.shape) * task.target.item_size // (4 * n_workers)
     task = replace(task, block_bytes=min(BLOCK_BYTES, share))
     n_tasks = geometry.count(task.grid)
-    dtype = native_dtype(task.source)
-    pays = n_tasks > FEW and geometry.count(task.source.shape) >= COMPILED_PAYS
-    load = partial(load_compiled, dtype) if pays and not compiled_is_ready(dtype) else None
+    kernel = (task.method, native_dtype(task.source), native_dtype(task.target))
+    n_least = COMPILED_PAYS // (4 if task.method in ("mode", "mode_nonzero") else 1)
+    pays = n_tasks > FEW and geometry.count(task.source.shape) >= n_least
+    load = partial(load_compiled, *kernel) if pays and not compiled_is_ready(*kernel) else None
     task = replace(task, n_threads=max(1, n_workers // n_tasks))
     seen = BlockResult()
     for result in run_blocks(
@@ -165,7 +167,7 @@ def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> Bl
         on_block(result.source.n_voxels)
     if seen.source.n_nan or seen.source.n_inf:
         logger.info(
-            "%d NaN and %d infinities were read; the mean was not checked where they stand",
+            "%d NaN and %d infinities were read; no sum was checked where they stand",
             seen.source.n_nan,
             seen.source.n_inf,
         )

@@ -20,6 +20,7 @@ from .hierarchy import (
     write_array,
 )
 from .images import base_layout, base_record, our_levels, read_level, record_of
+from .methods import METHODS
 from .plan import provenance
 from .sentinels import fits
 
@@ -115,6 +116,7 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
         axes=plan.axes,
         downsamplings=[level.downsampling for level in plan.levels],
         metadata=provenance(plan),
+        shifts=METHODS[plan.image.method].shifts,
     )
 
 

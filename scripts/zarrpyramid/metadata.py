@@ -7,12 +7,11 @@ fill value are inherited to the letter, known to this package or not.
 
 from __future__ import annotations
 
-import math
-import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import MetadataError
+from .voxel_types import ITEM_SIZES, kind_of, parse_fill, spell_fill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,14 +20,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-ITEM_SIZES = {
-    "bool": 1,
-    **{f"{kind}{bits}": bits // 8 for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
-    **{f"float{bits}": bits // 8 for bits in (16, 32, 64)},
-}
-"""Bytes a voxel of each data type that is served."""
-
-_V2_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float"}
+_V2_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 SHARDING = "sharding_indexed"
 """Name of the codec that puts chunks into shards."""
 
@@ -58,7 +50,7 @@ class ArrayMetadata:
     shards
         Extents of a stored object that holds several chunks; None where an object is a chunk.
     dtype
-        Name without byte order, such as "uint16"; one of `ITEM_SIZES`.
+        Name without byte order, such as "uint16"; one of `voxel_types.ITEM_SIZES`.
     dimension_names
         Axis names of a v3 document, or None.
     document
@@ -119,9 +111,9 @@ class ArrayMetadata:
         return [{"name": codec} if isinstance(codec, str) else codec for codec in listed]
 
     @property
-    def fill_value(self) -> bool | int | float:
+    def fill_value(self) -> bool | int | float | complex:
         """What a missing chunk holds, as a Python number; v2's null counts as 0."""
-        return _parse_fill(self.document.get("fill_value"), self.dtype)
+        return parse_fill(self.document.get("fill_value"), self.dtype)
 
     def object_key(self, index: tuple[int, ...]) -> str:
         """Key of a stored object relative to the array, ``"c/0/1/2"`` in the usual v3 form."""
@@ -134,12 +126,22 @@ class ArrayMetadata:
         return str(configuration.get("separator", "/")).join(["c", *map(str, index)])
 
     def derive(
-        self, *, shape: Shape, chunks: Shape, shards: Shape | None, attributes: Document
+        self,
+        *,
+        shape: Shape,
+        chunks: Shape,
+        shards: Shape | None,
+        attributes: Document,
+        dtype: str | None = None,
     ) -> ArrayMetadata:
         """Metadata of an array that differs from this one in its extents and attributes alone.
 
         Shards come and go with the codec that makes them; a new one is as zarr-python writes it.
+        And in its data type, where another one is given: then also in how that is spelled.
         """
+        if dtype not in (None, self.dtype):
+            retyped = replace(self, dtype=dtype, document=self._retyped(dtype))
+            return retyped.derive(shape=shape, chunks=chunks, shards=shards, attributes=attributes)
         document = {**self.document, "shape": list(shape)}
         if self.zarr_format == 2:
             document["chunks"] = list(chunks)
@@ -164,6 +166,32 @@ class ArrayMetadata:
             document=document,
             attributes=attributes,
         )
+
+    @property
+    def filters(self) -> list[str]:
+        """Names of what changes voxels before they become bytes, bound to their data type."""
+        if self.zarr_format == 2:
+            return [str(known.get("id")) for known in self.document.get("filters") or []]
+        names = [str(codec["name"]) for codec in self.codecs]
+        before = names[: names.index("bytes")] if "bytes" in names else names
+        return [name for name in before if name != "transpose"]
+
+    def _retyped(self, dtype: str) -> Document:
+        """Return the document of another data type: its fill value, byte order and word size."""
+        document = self.document
+        fill = document.get("fill_value")
+        if fill is not None:
+            document = {**document, "fill_value": spell_fill(self.fill_value, dtype)}
+        if self.zarr_format == 2:
+            letter = {kind: code for code, kind in _V2_KINDS.items()}[kind_of(dtype)]
+            size = ITEM_SIZES[dtype]
+            order = "|" if size == 1 else ">" if self.byte_order == "big" else "<"
+            return {**document, "dtype": f"{order}{letter}{size}"}
+        codecs = [_retyped_codec(codec, self.item_size, dtype) for codec in self.codecs]
+        if self.sharding is not None:
+            configuration = {**self.sharding, "codecs": codecs}
+            codecs = [{"name": SHARDING, "configuration": configuration}]
+        return {**document, "data_type": dtype, "codecs": codecs}
 
     def documents(self) -> dict[str, Document]:
         """Return the documents by file name, in the order of writing: what makes it exist last."""
@@ -267,7 +295,7 @@ def _checked(metadata: ArrayMetadata, where: str) -> ArrayMetadata:
     names = metadata.dimension_names
     if names is not None and len(names) != n_axes:
         raise MetadataError(f"{where}: {len(names)} dimension_names for {n_axes} dimensions")
-    _parse_fill(metadata.document.get("fill_value"), metadata.dtype)
+    parse_fill(metadata.document.get("fill_value"), metadata.dtype)
     metadata.object_key((0,) * n_axes)
     return metadata
 
@@ -283,22 +311,16 @@ def _extents(values: Any, where: str, name: str, *, least: int) -> Shape:
 
 
 def _unserved(dtype: object, where: str) -> MetadataError:
-    served = "bool, int8 to int64, uint8 to uint64, float16 to float64"
+    served = "bool, int8 to int64, uint8 to uint64, float16 to float64, complex64, complex128"
     return MetadataError(f"{where}: data type {dtype!r} has no mean; served are {served}")
 
 
-def _parse_fill(value: object, dtype: str) -> bool | int | float:
-    """Return a fill value as a number: from a JSON number, a name or v3's hex form."""
-    if dtype == "bool":
-        return bool(value)
-    if dtype.startswith("float"):
-        if isinstance(value, str) and value.startswith("0x"):
-            code = {"float16": ">e", "float32": ">f", "float64": ">d"}[dtype]
-            size = ITEM_SIZES[dtype]
-            number: float = struct.unpack(code, int(value, 16).to_bytes(size, "big"))[0]
-            return number
-        names = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-        if isinstance(value, str):
-            return names[value]
-        return float(value) if isinstance(value, int | float) else 0.0
-    return int(value) if isinstance(value, int | float) else 0
+def _retyped_codec(codec: Document, item_size: int, dtype: str) -> Document:
+    """Return a v3 codec for voxels of another data type."""
+    configuration = codec.get("configuration", {})
+    if codec["name"] == "bytes" and ITEM_SIZES[dtype] > 1:
+        # A document may leave the byte order out where it means nothing.
+        return {**codec, "configuration": {"endian": "little", **configuration}}
+    if codec["name"] == "blosc" and configuration.get("typesize") == item_size:
+        return {**codec, "configuration": {**configuration, "typesize": ITEM_SIZES[dtype]}}
+    return codec

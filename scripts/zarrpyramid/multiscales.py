@@ -113,6 +113,7 @@ def with_levels(
     axes: Sequence[Axis],
     downsamplings: Sequence[Shape],
     metadata: Document,
+    shifts: bool = True,
 ) -> Document:
     """Return a group's attributes with a multiscales that lists levels 0 to N.
 
@@ -126,6 +127,9 @@ def with_levels(
         Of each level, level 0 first: voxels of level 0 a voxel along each axis.
     metadata
         How the levels were made; its ``method`` is also the multiscales' ``type``.
+    shifts
+        Whether a voxel of a level stands at the centre of the voxels that it covers; else it stands
+        where the first of them does.
     """
     before = read_multiscales(attributes) or {}
     known = {str(axis.get("name")): axis for axis in _dicts(before.get("axes"))}
@@ -142,7 +146,10 @@ def with_levels(
             for axis in axes
         ],
         "datasets": [
-            {"path": str(level), "coordinateTransformations": _transformations(axes, downsampling)}
+            {
+                "path": str(level),
+                "coordinateTransformations": _transformations(axes, downsampling, shifts),
+            }
             for level, downsampling in enumerate(downsamplings)
         ]
         # Somebody else's, such as a thumbnail; levels are the ones with numbers for paths.
@@ -197,17 +204,20 @@ def without_levels(attributes: Document, first: int) -> Document:
     return {**attributes, "multiscales": [changed, *attributes["multiscales"][1:]]}
 
 
-def _transformations(axes: Sequence[Axis], downsampling: Shape) -> list[Document]:
+def _transformations(axes: Sequence[Axis], downsampling: Shape, shifts: bool) -> list[Document]:
     """Return scale and translation of a level, F being its downsampling.
 
     A voxel of the level covers F voxels of level 0 and stands at the centre of them, (F - 1) / 2
-    voxels of level 0 from the centre of the first.
+    voxels of level 0 from the centre of the first; or, where nothing shifts, at the first.
     """
     pairs = list(zip(axes, downsampling, strict=True))
     scale = {"type": "scale", "scale": [axis.size * factor for axis, factor in pairs]}
-    if max(downsampling) == 1 and all(axis.offset is None for axis in axes):
+    if not (shifts and max(downsampling) > 1) and all(axis.offset is None for axis in axes):
         return [scale]
-    translation = [(axis.offset or 0.0) + axis.size * (factor - 1) / 2 for axis, factor in pairs]
+    translation = [
+        (axis.offset or 0.0) + (axis.size * (factor - 1) / 2 if shifts else 0.0)
+        for axis, factor in pairs
+    ]
     return [scale, {"type": "translation", "translation": translation}]
 
 

@@ -15,8 +15,10 @@ from .config import check_names, group_path
 from .encodings import SAME, encoded_as
 from .errors import ConfigError
 from .ladders import plan_ladder
-from .metadata import ITEM_SIZES, SHARDING, ArrayMetadata
+from .metadata import SHARDING, ArrayMetadata
+from .methods import level_dtype
 from .multiscales import CHANNEL, SPACE, TIME, Axis, axis_type, read_axes
+from .voxel_types import ITEM_SIZES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,6 +151,7 @@ def plan_image(
     chunks, shards = _plan_chunks(image, base)
     sized = bool(image.voxel_size) or read_axes(attributes or {}, len(base.shape)) is not None
     ladder = plan_ladder(image, base.shape, chunks, axes, sized=sized)
+    dtype = _plan_dtype(image, base, ladder)
     ones = (1,) * len(base.shape)
 
     def level(number: int, shape: Shape, factors: Shape, downsampling: Shape) -> LevelPlan:
@@ -158,7 +161,7 @@ def plan_image(
             shape=shape,
             chunks=chunks if number else base.chunks,
             shards=own if number else base.shards,
-            dtype=base.dtype,
+            dtype=dtype if number else base.dtype,
             factors=factors,
             downsampling=downsampling,
             method=image.method,
@@ -202,9 +205,10 @@ def times(extents: Sequence[float]) -> str:
 
 def provenance(plan: ImagePlan) -> dict[str, Any]:
     """Return what a multiscales says of how its levels were made."""
+    rounding = {"rounding": "half to even"} if plan.image.method in ("mean", "nanmean") else {}
     return {
         "method": plan.image.method,
-        "rounding": "half to even",
+        **rounding,
         "factors": [list(level.factors) for level in plan.levels[1:]],
         "software": "zarrpyramid",
         "voxel_revision": VOXEL_REVISION,
@@ -317,6 +321,18 @@ def _plan_chunks(image: ImageConfig, base: ArrayMetadata) -> tuple[Shape, Shape 
         )
         raise ConfigError(msg)
     return chunks, shards
+
+
+def _plan_dtype(image: ImageConfig, base: ArrayMetadata, ladder: list[Shape]) -> str:
+    dtype = level_dtype(image.name, image.method, base.dtype, image.dtype, base.shape, ladder)
+    if dtype != base.dtype and base.filters:
+        msg = (
+            f"image {image.name}: dtype {dtype} does not go through level 0's filters "
+            f"{base.filters}, which are made for its {base.dtype}; choose a method that keeps the "
+            "dtype, such as mean, or copy level 0 without filters"
+        )
+        raise ConfigError(msg)
+    return dtype
 
 
 def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, axes: list[Axis]) -> None:

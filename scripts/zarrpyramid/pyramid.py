@@ -86,6 +86,7 @@ def build_pyramid(
     axes: Sequence[str] | str = "auto",
     scale_factors: int | str | Sequence[Any] | Mapping[str, int] = 2,
     method: str = "mean",
+    dtype: str = "same",
     chunks: Sequence[int] | str = "same",
     shards: Sequence[int] | str = "same",
     compressor: str = "same",
@@ -108,7 +109,7 @@ def build_pyramid(
         A path, a zarr store object, or a group opened from one.
     field
         Path of the group in the store; "" is its root.
-    levels, axes, scale_factors, method, chunks, shards, compressor, checksum, \
+    levels, axes, scale_factors, method, dtype, chunks, shards, compressor, checksum, \
     write_empty_chunks, voxel_size, unit, edit_base
         As in the configuration.
     n_workers
@@ -131,6 +132,7 @@ def build_pyramid(
         "axes": axes,
         "scale_factors": scale_factors,
         "method": method,
+        "dtype": dtype,
         "chunks": chunks,
         "shards": shards,
         "compressor": compressor,

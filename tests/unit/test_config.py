@@ -137,7 +137,7 @@ def agree(config):
         ({"scale_factors": [[]]}, False),
         ({"scale_factors": ["isotropic"]}, False),  # for all levels or for none
         ({"method": "mean"}, True),
-        ({"method": "median"}, False),
+        ({"method": "medium"}, False),
         ({"chunks": "same"}, True),
         ({"chunks": [4, 4]}, True),
         ({"chunks": [4, 0]}, False),
@@ -273,7 +273,11 @@ def test_types_of_the_command_line(given, expected):
             "a mapping of axis names to them, a list of lists and mappings with one a level, "
             "or isotropic, found [2, 2.0]",
         ),
-        ({"method": "mena"}, "method: expected mean, found 'mena'; did you mean 'mean'?"),
+        (
+            {"method": "mena"},
+            "method: expected mean, nanmean, sum, min, max, median, mode, mode_nonzero or stride, "
+            "found 'mena'; did you mean 'mean'?",
+        ),
         (
             {"demo": {"dtype": "uint17"}},
             "demo.dtype: expected bool, or an integer or float type such as uint16, "

@@ -16,8 +16,10 @@ LIBRARY = Path(zarrpyramid.__file__).parent
 # From the ground up; a module may import those of lower rows only.
 LAYERS = (
     {"__init__", "errors"},
-    {"geometry", "compiled", "workers"},  # integers; loops over arrays; processes
-    {"kernels", "agreement"},  # numpy's form, which loads the compiled one on demand
+    {"geometry", "voxel_types", "networks"},  # integers and names
+    {"compiled", "workers"},  # loops over arrays; processes
+    {"methods", "compiled_windows", "kernels"},
+    {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects"},
     {"ladders"},
@@ -37,13 +39,14 @@ DOORS = {
     "numcodecs": {"codecs", "shards"},
     "dask": {"blocks"},
     "distributed": set(),
-    "numba": {"compiled"},
+    "numba": {"compiled"},  # whose decorator `compiled_windows` takes
     "xxhash": {"digests"},
     "yaml": {"config"},
     "tqdm": {"pyramid"},
     "snakemake": set(),
     "numpy": {
-        *("kernels", "compiled", "agreement", "codecs", "shards", "chunks", "digests", "reduction"),
+        *("kernels", "compiled", "windows", "compiled_windows", "agreement"),
+        *("codecs", "shards", "chunks", "digests", "reduction"),
         *("store", "synthetic", "sampler"),
     },
 }
@@ -51,6 +54,7 @@ DOORS = {
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness")
 PLANNING += ("encodings", "ladders", "objects")
+PLANNING += ("methods", "voxel_types")
 
 
 def imports_of(path):

@@ -87,6 +87,27 @@ def described(axes, downsamplings, attributes=None, zarr_format=3):
     return multiscales.read_multiscales(changed)
 
 
+def test_strides_shift_nothing():
+    """Their voxels are the first ones of their windows, which stand where they stood."""
+    for offset, expected in ((None, []), (5.0, [[5.0, 0.0]])):
+        axes = [Axis(name="y", type=SPACE, size=2.0, offset=offset), Axis(name="x", type=SPACE)]
+        changed = with_levels(
+            {},
+            zarr_format=3,
+            name="image",
+            axes=axes,
+            downsamplings=[(1, 1), (4, 2)],
+            metadata={"method": "stride"},
+            shifts=False,
+        )
+        for dataset, scale in zip(
+            multiscales.read_multiscales(changed)["datasets"], ([2.0, 1.0], [8.0, 2.0]), strict=True
+        ):
+            first, *rest = dataset["coordinateTransformations"]
+            assert first["scale"] == scale
+            assert [step["translation"] for step in rest] == expected
+
+
 @settings(deadline=None)
 @given(
     st.lists(

@@ -54,7 +54,7 @@ def test_arguments_in_any_form(store, keys, expected):
         ({"levels": 0}, ConfigError, "levels: expected auto or an integer >= 1, found 0"),
         ({"levels": 9}, GeometryError, "would equal level"),
         ({"scale_factors": 2.0}, ConfigError, "scale_factors: expected an integer >= 1"),
-        ({"method": "median"}, ConfigError, "method: expected mean, found 'median'"),
+        ({"method": "medium"}, ConfigError, "method: expected mean, .* found 'medium'"),
         ({"chunks": [4]}, ConfigError, r"chunks \[4\] has 1 entries"),
         ({"voxel_size": {"x": -1}}, ConfigError, "voxel_size.x: expected a mapping"),
         ({"field": "rwa"}, StoreError, "fields of .*: 'raw'"),

@@ -14,15 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from oracles import TAKEN, out_dtype
 from strategies import blocks
 from zarrpyramid import geometry
-from zarrpyramid.agreement import SourceSums, weighted_sum
+from zarrpyramid.agreement import SourceSums, disagreement, weighted_sum
 from zarrpyramid.digests import Tally
 from zarrpyramid.errors import StoreError
 from zarrpyramid.files import LocalFiles
 from zarrpyramid.hierarchy import read_array, write_array
 from zarrpyramid.kernels import describe, reduce_mean
+from zarrpyramid.methods import METHODS
 from zarrpyramid.reduction import LevelTask
+from zarrpyramid.windows import reduce_windows
 
 SHAPE, CHUNKS, FACTORS = (21, 18), (5, 4), (2, 3)
 VOXELS = (np.indices(SHAPE).sum(0) * 37 % 251).astype("uint16")
@@ -203,3 +206,66 @@ def test_the_sum_of_means_weighs_clipped_windows():
     reduce_mean(source.astype("float64"), (3, 3), means)
     found = weighted_sum(means, float(means.sum()), (5, 7), (3, 3))
     assert math.isclose(found, source.sum(), rel_tol=1e-12)
+
+
+def contradiction(method, source, block, factors):
+    """Run the check of a block alone, as a task does."""
+    read, written = SourceSums(), SourceSums()
+    half = max(1, len(source) // 2)
+    for piece in (source[:half], source[half:]):
+        if piece.size:
+            read.add(describe(piece))
+    written.add(describe(block))
+    return disagreement(method, read, written, block, source.shape, factors)
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+@settings(deadline=None, max_examples=400)
+@given(st.sampled_from(TAKEN), st.data())
+def test_what_a_method_makes_never_contradicts_its_source(case, data):
+    method, dtype = case
+    shapes = hnp.array_shapes(max_dims=3, max_side=7)
+    if dtype.startswith("complex"):
+        source = data.draw(blocks(shapes=shapes, dtypes=["float64"])).astype(dtype)
+        source = source * source.dtype.type(1 - 2j)
+    else:
+        source = data.draw(blocks(shapes=shapes, dtypes=[dtype]))
+    if method == "sum" and dtype in ("int64", "uint64"):
+        source = source // 1024
+    factors = data.draw(st.tuples(*[st.integers(1, 5)] * source.ndim))
+    out = np.empty(geometry.coarse_shape(source.shape, factors), out_dtype(method, dtype))
+    reduce_windows(method, source, factors, out)
+    assert contradiction(method, source, out, factors) == ""
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "uint64", "float32", "complex64"])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_no_method_makes_contradicts_its_source(method, dtype):
+    if (method, dtype) not in TAKEN:
+        return
+    source = (np.arange(30 * 30).reshape(30, 30) % 100 + 3).astype(dtype)
+    source = source * source.dtype.type(1 + 1j) if dtype == "complex64" else source
+    out = np.empty((8, 6), out_dtype(method, dtype))
+    reduce_windows(method, source, (4, 5), out)
+    assert contradiction(method, source, out, (4, 5)) == ""
+    for wrong in (out * 0, out + out.dtype.type(120)):
+        assert contradiction(method, source, wrong, (4, 5))
+
+
+def test_nan_comes_of_nan_alone():
+    source = np.arange(16, dtype="float32").reshape(4, 4)
+    for method in ("min", "max"):
+        out = np.empty((2, 2), "float32")
+        reduce_windows(method, source, (2, 2), out)
+        out[0, 1] = np.nan
+        assert contradiction(method, source, out, (2, 2)) == "some are NaN, of those read none is"
+    source[0, 0] = np.nan
+    assert "their min is" in contradiction("min", source, np.full((2, 2), np.nan, "f4"), (2, 2))
+
+
+def test_one_voxel_too_many_in_a_sum_of_integers_is_seen():
+    source = np.full((400, 400), 2**31, "uint32")
+    out = np.empty((100, 100), "uint64")
+    reduce_windows("sum", source, (4, 4), out)
+    out[50, 50] += 1
+    assert contradiction("sum", source, out, (4, 4)).startswith("their sum is")

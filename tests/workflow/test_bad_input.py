@@ -55,6 +55,8 @@ def bad(new_workspace):
     workspace.make("shards.zarr", (16, 16), chunks=(4, 4), shards=(8, 8))
     workspace.make("v2.zarr", (9, 9), zarr_format=2)
     workspace.make("six.zarr", (2,) * 6)
+    workspace.make("float.zarr", (9, 9), dtype="float32")
+    workspace.make("complex.zarr", (9, 9), dtype="complex64")
     zarr.create_array(workspace / "array.zarr", data=np.zeros((9, 9), np.uint8), chunks=(8, 8))
     zarr.create_group(workspace / "empty.zarr")
     zarr.create_group(workspace / "groups.zarr").create_group("0")
@@ -122,7 +124,13 @@ KEYS = [
     ({"voxel_size": {"q": 1}}, r"voxel_size names axis 'q', axes are"),
     ({"voxel_size": {"z": 0}}, r"voxel_size\.z: expected a mapping of axis names to numbers > 0"),
     ({"unit": {"z": 3.5, "k": "m"}}, r"unit names axis 'k', axes are"),
-    ({"method": "men"}, r"method: expected mean, found 'men'; did you mean 'mean'\?"),
+    ({"method": "men"}, r"method: expected mean, .* found 'men'; did you mean 'mean'\?"),
+    ({"method": "sum"}, r"image-raw: method sum may overflow uint16: .*; give dtype: uint32$"),
+    ({"method": "sum", "dtype": "uint8"}, r"may overflow uint8: .*; give dtype: uint32$"),
+    ({"method": "sum", "dtype": "uint23"}, r"dtype: expected same, .*; did you mean 'uint32'\?"),
+    ({"dtype": "uint32"}, r"dtype uint32 is for method sum alone, mean keeps level 0's uint16"),
+    ({"store": "float.zarr", "field": "", "method": "mode"}, r"mode does not take .* float32"),
+    ({"store": "complex.zarr", "field": "", "method": "max"}, r"max does not take .* complex64"),
     ({"metod": "mean"}, r"unknown key 'metod'; did you mean 'method'\?"),
     ({"scale_factor": 2}, r"unknown key 'scale_factor'; did you mean 'scale_factors'\?"),
     ({"write_empty_chunks": "perhaps"}, r"write_empty_chunks: expected true or false, found 'per"),
@@ -177,6 +185,7 @@ PARSED = [
         {"scale_factors": ["2", "-1", "2"]},
     ),
     ({"store": "image.zarr", "field": "raw", "metod": "mean"}, {}),
+    ({"store": "image.zarr", "field": "raw", "method": "sum"}, {}),
     ({"store": "huge.zarr"}, {}),
 ]
 

@@ -1,4 +1,4 @@
-"""Levels 1 to N: each the block mean of the level before it, which it needs the sentinel of.
+"""Levels 1 to N: each made of the level before it, which it needs the sentinel of.
 
 Requires: results/{image}/levels/{level - 1}.json, and the level that it speaks of.
 Makes: results/{image}/levels/{level}.json, written last of all, after the level is complete.

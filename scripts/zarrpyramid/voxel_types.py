@@ -1,0 +1,94 @@
+"""Data types of voxels by their names: sizes, ranges, and how documents spell their values.
+
+Keeps out numpy, so that the Snakefile may import it, and everything else of a document.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+ITEM_SIZES = {
+    "bool": 1,
+    **{f"{kind}{bits}": bits // 8 for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": bits // 8 for bits in (16, 32, 64)},
+    **{f"complex{bits}": bits // 8 for bits in (64, 128)},
+}
+"""Bytes a voxel of each data type that is served."""
+
+_CODES = {"float16": ">e", "float32": ">f", "float64": ">d"}
+_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def kind_of(dtype: str) -> str:
+    """Return the kind of a data type: "bool", "int", "uint", "float" or "complex"."""
+    return dtype.rstrip("0123456789")
+
+
+def limits(dtype: str) -> tuple[int, int]:
+    """Return the least and the largest integer up to which a type holds every integer.
+
+    Of an integer type and of bool that is their range; of floats, all that their significand holds.
+
+    >>> limits("int8"), limits("bool"), limits("float32")
+    ((-128, 127), (0, 1), (-16777216, 16777216))
+    """
+    kind, bits = kind_of(dtype), 8 * ITEM_SIZES[dtype]
+    if kind == "bool":
+        return 0, 1
+    if kind == "uint":
+        return 0, 2**bits - 1
+    if kind == "int":
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    exact: int = 2 ** {16: 11, 32: 24, 64: 53}[bits // 2 if kind == "complex" else bits]
+    return -exact, exact
+
+
+def parse_fill(value: object, dtype: str) -> bool | int | float | complex:
+    """Return a fill value as a number; v2's null counts as 0.
+
+    From a JSON number, a name or v3's hex form; of complex types, from a pair of them.
+    """
+    kind = kind_of(dtype)
+    if kind == "bool":
+        return bool(value)
+    if kind == "complex":
+        part = _part(dtype)
+        if isinstance(value, list):
+            real, imaginary = value
+            return complex(_parse_float(real, part), _parse_float(imaginary, part))
+        return complex(_parse_float(value, part))
+    if kind == "float":
+        return _parse_float(value, dtype)
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _part(dtype: str) -> str:
+    return f"float{4 * ITEM_SIZES[dtype]}"
+
+
+def _parse_float(value: object, dtype: str) -> float:
+    if isinstance(value, str) and value.startswith("0x"):
+        stored = int(value, 16).to_bytes(ITEM_SIZES[dtype], "big")
+        number: float = struct.unpack(_CODES[dtype], stored)[0]
+        return number
+    if isinstance(value, str):
+        return _SPECIAL[value]
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def spell_fill(value: bool | int | float | complex, dtype: str) -> object:
+    """Return a number as a document of a data type spells its fill value.
+
+    >>> spell_fill(False, "uint32"), spell_fill(7, "float64"), spell_fill(1j, "complex128")
+    (0, 7.0, [0.0, 1.0])
+    """
+    if isinstance(value, complex):
+        return [spell_fill(value.real, _part(dtype)), spell_fill(value.imag, _part(dtype))]
+    if kind_of(dtype) != "float":
+        return int(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float(value)

@@ -1,0 +1,94 @@
+"""What every method makes of a window, in plain Python: the oracle that tests compare with."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+
+from strategies import DTYPES
+from zarrpyramid.methods import METHODS
+from zarrpyramid.voxel_types import kind_of
+
+COMPLEX = ("complex64", "complex128")
+TAKEN = [
+    (method, dtype)
+    for method, known in METHODS.items()
+    for dtype in (*DTYPES, *COMPLEX)
+    if kind_of(dtype) in known.kinds
+]
+SUMS = {"bool": "uint16", "float16": "float32", "int64": "int64", "uint64": "uint64"}
+
+
+def in_order(value):
+    """Sort key of a number that is not NaN: -0.0 before 0.0."""
+    return value, math.copysign(1, value)
+
+
+def add(values):
+    """Add floats as doubles, from the first on."""
+    total = values[0]
+    for value in values[1:]:
+        total += value
+    return total
+
+
+def by_hand(method, values, kind):
+    """Return what a method makes of the list of the Python numbers in one window."""
+    if kind == "c" and method != "stride":
+        parts = ([value.real for value in values], [value.imag for value in values])
+        return complex(*(by_hand(method, part, "f") for part in parts))
+    known = [value for value in values if value == value]
+    counts = Counter(values)
+    if method == "mode_nonzero":
+        counts.pop(0, None)
+    match method:
+        case "stride":
+            return values[0]
+        case "sum":
+            return add(values) if kind == "f" else sum(values)
+        case "mean" | "nanmean" if kind != "f":
+            return round(Fraction(sum(values), len(values)))
+        case "mean":
+            return add(values) / len(values)
+        case "nanmean":
+            return add(known) / len(known) if known else math.nan
+        case "min":
+            return min(known, key=in_order, default=math.nan)
+        case "max":
+            return max(known, key=in_order, default=math.nan)
+        case "median" if len(known) == len(values):
+            return sorted(values, key=in_order)[(len(values) - 1) // 2]
+        case "median":
+            return math.nan
+    return min(counts, key=lambda value: (-counts[value], value)) if counts else 0
+
+
+def reduce_by_hand(method, source, factors, dtype):
+    shape = [-(-extent // factor) for extent, factor in zip(source.shape, factors, strict=True)]
+    out = np.empty(shape, dtype)
+    for index in np.ndindex(*shape):
+        cells = tuple(slice(i * f, (i + 1) * f) for i, f in zip(index, factors, strict=True))
+        found = by_hand(method, source[cells].ravel().tolist(), source.dtype.kind)
+        with np.errstate(over="ignore"):
+            out[index] = found
+    return out
+
+
+def bits(block):
+    """Return the bytes of voxels with one NaN: which one Python arithmetic gives is its own."""
+    parts = np.ascontiguousarray(block).reshape(-1)
+    if block.dtype.kind == "c":
+        parts = parts.view(f"f{block.itemsize // 2}")
+    if block.dtype.kind in "fc":
+        parts = np.where(np.isnan(parts), np.array(np.nan, parts.dtype), parts)
+    return parts.tobytes()
+
+
+def out_dtype(method, dtype):
+    if method != "sum" or kind_of(dtype) == "complex":
+        return dtype
+    wide = {"int": "int64", "uint": "uint64", "float": dtype}.get(kind_of(dtype))
+    return SUMS.get(dtype, wide)
