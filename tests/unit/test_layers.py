@@ -19,12 +19,12 @@ LAYERS = (
     {"geometry", "compiled"},  # integers; loops over arrays
     {"kernels", "agreement"},  # numpy's form, which loads the compiled one on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
-    {"config", "hierarchy", "sentinels", "codecs"},
+    {"config", "hierarchy", "sentinels", "codecs", "counts"},
     {"plan", "shards", "digests", "store", "blocks"},
     {"chunks", "images"},
-    {"reduction", "logs", "summary", "synthetic", "listing"},
-    {"staleness"},
-    {"levels"},
+    {"reduction", "logs", "synthetic", "listing"},
+    {"staleness", "summary"},
+    {"levels", "labels"},
     {"pyramid"},
     {"sampler"},
     {"__main__"},
@@ -43,12 +43,12 @@ DOORS = {
     "snakemake": set(),
     "numpy": {
         *("kernels", "compiled", "agreement", "codecs", "shards", "chunks", "digests", "reduction"),
-        *("store", "synthetic", "sampler"),
+        *("store", "synthetic", "sampler", "counts", "labels"),
     },
 }
 # What a Snakefile imports while it parses.
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
-PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness")
+PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 
 
 def imports_of(path):
