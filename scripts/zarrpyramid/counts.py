@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     Table = tuple[Array, Array]
     """Different ids in rising order, and the voxels of each."""
 
-LIMIT = 2**20
-"""Entries of tables that are held in memory: 16 MB, and six times that while they are merged."""
+LIMIT = 2**19
+"""Entries of tables that are held in memory.
+
+17 million ids of uint64 in random order: a peak of 196 MB for the whole job, of 326 MB with twice
+as many entries and of 157 with half, at the same speed.
+"""
+
+PART = 2**16
+"""Entries of a run that are read at once."""
 
 _FAN_IN = 32
 """Runs that are merged at once, each with a buffer of its own."""
@@ -36,9 +43,8 @@ _OVERHEAD = 32
 def count_ids(block: Array) -> Table:
     """Return the ids of a block of integers, each once and in rising order, with their voxels.
 
-    Runs of equal voxels are found first and sorted in place of voxels: real segmentations have an
-    eighth as many. Of 64^3 voxels of uint32 cells, that takes 0.4 ms where a sort of all took 0.4
-    with AVX-512 and 15 without.
+    Runs of equal voxels are found first and counted in place of voxels: real segmentations have an
+    eighth as many. Blocks of 64^3 voxels of cells go at 700 Mvoxel/s and more.
     """
     flat = block.ravel(order="K")
     if flat.dtype == np.bool_:
@@ -51,10 +57,18 @@ def _count_flat(flat: Array) -> Table:
     ends = np.flatnonzero(flat[1:] != flat[:-1])
     if 2 * ends.size > flat.size:  # a sort of values alone is several times faster than an argsort
         return _collapse(np.sort(flat), None)
-    starts = np.empty(ends.size + 1, np.int64)
-    starts[0] = 0
-    np.add(ends, 1, out=starts[1:])
-    ids, counts = flat[starts], np.diff(starts, append=flat.size)
+    bounds = np.empty(ends.size + 2, np.int64)
+    bounds[0], bounds[-1] = 0, flat.size
+    np.add(ends, 1, out=bounds[1:-1])
+    ids, counts = flat[bounds[:-1]], np.diff(bounds)
+    least = ids.min()
+    if int(ids.max()) - int(least) < 4 * ids.size:
+        # Near each other, as numbers of cells are: a third faster than sorting. What wraps beyond
+        # 2^63 wraps back; the sums, of float64, are whole numbers far below 2^53.
+        origin = least.astype(np.int64)
+        found = np.bincount(ids.astype(np.int64) - origin, counts)
+        there = np.flatnonzero(found)
+        return (there + origin).astype(flat.dtype), found[there].astype(np.int64)
     order = np.argsort(ids)
     return _collapse(ids[order], counts[order])
 
@@ -83,7 +97,7 @@ class Run:
     dtype: np.dtype[Any]
     n_ids: int
 
-    def tables(self, size: int) -> Iterator[Table]:
+    def tables(self, size: int = PART) -> Iterator[Table]:
         """Yield the table in parts of at most `size` entries, in order."""
         for start in range(0, self.n_ids, size):
             yield (
@@ -133,6 +147,8 @@ class Counter:
 
     def add(self, table: Table) -> None:
         """Add a table; its arrays are kept."""
+        if not table[0].size:
+            return
         with self._lock:
             self._held.append(table)
             self._weight += table[0].size + _OVERHEAD

@@ -119,9 +119,9 @@ def _levels(
             "background": strict_number(background),
         }
         if finer is not None:
-            lost = without(finer.tables(limit), run.tables(limit))
+            lost = without(finer.tables(), run.tables())
             counted |= _describe(lost, level, table)
-            new = without(run.tables(limit), finer.tables(limit))
+            new = without(run.tables(), finer.tables())
             counted["n_appeared"] = sum(ids.size for ids, _ in new)
             shutil.rmtree(scratch / str(level - 1))
         yield counted
