@@ -203,10 +203,13 @@ def check_wildcards(wildcards):
 @functools.cache
 def list_at_end():
     """Have all images listed when this process ends, however it does."""
-    if workflow.executor_plugin and workflow.is_main_process:
-        if not (workflow.dryrun or workflow.touch):
-            images = {name: IMAGES.get(name) for name in CONFIGS}
-            atexit.register(write_overview, images, REFUSED, RESULTS, Path("logs"), since=STARTED)
+    if workflow.executor_plugin is None or workflow.dryrun or workflow.touch:
+        return
+    if workflow.is_main_process:
+        images = {name: IMAGES.get(name) for name in CONFIGS}
+        # Snakemake leaves its working directory before the end.
+        folders = RESULTS.absolute(), Path("logs").absolute()
+        atexit.register(write_overview, images, REFUSED, *folders, since=STARTED)
 
 
 # Said when Snakemake has said all, so that these lines are the last.
