@@ -74,7 +74,7 @@ def test_a_broken_image_does_not_stop_the_others(four):
     expected = dict.fromkeys(IMAGES, "done") | dict.fromkeys(("gone", "lost"), "failed")
     assert states(workspace) == expected
     # A target of another image is not refused for theirs.
-    assert workspace.run(*run, "results/raw/levels/2.json").jobs == []
+    assert workspace.run("results/raw/levels/2.json", *run).jobs == []
 
 
 def test_a_report_of_labels_follows_its_levels(four):

@@ -20,7 +20,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(searched))
 # No job does linear algebra: its threads only cost 0.1 CPU s at the start of each.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from zarrpyramid.config import image_configs
+from zarrpyramid.config import image_configs, suggestion
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.hierarchy import read_node
 from zarrpyramid.images import base_layout, check_places, check_room, open_image
@@ -194,7 +194,9 @@ def check_wildcards(wildcards):
     if image in REFUSED:
         raise SystemExit(f"zarrpyramid: {REFUSED[image]}")
     if image not in IMAGES:
-        raise SystemExit(f"zarrpyramid: there is no image {image}; images are {', '.join(IMAGES)}")
+        raise SystemExit(
+            f"zarrpyramid: there is no image {image}{suggestion(image, list(CONFIGS))}"
+        )
     if level >= len(IMAGES[image].plan.levels):
         last = len(IMAGES[image].plan.levels) - 1
         raise SystemExit(f"zarrpyramid: image {image} has no level {level}; its last is {last}")
