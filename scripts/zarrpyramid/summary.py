@@ -66,8 +66,10 @@ def write_overview(
     n_done = sum(row[1] == "done" for row in rows)
     lines = [" | ".join(row) for row in (_IMAGE_COLUMNS, ("---",) * len(_IMAGE_COLUMNS), *rows)]
     table = "\n".join(f"| {line} |" for line in lines)
-    text = f"# Images\n\n{n_done} of {len(rows)} are done.\n\n{table}\n"
-    write_aside(results / "summary.md", text.encode())
+    text = f"# Images\n\n{n_done} of {len(rows)} are done.\n\n{table}\n".encode()
+    path = results / "summary.md"
+    if not path.exists() or path.read_bytes() != text:  # a run that does nothing writes nothing
+        write_aside(path, text)
 
 
 def _image_row(
