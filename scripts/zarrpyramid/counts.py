@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 LIMIT = 2**19
 """Entries of tables that are held in memory.
 
-17 million ids of uint64 in random order: a peak of 170 to 200 MB for the whole job, of 330 with twice
-as many entries and of 160 with half, at the same speed.
+17 million ids of uint64 in random order: a peak of 170 to 200 MB for the whole job, of 330 with
+twice as many entries and of 160 with half, at the same speed.
 """
 
 PART = 2**16
