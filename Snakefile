@@ -12,6 +12,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/base.smk"
 include: "workflow/rules/levels.smk"
 include: "workflow/rules/multiscales.smk"
+include: "workflow/rules/labels.smk"
 include: "workflow/rules/report.smk"
 
 

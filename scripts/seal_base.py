@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
+from zarrpyramid.errors import StoreError
 from zarrpyramid.images import open_image
 from zarrpyramid.listing import seal_base
 from zarrpyramid.logs import job_log
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job_log(snakemake.log.text, snakemake.log.timing):
+    if snakemake.params.refused:
+        raise StoreError(snakemake.params.refused)
     image = open_image(restore(snakemake.params.image))
     sentinel = Path(snakemake.output.sentinel)
     record = seal_base(image)

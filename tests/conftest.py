@@ -25,6 +25,7 @@ _JOBS = {
     "Building level ": "",
     "Listing the levels": "list",
     "Summing up": "summary",
+    "Counting the labels": "labels",
 }
 
 

@@ -85,6 +85,7 @@ class ImageConfig:
     voxel_size: dict[str, float]
     unit: dict[str, str]
     edit_base: bool
+    label_report: bool
 
 
 @functools.cache
@@ -266,6 +267,7 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         voxel_size={key: float(size) for key, size in values["voxel_size"].items()},
         unit=dict(values["unit"]),
         edit_base=values["edit_base"],
+        label_report=values["label_report"],
     )
 
 

@@ -9,17 +9,20 @@ import shlex
 import sys
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import PyramidError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .images import Image
 
 _FAILURE = "zarrpyramid: error: "
+_OVERVIEW = "all of them: results/summary.md"
+_NAMED = 5
 
 
 @contextlib.contextmanager
@@ -64,22 +67,66 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
         handler.close()
 
 
-def last_words(folder: Path, *, since: float = 0.0) -> list[str]:
-    """Return the error lines at the ends of the logs below a folder, newest log last.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A job that failed: of which image, why, and where its log is."""
+
+    image: str
+    reason: str
+    log: Path
+
+    @property
+    def line(self) -> str:
+        """What the user reads last."""
+        return f"{_FAILURE}{self.image}: {self.reason} (log: {self.log})"
+
+
+def failures(folder: Path, *, since: float = 0.0) -> list[Failure]:
+    """Return the jobs whose logs below a folder end with an error, newest log last.
 
     Logs that were last written before `since`, in seconds since 1970, are of another run.
     """
     times = {path: path.stat().st_mtime for path in folder.glob("*/*.log")}
-    lines = []
+    found = []
     for path in sorted((path for path in times if times[path] >= since), key=times.__getitem__):
         last = path.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
         if last.startswith(_FAILURE):
-            lines.append(f"{last} (log: {path})")
-    return lines
+            reason = last.removeprefix(_FAILURE)
+            found.append(Failure(image=path.parent.name, reason=reason, log=path))
+    return found
 
 
-def success_line(image: Image) -> str:
-    """Return the line that ends a run: where the pyramid is, and how to look at it."""
+def refusal_line(refused: Mapping[str, str], n_images: int) -> str:
+    """Return the line that refuses a run before it starts.
+
+    Parameters
+    ----------
+    refused
+        Why, by name of image; the first five are named.
+    n_images
+        All images of the run.
+    """
+    if n_images == 1:
+        return f"zarrpyramid: {next(iter(refused.values()))}"
+    reasons = [
+        reason if reason.startswith(f"image {name}: ") else f"image {name}: {reason}"
+        for name, reason in refused.items()
+    ]
+    more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+    return (
+        f"zarrpyramid: {len(reasons)} of {n_images} images cannot be built: "
+        f"{'; '.join(reasons[:_NAMED])}{more}; mend them, or build the others with --keep-going"
+    )
+
+
+def success_lines(images: Sequence[Image]) -> list[str]:
+    """Return the lines that end a run: where the pyramids are, and how to look at them."""
+    if len(images) <= _NAMED:
+        return [_success_line(image) for image in images]
+    return [f"zarrpyramid: the pyramids of {len(images)} images are complete; {_OVERVIEW}"]
+
+
+def _success_line(image: Image) -> str:
     name, last = image.plan.image.name, len(image.plan.levels) - 1
     where = shlex.quote(image.plan.where)
     levels = (

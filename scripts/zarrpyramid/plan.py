@@ -147,6 +147,7 @@ def plan_image(
     GeometryError
         If a level would equal the one before it.
     """
+    _check_labels(image, base)
     axes = _plan_axes(image, base, attributes or {})
     chunks, shards = _plan_chunks(image, base)
     sized = bool(image.voxel_size) or read_axes(attributes or {}, len(base.shape)) is not None
@@ -245,6 +246,15 @@ def made_base(made: TestImage, axes: tuple[str, ...] | None = None) -> ArrayMeta
         document=document,
         attributes={},
     )
+
+
+def _check_labels(image: ImageConfig, base: ArrayMetadata) -> None:
+    if image.label_report and not base.dtype.startswith(("int", "uint", "bool")):
+        msg = (
+            f"image {image.name}: label_report counts ids, which are integers, level 0 is of "
+            f"{base.dtype}; set label_report: false for this image"
+        )
+        raise ConfigError(msg)
 
 
 def _plan_axes(

@@ -15,6 +15,7 @@ from .errors import StoreError
 from .files import write_aside
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     Record = dict[str, Any]
@@ -84,3 +85,13 @@ def remove_beyond(folder: Path, last: int) -> None:
 def fits(record: Record | None, expected: Record) -> bool:
     """Tell whether a record says of a level all that its plan expects."""
     return record is not None and all(record.get(key) == value for key, value in expected.items())
+
+
+def proofs(records: Sequence[Record]) -> list[str]:
+    """Return what tells the voxels of each level from others, level 0 first.
+
+    Level 0's digest is known to level 1; an image that stands alone has its fingerprint only.
+    """
+    digests = [record.get("digest", "") for record in records[1:]]
+    made_from = records[1].get("source", {}).get("digest") if digests else None
+    return [made_from or records[0].get("fingerprint", ""), *digests]

@@ -15,7 +15,7 @@ from .images import base_layout, base_record, record_of, why_remade
 from .listing import listed_attributes
 from .metadata import parse_array
 from .multiscales import read_multiscales
-from .sentinels import fits, read_sentinel
+from .sentinels import fits, proofs, read_sentinel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,8 @@ def stale_sentinels(image: Image, folder: Path, layout: BaseLayout) -> dict[Path
         reason = _why_stale(image, plan.level, read_sentinel(path))
         if reason:
             stale[path] = reason
+    if image.plan.image.label_report and not _counts_hold(image, folder):
+        stale[folder / "labels.json"] = f"{image.plan.where} has other levels than were counted"
     node = read_node(image.files, image.path)
     attributes = {} if node is None else node.attributes
     path = folder / "multiscales.json"
@@ -93,6 +95,14 @@ def _why_stale(image: Image, level: int, sentinel: Record | None) -> str:
     except MetadataError as error:
         return str(error)
     return why_remade(image, level, found)
+
+
+def _counts_hold(image: Image, folder: Path) -> bool:
+    """Tell whether the ids that a report counted are those of the levels that sentinels prove."""
+    report = read_sentinel(folder / "labels.json") or {}
+    numbers = range(len(image.plan.levels))
+    records = [read_sentinel(folder / "levels" / f"{level}.json") or {} for level in numbers]
+    return [counted.get("proof") for counted in report.get("levels", [])] == proofs(records)
 
 
 def _owner(image: Image) -> Record:

@@ -1,4 +1,4 @@
-"""What was built, as a table in Markdown.
+"""What was built, as tables in Markdown: of an image, and of all images of a run.
 
 Made from records and timings; reads no voxel.
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .files import write_aside
+from .geometry import count
 from .images import stored_objects
+from .logs import failures
 from .plan import times, voxel_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from .images import Image
@@ -22,6 +25,7 @@ _COLUMNS = (
     "level", "factors", "shape", "voxel size", "chunks", "objects", "bytes",
     "mean", "min", "max", "seconds", "digest",
 )  # fmt: skip
+_IMAGE_COLUMNS = ("image", "state", "levels", "shape", "voxels", "seconds", "where, or why not")
 
 
 def summarize_pyramid(image: Image, records: Sequence[Record], timings: Path) -> str:
@@ -38,6 +42,64 @@ def summarize_pyramid(image: Image, records: Sequence[Record], timings: Path) ->
     lines = [" | ".join(row) for row in (_COLUMNS, ("---",) * len(_COLUMNS), *rows)]
     table = "\n".join(f"| {line} |" for line in lines)
     return f"# {image.plan.image.name}\n\n`{image.plan.where}`\n\n{table}\n"
+
+
+def write_overview(
+    images: Mapping[str, Image | None],
+    refused: Mapping[str, str],
+    results: Path,
+    logs: Path,
+    *,
+    since: float,
+) -> None:
+    """Write a table of all images of a run into the folder of results, whatever became of them.
+
+    Parameters
+    ----------
+    images
+        By name; None where not even a plan could be made.
+    refused
+        Why images were refused before the run, by name.
+    since
+        When the run began, in seconds since 1970.
+    """
+    failed = {**refused, **{job.image: job.reason for job in failures(logs, since=since)}}
+    rows = [_image_row(name, image, failed, results, logs) for name, image in images.items()]
+    n_done = sum(row[1] == "done" for row in rows)
+    lines = [" | ".join(row) for row in (_IMAGE_COLUMNS, ("---",) * len(_IMAGE_COLUMNS), *rows)]
+    table = "\n".join(f"| {line} |" for line in lines)
+    text = f"# Images\n\n{n_done} of {len(rows)} are done.\n\n{table}\n".encode()
+    path = results / "summary.md"
+    if not path.exists() or path.read_bytes() != text:  # a run that does nothing writes nothing
+        write_aside(path, text)
+
+
+def _image_row(
+    name: str, image: Image | None, failed: Mapping[str, str], results: Path, logs: Path
+) -> Sequence[str]:
+    """Return the row of an image: done, failed, or absent where the run ended before its turn."""
+    folder = results / name
+    if image is None:
+        return (name, "failed", "-", "-", "-", "-", _cell(failed[name]))
+    plan = image.plan
+    there = [(folder / "levels" / f"{level.level}.json").exists() for level in plan.levels]
+    made = ["multiscales.json", "summary.md", *["labels.json"] * plan.image.label_report]
+    done = all(there) and all((folder / file).exists() for file in made)
+    state = "failed" if name in failed else "done" if done else "absent"
+    seconds = [_seconds(path) for path in (logs / name).glob("*.json")]
+    return (
+        name,
+        state,
+        f"{sum(there)} of {len(there)}",
+        _extents(plan.levels[0].shape),
+        str(count(plan.levels[0].shape)),
+        f"{sum(filter(None, seconds)):.3f}" if any(seconds) else "-",
+        _cell(failed.get(name, plan.where)),
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _statistics(records: Sequence[Record], record: Record) -> Record:

@@ -40,6 +40,7 @@ def main() -> None:
     for configured in names["image_configs"](config, results):
         image = names["open_image"](configured)
         layout = names["base_layout"](image)
+        names["check_places"](image)
         names["check_room"](image, layout)
         names["stale_sentinels"](image, results / configured.name, layout)
     planned = time.process_time()

@@ -64,9 +64,10 @@ def test_every_default_fits_its_own_key(key):
 def test_defaults_of_the_function_are_those_of_the_schema():
     parameters = inspect.signature(build_pyramid).parameters
     schema = load_schema()["properties"]["images"]["additionalProperties"]["properties"]
-    assert set(schema) - set(parameters) == {"test_image"}
+    # The function makes levels alone: no level 0, and no reports.
+    assert set(schema) - set(parameters) == {"test_image", "label_report"}
     for key, node in schema.items():
-        if key not in ("test_image", "store"):
+        if key not in ("test_image", "label_report", "store"):
             default = parameters[key].default
             assert ({} if default is None else default) == node["default"], key
 

@@ -21,13 +21,13 @@ LAYERS = (
     {"methods", "compiled_windows", "kernels"},
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
-    {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects"},
+    {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
     {"ladders"},
     {"plan", "shards", "digests", "store", "blocks"},
     {"chunks", "images"},
-    {"reduction", "logs", "summary", "synthetic", "listing"},
-    {"staleness"},
-    {"levels"},
+    {"reduction", "logs", "synthetic", "listing"},
+    {"staleness", "summary"},
+    {"levels", "labels"},
     {"pyramid"},
     {"sampler"},
     {"__main__"},
@@ -47,12 +47,12 @@ DOORS = {
     "numpy": {
         *("kernels", "compiled", "windows", "compiled_windows", "agreement"),
         *("codecs", "shards", "chunks", "digests", "reduction"),
-        *("store", "synthetic", "sampler"),
+        *("store", "synthetic", "sampler", "counts", "labels"),
     },
 }
 # What a Snakefile imports while it parses.
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
-PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness")
+PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
 

@@ -15,7 +15,7 @@ import zarr
 from zarrpyramid.config import image_config
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.images import open_image
-from zarrpyramid.logs import job_log, last_words, success_line
+from zarrpyramid.logs import failures, job_log, refusal_line, success_lines
 
 LOGGER = logging.getLogger("zarrpyramid.somewhere")
 
@@ -83,20 +83,36 @@ def test_last_words_of_many_jobs(tmp_path):
         except SystemExit:
             pass
         os.utime(logs[name], (100 + number, 100 + number))
-    assert last_words(tmp_path) == [
-        f"zarrpyramid: error: error of b (log: {logs['b']})",
-        f"zarrpyramid: error: error of a (log: {logs['a']})",
+    assert [failure.line for failure in failures(tmp_path)] == [
+        f"zarrpyramid: error: b: error of b (log: {logs['b']})",
+        f"zarrpyramid: error: a: error of a (log: {logs['a']})",
     ]
-    assert len(last_words(tmp_path, since=101)) == 1
-    assert last_words(tmp_path / "absent") == []
+    assert [failure.image for failure in failures(tmp_path, since=101)] == ["a"]
+    assert failures(tmp_path / "absent") == []
+
+
+def test_the_line_that_refuses_a_run():
+    assert refusal_line({"a": "no store"}, 1) == "zarrpyramid: no store"
+    refused = {"a": "no store", "b": "image b: no such axis"}
+    start = (
+        "zarrpyramid: 2 of 500 images cannot be built: image a: no store; image b: no such axis;"
+    )
+    assert refusal_line(refused, 500).startswith(start)
+    assert "--keep-going" in refusal_line(refused, 500)
+    many = refusal_line({f"i{number}": f"because {number}" for number in range(9)}, 500)
+    assert "image i4: because 4; and 4 more; mend them" in many
+    assert "because 5" not in many
 
 
 def test_the_line_that_ends_a_run(tmp_path):
     voxels = np.ones((8, 8), "uint8")
     zarr.create_group(tmp_path).create_group("raw").create_array("0", data=voxels, chunks=(2, 2))
     keys = {"store": str(tmp_path), "field": "raw", "levels": 2}
-    line = success_line(open_image(image_config("brain", keys)))
+    image = open_image(image_config("brain", keys))
+    (line,) = success_lines([image])
     assert line.startswith(f"zarrpyramid: brain: levels 0 to 2 are complete in {tmp_path}/raw;")
     assert "napari" in line
     assert "results/brain/summary.md" in line
     assert "\n" not in line
+    (line,) = success_lines([image] * 6)
+    assert line.startswith("zarrpyramid: the pyramids of 6 images are complete; ")

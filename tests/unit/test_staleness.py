@@ -18,7 +18,7 @@ from zarrpyramid.images import base_layout, open_image
 from zarrpyramid.levels import build_level
 from zarrpyramid.listing import seal_base, write_multiscales
 from zarrpyramid.pyramid import build_pyramid, level_statuses
-from zarrpyramid.sentinels import write_sentinel
+from zarrpyramid.sentinels import proofs, read_sentinel, write_sentinel
 from zarrpyramid.staleness import stale_sentinels, write_owner
 
 VOXELS = (np.arange(12 * 10).reshape(12, 10) * 7 % 251).astype("uint16")
@@ -212,3 +212,26 @@ def test_all_groups_of_a_consolidated_store_stay_readable(tmp_path, zarr_format)
         for member in ("a/0", "b/c/0", "b/c/1", "z/0", *(["a/1"] if name == "a" else [])):
             assert read[member].shape[0] in (12, 6)
         assert {"a/0", "b/c/0", "b/c/1", "z/0"} <= set(dict(read.members(max_depth=None)))
+
+
+def test_a_report_of_labels_is_of_the_levels_that_are_there(tmp_path):
+    folder = built(make(tmp_path / "s"))
+    keys = {"label_report": True}
+    records = [read_sentinel(folder / f"levels/{level}.json") for level in range(3)]
+    counted = {"levels": [{"proof": proof} for proof in proofs(records)]}
+    write_sentinel(folder / "labels.json", counted)
+    assert stale(tmp_path / "s", folder, **keys) == set()
+    for changed in (
+        {},
+        {"levels": counted["levels"][:2]},
+        {"levels": [{}, *counted["levels"][1:]]},
+    ):
+        write_sentinel(folder / "labels.json", changed)
+        assert stale(tmp_path / "s", folder, **keys) == {"labels.json"}
+        assert stale(tmp_path / "s", folder) == set()  # nobody asks for it
+
+
+def test_what_tells_the_voxels_of_levels():
+    made = [{"fingerprint": "f"}, {"digest": "b", "source": {"digest": "a"}}, {"digest": "c"}]
+    assert proofs(made) == ["a", "b", "c"]
+    assert proofs(made[:1]) == ["f"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import zarr
 from zarrpyramid.config import image_config
 from zarrpyramid.images import open_image
 from zarrpyramid.pyramid import build_pyramid
-from zarrpyramid.summary import summarize_pyramid
+from zarrpyramid.summary import summarize_pyramid, write_overview
 
 
 def rows(text):
@@ -68,3 +69,33 @@ def test_one_level_alone(tmp_path):
     image = open_image(image_config("name", {"store": str(tmp_path)}))
     (row,) = rows(summarize_pyramid(image, records, tmp_path))
     assert (row["mean"], row["digest"]) == ("-", "`-`")
+
+
+def test_a_row_an_image_whatever_became_of_it(tmp_path):
+    since, results, logs = 1000.0, tmp_path / "results", tmp_path / "logs"
+    images = {}
+    for name in ("done", "failed", "absent"):
+        store = tmp_path / f"{name}.zarr"
+        zarr.create_group(store).create_array("0", data=np.ones((9, 5), "u1"), chunks=(4, 4))
+        images[name] = open_image(image_config(name, {"store": str(store), "levels": 1}))
+        (logs / name).mkdir(parents=True)
+        (results / name / "levels").mkdir(parents=True)
+        (results / name / "levels/0.json").touch()
+    images["refused"] = None
+    for file in ("levels/1.json", "multiscales.json", "summary.md"):
+        (results / "done" / file).touch()
+    for level, seconds in enumerate((0.5, 1.25)):
+        (logs / f"done/{level}.json").write_text(json.dumps({"seconds": seconds}))
+    (logs / "failed/1.log").write_text("zarrpyramid: error: a | b is damaged\n")
+    (logs / "absent/1.log").write_text("zarrpyramid: error: of a run before\n")
+    os.utime(logs / "absent/1.log", (999, 999))
+
+    write_overview(images, {"refused": "no store"}, results, logs, since=since)
+    text = (results / "summary.md").read_text(encoding="utf-8")
+    assert text.startswith("# Images\n\n1 of 4 are done.\n\n| image | state | levels |")
+    assert text.splitlines()[6:] == [
+        f"| done | done | 2 of 2 | 9 x 5 | 45 | 1.750 | {tmp_path}/done.zarr |",
+        r"| failed | failed | 1 of 2 | 9 x 5 | 45 | - | a \| b is damaged |",
+        f"| absent | absent | 1 of 2 | 9 x 5 | 45 | - | {tmp_path}/absent.zarr |",
+        "| refused | failed | - | - | - | - | no store |",
+    ]

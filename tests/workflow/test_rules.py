@@ -27,6 +27,7 @@ def test_rules_are_those_of_the_plan(rules):
     assert sorted(rules) == [
         "downsample_level",
         "make_test_image",
+        "report_labels",
         "seal_base",
         "summarize_pyramid",
         "write_multiscales",

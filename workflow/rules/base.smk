@@ -16,7 +16,7 @@ rule make_test_image:
     threads: block_threads
     params:
         image=image_settings,
-        made=lambda wildcards: asdict(IMAGES[wildcards.image].plan.image)["test_image"],
+        made=lambda wildcards: settings_of(wildcards.image)["test_image"],
     message:
         "Making the test image {wildcards.image}"
     script:
@@ -36,7 +36,8 @@ rule seal_base:
     params:
         image=image_settings,
         watch=watch_base,
-        edit_base=lambda wildcards: IMAGES[wildcards.image].plan.image.edit_base,
+        edit_base=lambda wildcards: CONFIGS[wildcards.image].edit_base,
+        refused=refusal,
     message:
         "Sealing level 0 of {wildcards.image}"
     script:

@@ -20,13 +20,14 @@ os.environ.update(PYTHONPATH=os.pathsep.join(searched))
 # No job does linear algebra: its threads only cost 0.1 CPU s at the start of each.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from zarrpyramid.config import image_configs
+from zarrpyramid.config import image_configs, suggestion
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.hierarchy import read_node
 from zarrpyramid.images import base_layout, check_places, check_room, open_image
-from zarrpyramid.logs import last_words, success_line
+from zarrpyramid.logs import failures, refusal_line, success_lines
 from zarrpyramid.plan import describe_level, provenance
 from zarrpyramid.staleness import set_aside, stale_sentinels
+from zarrpyramid.summary import write_overview
 
 
 wildcard_constraints:
@@ -44,18 +45,43 @@ RESULTS = Path("results")
 STARTED = time.time()
 
 try:
-    IMAGES = {image.name: open_image(image) for image in image_configs(config, RESULTS)}
-    for name, image in IMAGES.items() if workflow.is_main_process else ():
-        check_places(image)
-        check_room(image, base_layout_of(name))
-    # Images whose level 0 is made by this run: it is not yet what jobs will find.
-    MADE = {
-        name
-        for name, image in IMAGES.items()
-        if read_node(image.files, image.level_path(0)) is None
-    }
+    CONFIGS = {image.name: image for image in image_configs(config, RESULTS)}
 except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
+IMAGES, REFUSED = {}, {}
+for name, image_config in CONFIGS.items():
+    try:
+        IMAGES[name] = open_image(image_config)
+    except PyramidError as error:
+        REFUSED[name] = str(error)
+# Images whose level 0 is made by this run: it is not yet what jobs will find.
+MADE = {
+    name for name, image in IMAGES.items() if read_node(image.files, image.level_path(0)) is None
+}
+
+
+@functools.cache
+def why_refused(name):
+    """Return what keeps an image from being built, or nothing."""
+    if name in IMAGES:
+        try:
+            check_places(IMAGES[name])
+            check_room(IMAGES[name], base_layout_of(name))
+        except PyramidError as error:
+            return str(error)
+    return REFUSED.get(name, "")
+
+
+if workflow.is_main_process:  # a job's process looks at its own image alone
+    REFUSED = {name: reason for name in CONFIGS if (reason := why_refused(name))}
+
+
+def refuse():
+    """End the run where images are refused, unless it shall go on with the others."""
+    # Called for targets, since Snakemake parses before it knows how it shall execute.
+    going_on = workflow.execution_settings and workflow.execution_settings.keep_going
+    if REFUSED and workflow.is_main_process and not going_on:
+        raise SystemExit(refusal_line(REFUSED, len(CONFIGS)))
 
 
 @functools.cache
@@ -63,7 +89,11 @@ def settle(name):
     """Set aside sentinels that the store contradicts; a run that makes nothing only tells."""
     if workflow.executor_plugin is None or workflow.touch or not workflow.is_main_process:
         return
-    stale = stale_sentinels(IMAGES[name], RESULTS / name, base_layout_of(name))
+    if name in REFUSED:
+        sealed = RESULTS / name / "levels" / "0.json"
+        stale = {sealed: REFUSED[name]} if sealed.exists() else {}
+    else:
+        stale = stale_sentinels(IMAGES[name], RESULTS / name, base_layout_of(name))
     if not workflow.dryrun:
         set_aside(stale)
         return
@@ -73,18 +103,36 @@ def settle(name):
 
 def all_targets(wildcards):
     """Return every sentinel: a deleted one in the middle is not missed by asking for the last."""
+    refuse()
+    list_at_end()
     targets = []
-    for name, image in IMAGES.items():
+    for name, image_config in CONFIGS.items():
         settle(name)
-        levels = range(len(image.plan.levels))
+        # The first job of a refused image fails with what is wrong.
+        levels = range(1 if name in REFUSED else len(IMAGES[name].plan.levels))
         targets += [f"results/{name}/levels/{level}.json" for level in levels]
+        if name in REFUSED:
+            continue
         targets += [f"results/{name}/multiscales.json", f"results/{name}/summary.md"]
+        if image_config.label_report:
+            targets.append(f"results/{name}/labels.json")
     return targets
+
+
+@functools.cache
+def settings_of(name):
+    """Return an image's settings as Snakemake hands them to jobs."""
+    return asdict(CONFIGS[name])
 
 
 def image_settings(wildcards, input):
     """Return an image's settings; taking `input` keeps them out of Snakemake's rerun triggers."""
-    return asdict(IMAGES[wildcards.image].plan.image)
+    return settings_of(wildcards.image)
+
+
+def refusal(wildcards, input):
+    """Return what keeps an image from being built; `input` as above."""
+    return why_refused(wildcards.image)
 
 
 def level_recipe(wildcards):
@@ -109,6 +157,7 @@ def listed_settings(wildcards):
 
 def level_sentinels(wildcards):
     """Return the sentinels of all levels of an image."""
+    check_wildcards(wildcards)
     settle(wildcards.image)
     levels = range(len(IMAGES[wildcards.image].plan.levels))
     return [f"results/{wildcards.image}/levels/{level}.json" for level in levels]
@@ -123,17 +172,21 @@ def finer_sentinel(wildcards):
 
 def base_sentinel(wildcards):
     """Return the sentinel of a level 0 that the workflow makes, or nothing."""
+    if wildcards.image in REFUSED:
+        refuse()
+        settle(wildcards.image)
+        return []
     check_wildcards(wildcards)
     settle(wildcards.image)
-    made = IMAGES[wildcards.image].plan.image.test_image
+    made = CONFIGS[wildcards.image].test_image
     return f"results/{wildcards.image}/test_image.json" if made else []
 
 
 def watch_base(wildcards):
     """Return what changes with any object of level 0, for the jobs that depend on its voxels."""
-    if int(wildcards.get("level", 0)) > 1:
-        return None
     image = wildcards.image
+    if int(wildcards.get("level", 0)) > 1 or image in REFUSED:
+        return None
     return (base_layout(IMAGES[image]) if image in MADE else base_layout_of(image)).watch
 
 
@@ -146,21 +199,40 @@ def block_threads(wildcards):
 def check_wildcards(wildcards):
     """Refuse a target of an image or a level that is not in the configuration."""
     image, level = wildcards.image, int(wildcards.get("level", 0))
+    if image in REFUSED:
+        raise SystemExit(f"zarrpyramid: {REFUSED[image]}")
     if image not in IMAGES:
-        raise SystemExit(f"zarrpyramid: there is no image {image}; images are {', '.join(IMAGES)}")
+        raise SystemExit(
+            f"zarrpyramid: there is no image {image}{suggestion(image, list(CONFIGS))}"
+        )
     if level >= len(IMAGES[image].plan.levels):
         last = len(IMAGES[image].plan.levels) - 1
         raise SystemExit(f"zarrpyramid: image {image} has no level {level}; its last is {last}")
 
 
+@functools.cache
+def list_at_end():
+    """Have all images listed when this process ends, however it does."""
+    if workflow.executor_plugin is None or workflow.dryrun or workflow.touch:
+        return
+    if workflow.is_main_process:
+        images = {name: IMAGES.get(name) for name in CONFIGS}
+        # Snakemake leaves its working directory before the end.
+        folders = RESULTS.absolute(), Path("logs").absolute()
+        atexit.register(write_overview, images, REFUSED, *folders, since=STARTED)
+
+
 # Said when Snakemake has said all, so that these lines are the last.
 onsuccess:
-    for name, image in reversed(IMAGES.items()):
-        if not (RESULTS / name / "multiscales.json").exists():
-            continue
-        atexit.register(print, success_line(image), file=sys.stderr)
+    built = [
+        image
+        for name, image in IMAGES.items()
+        if (RESULTS / name / "multiscales.json").exists()
+    ]
+    for line in reversed(success_lines(built)):
+        atexit.register(print, line, file=sys.stderr)
 
 
 onerror:
-    for line in reversed(last_words(Path("logs"), since=STARTED)):
-        atexit.register(print, line, file=sys.stderr)
+    for failure in reversed(failures(Path("logs"), since=STARTED)):
+        atexit.register(print, failure.line, file=sys.stderr)

@@ -1,0 +1,123 @@
+"""Many images in one run: a broken one does not stop the others, and all of them are listed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import zarr
+
+IMAGES = ("cells", "damaged", "raw", "more")
+
+
+@pytest.fixture
+def four(workspace):
+    """A workspace of four images, one of which has a damaged chunk; return it and its config."""
+    for name in IMAGES:
+        workspace.make(f"{name}.zarr", (20, 18), dtype="uint8" if name == "cells" else "uint16")
+    chunk = workspace / "damaged.zarr/0/c/1/1"
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    images = {name: {"store": f"{name}.zarr", "levels": 2} for name in IMAGES}
+    images["cells"]["label_report"] = True
+    return workspace, images
+
+
+def rows(workspace):
+    """Return the cells of the table of all images, by image."""
+    text = (workspace / "results/summary.md").read_text(encoding="utf-8")
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
+
+
+def states(workspace):
+    return {name: row["state"] for name, row in rows(workspace).items()}
+
+
+def test_a_broken_image_does_not_stop_the_others(four):
+    workspace, images = four
+    path = workspace.write("my.yaml", json.dumps({"images": images}))
+    run = ("--configfile", str(path))
+
+    outcome = workspace.run(*run, "--keep-going", code=1)
+    start = f"zarrpyramid: error: damaged: {workspace.folder}/damaged.zarr/0/c/1/1 is damaged: "
+    assert outcome.lines[-1].startswith(start)
+    assert outcome.lines[-1].endswith("(log: logs/damaged/1.log)")
+    for name in ("cells", "raw", "more"):
+        assert list(workspace.sentinels(name)) == ["0", "1", "2"]
+        assert (workspace / f"results/{name}/summary.md").exists()
+        assert workspace.array(f"{name}.zarr/2").shape == (5, 5)
+    assert states(workspace) == dict.fromkeys(IMAGES, "done") | {"damaged": "failed"}
+    row = rows(workspace)["damaged"]
+    assert (row["levels"], row["shape"], row["voxels"]) == ("1 of 3", "20 x 18", "360")
+    assert row["where, or why not"].startswith(
+        f"{workspace.folder}/damaged.zarr/0/c/1/1 is damaged"
+    )
+
+    # Of images that are not there: all are named, and nothing runs.
+    images |= {name: {"store": f"{name}.zarr"} for name in ("gone", "lost")}
+    workspace.write("my.yaml", json.dumps({"images": images}))
+    outcome = workspace.run(*run, code=1)
+    assert outcome.jobs == []
+    assert outcome.lines[-1].startswith("zarrpyramid: 2 of 6 images cannot be built: image gone: ")
+    assert "; image lost: there is no store" in outcome.lines[-1]
+    assert "Traceback" not in outcome.text
+    # Unless the others shall go on; each of these has one job, which says what is wrong.
+    chunk = workspace / "damaged.zarr/0/c/1/1"
+    shutil.copyfile(workspace / "more.zarr/0/c/1/1", chunk)
+    outcome = workspace.run(*run, "--keep-going", code=1)
+    assert sorted(outcome.jobs) == sorted([*"00012", "list", "summary"])
+    assert {line.split(": ")[2] for line in outcome.lines[-2:]} == {"gone", "lost"}
+    expected = dict.fromkeys(IMAGES, "done") | dict.fromkeys(("gone", "lost"), "failed")
+    assert states(workspace) == expected
+    # A target of another image is not refused for theirs.
+    assert workspace.run("results/raw/levels/2.json", *run).jobs == []
+
+
+def test_a_report_of_labels_follows_its_levels(four):
+    workspace, images = four
+    images = {"cells": images["cells"]}
+    path = workspace.write("my.yaml", json.dumps({"images": images}))
+    run = ("--configfile", str(path))
+    assert workspace.run(*run).jobs.count("labels") == 1
+    report = workspace / "results/cells/labels.json"
+    first = workspace.document(report)
+    ids = [np.unique(workspace.voxels(f"cells.zarr/{level}")) for level in range(3)]
+    assert [level["n_ids"] for level in first["levels"]] == [np.count_nonzero(n) for n in ids]
+    assert "| 0 | 20 x 18 |" in (workspace / "results/cells/labels.md").read_text(encoding="utf-8")
+    assert not (workspace / "results/cells/labels-spill").exists()
+
+    # Another voxel, another report; without any memory of Snakemake's too.
+    assert workspace.run(*run).jobs == []
+    zarr.open_array(workspace / "cells.zarr/0")[:8, :8] = 77
+    outcome = workspace.run(*run)
+    assert outcome.jobs.count("labels") == 1
+    second = workspace.document(report)
+    assert second != first
+    other = {"levels": [{**level, "proof": "of other voxels"} for level in second["levels"]]}
+    report.write_text(json.dumps(other), encoding="utf-8")
+    shutil.rmtree(workspace / ".snakemake")
+    assert workspace.run(*run).jobs == ["labels"]
+    assert workspace.document(report) == second
+
+
+def test_planning_500_images_takes_less_than_a_second(workspace):
+    """A quarter of one on the machine where it was written; a tenth of Snakemake's own share."""
+    workspace.make("0.zarr", (24, 24, 24), chunks=(12, 12, 12))
+    for number in range(1, 500):
+        shutil.copytree(workspace / "0.zarr", workspace / f"{number}.zarr")
+    images = {f"i{number}": {"store": str(workspace / f"{number}.zarr")} for number in range(500)}
+    path = workspace.write("config.json", json.dumps({"images": images}))
+    script = workspace.checkout / "tests/benchmarks/parse_cost.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(path), str(workspace.checkout)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=workspace.folder,
+    )
+    cost = json.loads(done.stdout)
+    assert cost["imports"] + cost["plan"] < 1

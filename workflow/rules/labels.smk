@@ -1,0 +1,30 @@
+"""What became of the ids of a label image, where `label_report` asks for it.
+
+Requires: the sentinels of all levels, and the levels that they speak of.
+Makes: results/{image}/labels.json, a table of it, and a list of all vanished ids.
+"""
+
+
+rule report_labels:
+    input:
+        levels=level_sentinels,
+    output:
+        sentinel="results/{image}/labels.json",
+        table=report(
+            "results/{image}/labels.md",
+            caption="../report/labels.rst",
+            category="Labels",
+        ),
+        vanished="results/{image}/labels-vanished.tsv",
+    log:
+        text="logs/{image}/labels.log",
+        timing="logs/{image}/labels.json",
+    conda:
+        "../../environment.yml"
+    threads: block_threads
+    params:
+        image=image_settings,
+    message:
+        "Counting the labels of {wildcards.image}"
+    script:
+        "../../scripts/report_labels.py"
