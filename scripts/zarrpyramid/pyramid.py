@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import geometry
 from .config import check_config, image_config, short_name
+from .copies import copy_base, remove_base
 from .hierarchy import join, open_group, read_node
-from .images import base_layout, check_places, check_room, open_image, record_of, stored_objects
+from .images import levels_beside, open_image, record_of, source_layout, stored_objects
 from .levels import build_level
 from .listing import remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
 from .multiscales import listed_paths
+from .places import check_places, check_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +35,8 @@ class LevelStatus:
 
     Attributes
     ----------
+    path
+        Of the level's array in the image's group.
     record
         What the level says of itself; None for level 0 and for levels that are not ours.
     listed
@@ -44,6 +48,7 @@ class LevelStatus:
     """
 
     level: int
+    path: str
     shape: Shape
     chunks: Shape
     dtype: str
@@ -64,6 +69,9 @@ def build_pyramid(
     store: object,
     field: str = "",
     *,
+    source: str | os.PathLike[str] = "",
+    link_base: bool = False,
+    overwrite: bool = False,
     levels: int | str = "auto",
     axes: Sequence[str] | str = "auto",
     scale_factors: int | Sequence[int] | Mapping[str, int] = 2,
@@ -76,7 +84,7 @@ def build_pyramid(
     n_workers: int | None = None,
     progress: bool | None = None,
 ) -> list[Record]:
-    """Build the levels of an image beside its array ``0``, and list them.
+    """Build the levels of an image beside its level 0, and list them.
 
     Equal to a run of the workflow with the same keys: the same voxels, metadata and records. Levels
     that are there already, made by the same recipe from the same voxels, are left as they are.
@@ -87,6 +95,8 @@ def build_pyramid(
         A path, a zarr store object, or a group opened from one.
     field
         Path of the group in the store; "" is its root.
+    source, link_base, overwrite
+        As in the configuration.
     levels, axes, scale_factors, method, chunks, write_empty_chunks, voxel_size, unit, edit_base
         As in the configuration.
     n_workers
@@ -105,6 +115,9 @@ def build_pyramid(
         If the image is not there or not served, or the settings do not fit it.
     """
     settings = {
+        "source": os.fspath(source),
+        "link_base": link_base,
+        "overwrite": overwrite,
         "levels": levels,
         "axes": axes,
         "scale_factors": scale_factors,
@@ -117,8 +130,10 @@ def build_pyramid(
     }
     image = find_image(store, field, settings)
     check_places(image)
-    check_room(image, base_layout(image))
+    check_room(image, source_layout(image))
     workers = n_workers or n_cores()
+    if image.source is not None:
+        copy_base(image, n_workers=workers)
     records = [seal_base(image)]
     for level in range(1, len(image.plan.levels)):
         with _Bar(image, level, progress) as bar:
@@ -156,8 +171,7 @@ def level_statuses(path: str) -> list[LevelStatus]:
     image = open_path(path)
     listed = listed_paths(open_group(image.files, image.path).attributes)
     statuses = []
-    names = [name for name in image.files.children(image.path) if name.isdecimal()]
-    for level in sorted(map(int, names)):
+    for level in [0, *levels_beside(image)]:
         node = read_node(image.files, image.level_path(level))
         if node is None or node.kind == "group":
             continue
@@ -167,11 +181,12 @@ def level_statuses(path: str) -> list[LevelStatus]:
         statuses.append(
             LevelStatus(
                 level=level,
+                path=image.paths.path(level),
                 shape=metadata.shape,
                 chunks=metadata.chunks,
                 dtype=metadata.dtype,
                 record=record_of(metadata) if level else None,
-                listed=str(level) in listed,
+                listed=image.paths.path(level) in listed,
                 n_objects=sum(size > 0 for size in sizes),
                 expected_objects=geometry.count(grid),
                 stored_bytes=sum(sizes),
@@ -187,22 +202,25 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def listed_levels(path: str) -> list[str] | None:
-    """Return the paths of the levels that the group at a path lists, None where it cannot."""
+def absent_levels(path: str) -> list[str] | None:
+    """Return the listed paths at which no array is, None where the group cannot list levels."""
     image = open_path(path)
     if not image.plan.lists_levels:
         return None
-    return listed_paths(open_group(image.files, image.path).attributes)
+    listed = listed_paths(open_group(image.files, image.path).attributes)
+    return [name for name in listed if read_node(image.files, join(image.path, name)) is None]
 
 
-def clean(path: str) -> list[int]:
+def clean(path: str, *, base: bool = False) -> list[int]:
     """Remove the levels that carry our record from the image at a path; return their numbers.
 
-    Level 0 stays as it is, and so does every level that is not ours.
+    Level 0 stays as it is, and so does every level that is not ours. With `base`, a level 0 that
+    was taken from a source, as a copy or a link, is removed too.
     """
     image = open_path(path)
     with image.files.hold(image.level_path(0)):
-        return remove_levels(image, 1)
+        removed = remove_levels(image, 1)
+        return [0, *removed] if base and remove_base(image) else removed
 
 
 def plain(given: Mapping[str, Any]) -> dict[str, Any]:

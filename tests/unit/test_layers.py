@@ -16,14 +16,15 @@ LIBRARY = Path(zarrpyramid.__file__).parent
 # From the ground up; a module may import those of lower rows only.
 LAYERS = (
     {"__init__", "errors"},
-    {"geometry", "compiled", "workers"},  # integers; loops over arrays; processes
+    {"geometry", "compiled", "workers", "paths"},  # integers; loops over arrays; processes; text
     {"kernels", "agreement"},  # numpy's form, which loads the compiled one on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs"},
-    {"plan", "shards", "digests", "store", "blocks"},
+    {"plan", "shards", "digests", "store", "blocks", "sources"},
     {"chunks", "images"},
-    {"reduction", "logs", "summary", "synthetic", "listing"},
-    {"staleness"},
+    {"reduction", "logs", "summary", "synthetic", "places"},
+    {"listing"},
+    {"staleness", "copies"},
     {"levels"},
     {"pyramid"},
     {"sampler"},
@@ -49,6 +50,7 @@ DOORS = {
 # What a Snakefile imports while it parses.
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness")
+PLANNING += ("paths", "places", "sources")
 
 
 def imports_of(path):

@@ -23,8 +23,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.hierarchy import read_node
-from zarrpyramid.images import base_layout, check_places, check_room, open_image
+from zarrpyramid.images import base_layout, open_image, source_layout
 from zarrpyramid.logs import last_words, success_line
+from zarrpyramid.places import check_places, check_room
 from zarrpyramid.plan import provenance
 from zarrpyramid.staleness import set_aside, stale_sentinels
 
@@ -40,6 +41,12 @@ def base_layout_of(name):
     return base_layout(IMAGES[name])
 
 
+@functools.cache
+def source_layout_of(name):
+    """Return what the objects look like that level 0 is taken from, where it is."""
+    return source_layout(IMAGES[name])
+
+
 RESULTS = Path("results")
 STARTED = time.time()
 
@@ -47,12 +54,12 @@ try:
     IMAGES = {image.name: open_image(image) for image in image_configs(config, RESULTS)}
     for name, image in IMAGES.items() if workflow.is_main_process else ():
         check_places(image)
-        check_room(image, base_layout_of(name))
-    # Images whose level 0 is made by this run: it is not yet what jobs will find.
+        check_room(image, source_layout_of(name) if image.source else base_layout_of(name))
+    # Images whose level 0 may be made by this run: it is not yet what jobs will find.
     MADE = {
         name
         for name, image in IMAGES.items()
-        if read_node(image.files, image.level_path(0)) is None
+        if image.source or read_node(image.files, image.level_path(0)) is None
     }
 except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
@@ -63,7 +70,8 @@ def settle(name):
     """Set aside sentinels that the store contradicts; a run that makes nothing only tells."""
     if workflow.executor_plugin is None or workflow.touch or not workflow.is_main_process:
         return
-    stale = stale_sentinels(IMAGES[name], RESULTS / name, base_layout_of(name))
+    source = source_layout_of(name) if IMAGES[name].source else None
+    stale = stale_sentinels(IMAGES[name], RESULTS / name, base_layout_of(name), source)
     if not workflow.dryrun:
         set_aside(stale)
         return
@@ -114,11 +122,23 @@ def finer_sentinel(wildcards):
 
 
 def base_sentinel(wildcards):
-    """Return the sentinel of a level 0 that the workflow makes, or nothing."""
+    """Return the sentinel of a level 0 that the workflow makes or takes from a source, or nothing."""
     check_wildcards(wildcards)
     settle(wildcards.image)
-    made = IMAGES[wildcards.image].plan.image.test_image
-    return f"results/{wildcards.image}/test_image.json" if made else []
+    image = IMAGES[wildcards.image]
+    if image.source:
+        return f"results/{wildcards.image}/base_copy.json"
+    return f"results/{wildcards.image}/test_image.json" if image.plan.image.test_image else []
+
+
+def source_settings(wildcards):
+    """Return what level 0 is taken from, and what changes with any object of that.
+
+    A link needs no second look: level 0's objects are the source's.
+    """
+    image = IMAGES[wildcards.image]
+    watch = source_layout_of(wildcards.image).watch if image.copies else None
+    return [image.source.name if image.source else None, image.copies, watch]
 
 
 def watch_base(wildcards):
