@@ -73,8 +73,8 @@ def copy_base(
     source = image.source
     assert source is not None
     check_base_place(image)
-    make_groups(image.files, image.path, source.base.zarr_format)
     with image.files.hold(image.level_path(0)):
+        make_groups(image.files, image.path, source.base.zarr_format)
         if image.copies:
             record = _copy(image, source, n_workers, before_rebuild)
         else:

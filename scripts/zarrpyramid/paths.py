@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class LevelPaths:
     """The paths of all levels, which follow from that of level 0 and from nothing else.
 
-    1. The last number of the path that is 0 counts the levels, else the last that is 1, in as many
-       digits: ``s0`` is followed by ``s1``, ``scale0/image`` by ``scale1/image``, ``c1/00`` by
-       ``c1/01``, ``level1`` by ``level2``.
+    1. The last number of the path that is 0 counts the levels, else the last that is 1, else a last
+       name that is a number, in as many digits: ``s0`` is followed by ``s1``, ``scale0/image`` by
+       ``scale1/image``, ``c1/00`` by ``c1/01``, ``level1`` by ``level2``, ``7`` by ``8``.
     2. Where there is none, as in ``full`` and ``raw488``, levels are numbers beside level 0: ``1``,
        ``2``, ...
 
@@ -65,5 +65,6 @@ class LevelPaths:
             for number in reversed(numbers):
                 if int(number[0]) == first:
                     return self.base[: number.start()], number[0], self.base[number.end() :]
-        folder = self.base.rpartition("/")[0]
-        return f"{folder}/" if folder else "", "", ""
+        folder, slash, name = self.base.rpartition("/")
+        is_number = name.isascii() and name.isdecimal()
+        return f"{folder}{slash}", name if is_number else "", ""
