@@ -54,7 +54,7 @@ def stale_sentinels(
     if image.source is not None and source is not None:
         reason = _why_taken_again(image, folder, owner, layout, source)
         if reason:
-            stale[folder / "base_copy.json"] = reason
+            stale[folder / "base_copy.json"] = stale[levels / "0.json"] = reason
     sealed = read_sentinel(levels / "0.json")
     if not base_is_there or sealed != base_record(image, layout):
         stale[levels / "0.json"] = f"{image.name(0)} has other objects than were sealed"

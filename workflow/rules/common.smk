@@ -55,11 +55,11 @@ try:
     for name, image in IMAGES.items() if workflow.is_main_process else ():
         check_places(image)
         check_room(image, source_layout_of(name) if image.source else base_layout_of(name))
-    # Images whose level 0 may be made by this run: it is not yet what jobs will find.
+    # Images whose level 0 is made by this run: it is not yet what jobs will find.
     MADE = {
         name
         for name, image in IMAGES.items()
-        if image.source or read_node(image.files, image.level_path(0)) is None
+        if read_node(image.files, image.level_path(0)) is None
     }
 except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
@@ -145,8 +145,11 @@ def watch_base(wildcards):
     """Return what changes with any object of level 0, for the jobs that depend on its voxels."""
     if int(wildcards.get("level", 0)) > 1:
         return None
-    image = wildcards.image
-    return (base_layout(IMAGES[image]) if image in MADE else base_layout_of(image)).watch
+    name = wildcards.image
+    if IMAGES[name].source:
+        # Of a copy that this run makes again, Snakemake would note what it was before.
+        return source_layout_of(name).watch
+    return (base_layout(IMAGES[name]) if name in MADE else base_layout_of(name)).watch
 
 
 def block_threads(wildcards):
