@@ -54,10 +54,9 @@ def seal_base(image: Image) -> Record:
             write_array(image.files, image.level_path(0), replace(base, document=document))
         else:
             logger.warning(
-                "%s lacks dimension_names %s and %s: validators of OME-NGFF 0.5 will refuse the "
+                "%s has no dimension_names and %s: validators of OME-NGFF 0.5 will refuse the "
                 "image; %s to have them added",
                 image.name(0),
-                list(names),
                 "is a link, behind which nothing is written" if is_link else "edit_base is false",
                 "copy level 0" if is_link else "set edit_base: true",
             )
