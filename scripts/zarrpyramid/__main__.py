@@ -121,12 +121,15 @@ def _faults(path: str, statuses: Sequence[LevelStatus]) -> list[str]:
 
 
 def _clean(path: str, base: bool) -> int:
-    from .pyramid import clean
+    from .pyramid import base_taken, clean
 
+    taken = base_taken(path)
     removed = clean(path, base=base)
     shown = ", ".join(map(str, removed)) if removed else "none (no level carries our record)"
     print(f"removed levels: {shown}")
-    if base and 0 not in removed:
+    if taken and not base:
+        print(f"level 0 stays: a {taken} made here, which --base removes too")
+    elif base and not taken:
         print("level 0 stays: it was not taken from a source")
     return 0
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from . import geometry
 from .errors import StoreError
 from .hierarchy import find_images, join, locate, open_group, read_array, read_node
-from .multiscales import base_path
+from .multiscales import base_path, listed_paths, without_paths
 from .paths import LevelPaths
 from .plan import ImagePlan, made_base, plan_image
 from .sentinels import RECORD_KEY, fits
@@ -239,7 +239,10 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     else:
         group = open_group(files, path)
         paths = _level_paths(files, path, group)
-        plan = plan_image(config, _read_base(files, path, group, paths.base), group.attributes)
+        base = _read_base(files, path, group, paths.base)
+        # While level 0 is withdrawn from the list, nobody else's scale is its.
+        others = {*listed_paths(group.attributes)} - {paths.base}
+        plan = plan_image(config, base, without_paths(group.attributes, others))
     return Image(files=files, path=path, plan=plan, paths=paths)
 
 
@@ -261,6 +264,8 @@ def _open_taken(config: ImageConfig, files: Files, path: str) -> Image:
 
 
 def _level_paths(files: Files, path: str, group: Node) -> LevelPaths:
+    if BASE_KEY in group.attributes:  # at 0, also while the list is without it
+        return LevelPaths()
     base = base_path(group.attributes) or "0"
     if "\\" in base or {"", ".", ".."}.intersection(base.split("/")):
         raise StoreError(
@@ -275,7 +280,7 @@ def _read_base(files: Files, path: str, group: Node, base: str) -> ArrayMetadata
     """Return the metadata of level 0, of which a group says that it is at the path `base`."""
     where = f"{files.name}/{path}".rstrip("/")
     found = read_array(files, join(path, base))
-    if found is None and base_path(group.attributes):
+    if found is None and base_path(group.attributes) == base:
         raise StoreError(
             f"{where} lists {base} first, as level 0, but has no such array; restore it, or mend "
             "the group's multiscales"

@@ -86,7 +86,10 @@ def write_multiscales(image: Image) -> Record:
             image.files.sync()
             group = open_group(image.files, image.path)
             return dict(multiscales.read_multiscales(group.attributes) or {})
-        change_group_attributes(image.files, image.path, multiscales.without_our_list)
+        if image.paths.base == "0":
+            change_group_attributes(image.files, image.path, multiscales.without_our_list)
+        else:  # the list alone tells where level 0 is
+            withdraw_levels(image, 1)
     logger.warning(
         "%s has axes %s: OME-NGFF lists only images with two or three space axes, so the levels "
         "are there but not listed",

@@ -19,7 +19,7 @@ from .levels import build_level
 from .listing import remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
 from .multiscales import listed_paths
-from .places import check_places, check_room
+from .places import check_places, check_room, is_taken, taken_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -209,6 +209,12 @@ def absent_levels(path: str) -> list[str] | None:
         return None
     listed = listed_paths(open_group(image.files, image.path).attributes)
     return [name for name in listed if read_node(image.files, join(image.path, name)) is None]
+
+
+def base_taken(path: str) -> str | None:
+    """Tell whether level 0 of the image at a path was taken as a "copy" or a "link", else None."""
+    image = open_path(path)
+    return taken_as(image) if is_taken(image) else None
 
 
 def clean(path: str, *, base: bool = False) -> list[int]:

@@ -270,6 +270,26 @@ def test_level_0_does_not_exist_before_it_is_complete(tmp_path, monkeypatch):
     assert dict(zarr.open_group(tmp_path / "own").attrs)["ome"]["omero"] == OMERO
 
 
+def test_a_thumbnail_is_not_taken_for_level_0_while_that_is_copied_again(tmp_path):
+    source = make(tmp_path / "theirs")
+    own = tmp_path / "own"
+    build_pyramid(own, source=source, levels=1)
+    group = zarr.open_group(own)
+    group.create_array("thumb", data=VOXELS[::8, ::8, ::8])
+    ome = dict(group.attrs)["ome"]
+    scale = {"type": "scale", "scale": [99, 99, 99]}
+    thumb = {"path": "thumb", "coordinateTransformations": [scale]}
+    ome["multiscales"][0]["datasets"] = [thumb]  # as after a kill
+    group.attrs["ome"] = ome
+    build_pyramid(own, levels=1)
+    (listed,) = zarr.open_group(own).attrs["ome"]["multiscales"]
+    assert listed["datasets"][0]["coordinateTransformations"][0]["scale"] == [1.0, 1.0, 1.0]
+    build_pyramid(own, source=source, levels=1)
+    (listed,) = zarr.open_group(own).attrs["ome"]["multiscales"]
+    assert [dataset["path"] for dataset in listed["datasets"]] == ["0", "1", "thumb"]
+    assert listed["datasets"][0]["coordinateTransformations"][0]["scale"] == [2.0, 0.5, 0.5]
+
+
 def test_litter_of_a_kill_goes(tmp_path):
     make(tmp_path / "theirs")
     image = opened(tmp_path)
@@ -493,7 +513,8 @@ def test_clean_says_what_it_removes(tmp_path, capsys):
     own = str(tmp_path / "own")
     build_pyramid(own, source=source, levels=2)
     assert main(["clean", own]) == 0
-    assert capsys.readouterr().out == "removed levels: 1, 2\n"
+    kept = "level 0 stays: a copy made here, which --base removes too"
+    assert capsys.readouterr().out == f"removed levels: 1, 2\n{kept}\n"
     build_pyramid(own, source=source, levels=1)
     assert main(["clean", own, "--base"]) == 0
     assert capsys.readouterr().out == "removed levels: 0, 1\n"

@@ -223,6 +223,15 @@ def test_foreign_datasets_with_numbers_stay_listed(tmp_path):
     assert stale_sentinels(image, tmp_path / "results", base_layout(image)) == {}
 
 
+def test_a_list_that_alone_tells_of_level_0_is_kept(tmp_path):
+    make(tmp_path, "s0")
+    build_pyramid(tmp_path, levels=1)
+    build_pyramid(tmp_path, levels=1, axes=["c", "x"])  # which NGFF cannot list
+    assert paths(tmp_path) == ["s0"]
+    build_pyramid(tmp_path, levels=1, axes=["y", "x"])
+    assert paths(tmp_path) == ["s0", "s1"]
+
+
 def test_the_other_programs_api_finds_level_0(tmp_path):
     make(tmp_path, "s0")
     Downsampler(str(tmp_path), (2, 2), (20, 19), chunks=(4, 4)).downsample(3, "")
