@@ -21,6 +21,7 @@ _CODE = ("Snakefile", "config.yaml", "environment.yml", "profiles", "scripts", "
 # Messages of the rules, as short names in the order of a run.
 _JOBS = {
     "Making the test image": "make",
+    "Taking level 0": "take",
     "Sealing level 0": "0",
     "Building level ": "",
     "Listing the levels": "list",

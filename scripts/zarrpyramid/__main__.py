@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     warn_to_stderr()
     try:
-        return _status(given.path) if given.command == "status" else _clean(given.path)
+        if given.command == "status":
+            return _status(given.path)
+        return _clean(given.path, given.base)
     except PyramidError as error:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
         return 1
@@ -66,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
             epilog=f"example: zarrpyramid {example} /data/brain.zarr/raw",
         )
         command.add_argument("path", metavar="STORE/FIELD", help="path of the image's group")
+    commands.choices["clean"].add_argument(
+        "--base",
+        action="store_true",
+        help="remove level 0 too, where it was copied from a source or links to it",
+    )
     return parser
 
 
@@ -104,27 +111,32 @@ def _status(path: str) -> int:
 
 def _faults(path: str, statuses: Sequence[LevelStatus]) -> list[str]:
     """Return what is wrong with the levels of an image as they are listed and stored."""
-    from .pyramid import listed_levels
+    from .pyramid import absent_levels
 
-    there = {str(status.level): status for status in statuses}
-    listed = listed_levels(path)
-    faults = [f"level {name} is listed and absent" for name in listed or () if name not in there]
+    there = {status.path: status for status in statuses}
+    absent = absent_levels(path)
+    faults = [f"level {name} is listed and absent" for name in absent or ()]
     for name, status in there.items():
         if not status.level:
             continue
         if status.fault:
             faults.append(f"level {name} {status.fault}; what is missing reads as fill value")
-        if status.record and listed is not None and not status.listed:
+        if status.record and absent is not None and not status.listed:
             faults.append(f"level {name} is there and not listed")
     return faults
 
 
-def _clean(path: str) -> int:
-    from .pyramid import clean
+def _clean(path: str, base: bool) -> int:
+    from .pyramid import base_taken, clean
 
-    removed = clean(path)
+    taken = base_taken(path)
+    removed = clean(path, base=base)
     shown = ", ".join(map(str, removed)) if removed else "none (no level carries our record)"
     print(f"removed levels: {shown}")
+    if taken and not base:
+        print(f"level 0 stays: a {taken} made here, which --base removes too")
+    elif base and not taken:
+        print("level 0 stays: it was not taken from a source")
     return 0
 
 

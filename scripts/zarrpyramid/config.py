@@ -64,6 +64,8 @@ class ImageConfig:
         Unique in a run; names its folder of results.
     store
         Absolute path of the zarr store.
+    source
+        Absolute path of the group or array that level 0 is taken from; None where it is there.
     levels, axes, dtype, chunks
         None stands for ``auto`` and ``same``.
     """
@@ -71,6 +73,9 @@ class ImageConfig:
     name: str
     store: str
     field: str
+    source: str | None
+    link_base: bool
+    overwrite: bool
     test_image: TestImage | None
     levels: int | None
     axes: tuple[str, ...] | None
@@ -146,6 +151,9 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     checked = check_config(config)
     images, store, field = (checked.pop(key, None) for key in ("images", "store", "field"))
     demo = checked.pop("demo", {})
+    if checked.get("source") and store is None and not images:
+        msg = f"source {checked['source']!r} is given without a store; add --config store=PATH"
+        raise ConfigError(msg)
     if store is not None:
         field = field or ""
         own = image_config(short_name(store, field), {**checked, "store": store, "field": field})
@@ -244,15 +252,25 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
     if axes != "auto" and len(set(axes)) != len(axes):
         msg = f"image {name}: axes {list(axes)} name an axis twice; give each its own name"
         raise ConfigError(msg)
-    if "://" in values["store"]:
-        msg = (
-            f"image {name}: store {values['store']!r} is a URL, expected the path of a local store"
-        )
+    for key in ("store", "source"):
+        if "://" in values[key]:
+            msg = (
+                f"image {name}: {key} {values[key]!r} is a URL, expected the path of a local store"
+            )
+            raise ConfigError(msg)
+    if made is not None and values["source"]:
+        msg = f"image {name}: source and test_image both say what level 0 is; keep one of them"
+        raise ConfigError(msg)
+    if values["link_base"] and not values["source"]:
+        msg = f"image {name}: link_base has nothing to link to; give source: PATH, or leave it out"
         raise ConfigError(msg)
     return ImageConfig(
         name=name,
-        store=os.path.abspath(Path(values["store"]).expanduser()),  # noqa: PTH100 - resolves ..
+        store=_absolute(values["store"]),
         field=_checked_field(values["field"], name),
+        source=_absolute(values["source"]) if values["source"] else None,
+        link_base=values["link_base"],
+        overwrite=values["overwrite"],
         test_image=made,
         levels=None if levels == "auto" else levels,
         axes=None if axes == "auto" else tuple(axes),
@@ -266,9 +284,14 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         write_empty_chunks=values["write_empty_chunks"],
         voxel_size={key: float(size) for key, size in values["voxel_size"].items()},
         unit=dict(values["unit"]),
-        edit_base=values["edit_base"],
+        # Through a link it would be the original that is edited.
+        edit_base=values["edit_base"] and not values["link_base"],
         label_report=values["label_report"],
     )
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(Path(path).expanduser())  # noqa: PTH100 - resolves ..
 
 
 def _frozen(value: Any) -> Any:

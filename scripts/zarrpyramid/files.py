@@ -96,6 +96,7 @@ class LocalFiles:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).absolute()
         self._known_folders: set[str] = set()
+        self._held: Path | None = None
 
     def __reduce__(self) -> tuple[type[LocalFiles], tuple[str]]:
         return LocalFiles, (str(self.root),)
@@ -213,6 +214,26 @@ class LocalFiles:
         """Tell whether a folder is a symbolic link."""
         return (self.root / prefix).is_symlink()
 
+    def link_target(self, prefix: str) -> str | None:
+        """Return where a symbolic link leads, or None where there is none."""
+        try:
+            return os.readlink(self.root / prefix)  # noqa: PTH115
+        except OSError:
+            return None
+
+    def link(self, prefix: str, target: str) -> None:
+        """Make a symbolic link to a folder, aside and renamed, in the place of another or none."""
+        path = f"{self.root}/{prefix}"
+        partial = f"{path}.{os.getpid()}{TEMPORARY_SUFFIX}"
+        try:
+            self._make_folder(os.path.dirname(path))  # noqa: PTH120
+            os.symlink(target, partial, target_is_directory=True)  # noqa: PTH211
+            os.rename(partial, path)  # noqa: PTH104
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)  # noqa: PTH108
+            raise self._failed("link", prefix, error) from error
+
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
         """Yield (relative key, bytes, time of change in ns) of all files below a folder.
 
@@ -247,6 +268,9 @@ class LocalFiles:
             If another process holds it.
         """
         folder = self.root / prefix
+        if folder.is_symlink():
+            # What is behind it is not ours to lock, and others may link to it as well.
+            folder = folder.parent
         if not folder.exists():
             yield
             return
@@ -261,8 +285,10 @@ class LocalFiles:
                 ) from None
             except OSError as error:
                 logger.warning("%s cannot be locked (%s)", folder, error.strerror)
+            self._held = folder
             yield
         finally:
+            self._held = None
             os.close(descriptor)
 
     @contextlib.contextmanager
@@ -272,6 +298,9 @@ class LocalFiles:
         Some network file systems refuse to lock a folder; there, images that share a store with
         consolidated metadata must not be built at the same time, and the log says so.
         """
+        if self._held == self.root:  # and so by us: a second lock would wait for the first
+            yield
+            return
         descriptor = os.open(self.root, os.O_RDONLY)
         try:
             try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import MetadataError, StoreError
 from .files import Files, LocalFiles
 from .metadata import ArrayMetadata, parse_array
+from .multiscales import base_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,23 +142,31 @@ def open_group(files: Files, path: str) -> Node:
 
 def _way_to_group(files: Files, path: str, array: Node) -> str:
     """Say how an array comes into a group that holds it as 0, or that it is in one already."""
-    above, _, name = path.rpartition("/")
-    if name == "0":
-        field = f"{files.name}/{above}".rstrip("/")
-        return f"level 0 of the image {field}; give the image's group as store and field"
+    steps = path.split("/")
+    for depth in range(len(steps)):
+        above = join(*steps[:depth])
+        group = read_node(files, above)
+        level_0 = "0" if group is None else base_path(group.attributes) or "0"
+        if "/".join(steps[depth:]) == level_0:
+            field = f"{files.name}/{above}".rstrip("/")
+            return f"level 0 of the image {field}; give the image's group as store and field"
     where = shlex.quote(f"{files.name}/{path}".rstrip("/"))
     make = f"import zarr; zarr.create_group('NEW.zarr', zarr_format={array.zarr_format})"
     return (
-        "expected a group that holds it as 0; "
-        f'make one: python -c "{make}" && mv {where} NEW.zarr/0'
+        "expected a group that holds it as 0; give it as source beside a store of your own, or "
+        f'make a group: python -c "{make}" && mv {where} NEW.zarr/0'
     )
 
 
 def find_images(files: Files, path: str = "", depth: int = 3) -> Iterator[str]:
-    """Yield the paths of the groups that hold an array ``0``, down to a depth."""
+    """Yield the paths of the groups that hold a level 0, down to a depth.
+
+    That is the array which a group lists first, or ``0`` where it lists none.
+    """
     try:
         node = read_node(files, path)
-        base = read_node(files, join(path, "0"))
+        level_0 = "0" if node is None else base_path(node.attributes) or "0"
+        base = read_node(files, join(path, level_0))
     except MetadataError:
         return
     if node is not None and node.kind == "array":
@@ -169,6 +178,64 @@ def find_images(files: Files, path: str = "", depth: int = 3) -> Iterator[str]:
             yield from find_images(files, join(path, name), depth - 1)
 
 
+def absent_groups(
+    files: Files, path: str, zarr_format: int, *, below: str | None = None
+) -> list[str]:
+    """Return the paths down to a group's at which none is yet, outermost first.
+
+    With `below`, only those inside that group, which is there, are looked at.
+
+    Raises
+    ------
+    StoreError
+        If an array, or a group of another format, stands on the way.
+    """
+    steps = path.split("/") if path else []
+    known = 0 if below is None else len([part for part in below.split("/") if part]) + 1
+    absent = []
+    for depth in range(known, len(steps) + 1):
+        above = join(*steps[:depth])
+        node = read_node(files, above)
+        if node is None:
+            absent.append(above)
+        elif node.kind != "group" or node.zarr_format != zarr_format:
+            raise StoreError(
+                f"{files.name}/{above} is a zarr v{node.zarr_format} {node.kind}, expected a "
+                f"v{zarr_format} group; choose another store or field"
+            )
+    return absent
+
+
+def make_groups(files: Files, path: str, zarr_format: int, *, below: str | None = None) -> None:
+    """Make the groups that are not there yet on the way to a group, and the group itself.
+
+    Raises
+    ------
+    StoreError
+        If an array, or a group of another format, stands on the way; nothing is made then.
+    """
+    document: Document = {"zarr_format": zarr_format}
+    name = ".zgroup"
+    if zarr_format == 3:
+        document, name = {"attributes": {}, **document, "node_type": "group"}, "zarr.json"
+    for above in absent_groups(files, path, zarr_format, below=below):
+        put_document(files, join(above, name), document)
+    tell_ancestors(files, path)  # always: a run may have been killed before it did
+
+
+def delete_empty_groups(files: Files, path: str, below: str) -> None:
+    """Remove the groups between one and a path in it that hold nothing and say nothing."""
+    while (path := path.rpartition("/")[0]) != below:
+        node = read_node(files, path)
+        if node is None or node.attributes or not set(files.keys(path)) <= {*_NODE_DOCUMENTS}:
+            return
+        with files.exclusive():
+            for name in _NODE_DOCUMENTS:
+                files.delete(join(path, name))
+            _tell_ancestors(files, path)
+        files.delete_tree(path)
+
+
 def write_array(files: Files, path: str, metadata: ArrayMetadata) -> None:
     """Write an array's documents, the one that makes it exist last, and tell its ancestors."""
     with files.exclusive():
@@ -177,12 +244,17 @@ def write_array(files: Files, path: str, metadata: ArrayMetadata) -> None:
         _tell_ancestors(files, path)
 
 
-def delete_array(files: Files, path: str) -> None:
-    """Remove an array's documents, after which no reader finds it, and then its objects."""
+def hide_array(files: Files, path: str) -> None:
+    """Remove an array's documents, after which no reader finds it; its objects stay."""
     with files.exclusive():
         for name in reversed(ARRAY_DOCUMENTS):
             files.delete(join(path, name))
         _tell_ancestors(files, path)
+
+
+def delete_array(files: Files, path: str) -> None:
+    """Remove an array's documents, after which no reader finds it, and then its objects."""
+    hide_array(files, path)
     files.delete_tree(path)
 
 

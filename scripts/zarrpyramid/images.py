@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import geometry
 from .errors import StoreError
-from .files import TEMPORARY_SUFFIX, LocalFiles
-from .hierarchy import find_images, join, locate, open_group, read_array, read_document, read_node
+from .hierarchy import find_images, join, locate, open_group, read_array, read_node
+from .multiscales import base_path, listed_paths, without_paths
 from .objects import RECORD_ENTRY, tally_keys
-from .plan import ImagePlan, made_base, plan_image, space_needed
+from .paths import LevelPaths
+from .plan import ImagePlan, made_base, plan_image
 from .sentinels import RECORD_KEY, fits
+from .sources import BASE_KEY, open_source
 
 if TYPE_CHECKING:
     from .config import ImageConfig
@@ -26,26 +27,39 @@ if TYPE_CHECKING:
     from .hierarchy import Node
     from .metadata import ArrayMetadata
     from .sentinels import Record
+    from .sources import Source
 
 
 OBJECT_KEY = re.compile(r"(c[./])?\d+([./]\d+)*")
 """Key of a stored object, of either format and separator."""
 
-LITTER_KEY = re.compile(rf".*{re.escape(TEMPORARY_SUFFIX)}|.*[./][0-9a-f]{{32}}\.partial")
-"""Key of a file aside that a kill left, of ours or of zarr-python."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """An image's group, opened: its files, its path in them, and its plan."""
+    """An image's group, opened: its files, its path in them, and its plan.
+
+    Attributes
+    ----------
+    paths
+        Where the levels stand in the group.
+    source
+        What level 0 is taken from; None where it is the user's own.
+    """
 
     files: Files
     path: str
     plan: ImagePlan
+    paths: LevelPaths
+    source: Source | None = None
+
+    @property
+    def copies(self) -> bool:
+        """Whether level 0 is a copy of its source."""
+        return self.source is not None and not self.plan.image.link_base
 
     def level_path(self, level: int) -> str:
-        """Return the path of a level's array."""
-        return join(self.path, str(level))
+        """Return the path of a level's array in the files."""
+        return join(self.path, self.paths.path(level))
 
     def name(self, level: int) -> str:
         """Name a level in messages."""
@@ -96,16 +110,26 @@ class BaseLayout:
 
 def stored_objects(image: Image, level: int) -> list[tuple[str, int, int]]:
     """Return key, bytes and version of a level's objects; documents and litter do not count."""
-    return sorted(
-        (key, size, version)
-        for key, size, version in image.files.stats(image.level_path(level))
-        if OBJECT_KEY.fullmatch(key)
-    )
+    return _objects(image.files, image.level_path(level))
+
+
+def _objects(files: Files, path: str) -> list[tuple[str, int, int]]:
+    return sorted(found for found in files.stats(path) if OBJECT_KEY.fullmatch(found[0]))
 
 
 def base_layout(image: Image) -> BaseLayout:
     """Look at level 0's objects, and at what its metadata makes of their bytes."""
-    objects = stored_objects(image, 0)
+    return _layout(image, stored_objects(image, 0))
+
+
+def source_layout(image: Image) -> BaseLayout:
+    """Look at the objects that level 0 is taken from, the same as level 0's where it has none."""
+    if image.source is None:
+        return base_layout(image)
+    return _layout(image, _objects(image.source.files, image.source.path))
+
+
+def _layout(image: Image, objects: list[tuple[str, int, int]]) -> BaseLayout:
     form = json.dumps(image.plan.base.form, sort_keys=True)
     return BaseLayout(
         fingerprint=_hash("\n".join([form, *(f"{key} {size}" for key, size, _ in objects)])),
@@ -186,19 +210,26 @@ def why_remade(image: Image, level: int, found: ArrayMetadata) -> str:
     return f"{image.name(level)} {fault}" if fault else ""
 
 
+def levels_beside(image: Image) -> list[int]:
+    """Return the numbers of the levels at whose paths something stands, whoever made it."""
+    names = image.files.children(join(image.path, image.paths.folder))
+    levels = image.paths.levels(names)
+    return [
+        level for level in levels if read_node(image.files, image.level_path(level)) is not None
+    ]
+
+
 def our_levels(image: Image, first: int = 1) -> list[int]:
     """Return the numbers of the levels from `first` on that carry our record.
 
     Others, groups and arrays that this package does not serve among them, may stand beside them.
     """
-    names = image.files.children(image.path)
-    numbers = sorted(int(name) for name in names if name.isdecimal() and str(int(name)) == name)
     return [
-        number
-        for number in numbers
-        if number >= first
-        and not image.files.is_link(image.level_path(number))
-        and record_of(read_node(image.files, image.level_path(number)))
+        level
+        for level in levels_beside(image)
+        if level >= first
+        and not image.files.is_link(image.level_path(level))
+        and record_of(read_node(image.files, image.level_path(level)))
     ]
 
 
@@ -209,127 +240,90 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     ----------
     config
         Of the image. Where it asks for a test image that is not there yet, the plan is made from
-        what it asks for.
+        what it asks for; where it names a source, from that.
     files, path
         Where the group is, if not at the path of the configuration.
 
     Raises
     ------
     PyramidError
-        If the group or its array ``0`` is not there or not served, or the configuration does not
-        fit it.
+        If the group or its level 0 is not there or not served, or the configuration does not fit
+        it.
     """
     if files is None:
         files, path = locate(config.store, config.field)
+    if config.source is not None:
+        return _open_taken(config, files, path)
     made = config.test_image
+    paths = LevelPaths()
     if made is not None and read_node(files, join(path, "0")) is None:
-        base, attributes = made_base(made, config.axes), {}
+        plan = plan_image(config, made_base(made, config.axes))
     else:
         group = open_group(files, path)
-        found = read_array(files, join(path, "0"))
-        where = f"{files.name}/{path}".rstrip("/")
-        if found is None:
-            inside = ", ".join(files.children(path)) or "nothing"
-            fields = ", ".join(repr(field) for field in find_images(files, path))
-            hint = f"groups below it that have one: {fields}; give one as field" if fields else ""
-            raise StoreError(f"{where} has no array 0 for level 0; {hint or f'it holds {inside}'}")
-        if found.zarr_format != group.zarr_format:
-            raise StoreError(
-                f"{where} is a group of zarr v{group.zarr_format}, its array 0 is of "
-                f"v{found.zarr_format}; write both in one format"
-            )
-        if 0 in found.shape:
-            raise StoreError(f"{where}/0 has no voxels, its shape is {list(found.shape)}")
-        base, attributes = found, group.attributes
-    return Image(files=files, path=path, plan=plan_image(config, base, attributes))
+        paths = _level_paths(files, path, group)
+        base = _read_base(files, path, group, paths.base)
+        # While level 0 is withdrawn from the list, nobody else's scale is its.
+        others = {*listed_paths(group.attributes)} - {paths.base}
+        plan = plan_image(config, base, without_paths(group.attributes, others))
+    return Image(files=files, path=path, plan=plan, paths=paths)
 
 
-def check_places(image: Image) -> None:
-    """See that nothing but our own levels stands where levels will be.
-
-    Raises
-    ------
-    StoreError
-        If something does.
-    """
-    for level in range(1, len(image.plan.levels)):
-        check_place(image, level)
-
-
-def check_place(image: Image, level: int) -> None:
-    """See that nothing but our own level, or what a killed run left of it, stands in its place.
-
-    Raises
-    ------
-    StoreError
-        If something does.
-    """
-    path = image.level_path(level)
-    if image.files.is_link(path):
+def _open_taken(config: ImageConfig, files: Files, path: str) -> Image:
+    """Plan an image whose level 0 is taken from elsewhere; its group need not be there yet."""
+    source = open_source(config, files)
+    group = read_node(files, path)
+    listed = None if group is None else base_path(group.attributes)
+    is_ours = group is not None and BASE_KEY in group.attributes
+    if listed not in (None, "0") and not is_ours:
         raise StoreError(
-            f"{image.name(level)} is a symbolic link, behind which nothing is ever written; "
-            "remove the link, or put the level itself there"
+            f"{files.name}/{path}".rstrip("/")
+            + f" lists {listed} as level 0 already; choose another store or field for the image "
+            f"of {source.name}"
         )
-    node = read_node(image.files, path)
-    if node is None and image.files.get(path) is None:
-        _check_remains(image, level)
-    elif record_of(node) is None:
+    _check_voxels(source.base, source.name)
+    plan = plan_image(config, source.base, source.attributes)
+    return Image(files=files, path=path, plan=plan, paths=LevelPaths(), source=source)
+
+
+def _level_paths(files: Files, path: str, group: Node) -> LevelPaths:
+    if BASE_KEY in group.attributes:  # at 0, also while the list is without it
+        return LevelPaths()
+    base = base_path(group.attributes) or "0"
+    if "\\" in base or {"", ".", ".."}.intersection(base.split("/")):
         raise StoreError(
-            f"{image.name(level)} is there already and was not made by this workflow; "
-            "move it away, or build the pyramid in another group"
+            f"{files.name}/{path}".rstrip("/")
+            + f" lists {base!r} as level 0, expected the path of an array in the group; mend its "
+            "multiscales"
         )
+    return LevelPaths(base=base)
 
 
-def check_room(image: Image, layout: BaseLayout) -> None:
-    """See that the store can be written and has room for the levels that are not there.
-
-    The levels are taken to compress as well as level 0 does, or not at all where that is asked for.
-
-    Raises
-    ------
-    StoreError
-        If not.
-    """
-    there = our_levels(image)
-    absent = [level for level in image.plan.levels[1:] if level.level not in there]
-    if not absent or not isinstance(image.files, LocalFiles):
-        return
-    folder = image.files.root / image.path
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir():
-        raise StoreError(f"{folder} is a file, expected the folder of a zarr store")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"{folder} cannot be written; check its permissions and its file system")
-    found = os.statvfs(folder)
-    free = found.f_bavail * found.f_frsize
-    stored = 0 if image.plan.image.compressor == "none" else layout.stored_bytes
-    needed = space_needed(image.plan.base, absent, stored)
-    if free < needed:
+def _read_base(files: Files, path: str, group: Node, base: str) -> ArrayMetadata:
+    """Return the metadata of level 0, of which a group says that it is at the path `base`."""
+    where = f"{files.name}/{path}".rstrip("/")
+    found = read_array(files, join(path, base))
+    if found is None and base_path(group.attributes) == base:
         raise StoreError(
-            f"{folder} has {free / 1e9:.3g} GB free, the levels of {image.plan.where} need about "
-            f"{needed / 1e9:.3g} GB; free some, or ask for fewer levels or larger scale_factors"
+            f"{where} lists {base} first, as level 0, but has no such array; restore it, or mend "
+            "the group's multiscales"
         )
+    if found is None:
+        inside = ", ".join(files.children(path)) or "nothing"
+        fields = ", ".join(repr(field) for field in find_images(files, path))
+        hint = f"groups below it that have one: {fields}; give one as field" if fields else ""
+        raise StoreError(f"{where} has no array 0 for level 0; {hint or f'it holds {inside}'}")
+    if found.zarr_format != group.zarr_format:
+        raise StoreError(
+            f"{where} is a group of zarr v{group.zarr_format}, its array {base} is of "
+            f"v{found.zarr_format}; write both in one format"
+        )
+    _check_voxels(found, f"{where}/{base}")
+    return found
 
 
-def _check_remains(image: Image, level: int) -> None:
-    """Refuse a folder without an array that holds anything but what a killed run of ours left."""
-    for key in image.files.keys(image.level_path(level)):
-        if not (
-            OBJECT_KEY.fullmatch(key)
-            or LITTER_KEY.fullmatch(key)
-            or (key == ".zattrs" and _is_our_zattrs(image, level))
-        ):
-            raise StoreError(
-                f"{image.name(level)} is no level but holds {key}, which is not ours to remove; "
-                "move it away"
-            )
-
-
-def _is_our_zattrs(image: Image, level: int) -> bool:
-    """Tell whether the document of v2 that is written before .zarray holds our record."""
-    attributes = read_document(image.files, f"{image.level_path(level)}/.zattrs")
-    return attributes is not None and RECORD_KEY in attributes
+def _check_voxels(base: ArrayMetadata, where: str) -> None:
+    if 0 in base.shape:
+        raise StoreError(f"{where} has no voxels, its shape is {list(base.shape)}")
 
 
 def _hash(text: str) -> str:

@@ -16,10 +16,18 @@ from .blocks import FEW, run_blocks
 from .chunks import native_dtype, open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
-from .hierarchy import delete_array, read_array, tell_ancestors, write_array
-from .images import check_place, level_metadata, read_level, record_of, why_remade
+from .hierarchy import (
+    delete_array,
+    make_groups,
+    read_array,
+    read_node,
+    tell_ancestors,
+    write_array,
+)
+from .images import level_metadata, read_level, record_of, why_remade
 from .listing import withdraw_levels
 from .objects import RECORD_ENTRY
+from .places import check_place
 from .plan import describe_level
 from .reduction import BLOCK_BYTES, COMPILED_PAYS, BlockResult, LevelTask
 from .sentinels import RECORD_KEY
@@ -86,8 +94,8 @@ def _build_level(
     path = image.level_path(level)
     source = read_level(image, level - 1)
     _check_finer(image, level, source, finer)
-    found = read_array(image.files, path)
-    known = record_of(found)
+    known = record_of(read_node(image.files, path))
+    found = read_array(image.files, path) if known else None  # others' need not be served
     if (
         found is not None
         and known is not None
@@ -101,6 +109,8 @@ def _build_level(
     withdraw_levels(image, level)
     # Also where no array is found: consolidated metadata may still show what was removed.
     delete_array(image.files, path)
+    above = path.rpartition("/")[0]
+    make_groups(image.files, above, source.zarr_format, below=image.path)
     target = level_metadata(image, level)
     task = LevelTask(
         files=image.files,

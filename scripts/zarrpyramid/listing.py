@@ -15,12 +15,14 @@ from .errors import StoreError
 from .hierarchy import (
     change_group_attributes,
     delete_array,
+    delete_empty_groups,
     open_group,
     tell_ancestors,
     write_array,
 )
 from .images import base_layout, base_record, our_levels, read_level, record_of
 from .methods import METHODS
+from .places import is_foreign
 from .plan import provenance
 from .sentinels import fits
 
@@ -45,16 +47,19 @@ def seal_base(image: Image) -> Record:
     base = read_level(image, 0)
     names = tuple(axis.name for axis in image.plan.axes)
     if base.zarr_format == 3 and base.dimension_names != names:
-        if image.plan.image.edit_base:
+        is_link = image.files.is_link(image.level_path(0))
+        if image.plan.image.edit_base and not is_link:
             # Also names that are there, where the configuration gives other axes.
             document = {**base.document, "dimension_names": list(names)}
             logger.info("%s gets dimension_names %s", image.name(0), list(names))
             write_array(image.files, image.level_path(0), replace(base, document=document))
         else:
             logger.warning(
-                "%s has no dimension_names and edit_base is false: validators of OME-NGFF 0.5 will "
-                "refuse the image; set edit_base: true to have them added",
+                "%s has no dimension_names and %s: validators of OME-NGFF 0.5 will refuse the "
+                "image; %s to have them added",
                 image.name(0),
+                "is a link, behind which nothing is written" if is_link else "edit_base is false",
+                "copy level 0" if is_link else "set edit_base: true",
             )
     tell_ancestors(image.files, image.level_path(0))  # a run may have been killed before it did
     return base_record(image, base_layout(image))
@@ -82,7 +87,10 @@ def write_multiscales(image: Image) -> Record:
             image.files.sync()
             group = open_group(image.files, image.path)
             return dict(multiscales.read_multiscales(group.attributes) or {})
-        change_group_attributes(image.files, image.path, multiscales.without_our_list)
+        if image.paths.base == "0":
+            change_group_attributes(image.files, image.path, multiscales.without_our_list)
+        else:  # the list alone tells where level 0 is
+            withdraw_levels(image, 1)
     logger.warning(
         "%s has axes %s: OME-NGFF lists only images with two or three space axes, so the levels "
         "are there but not listed",
@@ -114,17 +122,34 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
         zarr_format=plan.base.zarr_format,
         name=image.path.rpartition("/")[2] or plan.image.name,
         axes=plan.axes,
+        paths=[image.paths.path(level.level) for level in plan.levels],
         downsamplings=[level.downsampling for level in plan.levels],
         metadata=provenance(plan),
         shifts=METHODS[plan.image.method].shifts,
+        dropped=_listed_levels(image, attributes, len(plan.levels)),
     )
 
 
 def withdraw_levels(image: Image, first: int) -> None:
-    """Take all levels from `first` on out of the group's list, before any of them changes."""
-    change_group_attributes(
-        image.files, image.path, lambda attributes: multiscales.without_levels(attributes, first)
-    )
+    """Take all levels from `first` on out of the group's list, before any of them changes.
+
+    What others made in the place of a level stays, unless the configuration gives it up.
+    """
+
+    def change(attributes: dict[str, Any]) -> dict[str, Any]:
+        return multiscales.without_paths(attributes, _listed_levels(image, attributes, first))
+
+    change_group_attributes(image.files, image.path, change)
+
+
+def _listed_levels(image: Image, attributes: dict[str, Any], first: int) -> list[str]:
+    """Return the paths of listed levels from `first` on that are ours, are to be, or are absent."""
+    listed = {path: image.paths.level(path) for path in multiscales.listed_paths(attributes)}
+    return [
+        path
+        for path, level in listed.items()
+        if level is not None and level >= first and not is_foreign(image, level)
+    ]
 
 
 def remove_levels(image: Image, first: int) -> list[int]:
@@ -138,4 +163,5 @@ def remove_levels(image: Image, first: int) -> list[int]:
     for level in ours:
         logger.info("removing %s", image.name(level))
         delete_array(image.files, image.level_path(level))
+        delete_empty_groups(image.files, image.level_path(level), image.path)
     return ours

@@ -6,11 +6,12 @@ ours survive every change.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from .geometry import Shape
 
@@ -79,6 +80,16 @@ def listed_paths(attributes: Document) -> list[str]:
     return [str(dataset.get("path")) for dataset in _dicts(multiscales.get("datasets"))]
 
 
+def base_path(attributes: Document) -> str | None:
+    """Return the path of level 0, the first dataset that a group lists; None where it lists none.
+
+    0.4 and 0.5: the datasets MUST be ordered from the highest resolution to the lowest.
+    """
+    datasets = _dicts((read_multiscales(attributes) or {}).get("datasets"))
+    path = datasets[0].get("path") if datasets else None
+    return path if isinstance(path, str) else None
+
+
 def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
     """Return the axes of an existing multiscales with level 0's scale, or None where unfit.
 
@@ -111,9 +122,11 @@ def with_levels(
     zarr_format: int,
     name: str,
     axes: Sequence[Axis],
+    paths: Sequence[str],
     downsamplings: Sequence[Shape],
     metadata: Document,
     shifts: bool = True,
+    dropped: Collection[str] = (),
 ) -> Document:
     """Return a group's attributes with a multiscales that lists levels 0 to N.
 
@@ -123,16 +136,30 @@ def with_levels(
         3 gives OME-NGFF 0.5 under ``ome``, 2 gives 0.4.
     name
         Name of the image, where the existing multiscales has none.
+    paths
+        Of each level, level 0 first.
     downsamplings
-        Of each level, level 0 first: voxels of level 0 a voxel along each axis.
+        Of each level: voxels of level 0 a voxel along each axis.
     metadata
         How the levels were made; its ``method`` is also the multiscales' ``type``.
     shifts
         Whether a voxel of a level stands at the centre of the voxels that it covers; else it stands
         where the first of them does.
+    dropped
+        Paths that are listed and shall be no longer. All others stay, such as a thumbnail, at the
+        place that their scale gives them.
     """
     before = read_multiscales(attributes) or {}
     known = {str(axis.get("name")): axis for axis in _dicts(before.get("axes"))}
+    base, *levels = [
+        {"path": path, "coordinateTransformations": _transformations(axes, downsampling, shifts)}
+        for path, downsampling in zip(paths, downsamplings, strict=True)
+    ]
+    others = [
+        dataset
+        for dataset in _dicts(before.get("datasets"))
+        if dataset.get("path") not in {*paths, *dropped}
+    ]
     described = {
         "name": name,
         **before,
@@ -145,32 +172,20 @@ def with_levels(
             }
             for axis in axes
         ],
-        "datasets": [
-            {
-                "path": str(level),
-                "coordinateTransformations": _transformations(axes, downsampling, shifts),
-            }
-            for level, downsampling in enumerate(downsamplings)
-        ]
-        # Somebody else's, such as a thumbnail; levels are the ones with numbers for paths.
-        + [
-            dataset
-            for dataset in _dicts(before.get("datasets"))
-            if not str(dataset.get("path")).isdecimal()
-        ],
+        "datasets": [base, *sorted([*levels, *others], key=_scale)],
         "type": metadata["method"],
         "metadata": metadata,
     }
-    others = _all_multiscales(attributes)[1:]
+    more = _all_multiscales(attributes)[1:]
     if zarr_format == 2:
-        return {**attributes, "multiscales": [{**described, "version": "0.4"}, *others]}
+        return {**attributes, "multiscales": [{**described, "version": "0.4"}, *more]}
     described.pop("version", None)
     ome = attributes.get("ome")
     kept = ome if isinstance(ome, dict) else {}
     if "multiscales" not in kept:
         # 0.4 in a v3 group: two lists would contradict each other.
         attributes = {key: item for key, item in attributes.items() if key != "multiscales"}
-    return {**attributes, "ome": {**kept, "version": "0.5", "multiscales": [described, *others]}}
+    return {**attributes, "ome": {**kept, "version": "0.5", "multiscales": [described, *more]}}
 
 
 def without_our_list(attributes: Document) -> Document:
@@ -186,22 +201,50 @@ def without_our_list(attributes: Document) -> Document:
     return changed if holder is attributes else {**attributes, "ome": changed}
 
 
-def without_levels(attributes: Document, first: int) -> Document:
-    """Return a group's attributes with no level from `first` on in its multiscales."""
+def without_paths(attributes: Document, paths: Collection[str]) -> Document:
+    """Return a group's attributes with none of some paths in its multiscales."""
     multiscales = read_multiscales(attributes)
     if multiscales is None:
         return attributes
-    withdrawn = {str(level) for level in range(first, first + 100)}
     datasets = [
         dataset
         for dataset in _dicts(multiscales.get("datasets"))
-        if dataset.get("path") not in withdrawn
+        if dataset.get("path") not in paths
     ]
     changed = {**multiscales, "datasets": datasets}
     ome = attributes.get("ome")
     if isinstance(ome, dict) and "multiscales" in ome:
         return {**attributes, "ome": {**ome, "multiscales": [changed, *ome["multiscales"][1:]]}}
     return {**attributes, "multiscales": [changed, *attributes["multiscales"][1:]]}
+
+
+def carried_over(attributes: Document, path: str, zarr_format: int) -> Document:
+    """Return what a group says of an image that holds for a copy of its level 0 alone.
+
+    That is the first multiscales, with level 0 as its only dataset, at a path of its own, and what
+    OME-NGFF keeps of channels (``omero``) and of labels' colours (``image-label``).
+    """
+    multiscales = read_multiscales(attributes)
+    if multiscales is None:
+        return {}
+    ome = attributes.get("ome")
+    holder = ome if isinstance(ome, dict) and "multiscales" in ome else attributes
+    datasets = [{**dataset, "path": path} for dataset in _dicts(multiscales.get("datasets"))[:1]]
+    kept = {key: holder[key] for key in ("omero", "image-label") if key in holder}
+    kept["multiscales"] = [{**multiscales, "datasets": datasets}]
+    if zarr_format == 2:
+        return kept
+    kept["multiscales"][0].pop("version", None)
+    return {"ome": {"version": "0.5", **kept}}
+
+
+def _scale(dataset: Document) -> list[float]:
+    """Return a dataset's scale, by which NGFF orders datasets; endless where it says none."""
+    for step in _dicts(dataset.get("coordinateTransformations")):
+        scale = step.get("scale")
+        if isinstance(scale, list) and all(type(size) in (int, float) for size in scale):
+            return scale
+    return [math.inf]
 
 
 def _transformations(axes: Sequence[Axis], downsampling: Shape, shifts: bool) -> list[Document]:
@@ -227,9 +270,7 @@ def _base_transformations(
     """Return scale and translation of level 0; 1 and None where they are absent or unfit."""
     sizes: list[float] = [1.0] * n_axes
     offsets: list[float | None] = [None] * n_axes
-    for dataset in _dicts(multiscales.get("datasets")):
-        if dataset.get("path") != "0":
-            continue
+    for dataset in _dicts(multiscales.get("datasets"))[:1]:
         for step in _dicts(dataset.get("coordinateTransformations")):
             values = step.get(str(step.get("type")))
             if not isinstance(values, list) or len(values) != n_axes:

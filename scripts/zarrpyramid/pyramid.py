@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import geometry
 from .config import check_config, image_config, short_name
+from .copies import copy_base, remove_base
 from .hierarchy import join, open_group, read_node
 from .images import (
-    base_layout,
-    check_places,
-    check_room,
     expected_objects,
+    levels_beside,
     open_image,
     record_of,
+    source_layout,
     stored_objects,
     why_incomplete,
 )
@@ -27,6 +27,7 @@ from .levels import build_level
 from .listing import remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
 from .multiscales import listed_paths
+from .places import check_places, check_room, is_taken, taken_as
 from .plan import voxel_size
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class LevelStatus:
 
     Attributes
     ----------
+    path
+        Of the level's array in the image's group.
     record
         What the level says of itself; None for level 0 and for levels that are not ours.
     listed
@@ -60,6 +63,7 @@ class LevelStatus:
     """
 
     level: int
+    path: str
     shape: Shape
     chunks: Shape
     dtype: str
@@ -82,6 +86,9 @@ def build_pyramid(
     store: object,
     field: str = "",
     *,
+    source: str | os.PathLike[str] = "",
+    link_base: bool = False,
+    overwrite: bool = False,
     levels: int | str = "auto",
     axes: Sequence[str] | str = "auto",
     scale_factors: int | str | Sequence[Any] | Mapping[str, int] = 2,
@@ -98,7 +105,7 @@ def build_pyramid(
     n_workers: int | None = None,
     progress: bool | None = None,
 ) -> list[Record]:
-    """Build the levels of an image beside its array ``0``, and list them.
+    """Build the levels of an image beside its level 0, and list them.
 
     Equal to a run of the workflow with the same keys: the same voxels, metadata and records. Levels
     that are there already, made by the same recipe from the same voxels, are left as they are.
@@ -109,8 +116,8 @@ def build_pyramid(
         A path, a zarr store object, or a group opened from one.
     field
         Path of the group in the store; "" is its root.
-    levels, axes, scale_factors, method, dtype, chunks, shards, compressor, checksum, \
-    write_empty_chunks, voxel_size, unit, edit_base
+    source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
+    compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -128,6 +135,9 @@ def build_pyramid(
         If the image is not there or not served, or the settings do not fit it.
     """
     settings = {
+        "source": os.fspath(source),
+        "link_base": link_base,
+        "overwrite": overwrite,
         "levels": levels,
         "axes": axes,
         "scale_factors": scale_factors,
@@ -144,8 +154,10 @@ def build_pyramid(
     }
     image = find_image(store, field, settings)
     check_places(image)
-    check_room(image, base_layout(image))
+    check_room(image, source_layout(image))
     workers = n_workers or n_cores()
+    if image.source is not None:
+        copy_base(image, n_workers=workers)
     records = [seal_base(image)]
     for level in range(1, len(image.plan.levels)):
         with _Bar(image, level, progress) as bar:
@@ -184,8 +196,7 @@ def level_statuses(path: str) -> list[LevelStatus]:
     listed = listed_paths(open_group(image.files, image.path).attributes)
     statuses: list[LevelStatus] = []
     downsampling: Shape | None = (1,) * len(image.plan.axes)
-    names = [name for name in image.files.children(image.path) if name.isdecimal()]
-    for level in sorted(map(int, names)):
+    for level in [0, *levels_beside(image)]:
         node = read_node(image.files, image.level_path(level))
         if node is None or node.kind == "group":
             continue
@@ -199,11 +210,12 @@ def level_statuses(path: str) -> list[LevelStatus]:
         statuses.append(
             LevelStatus(
                 level=level,
+                path=image.paths.path(level),
                 shape=metadata.shape,
                 chunks=metadata.chunks,
                 dtype=metadata.dtype,
                 record=record,
-                listed=str(level) in listed,
+                listed=image.paths.path(level) in listed,
                 n_objects=sum(size > 0 for size in sizes),
                 expected_objects=expected_objects(metadata),
                 stored_bytes=sum(sizes),
@@ -222,22 +234,31 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def listed_levels(path: str) -> list[str] | None:
-    """Return the paths of the levels that the group at a path lists, None where it cannot."""
+def absent_levels(path: str) -> list[str] | None:
+    """Return the listed paths at which no array is, None where the group cannot list levels."""
     image = open_path(path)
     if not image.plan.lists_levels:
         return None
-    return listed_paths(open_group(image.files, image.path).attributes)
+    listed = listed_paths(open_group(image.files, image.path).attributes)
+    return [name for name in listed if read_node(image.files, join(image.path, name)) is None]
 
 
-def clean(path: str) -> list[int]:
+def base_taken(path: str) -> str | None:
+    """Tell whether level 0 of the image at a path was taken as a "copy" or a "link", else None."""
+    image = open_path(path)
+    return taken_as(image) if is_taken(image) else None
+
+
+def clean(path: str, *, base: bool = False) -> list[int]:
     """Remove the levels that carry our record from the image at a path; return their numbers.
 
-    Level 0 stays as it is, and so does every level that is not ours.
+    Level 0 stays as it is, and so does every level that is not ours. With `base`, a level 0 that
+    was taken from a source, as a copy or a link, is removed too.
     """
     image = open_path(path)
     with image.files.hold(image.level_path(0)):
-        return remove_levels(image, 1)
+        removed = remove_levels(image, 1)
+        return [0, *removed] if base and remove_base(image) else removed
 
 
 def plain(given: Mapping[str, Any]) -> dict[str, Any]:

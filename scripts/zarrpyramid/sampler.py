@@ -16,10 +16,11 @@ import numpy as np
 from .blocks import random_array, store_array
 from .errors import GeometryError, StoreError
 from .hierarchy import delete_array, open_group, read_array
-from .images import base_layout, check_room, record_of
+from .images import base_layout, record_of
 from .levels import build_level
 from .listing import seal_base, write_multiscales
 from .multiscales import listed_paths
+from .places import check_room
 from .pyramid import find_image, n_cores
 from .store import open_files, open_root
 
@@ -239,7 +240,7 @@ def _is_leftover(image: Image, level: LevelPlan) -> bool:
         found.shape not in shapes
         or found.dtype != level.dtype
         or found.attributes
-        or str(level.level) in listed
+        or image.paths.path(level.level) in listed
     ):
         raise StoreError(
             f"{image.name(level.level)} is there already, and nothing that this call or "

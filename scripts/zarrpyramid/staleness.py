@@ -9,13 +9,14 @@ import json
 from typing import TYPE_CHECKING
 
 from .errors import MetadataError
-from .files import write_aside
+from .files import LocalFiles, write_aside
 from .hierarchy import read_node
 from .images import base_layout, base_record, record_of, why_remade
 from .listing import listed_attributes
 from .metadata import parse_array
 from .multiscales import read_multiscales
 from .sentinels import fits, proofs, read_sentinel
+from .sources import COPY_KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,12 +25,22 @@ if TYPE_CHECKING:
     from .sentinels import Record
 
 
-def stale_sentinels(image: Image, folder: Path, layout: BaseLayout) -> dict[Path, str]:
+def stale_sentinels(
+    image: Image, folder: Path, layout: BaseLayout, source: BaseLayout | None = None
+) -> dict[Path, str]:
     """Return the sentinels below a folder of results that the store contradicts, and why.
 
     A level whose array is absent, lacks objects, or holds another record than its sentinel or
     another recipe than the plan, is not what the sentinel proves; nor is a level 0 any of whose
-    objects has changed. Works from what is there alone: a run from a fresh clone finds the same.
+    objects has changed; nor is a level 0 that was taken from a source, if either has. Works from
+    what is there alone: a run from a fresh clone finds the same.
+
+    Parameters
+    ----------
+    layout
+        Of level 0's objects.
+    source
+        Of the objects that level 0 is taken from, where it is.
     """
     levels = folder / "levels"
     owner = read_sentinel(folder / "image.json")
@@ -40,6 +51,10 @@ def stale_sentinels(image: Image, folder: Path, layout: BaseLayout) -> dict[Path
     base_is_there = read_node(image.files, image.level_path(0)) is not None
     if image.plan.image.test_image is not None and not base_is_there:
         stale[folder / "test_image.json"] = f"{image.name(0)} is absent"
+    if image.source is not None and source is not None:
+        reason = _why_taken_again(image, folder, owner, layout, source)
+        if reason:
+            stale[folder / "base_copy.json"] = stale[levels / "0.json"] = reason
     sealed = read_sentinel(levels / "0.json")
     if not base_is_there or sealed != base_record(image, layout):
         stale[levels / "0.json"] = f"{image.name(0)} has other objects than were sealed"
@@ -81,6 +96,40 @@ def write_owner(image: Image, folder: Path) -> None:
     """
     note = {**_owner(image), "watch": base_layout(image).watch}
     write_aside(folder / "image.json", (json.dumps(note) + "\n").encode())
+
+
+def write_source(image: Image, folder: Path, layout: BaseLayout) -> None:
+    """Note in a folder of results what level 0 was taken from, and what that looked like then."""
+    assert image.source is not None
+    note = {"source": image.source.name, "watch": layout.watch}
+    write_aside(folder / "source.json", (json.dumps(note) + "\n").encode())
+
+
+def _why_taken_again(
+    image: Image, folder: Path, owner: Record | None, layout: BaseLayout, source: BaseLayout
+) -> str:
+    """Return why a level 0 is not what was taken from the source that is configured, or nothing."""
+    assert image.source is not None
+    known = read_sentinel(folder / "base_copy.json")
+    path = image.level_path(0)
+    if image.files.is_link(path):
+        leads = image.files.link_target(path) if isinstance(image.files, LocalFiles) else None
+        is_taken = leads == image.source.name and known is not None and known["taken"] == "link"
+    else:
+        node = read_node(image.files, path)
+        is_taken = node is not None and node.attributes.get(COPY_KEY) == known
+    if not is_taken or known is None:
+        return f"{image.name(0)} is absent, or was not taken from {image.source.name}"
+    if known["taken"] != ("copy" if image.copies else "link"):
+        return f"{image.name(0)} is a {known['taken']}, which link_base says it shall not be"
+    if not image.copies:
+        return ""
+    expected = {"source": image.source.name, "watch": source.watch}
+    if read_sentinel(folder / "source.json") != expected:
+        return f"objects of {image.source.name} have changed since they were copied"
+    if owner is None or owner.get("watch") != layout.watch:
+        return f"objects of {image.name(0)} have changed since they were copied"
+    return ""
 
 
 def _why_stale(image: Image, level: int, sentinel: Record | None) -> str:

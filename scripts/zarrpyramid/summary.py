@@ -91,7 +91,7 @@ def _image_row(
         name,
         state,
         f"{sum(there)} of {len(there)}",
-        _extents(plan.levels[0].shape),
+        times(plan.levels[0].shape),
         str(count(plan.levels[0].shape)),
         f"{sum(filter(None, seconds)):.3f}" if any(seconds) else "-",
         _cell(failed.get(name, plan.where)),

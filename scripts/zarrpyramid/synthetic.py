@@ -15,7 +15,7 @@ from . import geometry
 from .blocks import run_blocks
 from .chunks import chunk_region, chunks_of_object, open_chunks
 from .errors import StoreError
-from .hierarchy import join, put_document, read_array, read_node, tell_ancestors, write_array
+from .hierarchy import absent_groups, make_groups, read_array, write_array
 from .plan import made_base
 
 if TYPE_CHECKING:
@@ -62,16 +62,13 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
         )
     base = made_base(made, image.plan.image.axes)
     base = replace(base, attributes={_ATTRIBUTE: record})
-    absent = _absent_groups(image)
+    absent_groups(image.files, image.path, 3)  # refused before anything is made
     if image.files.get(f"{path}/{_MARK}") is None and any(image.files.keys(path)):
         raise StoreError(
             f"{image.name(0)} holds files but no metadata document; a test image is never made "
             "over other data: choose another store or field, or remove them yourself"
         )
-    group = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
-    for above in absent:
-        put_document(image.files, join(above, "zarr.json"), group)
-    tell_ancestors(image.files, image.path)
+    make_groups(image.files, image.path, 3)
     image.files.put(f"{path}/{_MARK}", b"a test image is being made here")
     writer = _Writer(image, base, made)
     grid = geometry.grid_shape(base.shape, base.chunks)
@@ -81,23 +78,6 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
     write_array(image.files, path, base)
     image.files.delete(f"{path}/{_MARK}")
     return record
-
-
-def _absent_groups(image: Image) -> list[str]:
-    """Return the paths down to the image's group at which none is yet, outermost first."""
-    steps = image.path.split("/") if image.path else []
-    absent = []
-    for depth in range(len(steps) + 1):
-        path = join(*steps[:depth])
-        node = read_node(image.files, path)
-        if node is None:
-            absent.append(path)
-        elif node.kind != "group" or node.zarr_format != 3:
-            raise StoreError(
-                f"{image.files.name}/{path} is a zarr v{node.zarr_format} {node.kind}, expected a "
-                "v3 group to make a test image in; choose another store or field"
-            )
-    return absent
 
 
 class _Writer:

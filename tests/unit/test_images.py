@@ -11,14 +11,15 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from zarrpyramid import images, staleness
+from zarrpyramid import images, places, staleness
 from zarrpyramid.config import image_config
 from zarrpyramid.errors import StoreError
 from zarrpyramid.files import TEMPORARY_SUFFIX
 from zarrpyramid.hierarchy import read_array
-from zarrpyramid.images import base_layout, check_room, open_image, our_levels, record_of
+from zarrpyramid.images import base_layout, open_image, our_levels, record_of
 from zarrpyramid.levels import build_level
 from zarrpyramid.listing import seal_base, write_multiscales
+from zarrpyramid.places import check_room
 from zarrpyramid.pyramid import build_pyramid
 from zarrpyramid.sentinels import write_sentinel
 from zarrpyramid.store import ZarrFiles
@@ -139,7 +140,7 @@ def test_levels_with_our_record_are_ours(tmp_path):
 def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
     image = opened(make(tmp_path), levels=1)
     found = SimpleNamespace(f_bavail=3, f_frsize=10)
-    monkeypatch.setattr(images.os, "statvfs", lambda folder: found)
+    monkeypatch.setattr(places.os, "statvfs", lambda folder: found)
     needed = 6 * 5
     check_room(image, images.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
     found.f_bavail = 2
@@ -149,13 +150,13 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
     # Levels that are there need none.
     monkeypatch.undo()
     build_pyramid(tmp_path, levels=1)
-    monkeypatch.setattr(images.os, "statvfs", lambda folder: found)
+    monkeypatch.setattr(places.os, "statvfs", lambda folder: found)
     check_room(image, base_layout(image))
 
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     image = opened(make(tmp_path), levels=1)
-    monkeypatch.setattr(images.os, "access", lambda *_: False)
+    monkeypatch.setattr(places.os, "access", lambda *_: False)
     with pytest.raises(StoreError, match="cannot be written; check its permissions"):
         check_room(image, base_layout(image))
 

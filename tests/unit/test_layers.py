@@ -16,17 +16,18 @@ LIBRARY = Path(zarrpyramid.__file__).parent
 # From the ground up; a module may import those of lower rows only.
 LAYERS = (
     {"__init__", "errors"},
-    {"geometry", "voxel_types", "networks"},  # integers and names
+    {"geometry", "voxel_types", "networks", "paths"},  # integers and names
     {"compiled", "workers"},  # loops over arrays; processes
     {"methods", "compiled_windows", "kernels"},
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
     {"ladders"},
-    {"plan", "shards", "digests", "store", "blocks"},
+    {"plan", "shards", "digests", "store", "blocks", "sources"},
     {"chunks", "images"},
-    {"reduction", "logs", "synthetic", "listing"},
-    {"staleness", "summary"},
+    {"reduction", "logs", "synthetic", "places"},
+    {"listing"},
+    {"staleness", "summary", "copies"},
     {"levels", "labels"},
     {"pyramid"},
     {"sampler"},
@@ -55,6 +56,7 @@ PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "f
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
+PLANNING += ("paths", "places", "sources")
 
 
 def imports_of(path):

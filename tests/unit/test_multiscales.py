@@ -81,6 +81,7 @@ def described(axes, downsamplings, attributes=None, zarr_format=3):
         zarr_format=zarr_format,
         name="image",
         axes=axes,
+        paths=[str(level) for level in range(len(downsamplings))],
         downsamplings=downsamplings,
         metadata={"method": "mean"},
     )
@@ -96,6 +97,7 @@ def test_strides_shift_nothing():
             zarr_format=3,
             name="image",
             axes=axes,
+            paths=["0", "1"],
             downsamplings=[(1, 1), (4, 2)],
             metadata={"method": "stride"},
             shifts=False,
@@ -182,7 +184,11 @@ FULL = [
             (Axis(name="c", type=CHANNEL), YX[1]),  # custom types stand where space does
         ),
         (listing(axes=[{"name": "c"}, {"name": "x"}]), (Axis(name="c", type=CHANNEL), YX[1])),
-        (listing(datasets=transformed(SCALED, path="1")), YX),  # of another level
+        (listing(datasets=[{"path": "0"}, *transformed(SCALED, path="1")]), YX),  # another level's
+        (
+            listing(datasets=transformed(SCALED, path="s0")),  # level 0 is what is listed first
+            (Axis(name="y", type=SPACE, size=2.0), Axis(name="x", type=SPACE, size=0.5)),
+        ),
         (listing(datasets=transformed({"type": "scale", "scale": [2]})), YX),  # unfit
         (listing(datasets=transformed({"type": "scale", "scale": ["a", 2]})), YX),
         (listing(datasets=transformed({"type": "scale", "scale": [None, 2]})), YX),
@@ -213,6 +219,7 @@ def test_what_is_not_ours_survives(zarr_format):
         zarr_format=zarr_format,
         name="image",
         axes=YX,
+        paths=["0", "1"],
         downsamplings=[(1, 1), (2, 2)],
         metadata={"method": "mean"},
     )
@@ -235,6 +242,7 @@ def test_what_is_not_ours_survives(zarr_format):
         zarr_format=zarr_format,
         name="other",
         axes=again,
+        paths=["0", "1"],
         downsamplings=[(1, 1), (2, 2)],
         metadata={"method": "mean"},
     )
@@ -243,21 +251,21 @@ def test_what_is_not_ours_survives(zarr_format):
 
 @pytest.mark.parametrize("ome", [False, True])
 def test_levels_are_withdrawn(ome):
-    datasets = [{"path": path} for path in ("0", "1", "2", "10", "s3", "labels/1")]
+    datasets = [{"path": path} for path in ("0", "1", "2", "10", "s3", "labels/1", None)]
     before = listing(ome=ome, datasets=datasets)
     second = {"datasets": [{"path": "2"}]}
     (before["ome"] if ome else before)["multiscales"].append(second)
     original = copy.deepcopy(before)
-    found = multiscales.without_levels(before, 2)
+    found = multiscales.without_paths(before, ["2", "10"])
     assert before == original
-    assert multiscales.listed_paths(found) == ["0", "1", "s3", "labels/1"]
+    assert multiscales.listed_paths(found) == ["0", "1", "s3", "labels/1", "None"]
     assert (found["ome"] if ome else found)["multiscales"][1] == second
-    assert multiscales.without_levels(found, 2) == found
+    assert multiscales.without_paths(found, ["2", "10"]) == found
 
 
 @pytest.mark.parametrize("attributes", [{}, {"a": 1}, {"ome": {}}, {"multiscales": []}])
 def test_nothing_is_withdrawn_where_nothing_is_listed(attributes):
-    assert multiscales.without_levels(attributes, 1) == attributes
+    assert multiscales.without_paths(attributes, ["1"]) == attributes
     assert multiscales.listed_paths(attributes) == []
 
 

@@ -239,7 +239,8 @@ def test_other_levels_are_refused_before_anything_changes(tmp_path, why):
         )
         level[...] = 5
     if why == "listed":
-        group.attrs["ome"] = {"version": "0.5", "multiscales": [{"datasets": [{"path": "2"}]}]}
+        datasets = [{"path": "0"}, {"path": "2"}]
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [{"datasets": datasets}]}
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(PyramidError, match="move") as refused:
         Downsampler(tmp_path, (2, 2), (32, 32), 8).downsample(10, FIELD)

@@ -119,7 +119,7 @@ def test_what_stands_in_the_way_is_named(tmp_path, field, zarr_format, found):
     if field == "a":
         (tmp_path / "a" / "0" / ".zarray").unlink()
     image = image_at(tmp_path, field)
-    with pytest.raises(StoreError, match=f"is a zarr {found}, expected a v3 group to make"):
+    with pytest.raises(StoreError, match=f"is a zarr {found}, expected a v3 group"):
         make_test_image(image, n_workers=1)
 
 

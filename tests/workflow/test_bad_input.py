@@ -12,7 +12,8 @@ import zarr
 
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.images import base_layout, check_room, open_image
+from zarrpyramid.images import base_layout, open_image
+from zarrpyramid.places import check_room
 
 RAW = "image.zarr/raw"
 

@@ -25,6 +25,7 @@ def rules(new_workspace):
 
 def test_rules_are_those_of_the_plan(rules):
     assert sorted(rules) == [
+        "copy_base",
         "downsample_level",
         "make_test_image",
         "report_labels",

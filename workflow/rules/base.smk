@@ -1,6 +1,6 @@
-"""Level 0: made where the configuration asks for a test image, and sealed.
+"""Level 0: made where the configuration asks for a test image, taken where it names a source, sealed.
 
-Requires: the group and its array `0`, or a test image to make.
+Requires: the group and its level 0, or a test image to make, or a source to take it from.
 Makes: results/{image}/levels/0.json, the sentinel that every other level hangs on.
 """
 
@@ -21,6 +21,24 @@ rule make_test_image:
         "Making the test image {wildcards.image}"
     script:
         "../../scripts/make_test_image.py"
+
+
+rule copy_base:
+    output:
+        sentinel="results/{image}/base_copy.json",
+    log:
+        text="logs/{image}/base_copy.log",
+        timing="logs/{image}/base_copy.json",
+    conda:
+        "../../environment.yml"
+    threads: block_threads
+    params:
+        image=image_settings,
+        source=source_settings,
+    message:
+        "Taking level 0 of {wildcards.image} from its source"
+    script:
+        "../../scripts/copy_base.py"
 
 
 rule seal_base:

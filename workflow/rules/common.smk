@@ -23,8 +23,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from zarrpyramid.config import image_configs, suggestion
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.hierarchy import read_node
-from zarrpyramid.images import base_layout, check_places, check_room, open_image
+from zarrpyramid.images import base_layout, open_image, source_layout
 from zarrpyramid.logs import failures, refusal_line, success_lines
+from zarrpyramid.places import check_places, check_room
 from zarrpyramid.plan import describe_level, provenance
 from zarrpyramid.staleness import set_aside, stale_sentinels
 from zarrpyramid.summary import write_overview
@@ -39,6 +40,12 @@ wildcard_constraints:
 def base_layout_of(name):
     """Return what level 0's objects look like, at one stat an object."""
     return base_layout(IMAGES[name])
+
+
+@functools.cache
+def source_layout_of(name):
+    """Return what the objects look like that level 0 is taken from, where it is."""
+    return source_layout(IMAGES[name])
 
 
 RESULTS = Path("results")
@@ -66,7 +73,10 @@ def why_refused(name):
     if name in IMAGES:
         try:
             check_places(IMAGES[name])
-            check_room(IMAGES[name], base_layout_of(name))
+            from_source = IMAGES[name].source is not None
+            check_room(
+                IMAGES[name], source_layout_of(name) if from_source else base_layout_of(name)
+            )
         except PyramidError as error:
             return str(error)
     return REFUSED.get(name, "")
@@ -93,7 +103,8 @@ def settle(name):
         sealed = RESULTS / name / "levels" / "0.json"
         stale = {sealed: REFUSED[name]} if sealed.exists() else {}
     else:
-        stale = stale_sentinels(IMAGES[name], RESULTS / name, base_layout_of(name))
+        source = source_layout_of(name) if IMAGES[name].source else None
+        stale = stale_sentinels(IMAGES[name], RESULTS / name, base_layout_of(name), source)
     if not workflow.dryrun:
         set_aside(stale)
         return
@@ -171,23 +182,38 @@ def finer_sentinel(wildcards):
 
 
 def base_sentinel(wildcards):
-    """Return the sentinel of a level 0 that the workflow makes, or nothing."""
+    """Return the sentinel of a level 0 that the workflow makes or takes from a source, or nothing."""
     if wildcards.image in REFUSED:
         refuse()
         settle(wildcards.image)
         return []
     check_wildcards(wildcards)
     settle(wildcards.image)
-    made = CONFIGS[wildcards.image].test_image
-    return f"results/{wildcards.image}/test_image.json" if made else []
+    image = IMAGES[wildcards.image]
+    if image.source:
+        return f"results/{wildcards.image}/base_copy.json"
+    return f"results/{wildcards.image}/test_image.json" if image.plan.image.test_image else []
+
+
+def source_settings(wildcards):
+    """Return what level 0 is taken from, and what changes with any object of that.
+
+    A link needs no second look: level 0's objects are the source's.
+    """
+    image = IMAGES[wildcards.image]
+    watch = source_layout_of(wildcards.image).watch if image.copies else None
+    return [image.source.name if image.source else None, image.copies, watch]
 
 
 def watch_base(wildcards):
     """Return what changes with any object of level 0, for the jobs that depend on its voxels."""
-    image = wildcards.image
-    if int(wildcards.get("level", 0)) > 1 or image in REFUSED:
+    name = wildcards.image
+    if int(wildcards.get("level", 0)) > 1 or name in REFUSED:
         return None
-    return (base_layout(IMAGES[image]) if image in MADE else base_layout_of(image)).watch
+    if IMAGES[name].source:
+        # Of a copy that this run makes again, Snakemake would note what it was before.
+        return source_layout_of(name).watch
+    return (base_layout(IMAGES[name]) if name in MADE else base_layout_of(name)).watch
 
 
 def block_threads(wildcards):

@@ -1,0 +1,27 @@
+"""Take level 0 from its source, as a copy or a link, and write the sentinel of that."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import restore
+from zarrpyramid.copies import copy_base
+from zarrpyramid.images import open_image, source_layout
+from zarrpyramid.logs import job_log
+from zarrpyramid.sentinels import write_sentinel
+from zarrpyramid.staleness import write_source
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log.text, snakemake.log.timing):
+    image = open_image(restore(snakemake.params.image))
+    sentinel = Path(snakemake.output.sentinel)
+    layout = source_layout(image)
+    record = copy_base(
+        image,
+        n_workers=snakemake.threads,
+        # The list loses the levels, so the list's sentinel must go first.
+        before_rebuild=lambda: (sentinel.parent / "multiscales.json").unlink(missing_ok=True),
+    )
+    write_source(image, sentinel.parent, layout)
+    write_sentinel(sentinel, record)

@@ -1,0 +1,234 @@
+"""The recipe that takes level 0 from a source: a copy of it, or a symbolic link to it.
+
+Stored objects are copied as they are, none is decoded. The source is only read. A copied level 0
+does not exist until it is complete: its objects first, then a flush, its metadata document last.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from . import geometry
+from .blocks import run_blocks
+from .digests import Tally
+from .errors import StoreError
+from .files import LocalFiles
+from .hierarchy import (
+    change_group_attributes,
+    delete_array,
+    hide_array,
+    join,
+    make_groups,
+    read_array,
+    tell_ancestors,
+    write_array,
+)
+from .images import source_layout
+from .listing import withdraw_levels
+from .multiscales import carried_over, read_multiscales, without_our_list
+from .places import LITTER_KEY, check_base_place, is_taken
+from .sentinels import RECORD_KEY
+from .sources import BASE_KEY, COPY_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .geometry import Index
+    from .images import Image
+    from .metadata import ArrayMetadata
+    from .sentinels import Record
+    from .sources import Source
+
+logger = logging.getLogger(__name__)
+
+
+def copy_base(
+    image: Image, *, n_workers: int, before_rebuild: Callable[[], None] = lambda: None
+) -> Record:
+    """Take level 0 from its source, and the groups above it where they are absent.
+
+    A level 0 that equals its source is left as it is. What a killed run has copied is compared with
+    the source, object by object, and kept where it is the same.
+
+    Parameters
+    ----------
+    n_workers
+        Threads, where no dask client of the user's runs the blocks. Each holds one stored object.
+    before_rebuild
+        Called before level 0 and all others are withdrawn from the list of levels.
+
+    Returns
+    -------
+    Record
+        What was taken: for a copy with a digest of its stored bytes.
+
+    Raises
+    ------
+    StoreError
+        If something that was not taken from a source stands there, or an object cannot be read or
+        written, or is not read back as it was written, or the source changes meanwhile.
+    """
+    source = image.source
+    assert source is not None
+    check_base_place(image)
+    with image.files.hold(image.level_path(0)):
+        make_groups(image.files, image.path, source.base.zarr_format)
+        if image.copies:
+            record = _copy(image, source, n_workers, before_rebuild)
+        else:
+            record = _link(image, source, before_rebuild)
+        tell_ancestors(image.files, image.level_path(0))
+        change_group_attributes(image.files, image.path, lambda found: _carried(image, found))
+        image.files.sync()
+    return record
+
+
+def remove_base(image: Image) -> bool:
+    """Remove a level 0 that was taken from a source, and the list; tell whether there was one."""
+    if not is_taken(image):
+        return False
+
+    def change(attributes: dict[str, Any]) -> dict[str, Any]:
+        kept = without_our_list(attributes)
+        return {key: item for key, item in kept.items() if key != BASE_KEY}
+
+    withdraw_levels(image, 0)
+    _remove(image)
+    change_group_attributes(image.files, image.path, change)
+    return True
+
+
+def _copy(
+    image: Image, source: Source, n_workers: int, before_rebuild: Callable[[], None]
+) -> Record:
+    path, files = image.level_path(0), image.files
+    target = source.base
+    if target.zarr_format == 3:
+        names = [axis.name for axis in image.plan.axes]
+        target = replace(target, document={**target.document, "dimension_names": names})
+    layout = source_layout(image)
+    is_link = files.is_link(path)
+    found = None if is_link else read_array(files, path)
+    if found is not None and found.form == target.form:
+        tally = _run(image, source, n_workers, write=False)
+        if tally is not None:
+            record = _record(image, tally.fingerprint(target.form), layout.stored_bytes)
+            if found.attributes.get(COPY_KEY) == record:
+                logger.info("%s is up to date: it equals its source", image.name(0))
+                return record
+    if found is not None or is_link:
+        before_rebuild()
+        withdraw_levels(image, 0)
+        if is_link or found is None or found.form != target.form:
+            _remove(image)
+        else:
+            hide_array(files, path)
+    change_group_attributes(files, image.path, lambda known: {**known, BASE_KEY: "copy"})
+    tally = _run(image, source, n_workers, write=True)
+    assert tally is not None
+    if source_layout(image) != layout:
+        raise StoreError(
+            f"{source.name} has changed while it was copied; run again when nobody writes to it"
+        )
+    for key in list(files.keys(path)):
+        if LITTER_KEY.fullmatch(key):
+            files.delete(join(path, key))
+    record = _record(image, tally.fingerprint(target.form), layout.stored_bytes)
+    theirs = {
+        key: item for key, item in target.attributes.items() if key not in (RECORD_KEY, COPY_KEY)
+    }
+    files.sync()
+    write_array(files, path, replace(target, attributes={**theirs, COPY_KEY: record}))
+    return record
+
+
+def _link(image: Image, source: Source, before_rebuild: Callable[[], None]) -> Record:
+    path, files = image.level_path(0), image.files
+    if not isinstance(files, LocalFiles):
+        raise StoreError(
+            f"{files.name} has no symbolic links; leave link_base out to have level 0 copied"
+        )
+    if files.link_target(path) != source.name:
+        if is_taken(image):
+            before_rebuild()
+            withdraw_levels(image, 0)
+            _remove(image)
+        change_group_attributes(files, image.path, lambda known: {**known, BASE_KEY: "link"})
+        files.link(path, source.name)
+    return _record(image, None, None)
+
+
+def _remove(image: Image) -> None:
+    """Remove level 0: a link, never what is behind it, or a copy."""
+    path = image.level_path(0)
+    if image.files.is_link(path):
+        image.files.delete_tree(path)
+        tell_ancestors(image.files, path)
+    else:
+        delete_array(image.files, path)
+
+
+def _run(image: Image, source: Source, n_workers: int, *, write: bool) -> Tally | None:
+    """Copy or compare all objects; None where one was found to differ."""
+    copier = _Copier(image, source, write)
+    grid = geometry.grid_shape(source.base.shape, source.base.write_shape)
+    tally = Tally()
+    for part in run_blocks(copier, grid, n_workers=n_workers, shared=image.files.shared):
+        if part is None:
+            return None
+        tally.merge(part)
+    return tally
+
+
+class _Copier:
+    """Copies one stored object, or only compares it."""
+
+    def __init__(self, image: Image, source: Source, write: bool) -> None:
+        self.files, self.path = image.files, image.level_path(0)
+        self.source_files, self.source_path = source.files, source.path
+        self.base: ArrayMetadata = source.base
+        self.write = write
+
+    def __call__(self, place: Index) -> Tally | None:
+        """Return the digest of the object, or None where it differs and shall not be written."""
+        index = tuple(place)
+        name = self.base.object_key(index)
+        key = join(self.path, name)
+        data = self.source_files.get(join(self.source_path, name))
+        if self.files.get(key) != data:
+            if not self.write:
+                return None
+            if data is None:
+                self.files.delete(key)
+            else:
+                self.files.put(key, data)
+            if self.files.get(key) != data:
+                raise StoreError(
+                    f"{self.files.name}/{key} is not read back as it was written; check the disk"
+                )
+        tally = Tally()
+        tally.add_payload(index, data)
+        return tally
+
+
+def _record(image: Image, fingerprint: str | None, stored_bytes: int | None) -> Record:
+    expected = image.plan.levels[0].expected
+    record = {key: expected[key] for key in ("level", "shape", "chunks", "shards", "dtype")}
+    if fingerprint is None:
+        return {**record, "taken": "link"}
+    return {**record, "taken": "copy", "fingerprint": fingerprint, "stored_bytes": stored_bytes}
+
+
+def _carried(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a group with what the source's says of the image, if it says none.
+
+    Once only: what is changed here afterwards, such as a name, stays.
+    """
+    assert image.source is not None
+    if read_multiscales(attributes) is not None:
+        return attributes
+    source = image.source
+    path = image.paths.path(0)
+    return {**attributes, **carried_over(source.attributes, path, source.base.zarr_format)}

@@ -1,0 +1,70 @@
+"""Where the levels of an image stand, relative to its group, by the path of level 0.
+
+Text alone: what stands at a path is for others to know.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelPaths:
+    """The paths of all levels, which follow from that of level 0 and from nothing else.
+
+    1. The last number of the path that is 0 counts the levels, else the last that is 1, else a last
+       name that is a number, in as many digits: ``s0`` is followed by ``s1``, ``scale0/image`` by
+       ``scale1/image``, ``c1/00`` by ``c1/01``, ``level1`` by ``level2``, ``7`` by ``8``.
+    2. Where there is none, as in ``full`` and ``raw488``, levels are numbers beside level 0: ``1``,
+       ``2``, ...
+
+    >>> paths = LevelPaths(base="scale0/image")
+    >>> paths.path(2), paths.level("scale2/image"), paths.level("scale2/labels")
+    ('scale2/image', 2, None)
+    """
+
+    base: str = "0"
+
+    def path(self, level: int) -> str:
+        """Return the path of a level."""
+        before, number, after = self._parts
+        if level == 0:
+            return self.base
+        return f"{before}{str(int(number or 0) + level).zfill(len(number))}{after}"
+
+    def level(self, path: str) -> int | None:
+        """Return the level that a path is of, or None where it is of none."""
+        if path == self.base:
+            return 0
+        before, number, after = self._parts
+        found = re.fullmatch(rf"{re.escape(before)}(\d+){re.escape(after)}", path, re.ASCII)
+        level = int(found[1]) - int(number or 0) if found else 0
+        return level if level > 0 and self.path(level) == path else None
+
+    @property
+    def folder(self) -> str:
+        """The path below which names differ from level to level; "" is the group itself."""
+        return self._parts[0].rpartition("/")[0]
+
+    def levels(self, names: Iterable[str]) -> list[int]:
+        """Return the levels beside level 0 whose paths begin with a name in `folder`, in order."""
+        folder, tail = self.folder, self._parts[2].partition("/")[2]
+        paths = ["/".join(part for part in (folder, name, tail) if part) for name in names]
+        return sorted(level for level in map(self.level, paths) if level)
+
+    @property
+    def _parts(self) -> tuple[str, str, str]:
+        """What stands before the number that counts, the number, and what stands after it."""
+        numbers = list(re.finditer(r"[0-9]+", self.base))
+        for first in (0, 1):
+            for number in reversed(numbers):
+                if int(number[0]) == first:
+                    return self.base[: number.start()], number[0], self.base[number.end() :]
+        folder, slash, name = self.base.rpartition("/")
+        is_number = name.isascii() and name.isdecimal()
+        return f"{folder}{slash}", name if is_number else "", ""

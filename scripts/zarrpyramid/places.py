@@ -1,0 +1,192 @@
+"""What stands in a store where levels will be, and whether there is room for them.
+
+Looks only, before anything is written; imports no array library.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from .errors import StoreError
+from .files import TEMPORARY_SUFFIX, LocalFiles
+from .hierarchy import absent_groups, join, read_document, read_node
+from .images import OBJECT_KEY, our_levels, record_of
+from .plan import space_needed
+from .sentinels import RECORD_KEY
+from .sources import BASE_KEY, COPY_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .images import BaseLayout, Image
+
+LITTER_KEY = re.compile(rf".*{re.escape(TEMPORARY_SUFFIX)}|.*[./][0-9a-f]{{32}}\.partial")
+"""Key of a file aside that a kill left, of ours or of zarr-python."""
+
+
+def check_places(image: Image) -> None:
+    """See that nothing but our own levels stands where levels will be.
+
+    Raises
+    ------
+    StoreError
+        If something does.
+    """
+    if image.source is not None:
+        check_base_place(image)
+    for level in range(1, len(image.plan.levels)):
+        check_place(image, level)
+
+
+def check_place(image: Image, level: int) -> None:
+    """See that nothing but our own level, or what a killed run left of it, stands in its place.
+
+    Arrays of others are accepted where the configuration says that they may be overwritten.
+
+    Raises
+    ------
+    StoreError
+        If something else does.
+    """
+    for above in _groups_between(image, level):
+        node = read_node(image.files, above)
+        if node is None and image.files.get(above) is None and not image.files.is_link(above):
+            continue
+        if node is None or node.kind != "group" or image.files.is_link(above):
+            raise StoreError(
+                f"{image.files.name}/{above} is no group of the store's own, in which "
+                f"{image.name(level)} could be; move it away"
+            )
+    path = image.level_path(level)
+    if image.files.is_link(path):
+        raise StoreError(
+            f"{image.name(level)} is a symbolic link, behind which nothing is ever written; "
+            "remove the link, or put the level itself there"
+        )
+    node = read_node(image.files, path)
+    if node is None and image.files.get(path) is None:
+        _check_remains(image, level)
+    elif record_of(node) is None and not (_may_go(image, level) and node and node.kind == "array"):
+        raise StoreError(
+            f"{image.name(level)} is there already and was not made by this workflow; "
+            "move it away, build the pyramid in another group, or, if it is an array that may be "
+            "removed, set overwrite: true"
+        )
+
+
+def is_foreign(image: Image, level: int) -> bool:
+    """Tell whether something that is not ours stands in a level's place and shall stay there."""
+    if level == 0:
+        return False
+    node = read_node(image.files, image.level_path(level))
+    return node is not None and record_of(node) is None and not _may_go(image, level)
+
+
+def _may_go(image: Image, level: int) -> bool:
+    return image.plan.image.overwrite and 0 < level < len(image.plan.levels)
+
+
+def check_base_place(image: Image) -> None:
+    """See that nothing but what we took from a source stands where level 0 will be.
+
+    Raises
+    ------
+    StoreError
+        If something does, or the group of the image cannot be made.
+    """
+    assert image.source is not None
+    absent_groups(image.files, image.path, image.source.base.zarr_format)
+    path = image.level_path(0)
+    is_empty = not (
+        image.files.is_link(path)
+        or image.files.get(path) is not None
+        or any(image.files.keys(path))
+    )
+    if not is_empty and not is_taken(image):
+        raise StoreError(
+            f"{image.name(0)} is there already and was not taken from a source; none is ever put "
+            "over other data: choose another store or field, or leave source out to build beside it"
+        )
+
+
+def is_taken(image: Image) -> bool:
+    """Tell whether what stands in level 0's place was taken from a source, whole or in part."""
+    if image.files.is_link(image.level_path(0)):
+        return taken_as(image) == "link"
+    node = read_node(image.files, image.level_path(0))
+    return taken_as(image) == "copy" if node is None else COPY_KEY in node.attributes
+
+
+def taken_as(image: Image) -> str | None:
+    """Return how the image's group says that level 0 was taken: "copy", "link", or not at all."""
+    node = read_node(image.files, image.path)
+    return None if node is None else node.attributes.get(BASE_KEY)
+
+
+def check_room(image: Image, layout: BaseLayout) -> None:
+    """See that the store can be written and has room for the levels that are not there.
+
+    The levels are taken to compress as well as level 0 does, or not at all where that is asked for.
+
+    Parameters
+    ----------
+    layout
+        Of level 0's objects, or of those that it is taken from.
+
+    Raises
+    ------
+    StoreError
+        If not.
+    """
+    there = our_levels(image)
+    absent = [level for level in image.plan.levels[1:] if level.level not in there]
+    copied = 0
+    if image.copies and read_node(image.files, image.level_path(0)) is None:
+        copied = layout.stored_bytes
+    if not (absent or copied) or not isinstance(image.files, LocalFiles):
+        return
+    folder = image.files.root / image.path
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise StoreError(f"{folder} is a file, expected the folder of a zarr store")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"{folder} cannot be written; check its permissions and its file system")
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    stored = 0 if image.plan.image.compressor == "none" else layout.stored_bytes
+    needed = copied + space_needed(image.plan.base, absent, stored)
+    if free < needed:
+        raise StoreError(
+            f"{folder} has {free / 1e9:.3g} GB free, the levels of {image.plan.where} need about "
+            f"{needed / 1e9:.3g} GB; free some, or ask for fewer levels or larger scale_factors"
+        )
+
+
+def _groups_between(image: Image, level: int) -> Iterator[str]:
+    """Yield the paths of the groups between the image's group and a level's array."""
+    steps = image.paths.path(level).split("/")[:-1]
+    for depth in range(1, len(steps) + 1):
+        yield join(image.path, *steps[:depth])
+
+
+def _check_remains(image: Image, level: int) -> None:
+    """Refuse a folder without an array that holds anything but what a killed run of ours left."""
+    for key in image.files.keys(image.level_path(level)):
+        if not (
+            OBJECT_KEY.fullmatch(key)
+            or LITTER_KEY.fullmatch(key)
+            or (key == ".zattrs" and _is_our_zattrs(image, level))
+        ):
+            raise StoreError(
+                f"{image.name(level)} is no level but holds {key}, which is not ours to remove; "
+                "move it away"
+            )
+
+
+def _is_our_zattrs(image: Image, level: int) -> bool:
+    """Tell whether the document of v2 that is written before .zarray holds our record."""
+    attributes = read_document(image.files, f"{image.level_path(level)}/.zattrs")
+    return attributes is not None and RECORD_KEY in attributes

@@ -1,0 +1,107 @@
+"""Where level 0 is taken from: another group or array, which is only ever read.
+
+Finds it and what it says of itself, by its documents alone. How level 0 comes from there into the
+image's group is for others to know.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import StoreError
+from .files import LocalFiles
+from .hierarchy import find_images, read_array, read_node
+from .metadata import parse_array
+from .multiscales import base_path
+
+if TYPE_CHECKING:
+    from .config import ImageConfig
+    from .files import Files
+    from .metadata import ArrayMetadata
+
+
+BASE_KEY = "zarrpyramid_base"
+"""The group's attribute that says how level 0 was taken from a source: "copy" or "link"."""
+
+COPY_KEY = "zarrpyramid_copy"
+"""The attribute of a level 0 that was copied, which holds the record of the copy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """An array that level 0 is taken from.
+
+    Attributes
+    ----------
+    files, path
+        The source, and where in it the array is; "" where the source is the array.
+    base
+        The array's metadata.
+    attributes
+        Those of the group; none where the source is an array.
+    """
+
+    files: LocalFiles
+    path: str
+    base: ArrayMetadata
+    attributes: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The array's absolute path."""
+        return f"{self.files.name}/{self.path}".rstrip("/")
+
+
+def open_source(config: ImageConfig, target: Files) -> Source:
+    """Find the source of an image, apart from the store that the image is made in.
+
+    Parameters
+    ----------
+    config
+        Of an image that has a source.
+    target
+        The topmost group above the image's store, whose metadata may be written.
+
+    Raises
+    ------
+    PyramidError
+        If there is no image or array, it is not served, or it stands inside the store or around it.
+    """
+    assert config.source is not None
+    _check_apart(config, target)
+    files = LocalFiles(config.source)
+    node = read_node(files, "")
+    if node is None:
+        what = "is neither a zarr group nor an array" if files.root.exists() else "is not there"
+        raise StoreError(f"image {config.name}: source {config.source} {what}; check the path")
+    if node.kind == "array":
+        base = parse_array(node.documents, config.source)
+        return Source(files=files, path="", base=base, attributes={})
+    path = base_path(node.attributes) or "0"
+    found = read_array(files, path)
+    if found is None:
+        fields = ", ".join(repr(field) for field in find_images(files)) or "none"
+        raise StoreError(
+            f"image {config.name}: source {config.source} has no array {path} for level 0; images "
+            f"below it: {fields}; give the path of a group or an array"
+        )
+    return Source(files=files, path=path, base=found, attributes=node.attributes)
+
+
+def _check_apart(config: ImageConfig, target: Files) -> None:
+    """See that nothing which is written stands in the source or above it."""
+    if not isinstance(target, LocalFiles):
+        return
+    source, store = (Path(os.path.realpath(path)) for path in (config.source or "", target.root))
+    if source == store or source in store.parents or store in source.parents:
+        inside = f"inside {target.root}" if store in source.parents else f"around {target.root}"
+        if source == store:
+            inside = "the same"
+        raise StoreError(
+            f"image {config.name}: source {config.source} and store {config.store} overlap (the "
+            f"source is {inside}), but a source is never written; choose a store elsewhere, or "
+            "leave source out to build beside level 0"
+        )
