@@ -90,6 +90,7 @@ class ImageConfig:
     voxel_size: dict[str, float]
     unit: dict[str, str]
     edit_base: bool
+    durability: str
     label_report: bool
 
 
@@ -287,6 +288,7 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         # Through a link it would be the original that is edited.
         edit_base=values["edit_base"] and not values["link_base"],
         label_report=values["label_report"],
+        durability=values["durability"],
     )
 
 

@@ -252,6 +252,7 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     """
     if files is None:
         files, path = locate(config.store, config.field)
+        files.durable = config.durability != "none"
     if config.source is not None:
         return _open_taken(config, files, path)
     made = config.test_image

@@ -203,11 +203,22 @@ def test_temporary_names_are_known(tmp_path, monkeypatch):
 
 
 def test_sync_tells_when_it_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(files_module.ctypes, "CDLL", lambda *_, **__: Broken())
+    monkeypatch.setattr(files_module, "_SYNCFS", lambda descriptor: -1)
     with pytest.raises(StoreError, match="cannot flush"):
         LocalFiles(tmp_path).sync()
 
 
-class Broken:
-    def syncfs(self, descriptor):
-        return -1
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("has_syncfs", [True, False])
+def test_what_is_written_is_flushed_once(tmp_path, monkeypatch, durable, has_syncfs):
+    """By one call a job, by one a file where the system has no other, or not at all."""
+    calls = []
+    whole = calls.append if has_syncfs else None
+    monkeypatch.setattr(files_module, "_SYNCFS", whole and (lambda number: whole("all") or 0))
+    monkeypatch.setattr(files_module.os, "fsync", lambda number: calls.append("file"))
+    files = pickle.loads(pickle.dumps(LocalFiles(tmp_path, durable=durable)))
+    files.put("c/0", DATA)
+    files.put("c/1", DATA)
+    files.sync()
+    assert calls == (["all"] if has_syncfs else ["file", "file"]) * durable
+    assert files.get("c/1") == DATA
