@@ -165,7 +165,7 @@ def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> Bl
     task = replace(task, block_bytes=min(BLOCK_BYTES, share))
     n_tasks = geometry.count(task.grid)
     kernel = (task.method, native_dtype(task.source), native_dtype(task.target))
-    n_least = COMPILED_PAYS // (4 if task.method in ("mode", "mode_nonzero") else 1)
+    n_least = COMPILED_PAYS // (16 if task.method in ("mode", "mode_nonzero") else 1)
     pays = n_tasks > FEW and geometry.count(task.source.shape) >= n_least
     load = partial(load_compiled, *kernel) if pays and not compiled_is_ready(*kernel) else None
     task = replace(task, n_threads=max(1, n_workers // n_tasks))
