@@ -1,0 +1,94 @@
+"""Three readers that are not ours see every level, where it stands and how large its voxels are."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from readers.reading import described
+from zarrpyramid import build_pyramid
+
+HERE = Path(__file__).parent
+REQUIREMENTS = {
+    "ome_zarr": ["ome-zarr>=0.12", "zarr>=3.1.6,<4"],
+    "ngff_zarr": ["ngff-zarr[validate]>=0.50", "zarr>=3.1.6,<4", "dask[array]"],
+    "tensorstore": ["tensorstore>=0.1.78", "numpy>=2.2"],
+}
+SHAPE, SIZE, OFFSET = (21, 34, 40), (2.0, 0.5, 0.25), (0.0, 100.0, -7.0)
+# name: (zarr format, keys of level 0, keys of the image)
+IMAGES = {
+    "v2": (2, {}, {}),
+    "v2 big-endian": (2, {"dtype": ">u2"}, {"compressor": "blosc-lz4"}),
+    "v3": (3, {}, {}),
+    "v3 in shards": (3, {"shards": (16, 16, 16)}, {"compressor": "zstd:5", "checksum": True}),
+    "v3 other chunks": (3, {}, {"chunks": [5, 7, 9], "compressor": "gzip"}),
+    "v3 sparse": (3, {"fill_value": 3}, {"write_empty_chunks": False}),
+    "v3 strides": (3, {}, {"method": "stride"}),
+    "v3 float": (3, {"dtype": "float32"}, {"method": "median", "scale_factors": [1, 2, 3]}),
+}
+
+
+@pytest.fixture(scope="session", params=REQUIREMENTS)
+def reader(request, tmp_path_factory):
+    """Make the environment of a reader, and return its name and its Python."""
+    folder = tmp_path_factory.mktemp(request.param)
+    python = folder / "bin" / "python"
+    subprocess.run(["uv", "venv", "--quiet", folder], check=True)
+    needed = REQUIREMENTS[request.param]
+    subprocess.run(["uv", "pip", "install", "--quiet", "--python", python, *needed], check=True)
+    return request.param, python
+
+
+def make(path, name):
+    """Make an image with its levels, and return its group as zarr-python reads it."""
+    zarr_format, keys, settings = IMAGES[name]
+    group = zarr.create_group(path, zarr_format=zarr_format)
+    options = {"dtype": "uint16", "chunks": (8, 8, 8), **keys}
+    voxels = np.random.default_rng(1).integers(0, 9000, SHAPE).astype(options["dtype"])
+    voxels[:16, :16, :16] = options.get("fill_value", 0)
+    group.create_array("0", shape=SHAPE, **options)[...] = voxels
+    # An offset of level 0, as a microscope's stage gives it, is the levels' too.
+    axes = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "zyx"]
+    steps = [
+        {"type": "scale", "scale": list(SIZE)},
+        {"type": "translation", "translation": list(OFFSET)},
+    ]
+    dataset = {"path": "0", "coordinateTransformations": steps}
+    listed = {"name": "image", "axes": axes, "datasets": [dataset]}
+    if zarr_format == 2:
+        group.attrs["multiscales"] = [{**listed, "version": "0.4"}]
+    else:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [listed]}
+    build_pyramid(path, levels=2, **settings)
+    return zarr.open_group(path, mode="r")
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_reader_sees_every_level(tmp_path, reader, name):
+    kind, python = reader
+    group = make(tmp_path / "a.zarr", name)
+    done = subprocess.run(
+        [python, HERE / f"read_{kind}.py", tmp_path / "a.zarr"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == 3
+    step = np.array(IMAGES[name][2].get("scale_factors", (2, 2, 2)))
+    for level, seen in enumerate(found):
+        expected = described(group[str(level)][...])
+        for key in ("shape", "dtype", "sha256"):
+            assert seen[key] == expected[key], (level, key)
+        if kind == "tensorstore":
+            continue
+        factors = step**level
+        shift = 0 if IMAGES[name][2].get("method") == "stride" else 1
+        assert seen["scale"] == dict(zip("zyx", SIZE * factors, strict=True))
+        where = np.array(OFFSET) + shift * np.array(SIZE) * (factors - 1) / 2
+        assert seen["translation"] == dict(zip("zyx", where, strict=True))
