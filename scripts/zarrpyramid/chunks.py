@@ -57,7 +57,10 @@ class Chunks(Protocol):
         """
 
     def decode(self, index: Index, payload: Payload) -> Block:
-        """Return a chunk's in-bounds voxels; they hold until the thread decodes its next chunk."""
+        """Return a chunk's in-bounds voxels, only to be read.
+
+        They hold until the thread asks for its next payload.
+        """
 
     def encode(self, index: Index, block: Block) -> Payload | None:
         """Return what to store for a chunk's in-bounds voxels, or None where that is nothing."""
@@ -145,16 +148,18 @@ class DirectChunks:
         return self._files.get_into(self._key(place), buffer, offset, length)
 
     def decode(self, index: Index, payload: bytes | memoryview) -> Block:
-        """Return the in-bounds voxels that a chunk's stored bytes hold.
+        """Return the in-bounds voxels that a chunk's stored bytes hold, in those bytes if they can.
 
         Raises
         ------
         StoreError
             If they are damaged; the message names the object.
         """
-        chunk = scratch("decoded", self.metadata.chunks, self._dtype)
         try:
-            self._codec.decode(payload, chunk)
+            chunk = self._codec.view(payload)
+            if chunk is None:
+                chunk = scratch("decoded", self.metadata.chunks, self._dtype)
+                self._codec.decode(payload, chunk)
         except StoreError as error:
             raise self._damaged(index, error) from error
         return chunk[_clip(self.metadata, index)]

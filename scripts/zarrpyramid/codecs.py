@@ -67,10 +67,19 @@ class ChunkCodec:
     _compressor: _Compressor | None
     _checksum: bool
 
-    @property
-    def verbatim(self) -> bool:
-        """Whether stored bytes are the chunk's memory, to be read and written without a codec."""
-        return not (self._compressor or self._order or self._swapped or self._checksum)
+    def view(self, data: bytes | memoryview) -> Voxels | None:
+        """Return stored bytes as the chunk that they are, or None where they have to be decoded.
+
+        Raises
+        ------
+        StoreError
+            If they are not as many as a chunk has.
+        """
+        if self._compressor or self._order or self._swapped or self._checksum:
+            return None
+        flat = np.frombuffer(data, np.uint8)
+        _check_raw(flat.size, math.prod(self.shape) * self.dtype.itemsize)
+        return flat.view(self.dtype).reshape(self.shape)
 
     def decode(self, data: bytes | memoryview, out: Voxels) -> None:
         """Fill `out` with the voxels that `data` encodes.
@@ -106,10 +115,9 @@ class ChunkCodec:
             except _DAMAGE as error:
                 msg = f"its {len(payload)} bytes are no chunk of {flat.size} bytes: {error}"
                 raise StoreError(msg) from error
-        elif len(payload) == flat.size:
-            flat[:] = np.frombuffer(payload, np.uint8)
         else:
-            raise StoreError(f"an uncompressed chunk has {flat.size} bytes, found {len(payload)}")
+            _check_raw(len(payload), flat.size)
+            flat[:] = np.frombuffer(payload, np.uint8)
         if self._swapped:
             stored.byteswap(inplace=True)
         if self._order is not None:
@@ -138,6 +146,11 @@ class ChunkCodec:
             flat = np.ascontiguousarray(stored).reshape(-1).view(np.uint8)
             data = self._compressor.encode(flat.data)
         return data + crc32c(data) if self._checksum else data
+
+
+def _check_raw(found: int, expected: int) -> None:
+    if found != expected:
+        raise StoreError(f"an uncompressed chunk has {expected} bytes, found {found}")
 
 
 def chunk_codec(metadata: ArrayMetadata) -> ChunkCodec | None:

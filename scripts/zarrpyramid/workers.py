@@ -52,7 +52,7 @@ def forked(n_workers: int) -> Iterator[ProcessPoolExecutor]:
         with warnings.catch_warnings():
             # Python 3.12 counts native threads too; `can_fork` says why those do not matter.
             warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
-            pool.submit(int).result()  # all are forked here, before anybody starts a thread
+            pool.submit(int)  # all are forked here, before anybody starts a thread
         yield pool
     except BrokenProcessPool as error:
         raise WorkerError(
