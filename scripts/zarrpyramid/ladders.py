@@ -123,6 +123,8 @@ def _waits(image: ImageConfig, axes: Sequence[Axis], *, sized: bool) -> Shape:
     least = min(sizes.values(), default=1.0)
     # A ratio of sqrt(2) itself counts as near, however it was rounded.
     return tuple(
-        max(0, math.ceil(math.log2(axis.size) - math.log2(least) - 0.5 - 1e-9)) if axis in space else 0
+        max(0, math.ceil(math.log2(axis.size) - math.log2(least) - 0.5 - 1e-9))
+        if axis in space
+        else 0
         for axis in axes
     )
