@@ -86,8 +86,11 @@ def run_blocks(
     groups = geometry.batches(places, max(1, min(_GROUP, n_blocks // (8 * n_workers))))
     if scheduler is None and n_workers > 1 and shared and can_fork():
         yield from _run_forked(_Group(compute), groups, n_workers, load)
-    else:
-        run = scheduler or partial(get, num_workers=n_workers)
+        return
+    # dask keeps a pool of its own for ever: no later build would find this process alone, and one
+    # in a copy of it would wait for threads that are not there.
+    with ThreadPoolExecutor(n_workers) as pool:
+        run = scheduler or partial(get, pool=pool)
         yield from _run(run, _Group(compute, load), groups)
 
 

@@ -78,7 +78,8 @@ def scale_ladder(
             if n_levels is None:
                 break
             made = len(ladder)
-            way_out = f"at most {made} levels, for levels: auto, or for other scale_factors"
+            fewer = f"at most {made} levels, for " if made else ""  # a number of them is >= 1
+            way_out = f"{fewer}levels: auto, or for other scale_factors"
             raise _equal_levels(made + 1, shape, factors, way_out)
         skipped = min(left[axis] for axis in going)
         step = tuple(

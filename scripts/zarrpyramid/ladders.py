@@ -113,9 +113,18 @@ def _waits(image: ImageConfig, axes: Sequence[Axis], *, sized: bool) -> Shape:
             f"differ: {units}; give voxel_size and unit in one unit"
         )
         raise ConfigError(msg)
-    least = min((axis.size for axis in space), default=1.0)
+    sizes = {axis.name: axis.size for axis in space}
+    if not all(0 < size < math.inf for size in sizes.values()):
+        msg = (
+            f"image {image.name}: scale_factors: isotropic needs voxel sizes > 0, found {sizes}; "
+            "give voxel_size, or mend the scale in the group's multiscales"
+        )
+        raise ConfigError(msg)
+    least = min(sizes.values(), default=1.0)
     # A ratio of sqrt(2) itself counts as near, however it was rounded.
     return tuple(
-        max(0, math.ceil(math.log2(axis.size / least) - 0.5 - 1e-9)) if axis in space else 0
+        max(0, math.ceil(math.log2(axis.size) - math.log2(least) - 0.5 - 1e-9))
+        if axis in space
+        else 0
         for axis in axes
     )

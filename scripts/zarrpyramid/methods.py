@@ -108,14 +108,14 @@ def level_dtype(
             f"image {image}: method {method} does not take level 0's dtype {dtype}, "
             f"expected {', '.join(known.kinds)}; choose {instead}"
         )
-    if method == "sum":
+    if method == "sum" and ladder:  # without a level nothing is summed
         return _sum_dtype(image, dtype, given or dtype, shape, ladder)
-    if given not in (None, dtype):
+    if method != "sum" and given not in (None, dtype):
         raise ConfigError(
             f"image {image}: dtype {given} is for method sum alone, {method} keeps level 0's "
             f"{dtype}; leave dtype out, or choose method sum"
         )
-    return dtype
+    return given or dtype
 
 
 def _sum_dtype(image: str, dtype: str, wanted: str, shape: Shape, ladder: Sequence[Shape]) -> str:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 VOXEL_REVISION = 1
 """Grows whenever a voxel of any level comes out different; levels of another one are remade."""
 
+_LARGEST_CHUNK = 2**31 - 1
+"""Bytes of a chunk that every codec takes."""
+
 _DEFAULT_AXES = ("x", "yx", "zyx", "czyx", "tczyx")
 
 
@@ -153,6 +156,7 @@ def plan_image(
     sized = bool(image.voxel_size) or read_axes(attributes or {}, len(base.shape)) is not None
     ladder = plan_ladder(image, base.shape, chunks, axes, sized=sized)
     dtype = _plan_dtype(image, base, ladder)
+    _check_chunk_bytes(image, dtype)
     ones = (1,) * len(base.shape)
 
     def level(number: int, shape: Shape, factors: Shape, downsampling: Shape) -> LevelPlan:
@@ -331,6 +335,16 @@ def _plan_chunks(image: ImageConfig, base: ArrayMetadata) -> tuple[Shape, Shape 
         )
         raise ConfigError(msg)
     return chunks, shards
+
+
+def _check_chunk_bytes(image: ImageConfig, dtype: str) -> None:
+    n_bytes = geometry.count(image.chunks or ()) * ITEM_SIZES[dtype]
+    if n_bytes > _LARGEST_CHUNK:
+        msg = (
+            f"image {image.name}: a chunk {list(image.chunks or ())} of {dtype} has {n_bytes} "
+            f"bytes, expected at most {_LARGEST_CHUNK}; give smaller chunks"
+        )
+        raise ConfigError(msg)
 
 
 def _plan_dtype(image: ImageConfig, base: ArrayMetadata, ladder: list[Shape]) -> str:

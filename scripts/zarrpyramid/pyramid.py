@@ -287,12 +287,16 @@ class _Bar:
         if shown:
             from tqdm.auto import tqdm
 
+            class Bar(tqdm):  # type: ignore[misc, type-arg, unused-ignore]
+                monitor_interval = 0  # its thread would keep blocks from processes of their own
+
             finer = image.plan.levels[level - 1]
-            self._bar = tqdm(
+            self._bar = Bar(
                 total=geometry.count(finer.shape),
                 desc=f"level {level}",
                 unit="voxel",
                 unit_scale=True,
+                miniters=1,
             )
 
     def __enter__(self) -> _Bar:

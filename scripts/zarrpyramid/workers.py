@@ -32,8 +32,10 @@ def can_fork() -> bool:
 
     A copy has the memory of all threads but only one of them, so that a lock which another holds
     stays locked in it for ever. (Threads of OpenBLAS and of the C library are prepared for it.)
+    Workers of `multiprocessing.Pool` are daemons, which may have no children.
     """
-    return sys.platform == "linux" and threading.active_count() == 1
+    alone = threading.active_count() == 1 and not multiprocessing.current_process().daemon
+    return sys.platform == "linux" and alone
 
 
 @contextmanager

@@ -108,6 +108,11 @@ def test_isotropic_comes_within_sqrt_2_where_doubling_can(sizes):
         assert max(final) / min(final) <= 2**0.5 + 1e-6
 
 
+def test_sizes_that_no_ratio_can_hold():
+    steps = ladder((64, 64), (1e300, 1e-300), scale_factors="isotropic", levels=7)
+    assert steps == [(1, 2)] * 6 + [(2, 1)]
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
@@ -127,6 +132,10 @@ def test_isotropic_comes_within_sqrt_2_where_doubling_can(sizes):
         (
             {"scale_factors": "isotropic", "units": ["micrometer", "nanometer", "nanometer"]},
             "compares voxel sizes, whose units differ: .*; give voxel_size and unit in one unit",
+        ),
+        (
+            {"scale_factors": "isotropic", "sizes": (0.0, 1.0, 1.0)},  # of a multiscales
+            r"isotropic needs voxel sizes > 0, found \{'z': 0\.0, .*\}; give voxel_size, or mend",
         ),
     ],
 )

@@ -85,6 +85,11 @@ def test_levels_that_fit_are_counted():
         level_dtype("a", "sum", "uint32", "uint64", shape, ladder)
 
 
+def test_an_image_too_small_for_a_level_has_no_sums_to_overflow():
+    assert level_dtype("a", "sum", "uint8", None, (3, 3), []) == "uint8"
+    assert level_dtype("a", "sum", "uint8", "uint16", (3, 3), []) == "uint16"
+
+
 @pytest.mark.parametrize(("method", "dtype"), TAKEN)
 def test_what_a_method_takes_keeps_its_dtype(method, dtype):
     if method != "sum":

@@ -179,6 +179,11 @@ def test_auto_looks_at_the_chunks_of_the_levels():
             {"chunks": [4, 5]},
             r"chunks \[4, 5\] do not divide level 0's shards \[16, 16\]",
         ),
+        (
+            base((9, 9)),
+            {"chunks": [2**20, 2**20]},
+            r"a chunk \[1048576, 1048576\] of \w+ has \d+ bytes, expected at most 2147483647; give",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_the_array(array, keys, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -91,6 +92,20 @@ def test_no_copy_is_made_while_a_thread_runs():
     assert not can_fork()
     ended.set()
     thread.join()
+
+
+def test_a_worker_of_a_pool_has_threads_instead():
+    """As where somebody builds many pyramids by `Pool.map`."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(can_fork) is False
+
+
+def test_threads_end_with_their_blocks(monkeypatch):
+    """Those that stay would be missing in a copy of this process, which would wait for them."""
+    monkeypatch.setattr("zarrpyramid.workers.can_fork", lambda: False)
+    before = threading.active_count()
+    assert len(list(run_blocks(where, (9, 9), n_workers=2))) == 81
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
