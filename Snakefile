@@ -14,6 +14,7 @@ include: "workflow/rules/levels.smk"
 include: "workflow/rules/multiscales.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/verify.smk"
 
 
 rule all:

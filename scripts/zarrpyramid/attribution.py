@@ -74,8 +74,9 @@ class Attribution:
         Blocks whose source voxels are not all equal.
     n_fill, n_expected_fill
         Voxels that are the fill value, and that would be if they were means or first voxels.
-    total, expected_total
-        Sums of the level's voxels, and of the means of their windows, where both are finite.
+    total, expected_total, squares
+        Sums of the level's voxels, of the means of their windows, and of the squares of these, where
+        both are finite.
     damaged
         Keys and reasons of chunks that cannot be read.
     """
@@ -88,6 +89,7 @@ class Attribution:
     n_finite: int = 0
     total: float = 0.0
     expected_total: float = 0.0
+    squares: float = 0.0
     damaged: list[str] = field(default_factory=list)
 
     def merge(self, other: Attribution) -> None:
@@ -101,6 +103,7 @@ class Attribution:
         self.n_finite += other.n_finite
         self.total += other.total
         self.expected_total += other.expected_total
+        self.squares += other.squares
         self.damaged += other.damaged
 
     @property
@@ -122,6 +125,16 @@ class Attribution:
     def drift(self) -> float:
         """By how much the level is brighter than the voxels that it covers, in grey levels."""
         return (self.total - self.expected_total) / max(self.n_finite, 1)
+
+    @property
+    def drifts(self) -> bool:
+        """Whether the drift is more than other voxels of the same image would make.
+
+        That is a quarter of the spread of its voxels, and four times the error of their mean.
+        """
+        spread = math.sqrt(max(0.0, self.squares / max(self.n_finite, 1) - self.brightness**2))
+        allowed = spread * max(0.25, 4 / math.sqrt(max(self.n_finite, 1)))
+        return abs(self.drift) > max(allowed, 1e-3 * abs(self.brightness))
 
     @property
     def brightness(self) -> float:
@@ -211,6 +224,7 @@ class AttributeTask:
         result.n_finite = int(finite.sum())
         result.total = float(stored[finite].sum())
         result.expected_total = float(means[finite].sum())
+        result.squares = float((means[finite] ** 2).sum())
 
 
 def attribute(task: AttributeTask, places: Sequence[Index], n_workers: int) -> Attribution:

@@ -5,7 +5,6 @@ One walk over the keys of a level, in a bit an object; opens none of them.
 
 from __future__ import annotations
 
-import random
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from .objects import RECORD_ENTRY, KeyTally
 from .places import LITTER_KEY
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterator
 
     from .geometry import Index

@@ -301,7 +301,7 @@ class _Look:
                 grade=NOTE,
                 **about,
             )
-        if abs(seen.drift) > max(_slack(level.metadata), 0.02 * abs(seen.brightness)):
+        if seen.drifts:
             yield Finding(
                 what="is of another brightness than the voxels that it covers",
                 grade=WARNING,
@@ -361,7 +361,3 @@ def _fits(level: ArrayMetadata, finer: ArrayMetadata, method: str, factors: Shap
         and (method == "sum" or level.dtype == finer.dtype)
     )
 
-
-def _slack(metadata: ArrayMetadata | None) -> float:
-    """Return a difference of brightness that rounding may make."""
-    return 1.0 if metadata is not None and kind_of(metadata.dtype) in ("int", "uint") else 0.0
