@@ -22,3 +22,9 @@ rule all:
     input:
         all_targets,
     localrule: True
+
+
+rule verify:
+    input:
+        verify_targets,
+    localrule: True

@@ -23,9 +23,3 @@ rule verify_pyramid:
         "Verifying {wildcards.image}"
     script:
         "../../scripts/verify_pyramid.py"
-
-
-rule verify:
-    input:
-        verify_targets,
-    localrule: True
