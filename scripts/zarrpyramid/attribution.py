@@ -75,8 +75,8 @@ class Attribution:
     n_fill, n_expected_fill
         Voxels that are the fill value, and that would be if they were means or first voxels.
     total, expected_total, squares
-        Sums of the level's voxels, of the means of their windows, and of the squares of these, where
-        both are finite.
+        Sums of the level's voxels, of the means of their windows, and of the squares of these,
+        where both are finite.
     damaged
         Keys and reasons of chunks that cannot be read.
     """

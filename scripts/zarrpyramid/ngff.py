@@ -77,8 +77,7 @@ def check_ngff(
 
 
 def _check_version(attributes: Document, version: str, zarr_format: int) -> Iterator[Finding]:
-    # 0.5: The OME-Zarr Metadata is stored in the zarr.json files under the namespaced key `ome`. The
-    # version of the OME-Zarr Metadata MUST be consistent within a hierarchy.
+    # 0.5: The OME-Zarr Metadata is stored in the various zarr.json files. (0.4: in .zattrs.)
     if VERSIONS[version] != zarr_format:
         yield Finding(
             what=f"OME-NGFF {version} is of zarr v{VERSIONS[version]}",
@@ -94,16 +93,16 @@ def _check_version(attributes: Document, version: str, zarr_format: int) -> Iter
 
 
 def _check_axes(axes: Any) -> Iterator[Finding]:
-    # 0.4, 0.5: Each dictionary MUST contain the field "axes". The length of "axes" must be between 2
-    # and 5 and MUST be equal to the dimensionality of the zarr arrays storing the image data.
+    # 0.4, 0.5: Each dictionary MUST contain the field "axes". The length of "axes" must be between
+    # 2 and 5 and MUST be equal to the dimensionality of the zarr arrays storing the image data.
     rule = 'The length of "axes" must be between 2 and 5'
     if not isinstance(axes, list) or not all(isinstance(axis, dict) for axis in axes):
         yield Finding(what="axes are not described", expected="a list of axes", rule=rule)
         return
     if not 2 <= len(axes) <= 5:
         yield Finding(what=f"there are {len(axes)} axes", rule=rule)
-    # 0.4, 0.5: Each "axes" dictionary MUST contain the field "name". The values MUST be unique across
-    # all "name" fields.
+    # 0.4, 0.5: Each "axes" dictionary MUST contain the field "name". The values MUST be unique
+    # across all "name" fields.
     names = [axis.get("name") for axis in axes]
     if not all(isinstance(name, str) and name for name in names) or len({*map(str, names)}) < len(
         names
@@ -113,9 +112,9 @@ def _check_axes(axes: Any) -> Iterator[Finding]:
             found=str(names),
             rule='The values MUST be unique across all "name" fields',
         )
-    # 0.4, 0.5: The "axes" MUST contain 2 or 3 entries of "type:space" and MAY contain one additional
-    # entry of "type:time" and MAY contain one additional entry of "type:channel" or a null / custom
-    # type.
+    # 0.4, 0.5: The "axes" MUST contain 2 or 3 entries of "type:space" and MAY contain one
+    # additional entry of "type:time" and MAY contain one additional entry of "type:channel" or a
+    # null / custom type.
     types = [axis.get("type") for axis in axes]
     counts = {kind: types.count(kind) for kind in (SPACE, TIME)}
     others = len(types) - sum(counts.values())
@@ -142,8 +141,8 @@ def _check_datasets(
     described: Document, n_axes: int, arrays: Mapping[str, ArrayMetadata]
 ) -> Iterator[Finding]:
     # 0.4, 0.5: Each "multiscales" dictionary MUST contain the field "datasets", which is a list of
-    # dictionaries describing the arrays storing the individual resolution levels. Each dictionary in
-    # "datasets" MUST contain the field "path".
+    # dictionaries describing the arrays storing the individual resolution levels. Each dictionary
+    # in "datasets" MUST contain the field "path".
     datasets = described.get("datasets")
     if not isinstance(datasets, list) or not datasets:
         yield Finding(
@@ -175,7 +174,8 @@ def _check_datasets(
                 key=path,
                 expected=f"{n_axes}, as there are axes",
                 found=str(len(array.shape)),
-                rule='The number of dimensions and order MUST correspond to number and order of "axes"',
+                rule="The number of dimensions and order MUST correspond to number and order of "
+                '"axes"',
             )
         # 0.4, 0.5: The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest.
         elif before and any(a > b for a, b in zip(array.shape, before[1], strict=False)):
@@ -185,7 +185,8 @@ def _check_datasets(
                 key=path,
                 expected=f"at most {list(before[1])}",
                 found=str(list(array.shape)),
-                rule='The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest',
+                rule='The "path"s MUST be ordered from largest (i.e. highest resolution) to '
+                "smallest",
             )
         before = path, array.shape
 
@@ -235,8 +236,8 @@ def _check_transformations(
         if not isinstance(values, list) or len(values) != n_axes:
             yield broken(
                 f"length of the {step.get('type')}",
-                "The length of the scale and/or translation array MUST be the same as the length of "
-                '"axes"',
+                "The length of the scale and/or translation array MUST be the same as the length "
+                'of "axes"',
                 values,
             )
         elif not all(type(value) in (int, float) and math.isfinite(value) for value in values) or (
@@ -255,5 +256,8 @@ def _check_names(names: list[Any], arrays: Mapping[str, ArrayMetadata]) -> Itera
                 key=path,
                 expected=str(names),
                 found=str(list(array.dimension_names or ()) or "none"),
+                way_out="build by zarrpyramid with edit_base: true, which names those of level 0"
+                if array.dimension_names is None
+                else "",
                 rule="dimension_names MUST match the names of the axes",
             )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import geometry
 from .findings import DEFECT, NOTE, WARNING, Check, Finding, rebuild_command, replace_command
 from .methods import METHODS
-from .multiscales import SPACE, axis_type
+from .multiscales import SPACE, axis_type, read_axes
 from .ngff import check_ngff, version_of
 from .plan import VOXEL_REVISION, times
 from .voxel_types import kind_of
@@ -176,25 +176,26 @@ def check_place(survey: Survey, level: FoundLevel, *, shifts: bool | None) -> It
 def _check_list(survey: Survey) -> Iterator[Finding]:
     """See that our levels are listed, and made as the list says."""
     ours = [level for level in survey.levels if level.record is not None]
+    listable = bool(ours) and _can_be_listed(survey, ours[-1])
+    grade, way_out = (DEFECT, f"list them: {_again(survey)}") if listable else (NOTE, "")
     if survey.multiscales is None:
-        names = ours[-1].metadata.dimension_names if ours and ours[-1].metadata else None
-        listable = sum(axis_type(name or "") == SPACE for name in names or ()) in (2, 3)
         yield Finding(
             what="the group lists no levels, so that no OME-Zarr viewer finds them",
-            grade=DEFECT if listable else NOTE,
-            way_out=f"list them: {_again(survey)}" if listable else "",
+            grade=grade,
+            way_out=way_out,
         )
         return
     for level in ours:
         if not level.listed:
             yield Finding(
                 what="is there and not listed",
+                grade=grade,
                 level=level.number,
                 key=survey.name(level),
-                way_out=f"list it: {_again(survey)}",
+                way_out=way_out,
             )
     told = survey.multiscales.get("metadata")
-    if not ours or not isinstance(told, dict) or told.get("software") != "zarrpyramid":
+    if not listable or not isinstance(told, dict) or told.get("software") != "zarrpyramid":
         return
     recipes = [recipe_of(level) for level in ours if level.listed]
     made: dict[str, Any] = {
@@ -209,6 +210,17 @@ def _check_list(survey: Survey) -> Iterator[Finding]:
                 found=str(told.get(key)),
                 way_out=f"list the levels again: {_again(survey)}",
             )
+
+
+def _can_be_listed(survey: Survey, level: FoundLevel) -> bool:
+    """Tell whether OME-NGFF can describe an image, by the axes that its documents name, if any."""
+    if level.metadata is None:
+        return False
+    n_axes, names = len(level.metadata.shape), level.metadata.dimension_names
+    if names is not None:
+        return sum(axis_type(name or "") == SPACE for name in names) in (2, 3)
+    axes = read_axes(survey.group.attributes, n_axes)
+    return n_axes > 1 if axes is None else sum(axis.type == SPACE for axis in axes) in (2, 3)
 
 
 def _check_record(survey: Survey, level: FoundLevel, finer: FoundLevel | None) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """The recipe that verifies a pyramid: what is looked at, in which order, and what is said of it.
 
-Writes nothing, and needs nothing but the store: levels of ours are held against their records, those
-of others against what known methods would have made.
+Writes nothing, and needs nothing but the store: levels of ours are held against their records,
+those of others against what known methods would have made.
 """
 
 from __future__ import annotations
@@ -360,4 +360,3 @@ def _fits(level: ArrayMetadata, finer: ArrayMetadata, method: str, factors: Shap
         and kind_of(finer.dtype) in METHODS[method].kinds
         and (method == "sum" or level.dtype == finer.dtype)
     )
-

@@ -71,9 +71,7 @@ def tensorstore(method: str, store: Path) -> None:
     source = ts.array(voxels())
     for level in range(3):
         if level:
-            source = ts.downsample(
-                ts.open(array(level - 1), read=True).result(), [2] * 3, method
-            )
+            source = ts.downsample(ts.open(array(level - 1), read=True).result(), [2] * 3, method)
         grid = {"name": "regular", "configuration": {"chunk_shape": [CHUNK] * 3}}
         codecs = [
             {"name": "bytes", "configuration": {"endian": "little"}},
