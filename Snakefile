@@ -14,10 +14,17 @@ include: "workflow/rules/levels.smk"
 include: "workflow/rules/multiscales.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/verify.smk"
 
 
 rule all:
     default_target: True
     input:
         all_targets,
+    localrule: True
+
+
+rule verify:
+    input:
+        verify_targets,
     localrule: True

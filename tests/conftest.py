@@ -27,6 +27,7 @@ _JOBS = {
     "Listing the levels": "list",
     "Summing up": "summary",
     "Counting the labels": "labels",
+    "Verifying": "verify",
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: `zarrpyramid status` and `zarrpyramid clean`.
+"""The command line: `zarrpyramid status`, `verify`, `reproduce` and `clean`.
 
 Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -35,7 +36,8 @@ _COLUMNS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 1 after a line that says what is wrong.
 
-    `status` also returns 1 where a level is incomplete.
+    `status` also returns 1 where a level is incomplete. `verify` returns 1 where it found a defect,
+    and 2 where it could not run.
     """
     parser = _parser()
     given = parser.parse_args(arguments)
@@ -43,10 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "status":
             return _status(given.path)
+        if given.command == "verify":
+            return _verify(given)
+        if given.command == "reproduce":
+            return _reproduce(given.path)
         return _clean(given.path, given.base)
     except PyramidError as error:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
-        return 1
+        return 2 if given.command == "verify" else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose, example in (
         ("status", "show levels, their records and whether they are complete", "status"),
+        ("verify", "prove a pyramid, whoever made it: 0 sound, 1 defects, 2 no verdict", "verify"),
+        ("reproduce", "print the configuration that makes this very pyramid", "reproduce"),
         ("clean", "remove the levels made here; level 0 and foreign levels stay", "clean"),
     ):
         command = commands.add_parser(
@@ -68,12 +76,71 @@ def _parser() -> argparse.ArgumentParser:
             epilog=f"example: zarrpyramid {example} /data/brain.zarr/raw",
         )
         command.add_argument("path", metavar="STORE/FIELD", help="path of the image's group")
+    verify = commands.choices["verify"]
+    much = verify.add_mutually_exclusive_group()
+    much.add_argument(
+        "--sample",
+        type=_count,
+        metavar="N",
+        help="random blocks of each level that are made again (20), beside corners and edges",
+    )
+    much.add_argument(
+        "--full", action="store_true", help="make all blocks again, and digests and statistics"
+    )
+    verify.add_argument(
+        "--seed", type=_count, help="of the random choice; drawn and shown where not given"
+    )
+    verify.add_argument("--json", action="store_true", help="print all findings as JSON")
     commands.choices["clean"].add_argument(
         "--base",
         action="store_true",
         help="remove level 0 too, where it was copied from a source or links to it",
     )
     return parser
+
+
+def _count(text: str) -> int:
+    """Return a number from the command line that is not negative."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _verify(given: argparse.Namespace) -> int:
+    import random
+    import traceback
+
+    from .findings import Report
+    from .pyramid import n_cores
+    from .verify import SAMPLE, verify_pyramid
+
+    seed = random.randrange(1 << 32) if given.seed is None else given.seed
+    events = verify_pyramid(
+        given.path,
+        sample=SAMPLE if given.sample is None else given.sample,
+        full=given.full,
+        seed=seed,
+        n_workers=n_cores(),
+    )
+    report = Report(path=given.path)
+    try:
+        report.gather(events, (lambda line: None) if given.json else partial(print, flush=True))
+    except PyramidError:
+        raise
+    except Exception:
+        # An exit code of 1 would say that the pyramid is broken.
+        traceback.print_exc()
+        return 2
+    print(report.json() if given.json else report.verdict)
+    return 0 if report.is_sound else 1
+
+
+def _reproduce(path: str) -> int:
+    from .reproduction import reproduce
+
+    print(reproduce(path), end="")
+    return 0
 
 
 def _status(path: str) -> int:

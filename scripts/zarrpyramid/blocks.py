@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 from . import geometry
 
@@ -146,9 +147,10 @@ def _run(
     scheduler: Callable[..., Any], compute: _Group, groups: Iterator[list[Index]]
 ) -> Iterator[Any]:
     for batch in geometry.batches(groups, _BATCH // _GROUP):
-        graph = {
-            ("blocks", number): (partial(compute, group),) for number, group in enumerate(batch)
-        }
+        # A cluster keeps results for a moment, and takes a task of the same name for the same one:
+        # it gave the blocks of the level before, or of the batch before, for those asked for.
+        run = f"blocks-{uuid4().hex}"
+        graph = {(run, number): (partial(compute, group),) for number, group in enumerate(batch)}
         for results in scheduler(graph, list(graph)):
             yield from results
 

@@ -404,3 +404,11 @@ def suggestion(word: str, known: Sequence[str]) -> str:
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known are {', '.join(sorted(known))}" if known else ""
+
+
+def to_yaml(settings: Mapping[str, Any]) -> str:
+    """Return settings as the text of a configuration file, in their order."""
+    text: str = yaml.safe_dump(
+        dict(settings), sort_keys=False, default_flow_style=None, allow_unicode=True, width=1000
+    )
+    return text

@@ -196,7 +196,7 @@ def _record(
     for array, tally in ((source, read), (wanted, written)):
         n_chunks = geometry.count(geometry.grid_shape(array.shape, array.chunks))
         assert tally.n_chunks == n_chunks, (tally.n_chunks, n_chunks)  # each chunk once
-    digest = read.digest(_header(source))
+    digest = read.digest(digest_header(source))
     if wanted.level > 1 and digest != finer["digest"]:
         raise VoxelError(
             f"{image.name(wanted.level - 1)} holds other voxels than its record says (digest "
@@ -208,14 +208,14 @@ def _record(
         made_from.update(read.statistics(dtype=source.dtype))
     return {
         **wanted.expected,
-        "digest": written.digest(_header(wanted)),
+        "digest": written.digest(digest_header(wanted)),
         **written.statistics(dtype=wanted.dtype),
         **({} if wanted.write_empty_chunks else {RECORD_ENTRY: seen.objects.record}),
         "source": made_from,
     }
 
 
-def _header(metadata: ArrayMetadata | LevelPlan) -> Record:
+def digest_header(metadata: ArrayMetadata | LevelPlan) -> Record:
     """Return what a digest covers beside voxels."""
     return {
         "dtype": metadata.dtype,

@@ -174,6 +174,11 @@ def open_files(store: object) -> Files:
     raise StoreError(f"{store!r} is no zarr store; expected a path or a zarr store object")
 
 
+def memory_files() -> ZarrFiles:
+    """Return an empty store in memory as files."""
+    return ZarrFiles(MemoryStore())
+
+
 def as_path(store: object) -> str | None:
     """Return the path of a store that is a local folder, else None."""
     files = open_files(store)

@@ -22,14 +22,15 @@ LAYERS = (
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
+    {"sampling", "findings"},
     {"ladders"},
     {"plan", "shards", "digests", "store", "blocks", "sources"},
     {"chunks", "images"},
-    {"reduction", "logs", "synthetic", "places"},
-    {"listing"},
-    {"staleness", "summary", "copies"},
+    {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution"},
+    {"listing", "completeness", "structure", "recomputation"},
+    {"staleness", "summary", "copies", "reproduction"},
     {"levels", "labels"},
-    {"pyramid"},
+    {"pyramid", "verify"},
     {"sampler"},
     {"__main__"},
 )
@@ -49,6 +50,7 @@ DOORS = {
         *("kernels", "compiled", "windows", "compiled_windows", "agreement"),
         *("codecs", "shards", "chunks", "digests", "reduction"),
         *("store", "synthetic", "sampler", "counts", "labels"),
+        *("attribution", "recomputation"),
     },
 }
 # What a Snakefile imports while it parses.

@@ -31,6 +31,7 @@ def test_rules_are_those_of_the_plan(rules):
         "report_labels",
         "seal_base",
         "summarize_pyramid",
+        "verify_pyramid",
         "write_multiscales",
     ]
 

@@ -130,6 +130,17 @@ def all_targets(wildcards):
     return targets
 
 
+def verify_targets(wildcards):
+    """Return the report of every image, none of which a run takes over from an earlier one."""
+    refuse()
+    targets = [f"results/{name}/verify.json" for name in CONFIGS]
+    executes = workflow.executor_plugin is not None and not workflow.dryrun
+    if executes and workflow.is_main_process:
+        for target in targets:
+            Path(target).unlink(missing_ok=True)
+    return targets
+
+
 @functools.cache
 def settings_of(name):
     """Return an image's settings as Snakemake hands them to jobs."""

@@ -1,0 +1,21 @@
+"""Prove a pyramid by its voxels and documents."""
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import group_path, restore
+from zarrpyramid.logs import job_log
+from zarrpyramid.verify import assure_pyramid
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log.text, snakemake.log.timing):
+    image = restore(snakemake.params.image)
+    report = assure_pyramid(
+        group_path(image.store, image.field),
+        n_workers=snakemake.threads,
+        seed=random.randrange(1 << 32),
+    )
+    Path(snakemake.output.report).write_text(report.json() + "\n", encoding="utf-8")

@@ -1,0 +1,133 @@
+"""The configuration that makes a pyramid of ours once more, from what stands in its store.
+
+Documents alone; imports no array library.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .config import to_yaml
+from .encodings import SAME, encoded_as
+from .errors import ConfigError, StoreError
+from .multiscales import read_axes
+from .plan import VOXEL_REVISION
+from .structure import recipe_of
+from .survey import survey_pyramid
+
+if TYPE_CHECKING:
+    from .metadata import ArrayMetadata
+    from .survey import FoundLevel, Survey
+
+
+def reproduce(path: str) -> str:
+    """Return the configuration, as YAML, that makes the pyramid at a path.
+
+    A build by it in a copy without levels gives equal documents and equal digests.
+
+    Raises
+    ------
+    PyramidError
+        If there is no pyramid of ours, or none that one configuration makes.
+    """
+    survey = survey_pyramid(path)
+    settings = reproduced_settings(survey)
+    return f"# Makes the pyramid of {survey.where} again.\n{to_yaml(settings)}"
+
+
+def reproduced_settings(survey: Survey) -> dict[str, Any]:
+    """Return the settings that make a pyramid of ours, as a configuration file holds them."""
+    ours = _chain(survey)
+    base = survey.levels[0].metadata
+    if base is None:
+        raise StoreError(f"{survey.where} has no level 0 from which its levels could be made")
+    recipes = [recipe_of(level) for level in ours]
+    first = ours[0].metadata
+    record = ours[0].record or {}
+    assert first is not None
+    methods = {recipe[0] for recipe in recipes if recipe}
+    revisions = {(level.record or {})["recipe"].get("voxel_revision") for level in ours}
+    if len(methods) != 1 or revisions != {VOXEL_REVISION}:
+        raise StoreError(
+            f"{survey.where} was made by methods {sorted(methods)} and revisions "
+            f"{sorted(map(str, revisions))} of the arithmetic, expected one method and revision "
+            f"{VOXEL_REVISION}; build it anew"
+        )
+    settings: dict[str, Any] = {
+        "store": survey.files.name,
+        "field": survey.path,
+        "levels": len(ours),
+        "scale_factors": [list(recipe[1]) for recipe in recipes if recipe],
+        "method": methods.pop(),
+        "dtype": SAME if first.dtype == base.dtype else first.dtype,
+        "chunks": list(first.chunks),
+        "shards": "none" if first.shards is None else list(first.shards),
+        **_encoding(survey, base, first),
+        "write_empty_chunks": record["recipe"].get("write_empty_chunks", True),
+        **_axes(survey, base, first),
+    }
+    return settings
+
+
+def _chain(survey: Survey) -> list[FoundLevel]:
+    """Return our levels from 1 on, each of which follows the one before."""
+    ours = {survey.paths.level(level.path): level for level in survey.levels if level.record}
+    if not ours:
+        raise StoreError(
+            f"{survey.where} has no level that was made here, so that nothing says how; "
+            f"zarrpyramid verify {survey.where} tells which method explains the levels of others"
+        )
+    chain = [ours[number] for number in range(1, len(ours) + 1) if number in ours]
+    if len(chain) < len(ours) or not all(map(recipe_of, chain)):
+        raise StoreError(
+            f"{survey.where} lacks some of its levels or their records, found "
+            f"{sorted(level.path for level in ours.values())}; build it anew"
+        )
+    return chain
+
+
+def _encoding(survey: Survey, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
+    """Return compressor and checksum that turn level 0's codecs into those of the levels."""
+    for compressor in (SAME, "none", "blosc-lz4", "blosc-zstd", "gzip", "zstd", *_zstd_of(first)):
+        for checksum in (False, True):
+            try:
+                pattern = encoded_as(base, compressor, checksum=checksum, where=survey.where)
+            except ConfigError:
+                continue
+            derived = pattern.derive(
+                shape=first.shape,
+                chunks=first.chunks,
+                shards=first.shards,
+                attributes={},
+                dtype=first.dtype,
+            )
+            # Level 0 may lack the names that the levels have.
+            if derived.form == first.form:
+                return {"compressor": compressor, "checksum": checksum}
+    raise StoreError(
+        f"{survey.name(survey.levels[0])} is encoded otherwise than when its levels were made: no "
+        "compressor that can be asked for turns its codecs into theirs; build the pyramid anew"
+    )
+
+
+def _zstd_of(metadata: ArrayMetadata) -> list[str]:
+    """Return how the zstd codec of an array is asked for."""
+    if metadata.zarr_format == 2:
+        codec = metadata.document.get("compressor") or {}
+        known = [codec] if codec.get("id") == "zstd" else []
+    else:
+        known = [c.get("configuration", {}) for c in metadata.codecs if c["name"] == "zstd"]
+    return [f"zstd:{codec.get('level')}" for codec in known]
+
+
+def _axes(survey: Survey, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
+    """Return names, voxel sizes and units of the axes, as far as they are recorded."""
+    found = read_axes(survey.group.attributes, len(base.shape))
+    names = [axis.name for axis in found] if found else list(first.dimension_names or ())
+    settings: dict[str, Any] = {"axes": names} if names and all(names) else {}
+    if found:
+        settings["voxel_size"] = {axis.name: axis.size for axis in found}
+        settings["unit"] = {axis.name: axis.unit for axis in found if axis.unit}
+    # Without names of its own a level 0 of v3 would get them.
+    lacks = base.zarr_format == 3 and base.dimension_names != first.dimension_names
+    return {**settings, "edit_base": not lacks}

@@ -1,0 +1,146 @@
+"""A pyramid as it stands in a store, whoever made it: its group and its levels, found by documents.
+
+Plans nothing and reads no voxel; what is right or wrong is for others to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .errors import MetadataError, StoreError
+from .hierarchy import join, locate, open_group, read_node
+from .images import record_of
+from .metadata import parse_array
+from .multiscales import base_path, listed_paths, read_multiscales
+from .paths import LevelPaths
+
+if TYPE_CHECKING:
+    from .files import LocalFiles
+    from .hierarchy import Node
+    from .metadata import ArrayMetadata
+    from .sentinels import Record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundLevel:
+    """One level.
+
+    Attributes
+    ----------
+    number
+        Its place in the pyramid; 0 is the finest.
+    path
+        Of its array in the group.
+    metadata
+        None where there is no array that can be read.
+    fault
+        Why there is none.
+    listed
+        Whether the group's multiscales lists it.
+    """
+
+    number: int
+    path: str
+    metadata: ArrayMetadata | None
+    fault: str
+    listed: bool
+
+    @property
+    def record(self) -> Record | None:
+        """What the level says of itself, if we made it."""
+        return record_of(self.metadata) if self.number else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Survey:
+    """A pyramid's group and its levels, the finest first.
+
+    Attributes
+    ----------
+    path
+        Of the group in the files.
+    """
+
+    files: LocalFiles
+    path: str
+    group: Node
+    levels: tuple[FoundLevel, ...]
+
+    @property
+    def where(self) -> str:
+        """Path of the group."""
+        return f"{self.files.name}/{self.path}".rstrip("/")
+
+    @property
+    def multiscales(self) -> dict[str, Any] | None:
+        """What the group lists, or None."""
+        return read_multiscales(self.group.attributes)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether any level carries our record."""
+        return any(level.record is not None for level in self.levels)
+
+    @property
+    def paths(self) -> LevelPaths:
+        """Where our levels stand, by the path of level 0."""
+        return LevelPaths(base=self.levels[0].path)
+
+    def array_path(self, level: FoundLevel) -> str:
+        """Return the path of a level's array in the files."""
+        return join(self.path, level.path)
+
+    def name(self, level: FoundLevel, key: str = "") -> str:
+        """Return the full path of a level's array, or of an object in it."""
+        return join(self.where, level.path, key)
+
+
+def survey_pyramid(path: str) -> Survey:
+    """Find the pyramid whose group is at a path.
+
+    Levels are what the group lists first of its multiscales, in that order, and arrays with our
+    record that it does not list; where it lists nothing, the arrays at `0`, `1` and so on.
+
+    Raises
+    ------
+    PyramidError
+        If there is no group, or no level in it.
+    """
+    files, inside = locate(path, "")
+    group = open_group(files, inside)
+    listed = listed_paths(group.attributes)
+    base = base_path(group.attributes) or "0"
+    paths = LevelPaths(base=base)
+    found = {name: _look(files, join(inside, name), name) for name in listed}
+    beside = [base, *map(paths.path, paths.levels(files.children(join(inside, paths.folder))))]
+    for name in dict.fromkeys(beside):
+        metadata, fault = _look(files, join(inside, name), name)
+        if name not in found and metadata and (not listed or record_of(metadata)):
+            found[name] = metadata, fault
+    # Ours may be listed before a thumbnail of others that is smaller.
+    levels = tuple(
+        FoundLevel(number=n, path=name, metadata=metadata, fault=fault, listed=name in listed)
+        for n, (name, (metadata, fault)) in enumerate(found.items())
+    )
+    if not levels:
+        raise StoreError(
+            f"{files.name}/{inside}".rstrip("/")
+            + " lists no levels and has no array 0; give the path of an image's group"
+        )
+    return Survey(files=files, path=inside, group=group, levels=levels)
+
+
+def _look(files: LocalFiles, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
+    """Return the metadata of an array, or why there is none."""
+    if "\\" in name or {"", ".", ".."}.intersection(name.split("/")):
+        return None, "is no path inside the group"
+    try:
+        node = read_node(files, path)
+        if node is None:
+            return None, "is listed, and there is no array"
+        if node.kind == "group":
+            return None, "is listed, and a group, not an array"
+        return parse_array(node.documents, path), ""
+    except MetadataError as error:
+        return None, f"cannot be read: {error}"

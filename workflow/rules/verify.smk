@@ -1,0 +1,25 @@
+"""A proof of every pyramid of the configuration, which no other target asks for.
+
+Requires: the sentinels of all levels and of the list of them; looks at the store anew in each run.
+Makes: results/{image}/verify.json, the report; the job of a pyramid that is not sound fails.
+"""
+
+
+rule verify_pyramid:
+    input:
+        levels=level_sentinels,
+        multiscales="results/{image}/multiscales.json",
+    output:
+        report="results/{image}/verify.json",
+    log:
+        text="logs/{image}/verify.log",
+        timing="logs/{image}/verify.json",
+    conda:
+        "../../environment.yml"
+    threads: block_threads
+    params:
+        image=image_settings,
+    message:
+        "Verifying {wildcards.image}"
+    script:
+        "../../scripts/verify_pyramid.py"
