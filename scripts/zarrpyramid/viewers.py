@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import geometry
 from .hierarchy import join, open_group, read_array, read_node
-from .multiscales import SPACE, axis_type, listed_paths, read_multiscales
+from .multiscales import CHANNEL, SPACE, TIME, axis_type, listed_paths, read_multiscales
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -393,7 +393,7 @@ def _thick_chunks(pyramid: Pyramid) -> str | None:
         pyramid.axes[axis]["name"]
         for array in pyramid.levels
         for axis, kind in enumerate(pyramid.types[: len(array.chunks)])
-        if kind == "time" and min(array.chunks[axis], array.shape[axis]) > 1
+        if kind in (TIME, CHANNEL) and min(array.chunks[axis], array.shape[axis]) > 1
     }
     if not thick:
         return None
@@ -651,8 +651,8 @@ RULES = (
         viewers=VIEWERS,
         severity=NOTE,
         says=_thick_chunks,
-        instead="give chunks an extent of 1 along time",
-        seen=f"{_GITHUB}/JaneliaSciComp/fileglancer/pull/430",
+        instead="give chunks an extent of 1 along time and channels",
+        seen=f"{_GITHUB}/mobie/mobie-viewer-fiji/issues/360",
     ),
     Rule(
         name="one-level",
