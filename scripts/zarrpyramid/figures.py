@@ -100,6 +100,7 @@ def drift_chart(levels: Sequence[int], statistics: dict[str, Sequence[float]]) -
             axes.plot(levels, values, marker="o", color=ACCENT)
             axes.set_title(name, fontsize=9, loc="left", color=INK)
             axes.margins(x=0.12, y=0.25)
+            axes.ticklabel_format(axis="y", useOffset=False)
             _level_axis(axes)
         return _svg(figure)
 

@@ -50,7 +50,8 @@ code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans M
 .card figcaption b { color: #f2f4f7; }
 .views { display: grid; gap: 3px; margin: 0 auto; }
 .view { position: relative; min-width: 0; background: #000; }
-.view img { display: block; width: 100%; height: 100%; image-rendering: pixelated; }
+.view img { display: block; width: 100%; height: 100%; }
+.view img.coarse { image-rendering: pixelated; }
 .view i { position: absolute; top: .25rem; left: .4rem; font: 600 .72rem ui-monospace, monospace;
   color: #fff; text-shadow: 0 0 3px #000, 0 0 2px #000; }
 .bar { position: absolute; left: .5rem; bottom: .5rem; border-bottom: 3px solid #fff; color: #fff;

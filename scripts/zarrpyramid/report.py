@@ -9,12 +9,13 @@ import importlib.metadata
 import json
 import platform
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import __version__, figures, geometry
 from .methods import METHODS
 from .pages import box, element, page, picture, table
-from .plan import times
+from .multiscales import CHANNEL, SPACE, TIME
+from .plan import times, voxel_size
 from .previews import MOST_CHANNELS, read_previews
 from .summary import number
 from .viewers import FAILS, WRONG, lint, read_pyramid
@@ -39,6 +40,8 @@ _UNITS = {
     "centimeter": "cm", "kilometer": "km", "picometer": "pm",
 }  # fmt: skip
 _PACKAGES = ("numpy", "zarr", "numcodecs", "numba", "dask", "xxhash", "matplotlib", "snakemake")
+_COARSE = 150
+"""Pixels along the longer edge up to which each shows as a square."""
 _BAR = 0.3
 """Share of a picture's width that a scale bar has at most."""
 
@@ -139,8 +142,7 @@ def _pictures(
         if channel is not None:
             yield element("h3", _channel_name(pyramid, channel))
         if not is_labels:
-            low, high = (number(float(f"{edge:.4g}")) for edge in window)
-            yield element("p", f"Black is {low}, white is {high}.", class_="soft")
+            yield element("p", f"Black is {window[0]:.4g}, white is {window[1]:.4g}.", class_="soft")
         yield '<div class="cards">'
         for preview, own in zip(shown, parts, strict=True):
             drawn = [
@@ -160,10 +162,10 @@ def _caption(image: Image, shown: Sequence[Preview], *, is_labels: bool) -> str:
     text = ", ".join(said) + "."
     types = {axis.type: number for number, axis in enumerate(image.plan.axes)}
     shape = image.plan.levels[0].shape
-    if "time" in types and shape[types["time"]] > 1:
+    if TIME in types and shape[types[TIME]] > 1:
         text += " The first time point."
-    if "channel" in types and shape[types["channel"]] > MOST_CHANNELS:
-        text += f" The first {MOST_CHANNELS} of {shape[types['channel']]} channels."
+    if CHANNEL in types and shape[types[CHANNEL]] > MOST_CHANNELS:
+        text += f" The first {MOST_CHANNELS} of {shape[types[CHANNEL]]} channels."
     if image.plan.base.dtype.startswith("complex"):
         text += " Magnitudes of complex voxels."
     if image.plan.base.dtype.startswith(("float", "complex")):
@@ -181,10 +183,8 @@ def _card(image: Image, level: int, drawn: Sequence[tuple[Slice, bytes]]) -> str
     """Return the views of a level: side by side and one below the other they share axes."""
     plan = image.plan.levels[level]
     axes = image.plan.axes
-    extents = [
-        axis.size * factor * voxels
-        for axis, factor, voxels in zip(axes, plan.downsampling, plan.shape, strict=True)
-    ]
+    sizes = voxel_size(axes, plan.downsampling)
+    extents = [size * voxels for size, voxels in zip(sizes, plan.shape, strict=True)]
     first = drawn[0][0]
     down, right = extents[first.rows], extents[first.columns]
     depth = extents[drawn[1][0].rows] if len(drawn) > 1 else 0.0
@@ -204,10 +204,11 @@ def _card(image: Image, level: int, drawn: Sequence[tuple[Slice, bytes]]) -> str
         )
         for part, data in order
     ]
-    size = times(tuple(axes[axis].size * plan.downsampling[axis] for axis in range(len(axes))))
+    pairs = zip(axes, sizes, strict=True)
+    size = _times([extent for axis, extent in pairs if axis.type == SPACE])
     caption = (
         element("b", f"Level {level}"),
-        element("span", times(plan.shape)),
+        element("span", _times(plan.shape)),
         element("span", f"voxel {size}{_unit(image)}"),
     )
     style = f"grid-template-columns: {columns}; max-width: {width:.4g}rem"
@@ -221,7 +222,9 @@ def _card(image: Image, level: int, drawn: Sequence[tuple[Slice, bytes]]) -> str
 def _view(level: int, part: Slice, data: bytes, rows: str, columns: str) -> str:
     channel = "" if part.channel is None else f", channel {part.channel}"
     alt = f"Middle {rows}{columns} slice of level {level}{channel}"
-    return picture(data, "webp", alt) + element("i", f"{rows}{columns}")
+    # Browsers show larger ones smaller than they are, and better with smooth edges.
+    coarse = {"class_": "coarse"} if max(part.pixels.shape) < _COARSE else {}
+    return picture(data, "webp", alt, **coarse) + element("i", f"{rows}{columns}")
 
 
 def _scale_bar(image: Image, extents: Sequence[float], part: Slice) -> str:
@@ -260,17 +263,17 @@ def _levels(facts: Sequence[LevelFacts]) -> Iterator[str]:
         rows.append(
             (
                 str(plan.level),
-                times(plan.factors) if plan.level else "-",
-                times(plan.shape),
-                times(level.voxel_size),
-                times(plan.chunks),
-                times(plan.shards) if plan.shards else "-",
+                _times(plan.factors) if plan.level else "-",
+                _times(plan.shape),
+                _times(level.voxel_size),
+                _times(plan.chunks),
+                _times(plan.shards) if plan.shards else "-",
                 f"{level.n_objects:,}",
                 _bytes(level.stored_bytes),
                 f"{level.stored_bytes / plan.raw_bytes:.1%}",
                 *(_short(level.statistics.get(key)) for key in ("mean", "min", "max", "n_nan")),
                 _short(level.seconds),
-                _short(_rate(facts, plan.level)),
+                "-" if (rate := _rate(facts, plan.level)) is None else f"{rate:.3g}",
                 str(level.statistics.get("digest", "-"))[:12],
             )
         )
@@ -397,14 +400,15 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _short(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else _complex(value)
+def _times(extents: Sequence[float]) -> str:
+    return times(extents).replace(" x ", " × ")
 
 
-def _complex(value: object) -> str:
+def _short(value: Any) -> str:
+    """Return a statistic for people; of a complex one the real and the imaginary part."""
     if isinstance(value, list):
         return " + ".join(f"{float(part):.6g}{'i' * place}" for place, part in enumerate(value))
-    return number(value)
+    return f"{value:.6g}" if isinstance(value, float) else number(value)
 
 
 def _bytes(size: int) -> str:
