@@ -139,6 +139,7 @@ def speed_chart(levels: Sequence[int], seconds: Sequence[float], rates: Sequence
             axes.bar_label(bars, fmt="%.3g", fontsize=8, padding=2, color=INK)
             axes.set_title(name, fontsize=9, loc="left", color=INK)
             axes.margins(x=0.1, y=0.2)
+            axes.set_yticks([])  # the bars say it
             _level_axis(axes)
         return _svg(figure)
 

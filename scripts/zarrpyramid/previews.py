@@ -103,12 +103,11 @@ def read_previews(
         count in the outermost bins.
     """
     n_levels, left = len(image.plan.levels), budget
-    edges = _recorded_edges(records, image.plan.base.dtype) if histograms else np.empty(0)
-    if histograms and not edges.size:
-        # Complex voxels, or level 0 alone: nobody recorded extremes.
-        first, cost = _read_level(image, n_levels - 1, edges, left)
-        edges = _edges([float(edge) for part in first.slices for edge in _extremes(part.pixels)], "float64")
+    extremes = _recorded_extremes(records) if histograms else []
+    if histograms and not (extremes and all(map(math.isfinite, extremes))):
+        extremes, cost = _read_extremes(image, n_levels - 1, left)
         left -= cost
+    edges = _edges(extremes, image.plan.base.dtype)
     previews = []
     for level in reversed(range(n_levels)):
         preview, cost = _read_level(image, level, edges, left)
@@ -117,27 +116,37 @@ def read_previews(
     return previews[::-1], edges
 
 
-def _recorded_edges(records: Sequence[Record], dtype: str) -> Edges:
+def _recorded_extremes(records: Sequence[Record]) -> list[float]:
+    """Return the extremes of all levels; nobody records them of complex voxels or a lone level."""
     described = [*records, *(record.get("source", {}) for record in records)]
     found = [record.get(key) for record in described for key in ("min", "max")]
-    return _edges([float(value) for value in found if value is not None], dtype)
+    return [float(value) for value in found if value is not None]
 
 
-def _extremes(pixels: Block) -> list[float]:
-    finite = pixels[np.isfinite(pixels)]
-    return [float(finite.min()), float(finite.max())] if finite.size else []
+def _read_extremes(image: Image, level: int, budget: int) -> tuple[list[float], int]:
+    """Return the finite extremes of a level, none where it is too large, and the bytes of it."""
+    metadata = read_level(image, level)
+    grid = geometry.grid_shape(metadata.shape, metadata.chunks)
+    cost = geometry.count(grid) * geometry.count(metadata.chunks) * metadata.item_size
+    if cost > budget:
+        return [], 0
+    chunks = open_chunks(image.files, image.level_path(level), metadata)
+    found: list[float] = []
+    for index in geometry.iterate_units(grid):
+        values = _finite(_block(chunks, index))
+        found += [float(values.min()), float(values.max())] if values.size else []
+    return found, cost
 
 
 def _edges(extremes: Sequence[float], dtype: str) -> Edges:
-    """Return edges that span the finite ones of some values; none where none is.
+    """Return edges that span some values; none where there is none.
 
     Bins of integers hold equally many of them, so that no comb shows.
     """
-    finite = [value for value in extremes if math.isfinite(value)]
-    if not finite:
+    if not extremes:
         return np.empty(0)
-    low, high = min(finite), max(finite)
-    if dtype.startswith("float"):
+    low, high = min(extremes), max(extremes)
+    if dtype.startswith(("float", "complex")):
         return np.linspace(low, high if high > low else low + 1, N_BINS + 1)
     width = math.ceil((high - low + 1) / N_BINS)
     n_bins = math.ceil((high - low + 1) / width)
@@ -216,11 +225,7 @@ def _read_chunks(
     counts = np.zeros(max(edges.size - 1, 0), np.int64)
     for index in indices:
         place = chunk_region(chunks.metadata, index)
-        payload = chunks.payload(index)
-        if payload is None:
-            block = np.full(geometry.region_shape(place), chunks.metadata.fill_value, dtype)
-        else:
-            block = chunks.decode(index, payload)
+        block = _block(chunks, index)
         counts += _count(block, edges)
         for region, plane in zip(regions, planes, strict=True):
             shared = geometry.intersection(region, place)
@@ -238,14 +243,26 @@ def _flat(plane: Block, rows: int, columns: int) -> Block:
     return np.abs(flat) if np.iscomplexobj(flat) else flat
 
 
+def _block(chunks: Chunks, index: Index) -> Block:
+    """Return a chunk's voxels, which hold until the next one's are asked for."""
+    payload = chunks.payload(index)
+    if payload is not None:
+        return chunks.decode(index, payload)
+    shape = geometry.region_shape(chunk_region(chunks.metadata, index))
+    return np.full(shape, chunks.metadata.fill_value, native_dtype(chunks.metadata))
+
+
+def _finite(block: Block) -> Block:
+    """Return the finite values of a block in a row, of complex voxels their magnitudes."""
+    values = np.abs(block.ravel()) if np.iscomplexobj(block) else block.ravel()
+    return values[np.isfinite(values)] if values.dtype.kind == "f" else values
+
+
 def _count(block: Block, edges: Edges) -> Counts:
     """Return how many voxels are in each bin; what is not finite is in none."""
     if edges.size == 0:
         return np.zeros(0, np.int64)
-    values = np.abs(block.ravel()) if np.iscomplexobj(block) else block.ravel()
-    if values.dtype.kind == "f":
-        values = values[np.isfinite(values)]
     n_bins = edges.size - 1
     # numpy's histogram takes four times as long.
-    place = (values.astype(np.float64) - edges[0]) * (n_bins / (edges[-1] - edges[0]))
+    place = (_finite(block).astype(np.float64) - edges[0]) * (n_bins / (edges[-1] - edges[0]))
     return np.bincount(np.clip(place, 0, n_bins - 1).astype(np.intp), minlength=n_bins)

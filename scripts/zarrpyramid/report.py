@@ -272,7 +272,7 @@ def _levels(facts: Sequence[LevelFacts]) -> Iterator[str]:
                 _bytes(level.stored_bytes),
                 f"{level.stored_bytes / plan.raw_bytes:.1%}",
                 *(_short(level.statistics.get(key)) for key in ("mean", "min", "max", "n_nan")),
-                _short(level.seconds),
+                "-" if level.seconds is None else f"{float(level.seconds):.3g}",
                 "-" if (rate := _rate(facts, plan.level)) is None else f"{rate:.3g}",
                 str(level.statistics.get("digest", "-"))[:12],
             )
