@@ -1,4 +1,4 @@
-"""The command line: `zarrpyramid status` and `zarrpyramid clean`.
+"""The command line: `zarrpyramid status`, `zarrpyramid lint` and `zarrpyramid clean`.
 
 Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
 """
@@ -6,12 +6,16 @@ Reads arguments, calls one function, prints. Pyramids are built by the workflow,
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import PyramidError
+from .hierarchy import locate
 from .logs import warn_to_stderr
+from .viewers import VIEWERS, lint, read_pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +39,7 @@ _COLUMNS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 1 after a line that says what is wrong.
 
-    `status` also returns 1 where a level is incomplete.
+    `status` also returns 1 where a level is incomplete, `lint` where a viewer gets something wrong.
     """
     parser = _parser()
     given = parser.parse_args(arguments)
@@ -43,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "status":
             return _status(given.path)
+        if given.command == "lint":
+            return _lint(given.path, given.viewer, given.json)
         return _clean(given.path, given.base)
     except PyramidError as error:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
@@ -59,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose, example in (
         ("status", "show levels, their records and whether they are complete", "status"),
+        ("lint", "show what viewers get wrong with a pyramid, and how to avoid it", "lint"),
         ("clean", "remove the levels made here; level 0 and foreign levels stay", "clean"),
     ):
         command = commands.add_parser(
@@ -72,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
         "--base",
         action="store_true",
         help="remove level 0 too, where it was copied from a source or links to it",
+    )
+    lint = commands.choices["lint"]
+    lint.add_argument("--json", action="store_true", help="print a list of findings as JSON")
+    lint.add_argument(
+        "--viewer",
+        action="append",
+        choices=VIEWERS,
+        help="look for what this viewer gets wrong alone; may be given more than once",
     )
     return parser
 
@@ -124,6 +139,18 @@ def _faults(path: str, statuses: Sequence[LevelStatus]) -> list[str]:
         if status.record and absent is not None and not status.listed:
             faults.append(f"level {name} is there and not listed")
     return faults
+
+
+def _lint(path: str, viewers: Sequence[str] | None, as_json: bool) -> int:
+    findings = lint(read_pyramid(*locate(path, "")), viewers or VIEWERS)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            print(finding.line)
+        if not findings:
+            print(f"nothing known goes wrong in {', '.join(viewers or VIEWERS)}")
+    return 1 if findings else 0
 
 
 def _clean(path: str, base: bool) -> int:

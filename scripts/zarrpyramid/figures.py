@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib import image as mpl_image
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
 
@@ -28,7 +27,7 @@ INK, FAINT, ACCENT = "#5b6472", "#e6e8ec", "#0f766e"
 NOT_FINITE = "#b5338a"
 """Colour of voxels that are NaN or infinite."""
 
-_STYLE = {
+_STYLE: Any = {  # whose keys matplotlib's types list, another list in each release
     "svg.fonttype": "none",
     "svg.hashsalt": "zarrpyramid",
     "font.family": "sans-serif",
@@ -91,8 +90,8 @@ def label_picture(pixels: Pixels, side: int) -> bytes:
     return _webp((255 * rgba).astype(np.uint8), lossless=True)
 
 
-def drift_chart(levels: Sequence[int], statistics: dict[str, Sequence[float]]) -> bytes:
-    """Return min, mean and max by level as three charts side by side, each on an axis of its own."""
+def drift_chart(levels: Sequence[int], statistics: Mapping[str, Sequence[float]]) -> bytes:
+    """Return statistics by level as charts side by side, each on an axis of its own."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(9.0, 2.3), layout="constrained")
         all_axes = figure.subplots(1, len(statistics), squeeze=False)[0]
@@ -105,7 +104,7 @@ def drift_chart(levels: Sequence[int], statistics: dict[str, Sequence[float]]) -
         return _svg(figure)
 
 
-def histogram_chart(edges: Floats, counts: dict[int, Floats]) -> bytes:
+def histogram_chart(edges: Floats, counts: Mapping[int, Pixels]) -> bytes:
     """Return the shares of voxels by value, one line a level, on a logarithmic axis."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(9.0, 2.9), layout="constrained")
@@ -165,7 +164,6 @@ def _webp(rgba: Pixels, *, lossless: bool) -> bytes:
 def _svg(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     # Without date and program: equal charts have equal bytes.
-    FigureCanvasSVG(figure).print_svg(
-        buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-    )
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    figure.savefig(buffer, format="svg", metadata=nothing)
     return buffer.getvalue()

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import logging
 import platform
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, figures, geometry
 from .methods import METHODS
-from .pages import box, element, page, picture, table
 from .multiscales import CHANNEL, SPACE, TIME
+from .pages import box, element, page, picture, table
 from .plan import times, voxel_size
 from .previews import MOST_CHANNELS, read_previews
 from .summary import number
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .sentinels import Record
     from .summary import LevelFacts
     from .viewers import Finding, Pyramid
+
+logger = logging.getLogger(__name__)
 
 LARGEST = 2_000_000
 """Bytes of a report, at most."""
@@ -59,6 +62,8 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
     is_labels = is_labels or image.plan.image.method.startswith("mode")
     previews, edges = read_previews(image, records, histograms=not is_labels)
     findings = lint(pyramid)
+    for finding in findings:
+        logger.info("%s", finding.line)
     charts = [*_drift(image, facts, is_labels), *_histograms(previews, edges)]
     before = [*_header(image, facts, findings)]
     after = [
@@ -104,7 +109,8 @@ def _header(
         (element("b", "Incomplete" if faults else "Complete"), element("span", verdict)),
         class_=f"verdict{' bad' * bool(faults)}",
     )
-    added = sum(level.stored_bytes for level in facts[1:])
+    added = _bytes(sum(level.stored_bytes for level in facts[1:]))
+    n_files = sum(level.n_objects for level in facts[1:])
     seconds = [level.seconds for level in facts if level.seconds is not None]
     axes = "".join(axis.name for axis in plan.axes)
     shown = {
@@ -113,12 +119,10 @@ def _header(
         "voxels": f"{plan.base.dtype}, {axes}",
         "method": plan.image.method,
         "level 0 on disk": _bytes(facts[0].stored_bytes),
-        "added by levels": f"{_bytes(added)}, {sum(level.n_objects for level in facts[1:]):,} files",
+        "added by levels": f"{added}, {n_files:,} files",
         **({"seconds of jobs": f"{sum(seconds):.3g}"} if seconds else {}),
     }
-    pairs = (
-        box("div", (element("dt", key), element("dd", value))) for key, value in shown.items()
-    )
+    pairs = (box("div", (element("dt", key), element("dd", value))) for key, value in shown.items())
     yield box("dl", pairs, class_="figures")
     yield "</header>"
 
@@ -142,7 +146,9 @@ def _pictures(
         if channel is not None:
             yield element("h3", _channel_name(pyramid, channel))
         if not is_labels:
-            yield element("p", f"Black is {window[0]:.4g}, white is {window[1]:.4g}.", class_="soft")
+            yield element(
+                "p", f"Black is {window[0]:.4g}, white is {window[1]:.4g}.", class_="soft"
+            )
         yield '<div class="cards">'
         for preview, own in zip(shown, parts, strict=True):
             drawn = [
@@ -254,7 +260,17 @@ def _unit(image: Image) -> str:
 
 def _levels(facts: Sequence[LevelFacts]) -> Iterator[str]:
     columns = (
-        *("level", "factors", "shape", "voxel size", "chunks", "shards", "files", "bytes", "of raw"),
+        *(
+            "level",
+            "factors",
+            "shape",
+            "voxel size",
+            "chunks",
+            "shards",
+            "files",
+            "bytes",
+            "of raw",
+        ),
         *("mean", "min", "max", "NaN", "seconds", "GB/s", "digest"),
     )
     rows = []
@@ -285,9 +301,7 @@ def _drift(image: Image, facts: Sequence[LevelFacts], is_labels: bool) -> Iterat
     known = [level for level in facts if level.number("mean") is not None]
     if len(known) < 2 or is_labels:
         return
-    found = {
-        key: [level.number(key) or 0.0 for level in known] for key in ("min", "mean", "max")
-    }
+    found = {key: [level.number(key) or 0.0 for level in known] for key in ("min", "mean", "max")}
     if any(value in (float("inf"), float("-inf")) for values in found.values() for value in values):
         found = {"mean": found["mean"]}
     numbers = [level.plan.level for level in known]
@@ -314,7 +328,7 @@ def _histograms(previews: Sequence[Preview], edges: Edges) -> Iterator[str]:
     said = "Shares of all voxels, of the finest level of at most 256³ voxels and of those below."
     yield element("p", said, class_="soft")
     alt = f"Histograms of levels {named}, from {edges[0]:.6g} to {edges[-1]:.6g}"
-    yield _chart(figures.histogram_chart(edges, dict(counts)), alt)
+    yield _chart(figures.histogram_chart(edges, counts), alt)
 
 
 def _speed(facts: Sequence[LevelFacts]) -> Iterator[str]:
@@ -401,7 +415,7 @@ def _sentence(text: str) -> str:
 
 
 def _times(extents: Sequence[float]) -> str:
-    return times(extents).replace(" x ", " × ")
+    return times(extents).replace(" x ", " \u00d7 ")
 
 
 def _short(value: Any) -> str:

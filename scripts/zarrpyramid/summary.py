@@ -124,7 +124,12 @@ def _image_row(
         return (name, "failed", "-", "-", "-", "-", _cell(failed[name]))
     plan = image.plan
     there = [(folder / "levels" / f"{level.level}.json").exists() for level in plan.levels]
-    made = ["multiscales.json", "summary.md", "report.html", *["labels.json"] * plan.image.label_report]
+    made = [
+        "multiscales.json",
+        "summary.md",
+        "report.html",
+        *["labels.json"] * plan.image.label_report,
+    ]
     done = all(there) and all((folder / file).exists() for file in made)
     state = "failed" if name in failed else "done" if done else "absent"
     seconds = [_seconds(path) for path in (logs / name).glob("*.json")]

@@ -7,6 +7,7 @@ what OME-NGFF itself asks for is left to its validators.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from . import geometry
@@ -234,7 +235,7 @@ def _neuroglancer_dtype(pyramid: Pyramid) -> str | None:
     # Of v2 alone it reads int64, as if unsigned.
     known = _NG_DTYPES | ({"int64"} if pyramid.zarr_format == 2 else set())
     unknown = [dtype for dtype in _dtypes(pyramid) if dtype not in known]
-    return f"{_all(unknown)} is not among the data types that it reads" if unknown else None
+    return f"it does not read {_all(unknown)}" if unknown else None
 
 
 def _mixed_dtypes(pyramid: Pyramid) -> str | None:
@@ -266,9 +267,8 @@ def _codec(pyramid: Pyramid) -> str | None:
         if array.zarr_format == 3:
             unknown |= {str(codec["name"]) for codec in array.codecs} - _NG_CODECS
             continue
-        compressor = array.document.get("compressor")
-        known = compressor is None or compressor.get("id") in _NG_COMPRESSORS
-        unknown |= {*array.filters, *([] if known else [str(compressor.get("id"))])}
+        compressor = array.document.get("compressor") or {"id": "zstd"}
+        unknown |= {*array.filters, *({str(compressor.get("id"))} - _NG_COMPRESSORS)}
     return f"it cannot decode {_all(sorted(unknown))}" if unknown else None
 
 
@@ -307,7 +307,7 @@ def _old_reader(pyramid: Pyramid) -> str | None:
 
 def _complex(pyramid: Pyramid) -> str | None:
     unknown = [dtype for dtype in _dtypes(pyramid) if dtype.startswith("complex")]
-    return f"{_all(unknown)} cannot be cast to what it draws" if unknown else None
+    return f"it cannot draw {_all(unknown)}" if unknown else None
 
 
 def _coarsest(pyramid: Pyramid) -> str | None:
@@ -339,7 +339,7 @@ def _other_factor(pyramid: Pyramid) -> str | None:
     names = [axis["name"] for axis in pyramid.axes]
     planar = [names.index(name) for name in ("y", "x") if name in names]
     shapes = [array.shape for array in pyramid.levels]
-    for level, (fine, coarse) in enumerate(zip(shapes, shapes[1:], strict=False), start=1):
+    for level, (fine, coarse) in enumerate(pairwise(shapes), start=1):
         for axis in planar:
             # Either rounding is in use.
             if coarse[axis] not in (fine[axis] // 2, -(-fine[axis] // 2)):
@@ -359,7 +359,9 @@ def _vizarr_dtype(pyramid: Pyramid) -> str | None:
 
 def _wide_integers(pyramid: Pyramid) -> str | None:
     wide = [dtype for dtype in _dtypes(pyramid) if dtype in ("int64", "uint64")]
-    return f"{_all(wide)} is cast to uint32: ids beyond 4294967295 become others" if wide else None
+    if not wide:
+        return None
+    return f"it casts {_all(wide)} to uint32, which turns values beyond 4294967295 into others"
 
 
 def _window(pyramid: Pyramid) -> str | None:

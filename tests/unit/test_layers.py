@@ -17,18 +17,18 @@ LIBRARY = Path(zarrpyramid.__file__).parent
 LAYERS = (
     {"__init__", "errors"},
     {"geometry", "voxel_types", "networks", "paths"},  # integers and names
-    {"compiled", "workers"},  # loops over arrays; processes
+    {"compiled", "workers", "figures", "pages"},  # loops over arrays; processes; pictures
     {"methods", "compiled_windows", "kernels"},
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
-    {"ladders"},
+    {"ladders", "viewers"},
     {"plan", "shards", "digests", "store", "blocks", "sources"},
     {"chunks", "images"},
-    {"reduction", "logs", "synthetic", "places"},
+    {"reduction", "logs", "synthetic", "places", "previews"},
     {"listing"},
     {"staleness", "summary", "copies"},
-    {"levels", "labels"},
+    {"levels", "labels", "report"},
     {"pyramid"},
     {"sampler"},
     {"__main__"},
@@ -43,12 +43,14 @@ DOORS = {
     "numba": {"compiled"},  # whose decorator `compiled_windows` takes
     "xxhash": {"digests"},
     "yaml": {"config"},
+    "matplotlib": {"figures"},
     "tqdm": {"pyramid"},
     "snakemake": set(),
     "numpy": {
         *("kernels", "compiled", "windows", "compiled_windows", "agreement"),
         *("codecs", "shards", "chunks", "digests", "reduction"),
         *("store", "synthetic", "sampler", "counts", "labels"),
+        *("previews", "figures"),
     },
 }
 # What a Snakefile imports while it parses.
@@ -56,7 +58,7 @@ PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "f
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
-PLANNING += ("paths", "places", "sources")
+PLANNING += ("paths", "places", "sources", "viewers", "pages")
 
 
 def imports_of(path):
@@ -129,7 +131,10 @@ def loaded_by(code):
 
 def test_what_a_snakefile_imports_loads_no_array_library():
     loaded = loaded_by(f"from zarrpyramid import {', '.join(PLANNING)}")
-    assert loaded & {"numpy", "zarr", "dask", "numba", "numcodecs", "jsonschema"} == set()
+    assert (
+        loaded & {"numpy", "zarr", "dask", "numba", "numcodecs", "jsonschema", "matplotlib"}
+        == set()
+    )
 
 
 def test_building_levels_loads_what_it_needs_alone():
