@@ -1,4 +1,4 @@
-"""The command line: `zarrpyramid status`, `verify`, `reproduce` and `clean`.
+"""The command line: `zarrpyramid status`, `verify`, `lint`, `reproduce` and `clean`.
 
 Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
 """
@@ -6,13 +6,17 @@ Reads arguments, calls one function, prints. Pyramids are built by the workflow,
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import PyramidError
+from .hierarchy import locate
 from .logs import warn_to_stderr
+from .viewers import VIEWERS, lint, read_pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +40,8 @@ _COLUMNS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 1 after a line that says what is wrong.
 
-    `status` also returns 1 where a level is incomplete. `verify` returns 1 where it found a defect,
-    and 2 where it could not run.
+    `status` also returns 1 where a level is incomplete, `lint` where a viewer gets something wrong.
+    `verify` returns 1 where it found a defect, and 2 where it could not run.
     """
     parser = _parser()
     given = parser.parse_args(arguments)
@@ -49,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _verify(given)
         if given.command == "reproduce":
             return _reproduce(given.path)
+        if given.command == "lint":
+            return _lint(given.path, given.viewer, given.json)
         return _clean(given.path, given.base)
     except PyramidError as error:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
@@ -67,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         ("status", "show levels, their records and whether they are complete", "status"),
         ("verify", "prove a pyramid, whoever made it: 0 sound, 1 defects, 2 no verdict", "verify"),
         ("reproduce", "print the configuration that makes this very pyramid", "reproduce"),
+        ("lint", "show what viewers get wrong with a pyramid, and how to avoid it", "lint"),
         ("clean", "remove the levels made here; level 0 and foreign levels stay", "clean"),
     ):
         command = commands.add_parser(
@@ -95,6 +102,14 @@ def _parser() -> argparse.ArgumentParser:
         "--base",
         action="store_true",
         help="remove level 0 too, where it was copied from a source or links to it",
+    )
+    lint = commands.choices["lint"]
+    lint.add_argument("--json", action="store_true", help="print a list of findings as JSON")
+    lint.add_argument(
+        "--viewer",
+        action="append",
+        choices=VIEWERS,
+        help="look for what this viewer gets wrong alone; may be given more than once",
     )
     return parser
 
@@ -191,6 +206,18 @@ def _faults(path: str, statuses: Sequence[LevelStatus]) -> list[str]:
         if status.record and absent is not None and not status.listed:
             faults.append(f"level {name} is there and not listed")
     return faults
+
+
+def _lint(path: str, viewers: Sequence[str] | None, as_json: bool) -> int:
+    findings = lint(read_pyramid(*locate(path, "")), viewers or VIEWERS)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            print(finding.line)
+        if not findings:
+            print(f"nothing known goes wrong in {', '.join(viewers or VIEWERS)}")
+    return 1 if findings else 0
 
 
 def _clean(path: str, base: bool) -> int:

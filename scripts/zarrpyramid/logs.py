@@ -137,7 +137,7 @@ def _success_line(image: Image) -> str:
         if image.plan.lists_levels
         else "it has too few space axes for OME-Zarr viewers"
     )
-    return f"zarrpyramid: {name}: {levels} in {where}; {look}; table: results/{name}/summary.md"
+    return f"zarrpyramid: {name}: {levels} in {where}; {look}; report: results/{name}/report.html"
 
 
 def warn_to_stderr() -> logging.Handler:

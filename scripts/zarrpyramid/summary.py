@@ -6,11 +6,12 @@ Made from records and timings; reads no voxel.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .files import write_aside
 from .geometry import count
-from .images import stored_objects
+from .images import read_level, stored_objects, why_incomplete
 from .logs import failures
 from .plan import times, voxel_size
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .images import Image
+    from .plan import LevelPlan
     from .sentinels import Record
 
 _COLUMNS = (
@@ -28,8 +30,42 @@ _COLUMNS = (
 _IMAGE_COLUMNS = ("image", "state", "levels", "shape", "voxels", "seconds", "where, or why not")
 
 
-def summarize_pyramid(image: Image, records: Sequence[Record], timings: Path) -> str:
-    """Return a table of the levels, level 0 first.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelFacts:
+    """What is known of a level without its voxels.
+
+    Attributes
+    ----------
+    plan
+        Extents, chunks and factors.
+    voxel_size
+        Extents of its voxels, each in its axis's unit.
+    n_objects, stored_bytes
+        Of its stored objects.
+    fault
+        What is wrong with them, or nothing.
+    statistics
+        ``mean``, ``min``, ``max``, ``digest`` and so on; empty of a level 0 that stands alone.
+    seconds
+        Of the level's job, as its timing file says them; None where there is none.
+    """
+
+    plan: LevelPlan
+    voxel_size: tuple[float, ...]
+    n_objects: int
+    stored_bytes: int
+    fault: str
+    statistics: Record
+    seconds: Any
+
+    def number(self, key: str) -> float | None:
+        """Return one of the statistics as a number; None where it is absent or a complex one's."""
+        value = self.statistics.get(key)
+        return None if value is None or isinstance(value, list) else float(value)
+
+
+def level_facts(image: Image, records: Sequence[Record], timings: Path) -> list[LevelFacts]:
+    """Look at all levels of an image, level 0 first, at one stat an object.
 
     Parameters
     ----------
@@ -38,7 +74,12 @@ def summarize_pyramid(image: Image, records: Sequence[Record], timings: Path) ->
     timings
         Folder of ``<level>.json`` with the seconds of each level's job.
     """
-    rows = [_row(image, record, _statistics(records, record), timings) for record in records]
+    return [_facts(image, record, _statistics(records, record), timings) for record in records]
+
+
+def summarize_pyramid(image: Image, facts: Sequence[LevelFacts]) -> str:
+    """Return a table of the levels, level 0 first."""
+    rows = [_row(level) for level in facts]
     lines = [" | ".join(row) for row in (_COLUMNS, ("---",) * len(_COLUMNS), *rows)]
     table = "\n".join(f"| {line} |" for line in lines)
     return f"# {image.plan.image.name}\n\n`{image.plan.where}`\n\n{table}\n"
@@ -83,7 +124,12 @@ def _image_row(
         return (name, "failed", "-", "-", "-", "-", _cell(failed[name]))
     plan = image.plan
     there = [(folder / "levels" / f"{level.level}.json").exists() for level in plan.levels]
-    made = ["multiscales.json", "summary.md", *["labels.json"] * plan.image.label_report]
+    made = [
+        "multiscales.json",
+        "summary.md",
+        "report.html",
+        *["labels.json"] * plan.image.label_report,
+    ]
     done = all(there) and all((folder / file).exists() for file in made)
     state = "failed" if name in failed else "done" if done else "absent"
     seconds = [_seconds(path) for path in (logs / name).glob("*.json")]
@@ -109,24 +155,38 @@ def _statistics(records: Sequence[Record], record: Record) -> Record:
     return made_from
 
 
-def _row(image: Image, record: Record, statistics: Record, timings: Path) -> Sequence[str]:
+def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> LevelFacts:
     level, plan = record["level"], image.plan.levels[record["level"]]
-    sizes = [size for _, size, _ in stored_objects(image, level)]
-    return (
-        str(level),
-        times(plan.factors) if level else "-",
-        times(record["shape"]),
-        times(voxel_size(image.plan.axes, plan.downsampling)),
-        times(record["shards"] or record["chunks"]),
-        str(len(sizes)),
-        str(sum(sizes)),
-        *(_number(statistics.get(key)) for key in ("mean", "min", "max")),
-        _number(_seconds(timings / f"{level}.json")),
-        f"`{statistics.get('digest', '-')}`",
+    objects = stored_objects(image, level)
+    return LevelFacts(
+        plan=plan,
+        voxel_size=voxel_size(image.plan.axes, plan.downsampling),
+        n_objects=len(objects),
+        stored_bytes=sum(size for _, size, _ in objects),
+        fault=why_incomplete(read_level(image, level), objects) if level else "",
+        statistics=statistics,
+        seconds=_seconds(timings / f"{level}.json"),
     )
 
 
-def _number(value: Any) -> str:
+def _row(facts: LevelFacts) -> Sequence[str]:
+    plan = facts.plan
+    return (
+        str(plan.level),
+        times(plan.factors) if plan.level else "-",
+        times(plan.shape),
+        times(facts.voxel_size),
+        times(plan.write_shape),
+        str(facts.n_objects),
+        str(facts.stored_bytes),
+        *(number(facts.statistics.get(key)) for key in ("mean", "min", "max")),
+        number(facts.seconds),
+        f"`{facts.statistics.get('digest', '-')}`",
+    )
+
+
+def number(value: Any) -> str:
+    """Return a number for people, a dash where there is none."""
     return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 

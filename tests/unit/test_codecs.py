@@ -1,8 +1,8 @@
 """Codecs against zarr-python: the same voxels from its objects, the same bytes into ours."""
 
 import json
-import os
 import math
+import os
 import pickle
 import struct
 import subprocess

@@ -11,6 +11,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {
     "dask": "dask-core",
+    "matplotlib": "matplotlib-base",
     "xxhash": "python-xxhash",
     "snakemake": "snakemake-minimal",
 }

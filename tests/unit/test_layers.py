@@ -17,19 +17,19 @@ LIBRARY = Path(zarrpyramid.__file__).parent
 LAYERS = (
     {"__init__", "errors"},
     {"geometry", "voxel_types", "networks", "paths"},  # integers and names
-    {"compiled", "workers"},  # loops over arrays; processes
+    {"compiled", "workers", "figures", "pages"},  # loops over arrays; processes; pictures
     {"methods", "compiled_windows", "kernels"},
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
     {"sampling", "findings"},
-    {"ladders"},
+    {"ladders", "viewers"},
     {"plan", "shards", "digests", "store", "blocks", "sources"},
     {"chunks", "images"},
-    {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution"},
+    {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution", "previews"},
     {"listing", "completeness", "structure", "recomputation"},
     {"staleness", "summary", "copies", "reproduction"},
-    {"levels", "labels"},
+    {"levels", "labels", "report"},
     {"pyramid", "verify"},
     {"sampler"},
     {"__main__"},
@@ -44,6 +44,7 @@ DOORS = {
     "numba": {"compiled"},  # whose decorator `compiled_windows` takes
     "xxhash": {"digests"},
     "yaml": {"config"},
+    "matplotlib": {"figures"},
     "tqdm": {"pyramid"},
     "snakemake": set(),
     "numpy": {
@@ -51,6 +52,7 @@ DOORS = {
         *("codecs", "shards", "chunks", "digests", "reduction"),
         *("store", "synthetic", "sampler", "counts", "labels"),
         *("attribution", "recomputation"),
+        *("previews", "figures"),
     },
 }
 # What a Snakefile imports while it parses.
@@ -58,7 +60,7 @@ PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "f
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
-PLANNING += ("paths", "places", "sources")
+PLANNING += ("paths", "places", "sources", "viewers", "pages")
 
 
 def imports_of(path):
@@ -131,7 +133,10 @@ def loaded_by(code):
 
 def test_what_a_snakefile_imports_loads_no_array_library():
     loaded = loaded_by(f"from zarrpyramid import {', '.join(PLANNING)}")
-    assert loaded & {"numpy", "zarr", "dask", "numba", "numcodecs", "jsonschema"} == set()
+    assert (
+        loaded & {"numpy", "zarr", "dask", "numba", "numcodecs", "jsonschema", "matplotlib"}
+        == set()
+    )
 
 
 def test_building_levels_loads_what_it_needs_alone():

@@ -112,7 +112,7 @@ def test_the_line_that_ends_a_run(tmp_path):
     (line,) = success_lines([image])
     assert line.startswith(f"zarrpyramid: brain: levels 0 to 2 are complete in {tmp_path}/raw;")
     assert "napari" in line
-    assert "results/brain/summary.md" in line
+    assert "results/brain/report.html" in line
     assert "\n" not in line
     (line,) = success_lines([image] * 6)
     assert line.startswith("zarrpyramid: the pyramids of 6 images are complete; ")

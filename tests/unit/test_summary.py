@@ -12,7 +12,7 @@ import zarr
 from zarrpyramid.config import image_config
 from zarrpyramid.images import open_image
 from zarrpyramid.pyramid import build_pyramid
-from zarrpyramid.summary import summarize_pyramid, write_overview
+from zarrpyramid.summary import level_facts, summarize_pyramid, write_overview
 
 
 def rows(text):
@@ -33,7 +33,7 @@ def test_a_row_a_level(tmp_path, shards):
     (logs / "1.json").write_text(json.dumps({"seconds": 1.25}))
     (logs / "2.json").write_text("{")
     image = open_image(image_config("name", {"store": str(tmp_path / "s"), "levels": 2}))
-    text = summarize_pyramid(image, records, logs)
+    text = summarize_pyramid(image, level_facts(image, records, logs))
     assert text.startswith(f"# name\n\n`{tmp_path}/s`\n\n| level |")
     found = rows(text)
     assert [row["level"] for row in found] == ["0", "1", "2"]
@@ -58,7 +58,7 @@ def test_values_that_json_has_no_number_for(tmp_path):
     zarr.create_group(tmp_path).create_array("0", data=voxels, chunks=(4, 4))
     records = build_pyramid(tmp_path, levels=1)
     image = open_image(image_config("name", {"store": str(tmp_path), "levels": 1}))
-    found = rows(summarize_pyramid(image, records, tmp_path))
+    found = rows(summarize_pyramid(image, level_facts(image, records, tmp_path)))
     assert [row["mean"] for row in found] == ["-", "-"]
     assert [row["max"] for row in found] == ["Infinity", "-"]
 
@@ -67,7 +67,7 @@ def test_one_level_alone(tmp_path):
     zarr.create_group(tmp_path).create_array("0", data=np.ones((4, 4)), chunks=(4, 4))
     records = build_pyramid(tmp_path)
     image = open_image(image_config("name", {"store": str(tmp_path)}))
-    (row,) = rows(summarize_pyramid(image, records, tmp_path))
+    (row,) = rows(summarize_pyramid(image, level_facts(image, records, tmp_path)))
     assert (row["mean"], row["digest"]) == ("-", "`-`")
 
 
@@ -82,7 +82,7 @@ def test_a_row_an_image_whatever_became_of_it(tmp_path):
         (results / name / "levels").mkdir(parents=True)
         (results / name / "levels/0.json").touch()
     images["refused"] = None
-    for file in ("levels/1.json", "multiscales.json", "summary.md"):
+    for file in ("levels/1.json", "multiscales.json", "summary.md", "report.html"):
         (results / "done" / file).touch()
     for level, seconds in enumerate((0.5, 1.25)):
         (logs / f"done/{level}.json").write_text(json.dumps({"seconds": seconds}))

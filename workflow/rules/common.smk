@@ -124,7 +124,8 @@ def all_targets(wildcards):
         targets += [f"results/{name}/levels/{level}.json" for level in levels]
         if name in REFUSED:
             continue
-        targets += [f"results/{name}/multiscales.json", f"results/{name}/summary.md"]
+        made = ("multiscales.json", "summary.md", "report.html")
+        targets += [f"results/{name}/{file}" for file in made]
         if image_config.label_report:
             targets.append(f"results/{name}/labels.json")
     return targets

@@ -1,7 +1,7 @@
-"""What was built, as a table for people.
+"""What was built, as a table and as a page with pictures, for people.
 
 Requires: the sentinels of all levels and of the list of them.
-Makes: results/{image}/summary.md.
+Makes: results/{image}/summary.md and results/{image}/report.html.
 """
 
 
@@ -13,6 +13,11 @@ rule summarize_pyramid:
         table=report(
             "results/{image}/summary.md",
             caption="../report/summary.rst",
+            category="Pyramids",
+        ),
+        report=report(
+            "results/{image}/report.html",
+            caption="../report/report.rst",
             category="Pyramids",
         ),
     log:

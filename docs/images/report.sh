@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Makes report.png, the README's picture, of the demo's report: needs Debian's chromium.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+uv run snakemake --cores all --directory "$work" --quiet all
+chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
+    --disable-component-update --disable-sync --hide-scrollbars --user-data-dir="$work/profile" \
+    --window-size=1200,900 --screenshot="$PWD/docs/images/report.png" \
+    "file://$work/results/demo/report.html"
