@@ -49,6 +49,8 @@ rule seal_base:
     log:
         text="logs/{image}/0.log",
         timing="logs/{image}/0.json",
+    group:
+        image_group
     conda:
         "../../environment.yml"
     params:

@@ -222,6 +222,11 @@ def block_threads(wildcards):
     return min(plan.levels[int(wildcards.get("level", 0))].n_chunks, 32)
 
 
+def image_group(wildcards):
+    """Return what a cluster gets in one submission: an image's jobs that wait for each other."""
+    return f"{wildcards.image}-levels"
+
+
 def check_wildcards(wildcards):
     """Refuse a target of an image or a level that is not in the configuration."""
     image, level = wildcards.image, int(wildcards.get("level", 0))

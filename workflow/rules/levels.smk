@@ -15,6 +15,8 @@ rule downsample_level:
         timing="logs/{image}/{level}.json",
     wildcard_constraints:
         level=r"[1-9]\d*",
+    group:
+        image_group
     conda:
         "../../environment.yml"
     threads: block_threads

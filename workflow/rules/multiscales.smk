@@ -13,6 +13,8 @@ rule write_multiscales:
     log:
         text="logs/{image}/multiscales.log",
         timing="logs/{image}/multiscales.json",
+    group:
+        image_group
     conda:
         "../../environment.yml"
     params:

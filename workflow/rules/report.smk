@@ -18,6 +18,8 @@ rule summarize_pyramid:
     log:
         text="logs/{image}/summary.log",
         timing="logs/{image}/summary.json",
+    group:
+        image_group
     conda:
         "../../environment.yml"
     params:
