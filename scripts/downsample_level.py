@@ -1,4 +1,4 @@
-"""Build one level from the one before it, and write its sentinel."""
+"""Build one level from the one before it, or gather its parts, and write its sentinel."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ from zarrpyramid.config import restore
 from zarrpyramid.images import open_image
 from zarrpyramid.levels import build_level
 from zarrpyramid.logs import job_log
+from zarrpyramid.parts import gather_level
 from zarrpyramid.sentinels import load_sentinel, write_sentinel
 
 if TYPE_CHECKING:
@@ -16,12 +17,18 @@ with job_log(snakemake.log.text, snakemake.log.timing):
     image = open_image(restore(snakemake.params.image))
     sentinel = Path(snakemake.output.sentinel)
     listed = sentinel.parents[1] / "multiscales.json"
-    record = build_level(
-        image,
-        int(snakemake.wildcards.level),
-        load_sentinel(Path(snakemake.input.finer)),
-        n_workers=snakemake.threads,
-        # The list loses the level, so the list's sentinel must go first.
-        before_rebuild=lambda: listed.unlink(missing_ok=True),
-    )
+    level = int(snakemake.wildcards.level)
+    finer = load_sentinel(Path(snakemake.input.finer))
+    if snakemake.input.parts:
+        parts = [load_sentinel(Path(path)) for path in snakemake.input.parts]
+        record = gather_level(image, level, finer, parts)
+    else:
+        record = build_level(
+            image,
+            level,
+            finer,
+            n_workers=snakemake.threads,
+            # The list loses the level, so the list's sentinel must go first.
+            before_rebuild=lambda: listed.unlink(missing_ok=True),
+        )
     write_sentinel(sentinel, record)

@@ -40,6 +40,7 @@ def run_blocks(
     grid: Shape,
     *,
     n_workers: int,
+    numbers: range | None = None,
     shared: bool = True,
     load: Load | None = None,
 ) -> Iterator[Result]:
@@ -57,6 +58,8 @@ def run_blocks(
         Blocks along each axis.
     n_workers
         Processes or threads.
+    numbers
+        Of the blocks to run, in the grid's C order; None runs all.
     shared
         Whether other processes reach what `compute` reads and writes. If not, this one runs the
         blocks, whatever the user has set: what workers write into copies would be lost.
@@ -69,12 +72,12 @@ def run_blocks(
     WorkerError
         If a worker process is killed.
     """
-    n_blocks = geometry.count(grid)
+    n_blocks = geometry.count(grid) if numbers is None else len(numbers)
     few = n_blocks <= FEW
     # Where dask was not imported nobody has set anything.
     asked = shared and ("dask.base" in sys.modules or not few)
     scheduler = _users_scheduler() if asked else None
-    places = geometry.iterate_units(grid)
+    places = geometry.iterate_units(grid, numbers)
     if few and scheduler is None:
         with ThreadPoolExecutor(n_workers) as pool:
             yield from pool.map(compute, places)

@@ -66,7 +66,7 @@ class ImageConfig:
         Absolute path of the zarr store.
     source
         Absolute path of the group or array that level 0 is taken from; None where it is there.
-    levels, axes, dtype, chunks
+    levels, axes, dtype, chunks, parts, part_size
         None stands for ``auto`` and ``same``.
     """
 
@@ -91,6 +91,10 @@ class ImageConfig:
     unit: dict[str, str]
     edit_base: bool
     label_report: bool
+    parts: int | None
+    part_size: int | None
+    base_watch: str
+    force_space: bool
 
 
 @functools.cache
@@ -287,6 +291,10 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         # Through a link it would be the original that is edited.
         edit_base=values["edit_base"] and not values["link_base"],
         label_report=values["label_report"],
+        parts=None if values["parts"] == "auto" else values["parts"],
+        part_size=None if values["part_size"] == "auto" else values["part_size"],
+        base_watch=values["base_watch"],
+        force_space=values["force_space"],
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .errors import StoreError
 from .files import TEMPORARY_SUFFIX, LocalFiles
-from .hierarchy import absent_groups, join, read_document, read_node
+from .hierarchy import OPENING_DOCUMENT, absent_groups, join, read_document, read_node
 from .images import OBJECT_KEY, our_levels, record_of
 from .plan import space_needed
 from .sentinels import RECORD_KEY
@@ -174,6 +174,8 @@ def _groups_between(image: Image, level: int) -> Iterator[str]:
 
 def _check_remains(image: Image, level: int) -> None:
     """Refuse a folder without an array that holds anything but what a killed run of ours left."""
+    if image.files.get(join(image.level_path(level), OPENING_DOCUMENT)) is not None:
+        return  # a level of ours in parts, perhaps of millions of objects
     for key in image.files.keys(image.level_path(level)):
         if not (
             OBJECT_KEY.fullmatch(key)

@@ -22,13 +22,14 @@ LAYERS = (
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
-    {"ladders"},
+    {"ladders", "tasks"},
     {"plan", "shards", "digests", "store", "blocks", "sources"},
     {"chunks", "images"},
     {"reduction", "logs", "synthetic", "places"},
-    {"listing"},
+    {"listing", "openings"},
     {"staleness", "summary", "copies"},
     {"levels", "labels"},
+    {"parts"},
     {"pyramid"},
     {"sampler"},
     {"__main__"},
@@ -56,7 +57,7 @@ PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "f
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
-PLANNING += ("paths", "places", "sources")
+PLANNING += ("paths", "places", "sources", "tasks", "openings")
 
 
 def imports_of(path):

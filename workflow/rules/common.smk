@@ -181,6 +181,17 @@ def finer_sentinel(wildcards):
     return f"results/{wildcards.image}/levels/{int(wildcards.level) - 1}.json"
 
 
+def part_sentinels(wildcards):
+    """Return the sentinels of a level's parts; none where the level is one job."""
+    check_wildcards(wildcards)
+    image, level = wildcards.image, int(wildcards.level)
+    n_parts = IMAGES[image].plan.cut(level).n_parts
+    if n_parts == 1:
+        return []
+    names = [f"{level}.{part}-of-{n_parts}.json" for part in range(1, n_parts + 1)]
+    return [f"results/{image}/parts/{name}" for name in names]
+
+
 def base_sentinel(wildcards):
     """Return the sentinel of a level 0 that the workflow makes or takes from a source, or nothing."""
     if wildcards.image in REFUSED:
@@ -218,8 +229,11 @@ def watch_base(wildcards):
 
 def block_threads(wildcards):
     """Return the number of blocks that can run side by side; --cores scales it down."""
-    plan = IMAGES[wildcards.image].plan
-    return min(plan.levels[int(wildcards.get("level", 0))].n_chunks, 32)
+    plan, level = IMAGES[wildcards.image].plan, int(wildcards.get("level", 0))
+    n_parts = plan.cut(level).n_parts if level else 1
+    if n_parts > 1 and "part" not in wildcards.keys():
+        return 1  # what the parts have seen is gathered
+    return min(-(-plan.levels[level].n_chunks // n_parts), 32)
 
 
 def image_group(wildcards):
@@ -236,6 +250,10 @@ def check_wildcards(wildcards):
         raise SystemExit(
             f"zarrpyramid: there is no image {image}{suggestion(image, list(CONFIGS))}"
         )
+    if "part" in wildcards.keys() and level < len(IMAGES[image].plan.levels):
+        n_parts = IMAGES[image].plan.cut(level).n_parts
+        if int(wildcards.n_parts) != n_parts or int(wildcards.part) > n_parts:
+            raise SystemExit(f"zarrpyramid: level {level} of {image} has {n_parts} parts")
     if level >= len(IMAGES[image].plan.levels):
         last = len(IMAGES[image].plan.levels) - 1
         raise SystemExit(f"zarrpyramid: image {image} has no level {level}; its last is {last}")

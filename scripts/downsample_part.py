@@ -1,0 +1,25 @@
+"""Build one part of a level that is open, and write its sentinel."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import restore
+from zarrpyramid.images import open_image
+from zarrpyramid.logs import job_log
+from zarrpyramid.parts import build_part
+from zarrpyramid.sentinels import load_sentinel, write_sentinel
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log.text, snakemake.log.timing):
+    image = open_image(restore(snakemake.params.image))
+    record = build_part(
+        image,
+        int(snakemake.wildcards.level),
+        int(snakemake.wildcards.part),
+        load_sentinel(Path(snakemake.input.finer)),
+        load_sentinel(Path(snakemake.input.opening)),
+        n_workers=snakemake.threads,
+    )
+    write_sentinel(Path(snakemake.output.sentinel), record)
