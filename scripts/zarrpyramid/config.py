@@ -91,6 +91,7 @@ class ImageConfig:
     unit: dict[str, str]
     edit_base: bool
     label_report: bool
+    dask_scheduler: str | None
     parts: int | None
     part_size: int | None
     base_watch: str
@@ -291,6 +292,7 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         # Through a link it would be the original that is edited.
         edit_base=values["edit_base"] and not values["link_base"],
         label_report=values["label_report"],
+        dask_scheduler=values["dask_scheduler"] or None,
         parts=None if values["parts"] == "auto" else values["parts"],
         part_size=None if values["part_size"] == "auto" else values["part_size"],
         base_watch=values["base_watch"],

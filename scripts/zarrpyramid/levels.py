@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import geometry
-from .blocks import FEW, run_blocks
+from .blocks import FEW, open_cluster, run_blocks
 from .chunks import native_dtype, open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
@@ -37,6 +37,7 @@ from .windows import compiled_is_ready, load_compiled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .blocks import Cluster
     from .images import Image
     from .metadata import ArrayMetadata
     from .plan import LevelPlan
@@ -95,10 +96,13 @@ def _build_level(
     known = current_record(image, level, finer)
     if known is not None:
         return known
-    clear_place(image, level, before_rebuild)
-    task = level_task(image, level, shared_block_bytes(image.plan.levels[level], n_workers))
-    logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
-    seen = run_tasks(task, n_workers, on_block=on_block)
+    # Refused before anything is written.
+    with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
+        clear_place(image, level, before_rebuild)
+        n_sharing = n_workers if cluster is None else cluster.n_threads
+        task = level_task(image, level, shared_block_bytes(image.plan.levels[level], n_sharing))
+        logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
+        seen = run_tasks(task, n_workers, cluster=cluster, on_block=on_block)
     record = make_record(image, level, seen, finer)
     publish(image, level, record)
     return record
@@ -192,6 +196,7 @@ def run_tasks(
     task: LevelTask,
     n_workers: int,
     numbers: range | None = None,
+    cluster: Cluster | None = None,
     on_block: Callable[[int], None] = lambda n_voxels: None,
 ) -> BlockResult:
     """Run a level's tasks, or those of some numbers, and return what all of them saw."""
@@ -209,6 +214,7 @@ def run_tasks(
         task.grid,
         n_workers=n_workers,
         numbers=numbers,
+        cluster=cluster,
         shared=task.files.shared,
         load=load,
     ):

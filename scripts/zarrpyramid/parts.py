@@ -11,6 +11,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .blocks import open_cluster
 from .errors import StoreError
 from .hierarchy import read_node
 from .images import level_metadata, record_of, stored_objects, why_incomplete
@@ -119,7 +120,8 @@ def build_part(
             return {**done, "digest": opening["digest"]}
         _check_open(image, level, opening)
         task = level_task(image, level, cut.block_bytes)
-        seen = run_tasks(task, n_workers, cut.tasks(part))
+        with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
+            seen = run_tasks(task, n_workers, cut.tasks(part), cluster)
         image.files.sync()
         _check_open(image, level, opening)
         return {**done, "seen": seen.record}

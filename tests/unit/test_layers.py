@@ -22,9 +22,9 @@ LAYERS = (
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
-    {"ladders", "tasks"},
-    {"plan", "shards", "digests", "store", "blocks", "sources"},
-    {"chunks", "images"},
+    {"ladders", "tasks", "probes"},
+    {"plan", "shards", "digests", "store", "sources"},
+    {"chunks", "images", "blocks"},
     {"reduction", "logs", "synthetic", "places"},
     {"listing", "openings"},
     {"staleness", "summary", "copies"},
@@ -40,7 +40,7 @@ DOORS = {
     "zarr": {"store"},
     "numcodecs": {"codecs", "shards"},
     "dask": {"blocks"},
-    "distributed": set(),
+    "distributed": {"blocks"},
     "numba": {"compiled"},  # whose decorator `compiled_windows` takes
     "xxhash": {"digests"},
     "yaml": {"config"},

@@ -50,7 +50,7 @@ rule seal_base:
         text="logs/{image}/0.log",
         timing="logs/{image}/0.json",
     group:
-        image_group
+        level_group
     conda:
         "../../environment.yml"
     params:

@@ -236,9 +236,17 @@ def block_threads(wildcards):
     return min(-(-plan.levels[level].n_chunks // n_parts), 32)
 
 
-def image_group(wildcards):
-    """Return what a cluster gets in one submission: an image's jobs that wait for each other."""
-    return f"{wildcards.image}-levels"
+def level_group(wildcards):
+    """Return what a cluster gets in one submission: an image's jobs that only wait for each other.
+
+    Levels in parts, and all before them, are submissions of their own.
+    """
+    name, level = wildcards.image, int(wildcards.get("level", 0))
+    if name not in IMAGES:
+        return None
+    plan = IMAGES[name].plan
+    later = range(max(level, 1), len(plan.levels))
+    return None if any(plan.cut(number).n_parts > 1 for number in later) else f"{name}-levels"
 
 
 def check_wildcards(wildcards):

@@ -67,7 +67,7 @@ rule downsample_level:
     wildcard_constraints:
         level=r"[1-9]\d*",
     group:
-        image_group
+        level_group
     conda:
         "../../environment.yml"
     threads: block_threads

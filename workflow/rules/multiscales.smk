@@ -14,7 +14,7 @@ rule write_multiscales:
         text="logs/{image}/multiscales.log",
         timing="logs/{image}/multiscales.json",
     group:
-        image_group
+        "{image}-levels"
     conda:
         "../../environment.yml"
     params:

@@ -19,7 +19,7 @@ rule summarize_pyramid:
         text="logs/{image}/summary.log",
         timing="logs/{image}/summary.json",
     group:
-        image_group
+        "{image}-levels"
     conda:
         "../../environment.yml"
     params:
