@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import itertools
+import logging
 import os
 import sys
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
     Load = Callable[[], Thread]
+
+logger = logging.getLogger(__name__)
 
 FEW = 8
 """A level of at most so many tasks imports neither dask nor numba."""
@@ -94,7 +97,10 @@ def open_cluster(
         _check_versions(client)
         probe = stack.enter_context(laid_probe(files, folder, also))
         _refuse(client, client.run(probe.check, on_error="return"))
-        yield Cluster(client=client, probe=probe, n_threads=sum(client.nthreads().values()))
+        threads = client.nthreads()
+        where = client.scheduler.address
+        logger.info("%d dask workers at %s run the blocks", len(threads), where)
+        yield Cluster(client=client, probe=probe, n_threads=sum(threads.values()))
 
 
 def run_blocks(

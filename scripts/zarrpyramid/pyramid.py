@@ -102,6 +102,7 @@ def build_pyramid(
     voxel_size: Mapping[str, float] | None = None,
     unit: Mapping[str, str] | None = None,
     edit_base: bool = True,
+    dask_scheduler: str = "",
     n_workers: int | None = None,
     progress: bool | None = None,
 ) -> list[Record]:
@@ -117,7 +118,7 @@ def build_pyramid(
     field
         Path of the group in the store; "" is its root.
     source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
-    compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base
+    compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, dask_scheduler
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -151,6 +152,7 @@ def build_pyramid(
         "voxel_size": voxel_size,
         "unit": unit,
         "edit_base": edit_base,
+        "dask_scheduler": dask_scheduler,
     }
     image = find_image(store, field, settings)
     check_places(image)
