@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
-from zarr.codecs import ZstdCodec
 
 pytestmark = pytest.mark.system
 
 SCRIPT = Path(__file__).with_name("slurm.sh")
 PROFILES = Path(__file__).parents[2] / "profiles"
-NODES = 3
-SHAPE = (320, 256, 256)
-
-
-def call(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+IMAGE = {"store": "image.zarr", "field": "raw"}
+N_PARTS = 6
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +30,7 @@ def slurm(tmp_path_factory):
     for parent in [folder, *folder.parents[:3]]:
         parent.chmod(parent.stat().st_mode | 0o011)  # munge's socket is for everybody
     try:
-        subprocess.run([SCRIPT, "start", folder, str(NODES), "2"], check=True, timeout=60)
+        subprocess.run([SCRIPT, "start", folder, "3", "2"], check=True, timeout=60)
         yield folder
     finally:
         subprocess.run([SCRIPT, "stop", folder], check=True, timeout=60)
