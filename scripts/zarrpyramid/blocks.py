@@ -215,7 +215,9 @@ def _connect(address: str) -> Iterator[Any]:
             "install it (pip install distributed), or leave dask_scheduler out"
         ) from error
     try:
-        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+        client = Client(  # type: ignore[no-untyped-call]
+            address, timeout=_PATIENCE, set_as_default=False
+        )
     except (OSError, ValueError) as error:
         raise WorkerError(
             f"no dask scheduler answers at {address} ({_line(error)}); start one there, mend "

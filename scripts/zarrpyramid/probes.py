@@ -60,7 +60,9 @@ def _fault(probe: Probe) -> str:
 
 
 @contextlib.contextmanager
-def laid_probe(files: Files, folder: str, also: Sequence[tuple[Files, str]] = ()) -> Iterator[Probe]:
+def laid_probe(
+    files: Files, folder: str, also: Sequence[tuple[Files, str]] = ()
+) -> Iterator[Probe]:
     """Leave a word in a folder of a store, and take it away at the end.
 
     Parameters

@@ -88,9 +88,7 @@ def measured_rates(n_cores):
     found = {}
     for sharded in (False, True):
         with contextlib.ExitStack() as stack:
-            folders = [
-                Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)
-            ]
+            folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
             seconds, _, _ = measure(folders[0], sharded, n_cores)
             _, counted, (source, target) = measure(folders[1], sharded, 1)
         found[sharded] = Rates(

@@ -104,21 +104,41 @@ def check_end(process, workspace, local):
     return text
 
 
+def slurm_processes():
+    """Yield number, command line and environment of the processes that run in Slurm's jobs."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            entries = (folder / "environ").read_text(errors="replace").split("\0")
+            environment = dict(entry.split("=", 1) for entry in entries if "=" in entry)
+            if "SLURM_JOB_ID" in environment:
+                yield int(folder.name), (folder / "cmdline").read_bytes(), environment
+
+
+def processes_on(node):
+    return [
+        pid
+        for pid, _, environment in slurm_processes()
+        if environment.get("SLURMD_NODENAME") == node
+    ]
+
+
+def step_daemons(number):
+    title = f"slurmstepd: [{number}.".encode()
+    return [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if path.read_bytes().startswith(title)
+    ]
+
+
 def a_running_part(process):
     """Wait until a part is being made; return the number and the node of its job."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[0]
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if b"downsample_part.py" in (folder / "cmdline").read_bytes():
-                    environment = dict(
-                        entry.split("=", 1)
-                        for entry in (folder / "environ").read_text().split("\0")
-                        if "=" in entry
-                    )
-                    if "SLURM_JOB_ID" in environment:
-                        return environment["SLURM_JOB_ID"], environment["SLURMD_NODENAME"]
+        for _, command, environment in slurm_processes():
+            if b"downsample_part.py" in command:
+                return environment["SLURM_JOB_ID"], environment["SLURMD_NODENAME"]
         time.sleep(0.02)
     pytest.fail("no part was seen at work")
 
@@ -147,10 +167,13 @@ def test_a_cancelled_part_is_made_again(slurm, image, local):
 
 
 def test_parts_of_a_lost_node_are_made_elsewhere(slurm, image, local):
-    """The node's daemon is killed; its part may go on unseen, and is then made twice."""
     with started(image, "cluster-generic") as process:
         number, node = a_running_part(process)
+        # The daemon and whoever would tell the controller first, then what the job runs.
         os.kill(int((slurm / "pid" / node).read_text()), signal.SIGKILL)
+        for pid in [*step_daemons(number), *processes_on(node)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         try:
             check_end(process, image, local)
         finally:

@@ -21,6 +21,7 @@ from zarrpyramid.errors import ConfigError, StoreError, WorkerError
 from zarrpyramid.files import LocalFiles
 from zarrpyramid.probes import Probe, laid_probe
 
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     with Elsewhere(tmp_path_factory.mktemp("clusters") / "elsewhere") as address:
