@@ -115,9 +115,9 @@ def run_blocks(
 ) -> Iterator[Result]:
     """Yield the result of every block of a grid, in no order that callers may count on.
 
-    They run on a cluster, if one is given, else by the dask scheduler that the user has set. Else copies of this process run
-    the blocks where it can be copied, and threads of it where not. The first error ends the run,
-    and is raised.
+    They run on a cluster, if one is given, else by the dask scheduler that the user has set. Else
+    copies of this process run the blocks where it can be copied, and threads of it where not. The
+    first error ends the run, and is raised.
 
     Parameters
     ----------

@@ -53,8 +53,8 @@ def _fault(probe: Probe) -> str:
     for files, key, data in probe.objects:
         if files.get(key) != data:
             return (
-                f"{files.name} on {platform.node()} is not what it is here; all workers must see the "
-                "same file system"
+                f"{files.name} on {platform.node()} is not what it is here; all workers must see "
+                "the same file system"
             )
     return ""
 

@@ -1,4 +1,4 @@
-"""Print what images of 2^40 and 2^50 voxels ask of a cluster, as Markdown: a calculation from plans.
+"""Print as Markdown what images of 2^40 and 2^50 voxels ask of a cluster, by their plans.
 
     uv run python tests/benchmarks/scale.py
 

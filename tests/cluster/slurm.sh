@@ -65,6 +65,9 @@ wait_for() {
     exit 1
 }
 
+# Nobody may have asked yet what became of it.
+has_ended() { ! grep -qs '^State:[[:space:]]*[^XZ]' "/proc/$1/status"; }
+
 all_idle() { [ "$(sinfo -h -N -t idle 2>/dev/null | wc -l)" = "$1" ]; }
 
 start() {
@@ -93,7 +96,7 @@ stop() {
         if [ -s "$file" ] && read -r pid <"$file" &&
             grep -qE '^(slurmd|slurmctld|munged)$' "/proc/$pid/comm" 2>/dev/null; then
             kill "$pid"
-            wait_for sh -c "! kill -0 $pid 2>/dev/null"
+            wait_for has_ended "$pid"
         fi
         rm -f "$file"
     done

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from dask_elsewhere import LIBRARY, Elsewhere
 from distributed import Client
 
 import zarrpyramid
+from dask_elsewhere import LIBRARY, Elsewhere
 from zarrpyramid import PyramidError, build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError, WorkerError
 from zarrpyramid.files import LocalFiles
@@ -114,7 +114,7 @@ def test_a_worker_without_the_library_is_refused(tmp_path):
     (library / "__init__.py").write_text("raise ImportError('no such package')", encoding="utf-8")
     with (
         Elsewhere(tmp_path / "bare", library.parent) as address,
-        pytest.raises(WorkerError, match="2 of 2 dask workers .*: no such package"),
+        pytest.raises(WorkerError, match=r"2 of 2 dask workers .*: no such package"),
     ):
         build_pyramid(make(tmp_path / "image.zarr"), dask_scheduler=address, progress=False)
 
