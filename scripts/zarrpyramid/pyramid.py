@@ -102,6 +102,8 @@ def build_pyramid(
     voxel_size: Mapping[str, float] | None = None,
     unit: Mapping[str, str] | None = None,
     edit_base: bool = True,
+    base_watch: str = "auto",
+    force_space: bool = False,
     n_workers: int | None = None,
     progress: bool | None = None,
 ) -> list[Record]:
@@ -117,7 +119,7 @@ def build_pyramid(
     field
         Path of the group in the store; "" is its root.
     source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
-    compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base
+    compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, base_watch, force_space
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -151,6 +153,9 @@ def build_pyramid(
         "voxel_size": voxel_size,
         "unit": unit,
         "edit_base": edit_base,
+        "base_watch": base_watch,
+        "force_space": force_space,
+        "parts": 1,  # of this process
     }
     image = find_image(store, field, settings)
     check_places(image)

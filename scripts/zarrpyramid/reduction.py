@@ -71,13 +71,14 @@ class BlockResult:
     @classmethod
     def from_record(cls, record: Record) -> BlockResult:
         """Return what a part's sentinel holds."""
-        source, target, objects = (
-            {
+        found: dict[str, dict[str, Any]] = {
+            name: {
                 key: float.fromhex(item) if isinstance(item, str) else item
-                for key, item in record[name].items()
+                for key, item in of.items()
             }
-            for name in ("source", "target", "objects")
-        )
+            for name, of in record.items()
+        }
+        source, target, objects = (found[name] for name in ("source", "target", "objects"))
         return cls(source=Tally(**source), target=Tally(**target), objects=KeyTally(**objects))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .files import write_aside
 from .geometry import count
-from .images import stored_objects
+from .images import stored_objects, watched_by
 from .logs import failures
 from .plan import times, voxel_size
 
@@ -111,15 +111,16 @@ def _statistics(records: Sequence[Record], record: Record) -> Record:
 
 def _row(image: Image, record: Record, statistics: Record, timings: Path) -> Sequence[str]:
     level, plan = record["level"], image.plan.levels[record["level"]]
-    sizes = [size for _, size, _ in stored_objects(image, level)]
+    counted = level > 0 or watched_by(image) == "objects"
+    sizes = [size for _, size, _ in stored_objects(image, level)] if counted else []
     return (
         str(level),
         times(plan.factors) if level else "-",
         times(record["shape"]),
         times(voxel_size(image.plan.axes, plan.downsampling)),
         times(record["shards"] or record["chunks"]),
-        str(len(sizes)),
-        str(sum(sizes)),
+        str(len(sizes)) if counted else "-",
+        str(sum(sizes)) if counted else "-",
         *(_number(statistics.get(key)) for key in ("mean", "min", "max")),
         _number(_seconds(timings / f"{level}.json")),
         f"`{statistics.get('digest', '-')}`",

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from . import geometry
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from .geometry import Shape
     from .metadata import ArrayMetadata
     from .plan import LevelPlan
 
-    Array = ArrayMetadata | LevelPlan
+    Array: TypeAlias = ArrayMetadata | LevelPlan
 
 BLOCK_BYTES = 1 << 25
 """Largest block that a thread makes at once so as not to decode chunks of the source twice.
