@@ -13,7 +13,8 @@ from zarrpyramid.sentinels import load_sentinel, write_sentinel
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with job_log(snakemake.log.text, snakemake.log.timing):
+with job_log(snakemake.log.text, snakemake.log.timing) as told:
+    told.update(n_workers=snakemake.threads, voxels=0)
     image = open_image(restore(snakemake.params.image))
     sentinel = Path(snakemake.output.sentinel)
     listed = sentinel.parents[1] / "multiscales.json"
@@ -28,6 +29,7 @@ with job_log(snakemake.log.text, snakemake.log.timing):
             level,
             finer,
             n_workers=snakemake.threads,
+            on_block=lambda n_voxels: told.update(voxels=told["voxels"] + n_voxels),
             # The list loses the level, so the list's sentinel must go first.
             before_rebuild=lambda: listed.unlink(missing_ok=True),
         )

@@ -12,7 +12,8 @@ from zarrpyramid.sentinels import load_sentinel, write_sentinel
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with job_log(snakemake.log.text, snakemake.log.timing):
+with job_log(snakemake.log.text, snakemake.log.timing) as told:
+    told.update(n_workers=snakemake.threads, voxels=0)
     image = open_image(restore(snakemake.params.image))
     record = build_part(
         image,
@@ -21,5 +22,6 @@ with job_log(snakemake.log.text, snakemake.log.timing):
         load_sentinel(Path(snakemake.input.finer)),
         load_sentinel(Path(snakemake.input.opening)),
         n_workers=snakemake.threads,
+        on_block=lambda n_voxels: told.update(voxels=told["voxels"] + n_voxels),
     )
     write_sentinel(Path(snakemake.output.sentinel), record)

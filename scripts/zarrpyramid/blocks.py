@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import geometry
+from .tasks import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
     Load = Callable[[], Thread]
-
-FEW = 8
-"""A level of at most so many tasks imports neither dask nor numba."""
 
 _BATCH = 1024
 """Tasks that dask is given at once, so that no level needs a graph of a million of them."""

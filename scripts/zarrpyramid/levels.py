@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import geometry
-from .blocks import FEW, run_blocks
+from .blocks import run_blocks
 from .chunks import native_dtype, open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
@@ -29,9 +29,9 @@ from .listing import withdraw_levels
 from .objects import RECORD_ENTRY
 from .places import check_place
 from .plan import describe_level
-from .reduction import COMPILED_PAYS, BlockResult, LevelTask
+from .reduction import BlockResult, LevelTask
 from .sentinels import RECORD_KEY
-from .tasks import shared_block_bytes
+from .tasks import COMPILED_PAYS, FEW, shared_block_bytes
 from .windows import compiled_is_ready, load_compiled
 
 if TYPE_CHECKING:

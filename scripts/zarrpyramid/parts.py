@@ -89,6 +89,7 @@ def build_part(
     opening: Record,
     *,
     n_workers: int,
+    on_block: Callable[[int], None] = lambda n_voxels: None,
 ) -> Record:
     """Make the objects of one part of an open level, and return what was seen.
 
@@ -98,6 +99,8 @@ def build_part(
         Counted from 1.
     opening
         As `open_level` returned it.
+    on_block
+        Called for every finished task with the number of voxels read.
 
     Raises
     ------
@@ -119,7 +122,7 @@ def build_part(
             return {**done, "digest": opening["digest"]}
         _check_open(image, level, opening)
         task = level_task(image, level, cut.block_bytes)
-        seen = run_tasks(task, n_workers, cut.tasks(part))
+        seen = run_tasks(task, n_workers, cut.tasks(part), on_block)
         image.files.sync()
         _check_open(image, level, opening)
         return {**done, "seen": seen.record}

@@ -218,6 +218,20 @@ def standing_folder(files: LocalFiles, path: str) -> Path:
 
 def sampled_bytes(image: Image) -> int:
     """Return about how many bytes the objects of level 0 have, by a few of them."""
+    sizes = _sample_sizes(image)
+    return sum(sizes) * image.plan.levels[0].n_objects // len(sizes)
+
+
+def stored_share(image: Image) -> float:
+    """Return about how many stored bytes a byte of voxels will take, by a few objects of level 0."""
+    sizes = [size for size in _sample_sizes(image) if size]
+    if not sizes or image.plan.image.compressor != "same":
+        return 1.0
+    raw = geometry.count(image.plan.base.write_shape) * image.plan.base.item_size
+    return min(1.0, sum(sizes) / (raw * len(sizes)))
+
+
+def _sample_sizes(image: Image) -> list[int]:
     files = image.files if image.source is None else image.source.files
     path = image.level_path(0) if image.source is None else image.source.path
     base = image.plan.base
@@ -225,8 +239,7 @@ def sampled_bytes(image: Image) -> int:
     n_objects = geometry.count(grid)
     numbers = range(0, n_objects, -(-n_objects // _SAMPLE))
     keys = [base.object_key(index) for index in geometry.iterate_units(grid, numbers)]
-    sizes = [files.size(join(path, key)) or 0 for key in keys]
-    return sum(sizes) * n_objects // len(sizes)
+    return [files.size(join(path, key)) or 0 for key in keys]
 
 
 def _groups_between(image: Image, level: int) -> Iterator[str]:

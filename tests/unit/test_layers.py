@@ -26,7 +26,7 @@ LAYERS = (
     {"plan", "shards", "digests", "store", "blocks", "sources"},
     {"chunks", "images"},
     {"reduction", "logs", "synthetic", "places"},
-    {"listing", "openings"},
+    {"listing", "openings", "resources"},
     {"staleness", "summary", "copies"},
     {"levels", "labels"},
     {"parts"},
@@ -57,7 +57,7 @@ PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "f
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
-PLANNING += ("paths", "places", "sources", "tasks", "openings")
+PLANNING += ("paths", "places", "sources", "tasks", "openings", "resources")
 
 
 def imports_of(path):

@@ -15,6 +15,8 @@ rule write_multiscales:
         timing="logs/{image}/multiscales.json",
     conda:
         "../../environment.yml"
+    resources:
+        **needed("write_multiscales"),
     params:
         image=image_settings,
         listed=listed_settings,

@@ -20,6 +20,8 @@ rule summarize_pyramid:
         timing="logs/{image}/summary.json",
     conda:
         "../../environment.yml"
+    resources:
+        **needed("summarize_pyramid"),
     params:
         image=image_settings,
         timings=lambda wildcards: f"logs/{wildcards.image}",
