@@ -8,13 +8,13 @@ from zarrpyramid.images import open_image
 from zarrpyramid.levels import build_level
 from zarrpyramid.logs import job_log
 from zarrpyramid.parts import gather_level
+from zarrpyramid.resources import expectation
 from zarrpyramid.sentinels import load_sentinel, write_sentinel
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job_log(snakemake.log.text, snakemake.log.timing) as told:
-    told.update(n_workers=snakemake.threads, voxels=0)
     image = open_image(restore(snakemake.params.image))
     sentinel = Path(snakemake.output.sentinel)
     listed = sentinel.parents[1] / "multiscales.json"
@@ -24,6 +24,8 @@ with job_log(snakemake.log.text, snakemake.log.timing) as told:
         parts = [load_sentinel(Path(path)) for path in snakemake.input.parts]
         record = gather_level(image, level, finer, parts)
     else:
+        logs = Path(snakemake.log.timing).parent
+        told.update(expectation(image, level, snakemake.threads, logs))
         record = build_level(
             image,
             level,

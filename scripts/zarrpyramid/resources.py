@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
     from .images import Image
 
-PROCESS_BYTES = 62_000_000
-"""Resident set of a process that has all loaded but numba: 56 to 62 MB measured, dask included.
+PROCESS_BYTES = 47_000_000
+"""Resident set of a job's process without numba: 44 MB, 49 MB with dask; 47 MB under Snakemake."""
 
-A forked worker has the same: what it inherits counts for it too.
-"""
+WORKER_BYTES = 38_000_000
+"""What a forked worker has of it, which counts once more for each."""
 
-NUMBA_BYTES = 115_000_000
-"""What numba and a cached kernel add to it."""
+NUMBA_BYTES = 130_000_000
+"""What numba and a cached kernel add to a process."""
+
+NUMBA_WORKER_BYTES = 47_000_000
+"""What a worker that is forked afterwards has of that."""
 
 OBJECT_BYTES = 400
 """For each object of a level that is listed: its key, size and time, once in a list, once in a set."""
@@ -84,24 +87,28 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     n_tasks = -(-n_all // cut.n_parts)
     source_chunk = geometry.count(source.chunks) * source.item_size
     target_chunk = geometry.count(target.chunks) * target.item_size
-    clipped = tuple(map(min, unit, target.shape))
     block = geometry.count(tuple(map(min, step, target.shape))) * target.item_size
     slab = min(geometry.count(source.chunks), _SLAB_VOXELS)
-    # Stored bytes, voxels and a copy of them; what is made of them, and its stored bytes; wide sums.
-    buffers = 3 * source_chunk + 2 * target_chunk + block + 16 * slab
+    share = stored_share(image)
+    # Stored bytes and voxels; what is made of them, and its stored bytes; wider sums.
+    buffers = math.ceil((1 + share) * source_chunk + block + share * target_chunk) + 8 * slab
     if not is_aligned(source, target.factors):
         buffers += block // target.item_size * math.prod(target.factors) * source.item_size
     # A shard is held as its chunks, and once more as it is put together.
-    held = geometry.count(clipped) * target.item_size
-    held = math.ceil(held * stored_share(image) * (1 if target.shards is None else 2))
+    held = geometry.count(tuple(map(min, unit, target.shape))) * target.item_size
+    n_steps = geometry.count(geometry.grid_shape(unit, step))
+    held = math.ceil(held * share * (1 if target.shards is None else 2))
     n_voxels = geometry.count(source.shape) * n_tasks // n_all
     least = COMPILED_PAYS // (4 if target.method in ("mode", "mode_nonzero") else 1)
-    forks = n_tasks > FEW and n_workers > 1
-    process = PROCESS_BYTES + (NUMBA_BYTES if n_tasks > FEW and n_voxels >= least else 0)
-    if forks:
-        memory = process + n_workers * (process + buffers + held)
+    compiled = n_tasks > FEW and n_voxels >= least
+    process = PROCESS_BYTES + compiled * NUMBA_BYTES
+    if n_tasks > FEW and n_workers > 1:
+        worker = WORKER_BYTES + compiled * NUMBA_WORKER_BYTES + buffers + held
+        memory = process + n_workers * worker
     else:
-        memory = process + n_workers * buffers + min(n_workers, n_tasks) * held
+        n_busy = min(n_workers, n_tasks)
+        n_threads = min(n_workers, n_busy * n_steps)
+        memory = process + n_threads * buffers + n_busy * held
     if not in_parts:
         memory += OBJECT_BYTES * target.n_objects
     return Need(
@@ -116,7 +123,7 @@ def base_need(image: Image, n_workers: int, rate: float) -> Need:
     base = image.plan.levels[0]
     chunk = geometry.count(base.chunks) * max(8, base.item_size)
     return Need(
-        memory=3 * PROCESS_BYTES + n_workers * (PROCESS_BYTES + 6 * chunk) + _listed(image),
+        memory=3 * PROCESS_BYTES + n_workers * (WORKER_BYTES + 6 * chunk) + _listed(image),
         seconds=_START_SECONDS + 2 * geometry.count(base.shape) / (rate * n_workers),
         disk=base.raw_bytes,
     )
@@ -142,6 +149,27 @@ def measured_rate(image: Image, logs: Path) -> float:
             n_voxels += told["voxels"]
             seconds += told["seconds"] * told["n_workers"]
     return n_voxels / seconds if seconds else DEFAULT_RATE / image.plan.base.item_size
+
+
+def expectation(image: Image, level: int, n_workers: int, logs: Path) -> dict[str, float]:
+    """Return what a level's job or part notes before it starts, to be held against what it took."""
+    need = level_need(image, level, n_workers, measured_rate(image, logs))
+    return {
+        "n_workers": n_workers,
+        "voxels": 0,
+        "planned_bytes": need.memory,
+        "planned_seconds": round(need.seconds, 3),
+    }
+
+
+def level_timings(image: Image, level: int, logs: Path) -> list[dict[str, float]]:
+    """Return what the jobs of a level told of themselves, as many as have run."""
+    names = [str(level)]
+    if level and (n_parts := image.plan.cut(level).n_parts) > 1:
+        parts = [f"{part}-of-{n_parts}" for part in range(1, n_parts + 1)]
+        names += [f"{level}.{part}" for part in ("open", *parts)]
+    told = [read_timing(logs / f"{name}.json") for name in names]
+    return [job for job in told if job]
 
 
 def read_timing(path: Path) -> dict[str, float]:

@@ -46,7 +46,9 @@ def stale_sentinels(
     levels = folder / "levels"
     owner = read_sentinel(folder / "image.json")
     if owner is not None and not fits(owner, _owner(image)):
-        mine = [path for inside in (".", "levels", "parts") for path in folder.glob(f"{inside}/*.json")]
+        mine = [
+            path for inside in (".", "levels", "parts") for path in folder.glob(f"{inside}/*.json")
+        ]
         return dict.fromkeys(mine, f"{folder} was of another image")
     stale: dict[Path, str] = {}
     base_is_there = read_node(image.files, image.level_path(0)) is not None

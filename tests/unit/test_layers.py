@@ -27,7 +27,7 @@ LAYERS = (
     {"chunks", "images"},
     {"reduction", "logs", "synthetic", "places"},
     {"listing", "openings", "resources"},
-    {"staleness", "summary", "copies"},
+    {"staleness", "summary", "copies", "forecast"},
     {"levels", "labels"},
     {"parts"},
     {"pyramid"},
@@ -57,7 +57,7 @@ PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "f
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
-PLANNING += ("paths", "places", "sources", "tasks", "openings", "resources")
+PLANNING += ("paths", "places", "sources", "tasks", "openings", "resources", "forecast")
 
 
 def imports_of(path):
