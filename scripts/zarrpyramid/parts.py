@@ -1,8 +1,8 @@
 """The recipes that build a level in parts, by jobs that may run on several hosts at once.
 
 One job opens the level, the parts write its objects, one gathers what they saw and publishes the
-level. Each may be killed, repeated or doubled at any time: parts write whole objects, the same bytes
-whoever writes them, and a sentinel of a part holds for the opening that it was made in alone.
+level. Each may be killed, repeated or doubled at any time: parts write whole objects, the same
+bytes whoever writes them, and a part's sentinel holds for the opening alone that it was made in.
 """
 
 from __future__ import annotations

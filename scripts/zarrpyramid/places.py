@@ -223,7 +223,7 @@ def sampled_bytes(image: Image) -> int:
 
 
 def stored_share(image: Image) -> float:
-    """Return about how many stored bytes a byte of voxels will take, by a few objects of level 0."""
+    """Return about how many stored bytes a byte of voxels takes, by a few objects of level 0."""
     sizes = [size for size in _sample_sizes(image) if size]
     if not sizes or image.plan.image.compressor != "same":
         return 1.0

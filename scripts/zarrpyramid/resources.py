@@ -1,4 +1,4 @@
-"""What a job will need: memory, minutes, disk; integers from the plan, known before a voxel is read.
+"""What a job will need: memory, seconds, disk; from the plan, before a voxel is read.
 
 Memory is the sum of the resident sets of the job's processes, which is what clusters count. Knows
 the plan and how long the last run took; how a job works is for `reduction` and `blocks`, whose
@@ -34,7 +34,7 @@ NUMBA_WORKER_BYTES = 47_000_000
 """What a worker that is forked afterwards has of that."""
 
 OBJECT_BYTES = 400
-"""For each object of a level that is listed: its key, size and time, once in a list, once in a set."""
+"""For each object of a level that is listed: key, size and time, in two lists."""
 
 DEFAULT_RATE = 100_000_000
 """Bytes of voxels that a core reads and reduces in a second, where no run has measured it.

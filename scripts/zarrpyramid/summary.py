@@ -138,7 +138,7 @@ def _outcome(image: Image, level: int, timings: Path) -> Sequence[str]:
     peaks = [peak for job in told if (peak := peak_memory(job)) is not None]
     return (
         str(len(told)),
-        f"{sum(job['seconds'] for job in told):.3f}",
+        _number(round(sum(job["seconds"] for job in told), 3)),
         f"{sum(job['planned_seconds'] for job in built):.1f}" if built else "-",
         f"{max(peaks) / 1e6:.0f}" if peaks else "-",
         f"{max(job['planned_bytes'] for job in built) / 1e6:.0f}" if built else "-",

@@ -1,4 +1,4 @@
-"""How a level is cut: into tasks of whole objects, and tasks into parts, which are jobs of their own.
+"""How a level is cut: into tasks of whole objects, and tasks into parts, each a job of its own.
 
 Extents and ranges alone. What a task does is for `reduction`, what a part does for `parts`.
 """
@@ -147,7 +147,7 @@ def cut_level(source: LevelPlan, target: LevelPlan, n_wanted: int) -> Cut:
 
 
 def even_bounds(shape: Shape, unit: Shape, n_parts: int) -> tuple[int, ...]:
-    """Return where to cut the units of an array, in C order, so that parts are near equal in voxels.
+    """Return where to cut the units of an array, in C order, into parts near equal in voxels.
 
     Every part has at least one unit, so there must be as many.
 
