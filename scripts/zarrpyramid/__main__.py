@@ -1,4 +1,4 @@
-"""The command line: `zarrpyramid status` and `zarrpyramid clean`.
+"""The command line: `zarrpyramid plan`, `zarrpyramid status` and `zarrpyramid clean`.
 
 Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .errors import PyramidError
+from .errors import ConfigError, PyramidError
 from .logs import warn_to_stderr
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     warn_to_stderr()
     try:
+        if given.command == "plan":
+            return _plan(given.path, given.configfile)
         if given.command == "status":
             return _status(given.path)
         return _clean(given.path, given.base)
@@ -68,12 +71,42 @@ def _parser() -> argparse.ArgumentParser:
             epilog=f"example: zarrpyramid {example} /data/brain.zarr/raw",
         )
         command.add_argument("path", metavar="STORE/FIELD", help="path of the image's group")
+    plan = commands.add_parser(
+        "plan",
+        help="show what a run will make, and what it needs, before a voxel is read",
+        description="Show what a run will make: levels, parts, files, bytes, memory and seconds.",
+        epilog="example: zarrpyramid plan --configfile my.yaml",
+    )
+    plan.add_argument(
+        "path", metavar="STORE/FIELD", nargs="?", help="path of an image's group, default settings"
+    )
+    plan.add_argument("--configfile", metavar="F", help="a configuration, as snakemake takes it")
     commands.choices["clean"].add_argument(
         "--base",
         action="store_true",
         help="remove level 0 too, where it was copied from a source or links to it",
     )
     return parser
+
+
+def _plan(path: str | None, configfile: str | None) -> int:
+    from .config import image_configs, read_config, short_name
+    from .forecast import forecast
+    from .images import open_image
+    from .pyramid import n_cores, open_path
+
+    if (path is None) == (configfile is None):
+        raise ConfigError("give either STORE/FIELD or --configfile F")
+    if path is not None:
+        image = open_path(path)
+        images = {short_name(image.files.name, image.path): image}
+    else:
+        configs = image_configs(read_config(Path(configfile or "")), Path("results"))
+        images = {config.name: open_image(config) for config in configs}
+    logs, n_workers = Path("logs"), n_cores()
+    tables = [forecast(image, logs / name, n_workers) for name, image in images.items()]
+    print("\n\n".join(tables))
+    return 0
 
 
 def _status(path: str) -> int:

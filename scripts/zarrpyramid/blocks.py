@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import geometry
 from .errors import ConfigError, WorkerError
 from .probes import laid_probe
+from .tasks import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     Load = Callable[[], Thread]
 
 logger = logging.getLogger(__name__)
-
-FEW = 8
-"""A level of at most so many tasks imports neither dask nor numba."""
 
 _BATCH = 1024
 """Tasks that dask is given at once, so that no level needs a graph of a million of them."""

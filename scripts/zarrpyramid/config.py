@@ -121,6 +121,24 @@ def load_schema() -> Schema:
     return resolved
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """Return what a configuration file says, unchecked.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or is no mapping.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} cannot be read as a configuration: {reason}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys such as store, found {found!r}")
+    return found
+
+
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration in the schema's types, without defaults.
 

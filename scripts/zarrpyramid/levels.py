@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import geometry
-from .blocks import FEW, open_cluster, run_blocks
+from .blocks import open_cluster, run_blocks
 from .chunks import native_dtype, open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
@@ -24,14 +24,14 @@ from .hierarchy import (
     tell_ancestors,
     write_array,
 )
-from .images import level_metadata, read_level, record_of, why_remade
+from .images import level_metadata, read_level, record_of, watched_by, why_remade
 from .listing import withdraw_levels
 from .objects import RECORD_ENTRY
 from .places import check_place
 from .plan import describe_level
-from .reduction import COMPILED_PAYS, BlockResult, LevelTask
+from .reduction import BlockResult, LevelTask
 from .sentinels import RECORD_KEY
-from .tasks import shared_block_bytes
+from .tasks import COMPILED_PAYS, FEW, shared_block_bytes
 from .windows import compiled_is_ready, load_compiled
 
 if TYPE_CHECKING:
@@ -184,6 +184,8 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
     made_from = known.get("source", {})
     if level > 1:
         return bool(made_from.get("digest") == finer["digest"])
+    if watched_by(image) != "objects":
+        return True  # its document is what was compared by now
     base = read_level(image, 0)
     chunks = open_chunks(image.files, image.level_path(0), base)
     tally = Tally()
@@ -196,8 +198,9 @@ def run_tasks(
     task: LevelTask,
     n_workers: int,
     numbers: range | None = None,
-    cluster: Cluster | None = None,
     on_block: Callable[[int], None] = lambda n_voxels: None,
+    *,
+    cluster: Cluster | None = None,
 ) -> BlockResult:
     """Run a level's tasks, or those of some numbers, and return what all of them saw."""
     n_all = geometry.count(task.grid)

@@ -1,8 +1,8 @@
 """The recipes that build a level in parts, by jobs that may run on several hosts at once.
 
 One job opens the level, the parts write its objects, one gathers what they saw and publishes the
-level. Each may be killed, repeated or doubled at any time: parts write whole objects, the same bytes
-whoever writes them, and a sentinel of a part holds for the opening that it was made in alone.
+level. Each may be killed, repeated or doubled at any time: parts write whole objects, the same
+bytes whoever writes them, and a part's sentinel holds for the opening alone that it was made in.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def build_part(
     opening: Record,
     *,
     n_workers: int,
+    on_block: Callable[[int], None] = lambda n_voxels: None,
 ) -> Record:
     """Make the objects of one part of an open level, and return what was seen.
 
@@ -99,6 +100,8 @@ def build_part(
         Counted from 1.
     opening
         As `open_level` returned it.
+    on_block
+        Called for every finished task with the number of voxels read.
 
     Raises
     ------
@@ -121,7 +124,7 @@ def build_part(
         _check_open(image, level, opening)
         task = level_task(image, level, cut.block_bytes)
         with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
-            seen = run_tasks(task, n_workers, cut.tasks(part), cluster)
+            seen = run_tasks(task, n_workers, cut.tasks(part), on_block, cluster=cluster)
         image.files.sync()
         _check_open(image, level, opening)
         return {**done, "seen": seen.record}

@@ -37,15 +37,6 @@ if TYPE_CHECKING:
     from .sentinels import Record
 
 
-COMPILED_PAYS = 1 << 29
-"""Source voxels from which on a level loads numba.
-
-Loading takes 0.5 CPU s and 110 MB, and saves 80 us a chunk of 64^3 uint16 (127 us of float32): it
-breaks even at about 10^9 voxels. 512^3 uint16 with zstd took 0.9 CPU s without numba, 1.4 with it.
-Of modes it saves 0.6 ms a chunk: they load it from a quarter of this on.
-"""
-
-
 @dataclass(slots=True)
 class BlockResult:
     """What one task saw: of the source, and of the level and its objects that it wrote."""
@@ -71,13 +62,14 @@ class BlockResult:
     @classmethod
     def from_record(cls, record: Record) -> BlockResult:
         """Return what a part's sentinel holds."""
-        source, target, objects = (
-            {
+        found: dict[str, dict[str, Any]] = {
+            name: {
                 key: float.fromhex(item) if isinstance(item, str) else item
-                for key, item in record[name].items()
+                for key, item in of.items()
             }
-            for name in ("source", "target", "objects")
-        )
+            for name, of in record.items()
+        }
+        source, target, objects = (found[name] for name in ("source", "target", "objects"))
         return cls(source=Tally(**source), target=Tally(**target), objects=KeyTally(**objects))
 
 

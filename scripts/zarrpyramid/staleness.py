@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .errors import MetadataError
 from .files import LocalFiles, write_aside
 from .hierarchy import read_node
-from .images import base_layout, base_record, record_of, why_remade
+from .images import MOST_COUNTED, base_layout, base_record, record_of, why_remade
 from .listing import listed_attributes
 from .metadata import parse_array
 from .multiscales import read_multiscales
@@ -46,7 +46,9 @@ def stale_sentinels(
     levels = folder / "levels"
     owner = read_sentinel(folder / "image.json")
     if owner is not None and not fits(owner, _owner(image)):
-        mine = [path for inside in (".", "levels", "parts") for path in folder.glob(f"{inside}/*.json")]
+        mine = [
+            path for inside in (".", "levels", "parts") for path in folder.glob(f"{inside}/*.json")
+        ]
         return dict.fromkeys(mine, f"{folder} was of another image")
     stale: dict[Path, str] = {}
     base_is_there = read_node(image.files, image.level_path(0)) is not None
@@ -146,7 +148,7 @@ def _why_stale(image: Image, level: int, sentinel: Record | None) -> str:
         found = parse_array(node.documents, image.name(level))
     except MetadataError as error:
         return str(error)
-    return why_remade(image, level, found)
+    return why_remade(image, level, found, most_counted=MOST_COUNTED)
 
 
 def _stale_parts(image: Image, level: int, folder: Path, layout: BaseLayout) -> dict[Path, str]:

@@ -5,14 +5,14 @@ Made from records and timings; reads no voxel.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from .files import write_aside
 from .geometry import count
-from .images import stored_objects
+from .images import stored_objects, watched_by
 from .logs import failures
 from .plan import times, voxel_size
+from .resources import level_timings, peak_memory, read_timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "level", "factors", "shape", "voxel size", "chunks", "objects", "bytes",
-    "mean", "min", "max", "seconds", "digest",
+    "mean", "min", "max", "jobs", "seconds", "planned", "MB a job", "planned MB", "digest",
 )  # fmt: skip
 _IMAGE_COLUMNS = ("image", "state", "levels", "shape", "voxels", "seconds", "where, or why not")
 
@@ -36,7 +36,8 @@ def summarize_pyramid(image: Image, records: Sequence[Record], timings: Path) ->
     records
         Of all levels. Level 0's statistics are those that level 1's job gathered.
     timings
-        Folder of ``<level>.json`` with the seconds of each level's job.
+        Folder of what jobs told of themselves: seconds are of all jobs of a level, memory is of
+        the largest, each beside what was planned.
     """
     rows = [_row(image, record, _statistics(records, record), timings) for record in records]
     lines = [" | ".join(row) for row in (_COLUMNS, ("---",) * len(_COLUMNS), *rows)]
@@ -86,7 +87,7 @@ def _image_row(
     made = ["multiscales.json", "summary.md", *["labels.json"] * plan.image.label_report]
     done = all(there) and all((folder / file).exists() for file in made)
     state = "failed" if name in failed else "done" if done else "absent"
-    seconds = [_seconds(path) for path in (logs / name).glob("*.json")]
+    seconds = [read_timing(path).get("seconds") for path in (logs / name).glob("*.json")]
     return (
         name,
         state,
@@ -111,27 +112,38 @@ def _statistics(records: Sequence[Record], record: Record) -> Record:
 
 def _row(image: Image, record: Record, statistics: Record, timings: Path) -> Sequence[str]:
     level, plan = record["level"], image.plan.levels[record["level"]]
-    sizes = [size for _, size, _ in stored_objects(image, level)]
+    counted = level > 0 or watched_by(image) == "objects"
+    sizes = [size for _, size, _ in stored_objects(image, level)] if counted else []
     return (
         str(level),
         times(plan.factors) if level else "-",
         times(record["shape"]),
         times(voxel_size(image.plan.axes, plan.downsampling)),
         times(record["shards"] or record["chunks"]),
-        str(len(sizes)),
-        str(sum(sizes)),
+        str(len(sizes)) if counted else "-",
+        str(sum(sizes)) if counted else "-",
         *(_number(statistics.get(key)) for key in ("mean", "min", "max")),
-        _number(_seconds(timings / f"{level}.json")),
+        *_outcome(image, level, timings),
         f"`{statistics.get('digest', '-')}`",
+    )
+
+
+def _outcome(image: Image, level: int, timings: Path) -> Sequence[str]:
+    """Return jobs, seconds and memory of a level's jobs as they were and as they were planned."""
+    told = level_timings(image, level, timings)
+    if not told:
+        return ("-",) * 5
+    # A level that was up to date needs nothing of what was planned.
+    built = [job for job in told if job.get("voxels")]
+    peaks = [peak for job in told if (peak := peak_memory(job)) is not None]
+    return (
+        str(len(told)),
+        _number(round(sum(job["seconds"] for job in told), 3)),
+        f"{sum(job['planned_seconds'] for job in built):.1f}" if built else "-",
+        f"{max(peaks) / 1e6:.0f}" if peaks else "-",
+        f"{max(job['planned_bytes'] for job in built) / 1e6:.0f}" if built else "-",
     )
 
 
 def _number(value: Any) -> str:
     return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-def _seconds(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("seconds")
-    except (OSError, ValueError):
-        return None

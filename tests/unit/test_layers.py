@@ -26,8 +26,8 @@ LAYERS = (
     {"plan", "shards", "digests", "store", "sources"},
     {"chunks", "images", "blocks"},
     {"reduction", "logs", "synthetic", "places"},
-    {"listing", "openings"},
-    {"staleness", "summary", "copies"},
+    {"listing", "openings", "resources"},
+    {"staleness", "summary", "copies", "forecast"},
     {"levels", "labels"},
     {"parts"},
     {"pyramid"},
@@ -57,7 +57,7 @@ PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "f
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
-PLANNING += ("paths", "places", "sources", "tasks", "openings")
+PLANNING += ("paths", "places", "sources", "tasks", "openings", "resources", "forecast")
 
 
 def imports_of(path):

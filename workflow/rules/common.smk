@@ -27,6 +27,14 @@ from zarrpyramid.images import base_layout, open_image, source_layout
 from zarrpyramid.logs import failures, refusal_line, success_lines
 from zarrpyramid.places import check_places, check_room
 from zarrpyramid.plan import describe_level, provenance
+from zarrpyramid.resources import (
+    PROCESS_BYTES,
+    Need,
+    base_need,
+    documents_need,
+    level_need,
+    measured_rate,
+)
 from zarrpyramid.staleness import set_aside, stale_sentinels
 from zarrpyramid.summary import write_overview
 
@@ -247,6 +255,40 @@ def level_group(wildcards):
     plan = IMAGES[name].plan
     later = range(max(level, 1), len(plan.levels))
     return None if any(plan.cut(number).n_parts > 1 for number in later) else f"{name}-levels"
+
+
+@functools.cache
+def rate_of(name):
+    """Return the voxels a second that a core takes, by what the last run has measured."""
+    return measured_rate(IMAGES[name], Path("logs") / name)
+
+
+@functools.cache
+def need_of(rule, name, level, threads):
+    """Return what a job needs; those of a refused image end before they need anything."""
+    if name in REFUSED or name not in IMAGES:
+        return Need(memory=PROCESS_BYTES, seconds=1.0, disk=0)
+    if rule in ("downsample_level", "downsample_part"):
+        in_parts = IMAGES[name].plan.cut(level).n_parts > 1
+        if rule == "downsample_part" or not in_parts:
+            return level_need(IMAGES[name], level, threads, rate_of(name))
+    if rule in ("make_test_image", "copy_base", "report_labels"):
+        return base_need(IMAGES[name], threads, rate_of(name))
+    return documents_need(IMAGES[name])
+
+
+def needed(rule):
+    """Return the resources of a rule's jobs by name: what the plan says, more at each attempt."""
+
+    def resource(key):
+        def amount(wildcards, threads, attempt):
+            level = int(wildcards.get("level", 0))
+            need = need_of(rule, wildcards.image, level, threads)
+            return attempt * need.resources[key]
+
+        return amount
+
+    return {key: resource(key) for key in ("mem_mb", "runtime", "disk_mb")}
 
 
 def check_wildcards(wildcards):

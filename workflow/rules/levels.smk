@@ -20,6 +20,8 @@ rule open_level:
         level=r"[1-9]\d*",
     conda:
         "../../environment.yml"
+    resources:
+        **needed("open_level"),
     params:
         image=image_settings,
         recipe=level_recipe,
@@ -47,6 +49,8 @@ rule downsample_part:
     conda:
         "../../environment.yml"
     threads: block_threads
+    resources:
+        **needed("downsample_part"),
     params:
         image=image_settings,
     message:
@@ -71,6 +75,8 @@ rule downsample_level:
     conda:
         "../../environment.yml"
     threads: block_threads
+    resources:
+        **needed("downsample_level"),
     params:
         image=image_settings,
         recipe=level_recipe,

@@ -17,6 +17,8 @@ rule write_multiscales:
         "{image}-levels"
     conda:
         "../../environment.yml"
+    resources:
+        **needed("write_multiscales"),
     params:
         image=image_settings,
         listed=listed_settings,

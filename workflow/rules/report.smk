@@ -22,6 +22,8 @@ rule summarize_pyramid:
         "{image}-levels"
     conda:
         "../../environment.yml"
+    resources:
+        **needed("summarize_pyramid"),
     params:
         image=image_settings,
         timings=lambda wildcards: f"logs/{wildcards.image}",
