@@ -1,4 +1,4 @@
-"""Build one level from the one before it, and write its sentinel."""
+"""Build one level from the one before it, or gather its parts, and write its sentinel."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,21 +7,32 @@ from zarrpyramid.config import restore
 from zarrpyramid.images import open_image
 from zarrpyramid.levels import build_level
 from zarrpyramid.logs import job_log
+from zarrpyramid.parts import gather_level
+from zarrpyramid.resources import expectation
 from zarrpyramid.sentinels import load_sentinel, write_sentinel
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with job_log(snakemake.log.text, snakemake.log.timing):
+with job_log(snakemake.log.text, snakemake.log.timing) as told:
     image = open_image(restore(snakemake.params.image))
     sentinel = Path(snakemake.output.sentinel)
     listed = sentinel.parents[1] / "multiscales.json"
-    record = build_level(
-        image,
-        int(snakemake.wildcards.level),
-        load_sentinel(Path(snakemake.input.finer)),
-        n_workers=snakemake.threads,
-        # The list loses the level, so the list's sentinel must go first.
-        before_rebuild=lambda: listed.unlink(missing_ok=True),
-    )
+    level = int(snakemake.wildcards.level)
+    finer = load_sentinel(Path(snakemake.input.finer))
+    if snakemake.input.parts:
+        parts = [load_sentinel(Path(path)) for path in snakemake.input.parts]
+        record = gather_level(image, level, finer, parts)
+    else:
+        logs = Path(snakemake.log.timing).parent
+        told.update(expectation(image, level, snakemake.threads, logs))
+        record = build_level(
+            image,
+            level,
+            finer,
+            n_workers=snakemake.threads,
+            on_block=lambda n_voxels: told.update(voxels=told["voxels"] + n_voxels),
+            # The list loses the level, so the list's sentinel must go first.
+            before_rebuild=lambda: listed.unlink(missing_ok=True),
+        )
     write_sentinel(sentinel, record)

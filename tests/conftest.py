@@ -23,6 +23,8 @@ _JOBS = {
     "Making the test image": "make",
     "Taking level 0": "take",
     "Sealing level 0": "0",
+    "Opening level ": "open ",
+    "Building part ": "part ",
     "Building level ": "",
     "Listing the levels": "list",
     "Summing up": "summary",
@@ -160,7 +162,8 @@ def _jobs(text):
     jobs = []
     for message in re.findall(r"^Job \d+: (.+)$", text, re.MULTILINE):
         start = next(start for start in _JOBS if message.startswith(start))
-        jobs.append(_JOBS[start] or message.removeprefix(start).split()[0])
+        name, number = _JOBS[start], message.removeprefix(start).split()[0]
+        jobs.append(f"{name}{number}" if name in ("", "open ", "part ") else name)
     return jobs
 
 

@@ -1,4 +1,4 @@
-"""The command line: `zarrpyramid status`, `verify`, `lint`, `reproduce` and `clean`.
+"""The command line: `zarrpyramid plan`, `status`, `verify`, `lint`, `reproduce` and `clean`.
 
 Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
 """
@@ -10,10 +10,11 @@ import json
 import sys
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .errors import PyramidError
+from .errors import ConfigError, PyramidError
 from .hierarchy import locate
 from .logs import warn_to_stderr
 from .viewers import VIEWERS, lint, read_pyramid
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     warn_to_stderr()
     try:
+        if given.command == "plan":
+            return _plan(given.path, given.configfile)
         if given.command == "status":
             return _status(given.path)
         if given.command == "verify":
@@ -98,6 +101,16 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=_count, help="of the random choice; drawn and shown where not given"
     )
     verify.add_argument("--json", action="store_true", help="print all findings as JSON")
+    plan = commands.add_parser(
+        "plan",
+        help="show what a run will make, and what it needs, before a voxel is read",
+        description="Show what a run will make: levels, parts, files, bytes, memory and seconds.",
+        epilog="example: zarrpyramid plan --configfile my.yaml",
+    )
+    plan.add_argument(
+        "path", metavar="STORE/FIELD", nargs="?", help="path of an image's group, default settings"
+    )
+    plan.add_argument("--configfile", metavar="F", help="a configuration, as snakemake takes it")
     commands.choices["clean"].add_argument(
         "--base",
         action="store_true",
@@ -155,6 +168,26 @@ def _reproduce(path: str) -> int:
     from .reproduction import reproduce
 
     print(reproduce(path), end="")
+    return 0
+
+
+def _plan(path: str | None, configfile: str | None) -> int:
+    from .config import image_configs, read_config, short_name
+    from .forecast import forecast
+    from .images import open_image
+    from .pyramid import n_cores, open_path
+
+    if (path is None) == (configfile is None):
+        raise ConfigError("give either STORE/FIELD or --configfile F")
+    if path is not None:
+        image = open_path(path)
+        images = {short_name(image.files.name, image.path): image}
+    else:
+        configs = image_configs(read_config(Path(configfile or "")), Path("results"))
+        images = {config.name: open_image(config) for config in configs}
+    logs, n_workers = Path("logs"), n_cores()
+    tables = [forecast(image, logs / name, n_workers) for name, image in images.items()]
+    print("\n\n".join(tables))
     return 0
 
 

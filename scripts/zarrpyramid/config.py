@@ -66,7 +66,7 @@ class ImageConfig:
         Absolute path of the zarr store.
     source
         Absolute path of the group or array that level 0 is taken from; None where it is there.
-    levels, axes, dtype, chunks
+    levels, axes, dtype, chunks, parts, part_size
         None stands for ``auto`` and ``same``.
     """
 
@@ -92,6 +92,11 @@ class ImageConfig:
     edit_base: bool
     durability: str
     label_report: bool
+    dask_scheduler: str | None
+    parts: int | None
+    part_size: int | None
+    base_watch: str
+    force_space: bool
 
 
 @functools.cache
@@ -115,6 +120,24 @@ def load_schema() -> Schema:
 
     resolved: Schema = resolve(schema)
     return resolved
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return what a configuration file says, unchecked.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or is no mapping.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} cannot be read as a configuration: {reason}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys such as store, found {found!r}")
+    return found
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,6 +312,11 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         edit_base=values["edit_base"] and not values["link_base"],
         label_report=values["label_report"],
         durability=values["durability"],
+        dask_scheduler=values["dask_scheduler"] or None,
+        parts=None if values["parts"] == "auto" else values["parts"],
+        part_size=None if values["part_size"] == "auto" else values["part_size"],
+        base_watch=values["base_watch"],
+        force_space=values["force_space"],
     )
 
 

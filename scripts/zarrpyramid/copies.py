@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import geometry
-from .blocks import run_blocks
+from .blocks import open_cluster, run_blocks
 from .digests import Tally
 from .errors import StoreError
 from .files import LocalFiles
@@ -175,10 +175,15 @@ def _run(image: Image, source: Source, n_workers: int, *, write: bool) -> Tally 
     copier = _Copier(image, source, write)
     grid = geometry.grid_shape(source.base.shape, source.base.write_shape)
     tally = Tally()
-    for part in run_blocks(copier, grid, n_workers=n_workers, shared=image.files.shared):
-        if part is None:
-            return None
-        tally.merge(part)
+    document = "zarr.json" if source.base.zarr_format == 3 else ".zarray"
+    seen = [(source.files, join(source.path, document))]
+    with open_cluster(image.plan.image.dask_scheduler, image.files, image.path, seen) as cluster:
+        for part in run_blocks(
+            copier, grid, n_workers=n_workers, cluster=cluster, shared=image.files.shared
+        ):
+            if part is None:
+                return None
+            tally.merge(part)
     return tally
 
 

@@ -81,8 +81,11 @@ class Files(Protocol):
     def sync(self) -> None:
         """Return once all that was written would survive a power cut."""
 
-    def hold(self, prefix: str) -> AbstractContextManager[None]:
-        """Keep other processes from building what hangs on a prefix; refuse where one is at it."""
+    def hold(self, prefix: str, *, shared: bool = False) -> AbstractContextManager[None]:
+        """Keep other processes from building what hangs on a prefix; refuse where one is at it.
+
+        Those that hold it shared, as the parts of a level do, hold off all but each other.
+        """
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold off other processes that change documents of this store."""
@@ -275,8 +278,10 @@ class LocalFiles:
             os.close(descriptor)
 
     @contextlib.contextmanager
-    def hold(self, prefix: str) -> Iterator[None]:
+    def hold(self, prefix: str, *, shared: bool = False) -> Iterator[None]:
         """Hold a lock on a folder, which ends with the process and leaves no file behind.
+
+        A shared one holds off those alone that are not; no document may be changed under it.
 
         Raises
         ------
@@ -293,7 +298,8 @@ class LocalFiles:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreError(
                     f"another process is building the levels beside {folder}, perhaps one that a "
@@ -301,7 +307,7 @@ class LocalFiles:
                 ) from None
             except OSError as error:
                 logger.warning("%s cannot be locked (%s)", folder, error.strerror)
-            self._held = folder
+            self._held = None if shared else folder
             yield
         finally:
             self._held = None

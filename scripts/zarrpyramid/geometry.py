@@ -341,9 +341,40 @@ def _pieces(
     return pieces
 
 
-def iterate_units(grid: Shape) -> Iterator[Index]:
-    """Yield every index of a grid once, in C order."""
-    return product(*map(range, grid))
+def iterate_units(grid: Shape, numbers: range | None = None) -> Iterator[Index]:
+    """Yield every index of a grid once, in C order, or those of some numbers in that order.
+
+    >>> list(iterate_units((2, 3), range(2, 4)))
+    [(0, 2), (1, 0)]
+    """
+    if numbers is None:
+        return product(*map(range, grid))
+    return (_index(number, grid) for number in numbers)
+
+
+def _index(number: int, grid: Shape) -> Index:
+    """Return the index that has a number in the grid's C order."""
+    index = []
+    for extent in reversed(grid):
+        number, step = divmod(number, extent)
+        index.append(step)
+    return tuple(reversed(index))
+
+
+def voxels_before(number: int, unit: Shape, shape: Shape) -> int:
+    """Return the voxels of the first units of an array, in C order, up to the one of a number.
+
+    >>> voxels_before(3, (2, 2), (3, 3))  # units of 4, 2, 2 and 1 voxels
+    8
+    """
+    grid = grid_shape(shape, unit)
+    n_voxels, outer = 0, 1
+    for axis, (edge, extent) in enumerate(zip(unit, shape, strict=True)):
+        step, number = divmod(number, count(grid[axis + 1 :]))
+        start = min(step * edge, extent)
+        n_voxels += outer * start * count(shape[axis + 1 :])
+        outer *= min(edge, extent - start)
+    return n_voxels
 
 
 def batches(indices: Iterator[Item], size: int) -> Iterator[list[Item]]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 ARRAY_DOCUMENTS = ("zarr.json", ".zattrs", ".zarray")
+OPENING_DOCUMENT = "zarrpyramid-opening.json"
+"""What stands in a level's folder while its parts are made, and says for whom."""
+
 _NODE_DOCUMENTS = (*ARRAY_DOCUMENTS, ".zgroup")
 
 
@@ -247,7 +250,8 @@ def write_array(files: Files, path: str, metadata: ArrayMetadata) -> None:
 def hide_array(files: Files, path: str) -> None:
     """Remove an array's documents, after which no reader finds it; its objects stay."""
     with files.exclusive():
-        for name in reversed(ARRAY_DOCUMENTS):
+        # First of all: where it stands, objects count as made.
+        for name in (OPENING_DOCUMENT, *reversed(ARRAY_DOCUMENTS)):
             files.delete(join(path, name))
         _tell_ancestors(files, path)
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import geometry
-from .blocks import FEW, run_blocks
+from .blocks import open_cluster, run_blocks
 from .chunks import native_dtype, open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
@@ -24,18 +24,20 @@ from .hierarchy import (
     tell_ancestors,
     write_array,
 )
-from .images import level_metadata, read_level, record_of, why_remade
+from .images import level_metadata, read_level, record_of, watched_by, why_remade
 from .listing import withdraw_levels
 from .objects import RECORD_ENTRY
 from .places import check_place
 from .plan import describe_level
-from .reduction import BLOCK_BYTES, COMPILED_PAYS, BlockResult, LevelTask
+from .reduction import BlockResult, LevelTask
 from .sentinels import RECORD_KEY
+from .tasks import COMPILED_PAYS, FEW, shared_block_bytes
 from .windows import compiled_is_ready, load_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .blocks import Cluster
     from .images import Image
     from .metadata import ArrayMetadata
     from .plan import LevelPlan
@@ -90,49 +92,80 @@ def _build_level(
     on_block: Callable[[int], None],
 ) -> Record:
     check_place(image, level)
-    wanted = image.plan.levels[level]
-    path = image.level_path(level)
-    source = read_level(image, level - 1)
-    _check_finer(image, level, source, finer)
-    known = record_of(read_node(image.files, path))
-    found = read_array(image.files, path) if known else None  # others' need not be served
-    if (
-        found is not None
-        and known is not None
-        and not why_remade(image, level, found)
-        and _is_current(image, level, known, finer)
-    ):
-        logger.info("%s is up to date: same recipe, same source", image.name(level))
-        tell_ancestors(image.files, path)  # a run may have been killed before it did
+    check_finer(image, level, finer)
+    known = current_record(image, level, finer)
+    if known is not None:
         return known
-    before_rebuild()
-    withdraw_levels(image, level)
-    # Also where no array is found: consolidated metadata may still show what was removed.
-    delete_array(image.files, path)
-    above = path.rpartition("/")[0]
-    make_groups(image.files, above, source.zarr_format, below=image.path)
-    target = level_metadata(image, level)
-    task = LevelTask(
-        files=image.files,
-        source_path=image.level_path(level - 1),
-        source=source,
-        target_path=path,
-        target=target,
-        factors=wanted.factors,
-        write_empty=wanted.write_empty_chunks,
-        method=wanted.method,
-    )
-    logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
-    seen = _run(task, n_workers, on_block)
-    record = _record(image, wanted, source, seen, finer)
-    image.files.sync()
-    write_array(image.files, path, replace(target, attributes={RECORD_KEY: record}))
-    image.files.sync()
+    # Refused before anything is written.
+    with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
+        clear_place(image, level, before_rebuild)
+        n_sharing = n_workers if cluster is None else cluster.n_threads
+        task = level_task(image, level, shared_block_bytes(image.plan.levels[level], n_sharing))
+        logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
+        seen = run_tasks(task, n_workers, cluster=cluster, on_block=on_block)
+    record = make_record(image, level, seen, finer)
+    publish(image, level, record)
     return record
 
 
-def _check_finer(image: Image, level: int, source: ArrayMetadata, finer: Record) -> None:
+def current_record(image: Image, level: int, finer: Record) -> Record | None:
+    """Return the record of a level that is there, by the same recipe from the same voxels.
+
+    Reads stored bytes of level 0 at most, and decodes none.
+    """
+    path = image.level_path(level)
+    known = record_of(read_node(image.files, path))
+    found = read_array(image.files, path) if known else None  # others' need not be served
+    if (
+        found is None
+        or known is None
+        or why_remade(image, level, found)
+        or not _is_current(image, level, known, finer)
+    ):
+        return None
+    logger.info("%s is up to date: same recipe, same source", image.name(level))
+    tell_ancestors(image.files, path)  # a run may have been killed before it did
+    return known
+
+
+def clear_place(image: Image, level: int, before_rebuild: Callable[[], None]) -> None:
+    """Withdraw a level from the list, and remove whatever is left of it."""
+    before_rebuild()
+    withdraw_levels(image, level)
+    path = image.level_path(level)
+    # Also where no array is found: consolidated metadata may still show what was removed.
+    delete_array(image.files, path)
+    above = path.rpartition("/")[0]
+    make_groups(image.files, above, image.plan.base.zarr_format, below=image.path)
+
+
+def level_task(image: Image, level: int, block_bytes: int) -> LevelTask:
+    """Return the task that makes any place of a level."""
+    wanted = image.plan.levels[level]
+    return LevelTask(
+        files=image.files,
+        source_path=image.level_path(level - 1),
+        source=read_level(image, level - 1),
+        target_path=image.level_path(level),
+        target=level_metadata(image, level),
+        factors=wanted.factors,
+        write_empty=wanted.write_empty_chunks,
+        method=wanted.method,
+        block_bytes=block_bytes,
+    )
+
+
+def publish(image: Image, level: int, record: Record) -> None:
+    """Write a level's documents once its objects are on disk: from here on it exists."""
+    image.files.sync()
+    target = replace(level_metadata(image, level), attributes={RECORD_KEY: record})
+    write_array(image.files, image.level_path(level), target)
+    image.files.sync()
+
+
+def check_finer(image: Image, level: int, finer: Record) -> None:
     """See that the level to be read is the one that its sentinel speaks of."""
+    source = read_level(image, level - 1)
     sealed = image.plan.levels[level - 1]
     if source.shape != sealed.shape or source.dtype != sealed.dtype:
         raise StoreError(
@@ -151,6 +184,8 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
     made_from = known.get("source", {})
     if level > 1:
         return bool(made_from.get("digest") == finer["digest"])
+    if watched_by(image) != "objects":
+        return True  # its document is what was compared by now
     base = read_level(image, 0)
     chunks = open_chunks(image.files, image.level_path(0), base)
     tally = Tally()
@@ -159,19 +194,32 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
     return bool(made_from.get("fingerprint") == tally.fingerprint(base.form))
 
 
-def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> BlockResult:
-    # Enough tasks for all threads come before decoding each chunk once.
-    share = geometry.count(task.target.shape) * task.target.item_size // (4 * n_workers)
-    task = replace(task, block_bytes=min(BLOCK_BYTES, share))
-    n_tasks = geometry.count(task.grid)
+def run_tasks(
+    task: LevelTask,
+    n_workers: int,
+    numbers: range | None = None,
+    on_block: Callable[[int], None] = lambda n_voxels: None,
+    *,
+    cluster: Cluster | None = None,
+) -> BlockResult:
+    """Run a level's tasks, or those of some numbers, and return what all of them saw."""
+    n_all = geometry.count(task.grid)
+    n_tasks = n_all if numbers is None else len(numbers)
+    n_voxels = geometry.count(task.source.shape) * n_tasks // n_all
     kernel = (task.method, native_dtype(task.source), native_dtype(task.target))
     n_least = COMPILED_PAYS // (16 if task.method in ("mode", "mode_nonzero") else 1)
-    pays = n_tasks > FEW and geometry.count(task.source.shape) >= n_least
+    pays = n_tasks > FEW and n_voxels >= n_least
     load = partial(load_compiled, *kernel) if pays and not compiled_is_ready(*kernel) else None
     task = replace(task, n_threads=max(1, n_workers // n_tasks))
     seen = BlockResult()
     for result in run_blocks(
-        task, task.grid, n_workers=n_workers, shared=task.files.shared, load=load
+        task,
+        task.grid,
+        n_workers=n_workers,
+        numbers=numbers,
+        cluster=cluster,
+        shared=task.files.shared,
+        load=load,
     ):
         seen.merge(result)
         on_block(result.source.n_voxels)
@@ -184,14 +232,15 @@ def _run(task: LevelTask, n_workers: int, on_block: Callable[[int], None]) -> Bl
     return seen
 
 
-def _record(
-    image: Image,
-    wanted: LevelPlan,
-    source: ArrayMetadata,
-    seen: BlockResult,
-    finer: Record,
-) -> Record:
-    """Hold what was read and written against what must hold, and return the level's record."""
+def make_record(image: Image, level: int, seen: BlockResult, finer: Record) -> Record:
+    """Hold what was read and written against what must hold, and return the level's record.
+
+    Raises
+    ------
+    VoxelError
+        If the source holds other voxels than its record says.
+    """
+    wanted, source = image.plan.levels[level], read_level(image, level - 1)
     read, written = seen.source, seen.target
     for array, tally in ((source, read), (wanted, written)):
         n_chunks = geometry.count(geometry.grid_shape(array.shape, array.chunks))

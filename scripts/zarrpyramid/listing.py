@@ -20,7 +20,14 @@ from .hierarchy import (
     tell_ancestors,
     write_array,
 )
-from .images import base_layout, base_record, our_levels, read_level, record_of
+from .images import (
+    base_layout,
+    base_record,
+    our_levels,
+    read_level,
+    record_of,
+    watched_by,
+)
 from .methods import METHODS
 from .places import is_foreign
 from .plan import provenance
@@ -62,6 +69,20 @@ def seal_base(image: Image) -> Record:
                 "copy level 0" if is_link else "set edit_base: true",
             )
     tell_ancestors(image.files, image.level_path(0))  # a run may have been killed before it did
+    if watched_by(image) != "objects":
+        asked, n_objects = image.plan.image.base_watch, image.plan.levels[0].n_objects
+        logger.log(
+            logging.WARNING if asked == "auto" else logging.INFO,
+            "level 0 of %s has room for %d objects; a change of them is not seen (base_watch: %s): "
+            "%s; after one, remove level 1, or set base_watch: objects, at 5 us an object at every "
+            "start",
+            image.plan.where,
+            n_objects,
+            asked,
+            "only its metadata document is looked at"
+            if watched_by(image) == "metadata"
+            else "nothing of it is looked at",
+        )
     return base_record(image, base_layout(image))
 
 

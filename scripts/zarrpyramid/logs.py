@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import resource
 import shlex
 import sys
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _FAILURE = "zarrpyramid: error: "
 _OVERVIEW = "all of them: results/summary.md"
 _NAMED = 5
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 @contextlib.contextmanager
@@ -36,8 +38,9 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     text
         Path of the log; its last line names the error, if there was one.
     timing
-        Path of a JSON file with ``seconds`` of wall and of CPU time, and whatever the job adds to
-        the dict that this yields. Times stand here so that sentinels hold none.
+        Path of a JSON file with ``seconds`` of wall and of CPU time, ``peak_bytes`` of this process
+        and ``worker_peak_bytes`` of the largest that it started, and whatever the job adds to the
+        dict that this yields. Times stand here so that sentinels hold none.
     """
     handler = logging.FileHandler(text, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -59,6 +62,9 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     else:
         told["seconds"] = round(time.perf_counter() - start, 3)
         told["cpu_seconds"] = round(time.process_time() - cpu, 3)
+        told["peak_bytes"] = _peak_bytes()
+        started = resource.getrusage(resource.RUSAGE_CHILDREN)
+        told["worker_peak_bytes"] = started.ru_maxrss * _MAXRSS_UNIT
         Path(timing).write_text(json.dumps(told) + "\n", encoding="utf-8")
         logger.info("done in %s s", told["seconds"])
     finally:
@@ -138,6 +144,15 @@ def _success_line(image: Image) -> str:
         else "it has too few space axes for OME-Zarr viewers"
     )
     return f"zarrpyramid: {name}: {levels} in {where}; {look}; report: results/{name}/report.html"
+
+
+def _peak_bytes() -> int:
+    """Return the peak of this process's resident set, without that of whoever started it."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def warn_to_stderr() -> logging.Handler:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import geometry
 from .errors import StoreError
 from .files import TEMPORARY_SUFFIX, LocalFiles
-from .hierarchy import absent_groups, join, read_document, read_node
+from .hierarchy import OPENING_DOCUMENT, absent_groups, join, read_document, read_node
 from .images import OBJECT_KEY, our_levels, record_of
 from .plan import space_needed
 from .sentinels import RECORD_KEY
@@ -19,8 +21,12 @@ from .sources import BASE_KEY, COPY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from .images import BaseLayout, Image
+
+_SAMPLE = 64
+"""Objects that stand for all where level 0 has too many to look at."""
 
 LITTER_KEY = re.compile(rf".*{re.escape(TEMPORARY_SUFFIX)}|.*[./][0-9a-f]{{32}}\.partial")
 """Key of a file aside that a kill left, of ours or of zarr-python."""
@@ -128,8 +134,6 @@ def taken_as(image: Image) -> str | None:
 def check_room(image: Image, layout: BaseLayout) -> None:
     """See that the store can be written and has room for the levels that are not there.
 
-    The levels are taken to compress as well as level 0 does, or not at all where that is asked for.
-
     Parameters
     ----------
     layout
@@ -138,31 +142,104 @@ def check_room(image: Image, layout: BaseLayout) -> None:
     Raises
     ------
     StoreError
-        If not.
+        If not; of room alone nothing is said where the configuration forces it.
     """
-    there = our_levels(image)
-    absent = [level for level in image.plan.levels[1:] if level.level not in there]
-    copied = 0
-    if image.copies and read_node(image.files, image.level_path(0)) is None:
-        copied = layout.stored_bytes
-    if not (absent or copied) or not isinstance(image.files, LocalFiles):
+    need = room_needed(image, layout)
+    if not need.n_objects or not isinstance(image.files, LocalFiles):
         return
-    folder = image.files.root / image.path
-    while not folder.exists():
-        folder = folder.parent
+    folder = standing_folder(image.files, image.path)
     if not folder.is_dir():
         raise StoreError(f"{folder} is a file, expected the folder of a zarr store")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(f"{folder} cannot be written; check its permissions and its file system")
-    found = os.statvfs(folder)
-    free = found.f_bavail * found.f_frsize
-    stored = 0 if image.plan.image.compressor == "none" else layout.stored_bytes
-    needed = copied + space_needed(image.plan.base, absent, stored)
-    if free < needed:
+    if image.plan.image.force_space:
+        return
+    free = free_room(folder)
+    way_out = "or ask for fewer levels or larger scale_factors, or set force_space: true"
+    if free.n_bytes < need.n_bytes:
         raise StoreError(
-            f"{folder} has {free / 1e9:.3g} GB free, the levels of {image.plan.where} need about "
-            f"{needed / 1e9:.3g} GB; free some, or ask for fewer levels or larger scale_factors"
+            f"{folder} has {free.n_bytes / 1e9:.3g} GB free, the levels of {image.plan.where} need "
+            f"about {need.n_bytes / 1e9:.3g} GB; free some, {way_out}"
         )
+    if free.n_objects is not None and free.n_objects < need.n_objects:
+        raise StoreError(
+            f"{folder} has {free.n_objects} inodes free, the levels of {image.plan.where} need "
+            f"{need.n_objects}; give larger chunks or shards, {way_out}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """Bytes and files, needed or free; None where a file system does not count files."""
+
+    n_bytes: int
+    n_objects: int | None
+
+
+def room_needed(image: Image, layout: BaseLayout) -> Room:
+    """Return what the levels that are not there will take, and a level 0 that is to be copied.
+
+    They are taken to compress as well as level 0 does, or not at all where that is asked for.
+
+    Parameters
+    ----------
+    layout
+        As in `check_room`.
+    """
+    there = our_levels(image)
+    absent = [level for level in image.plan.levels[1:] if level.level not in there]
+    copies = image.copies and read_node(image.files, image.level_path(0)) is None
+    stored = 0
+    if absent or copies:
+        stored = sampled_bytes(image) if layout.stored_bytes is None else layout.stored_bytes
+    as_level_0 = 0 if image.plan.image.compressor == "none" else stored
+    return Room(
+        n_bytes=stored * copies + space_needed(image.plan.base, absent, as_level_0),
+        n_objects=sum(level.n_objects for level in absent)
+        + image.plan.levels[0].n_objects * copies,
+    )
+
+
+def free_room(folder: Path) -> Room:
+    """Return what the file system of a folder has for us."""
+    found = os.statvfs(folder)
+    # Some file systems, such as btrfs, make inodes as they need them and count none.
+    n_objects = found.f_favail if found.f_files else None
+    return Room(n_bytes=found.f_bavail * found.f_frsize, n_objects=n_objects)
+
+
+def standing_folder(files: LocalFiles, path: str) -> Path:
+    """Return the folder of a path, or the nearest one above that is there."""
+    folder = files.root / path
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def sampled_bytes(image: Image) -> int:
+    """Return about how many bytes the objects of level 0 have, by a few of them."""
+    sizes = _sample_sizes(image)
+    return sum(sizes) * image.plan.levels[0].n_objects // len(sizes)
+
+
+def stored_share(image: Image) -> float:
+    """Return about how many stored bytes a byte of voxels takes, by a few objects of level 0."""
+    sizes = [size for size in _sample_sizes(image) if size]
+    if not sizes or image.plan.image.compressor != "same":
+        return 1.0
+    raw = geometry.count(image.plan.base.write_shape) * image.plan.base.item_size
+    return min(1.0, sum(sizes) / (raw * len(sizes)))
+
+
+def _sample_sizes(image: Image) -> list[int]:
+    files = image.files if image.source is None else image.source.files
+    path = image.level_path(0) if image.source is None else image.source.path
+    base = image.plan.base
+    grid = geometry.grid_shape(base.shape, base.write_shape)
+    n_objects = geometry.count(grid)
+    numbers = range(0, n_objects, -(-n_objects // _SAMPLE))
+    keys = [base.object_key(index) for index in geometry.iterate_units(grid, numbers)]
+    return [files.size(join(path, key)) or 0 for key in keys]
 
 
 def _groups_between(image: Image, level: int) -> Iterator[str]:
@@ -174,6 +251,8 @@ def _groups_between(image: Image, level: int) -> Iterator[str]:
 
 def _check_remains(image: Image, level: int) -> None:
     """Refuse a folder without an array that holds anything but what a killed run of ours left."""
+    if image.files.get(join(image.level_path(level), OPENING_DOCUMENT)) is not None:
+        return  # a level of ours in parts, perhaps of millions of objects
     for key in image.files.keys(image.level_path(level)):
         if not (
             OBJECT_KEY.fullmatch(key)

@@ -18,6 +18,7 @@ from .ladders import plan_ladder
 from .metadata import SHARDING, ArrayMetadata
 from .methods import level_dtype
 from .multiscales import CHANNEL, SPACE, TIME, Axis, axis_type, read_axes
+from .tasks import Cut, cut_level, wanted_parts
 from .voxel_types import ITEM_SIZES
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class LevelPlan:
         Voxels of the level before along each axis a voxel of this one.
     downsampling
         Voxels of level 0 along each axis a voxel of this one.
+    parts
+        Jobs that it is asked to be made by; see `ImagePlan.cut`.
     """
 
     level: int
@@ -61,6 +64,12 @@ class LevelPlan:
     downsampling: Shape
     method: str
     write_empty_chunks: bool
+    parts: int
+
+    @property
+    def item_size(self) -> int:
+        """Bytes a voxel."""
+        return ITEM_SIZES[self.dtype]
 
     @property
     def write_shape(self) -> Shape:
@@ -80,7 +89,7 @@ class LevelPlan:
     @property
     def raw_bytes(self) -> int:
         """Bytes of the voxels before compression."""
-        return geometry.count(self.shape) * ITEM_SIZES[self.dtype]
+        return geometry.count(self.shape) * self.item_size
 
     @property
     def expected(self) -> Record:
@@ -123,6 +132,10 @@ class ImagePlan:
         """Path of the image's group, for messages."""
         return group_path(self.image.store, self.image.field)
 
+    def cut(self, level: int) -> Cut:
+        """Return the tasks and parts of a level; one part stands for no parts at all."""
+        return cut_level(self.levels[level - 1], self.levels[level], self.levels[level].parts)
+
     @property
     def lists_levels(self) -> bool:
         """Whether OME-NGFF can describe the image: it needs two or three space axes."""
@@ -159,7 +172,9 @@ def plan_image(
     _check_chunk_bytes(image, dtype)
     ones = (1,) * len(base.shape)
 
-    def level(number: int, shape: Shape, factors: Shape, downsampling: Shape) -> LevelPlan:
+    def level(
+        number: int, shape: Shape, factors: Shape, downsampling: Shape, n_parts: int = 1
+    ) -> LevelPlan:
         own = None if shards is None else geometry.shrunk_shards(shards, chunks, shape)
         return LevelPlan(
             level=number,
@@ -171,13 +186,17 @@ def plan_image(
             downsampling=downsampling,
             method=image.method,
             write_empty_chunks=image.write_empty_chunks,
+            parts=n_parts,
         )
 
     levels = [level(0, base.shape, ones, ones)]
     for number, step in enumerate(ladder, start=1):
         finer = levels[-1]
         shape = geometry.coarse_shape(finer.shape, step)
-        levels.append(level(number, shape, step, geometry.multiply(finer.downsampling, step)))
+        downsampling = geometry.multiply(finer.downsampling, step)
+        n_finer, n_base = geometry.count(finer.shape), geometry.count(base.shape)
+        n_parts = image.parts or wanted_parts(n_finer, n_base, image.part_size)
+        levels.append(level(number, shape, step, downsampling, n_parts))
     pattern = encoded_as(
         base, image.compressor, checksum=image.checksum, where=f"image {image.name}"
     )
@@ -191,7 +210,16 @@ def describe_level(plan: ImagePlan, level: int) -> str:
     unit = f" {units.pop()}" if len(units) == 1 else ""
     step = f"factors {times(wanted.factors)}, " if level else ""
     size = times(voxel_size(plan.axes, wanted.downsampling))
-    return f"{step}shape {times(wanted.shape)}, voxel size {size}{unit}"
+    return f"{step}shape {times(wanted.shape)}, voxel size {size}{unit}{_parts(plan, level)}"
+
+
+def _parts(plan: ImagePlan, level: int) -> str:
+    asked = plan.levels[level].parts
+    if asked == 1:
+        return ""
+    n_parts = plan.cut(level).n_parts
+    most = f" (of {asked} asked for: it cannot be cut further)" if n_parts < asked else ""
+    return f", in {n_parts} part{'s' * (n_parts > 1)}{most}"
 
 
 def voxel_size(axes: Sequence[Axis], downsampling: Shape) -> tuple[float, ...]:

@@ -103,6 +103,9 @@ def build_pyramid(
     unit: Mapping[str, str] | None = None,
     edit_base: bool = True,
     durability: str = "flush",
+    dask_scheduler: str = "",
+    base_watch: str = "auto",
+    force_space: bool = False,
     n_workers: int | None = None,
     progress: bool | None = None,
 ) -> list[Record]:
@@ -118,7 +121,8 @@ def build_pyramid(
     field
         Path of the group in the store; "" is its root.
     source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
-    compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, durability
+    compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, durability, \
+    dask_scheduler, base_watch, force_space
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -153,6 +157,10 @@ def build_pyramid(
         "unit": unit,
         "edit_base": edit_base,
         "durability": durability,
+        "dask_scheduler": dask_scheduler,
+        "base_watch": base_watch,
+        "force_space": force_space,
+        "parts": 1,  # of this process
     }
     image = find_image(store, field, settings)
     check_places(image)

@@ -19,7 +19,8 @@ from .chunks import chunk_region, native_dtype, open_chunks
 from .digests import chunk_digest
 from .errors import StoreError
 from .kernels import describe
-from .reduction import BLOCK_BYTES, COMPILED_PAYS, BlockResult, LevelTask
+from .reduction import BlockResult, LevelTask
+from .tasks import BLOCK_BYTES, COMPILED_PAYS
 from .windows import compiled_is_ready, load_compiled
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ by one task alone: the one in whose region its first voxel lies.
 
 from __future__ import annotations
 
-import math
 import platform
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from .digests import Tally, chunk_digest
 from .errors import StoreError, VoxelError
 from .kernels import describe
 from .objects import KeyTally
+from .tasks import BLOCK_BYTES, is_aligned, task_extents
 from .windows import compiled_is_ready, reduce_and_describe, reduce_windows
 
 if TYPE_CHECKING:
@@ -34,21 +34,7 @@ if TYPE_CHECKING:
     from .geometry import Index, Region, Shape
     from .kernels import Moments
     from .metadata import ArrayMetadata
-
-
-COMPILED_PAYS = 1 << 31
-"""Source voxels from which on a level loads numba.
-
-Loading takes 0.4 CPU s and 110 MB, and saves 80 us a chunk of 64^3 uint16 (200 us of float32): it
-breaks even near 10^9 voxels. 512^3 uint16 with zstd took 0.9 CPU s without numba, 1.4 with it.
-Of modes it saves 0.6 ms a chunk: they load it from a sixteenth of this on.
-"""
-
-BLOCK_BYTES = 1 << 25
-"""Largest block that a thread makes at once so as not to decode chunks of the source twice.
-
-Only where chunks of the two levels lie across each other; a task of one object may be larger.
-"""
+    from .sentinels import Record
 
 
 @dataclass(slots=True)
@@ -64,6 +50,27 @@ class BlockResult:
         self.source.merge(other.source)
         self.target.merge(other.target)
         self.objects.merge(other.objects)
+
+    @property
+    def record(self) -> Record:
+        """What a part's sentinel holds of it; floats are spelled to the last bit."""
+        return {
+            name: {key: item.hex() if isinstance(item, float) else item for key, item in of.items()}
+            for name, of in asdict(self).items()
+        }
+
+    @classmethod
+    def from_record(cls, record: Record) -> BlockResult:
+        """Return what a part's sentinel holds."""
+        found: dict[str, dict[str, Any]] = {
+            name: {
+                key: float.fromhex(item) if isinstance(item, str) else item
+                for key, item in of.items()
+            }
+            for name, of in record.items()
+        }
+        source, target, objects = (found[name] for name in ("source", "target", "objects"))
+        return cls(source=Tally(**source), target=Tally(**target), objects=KeyTally(**objects))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,37 +92,23 @@ class LevelTask:
     block_bytes: int = BLOCK_BYTES
 
     @cached_property
+    def _extents(self) -> tuple[Shape, Shape]:
+        return task_extents(self.source, self.target, self.factors, self.block_bytes)
+
+    @property
     def step(self) -> Shape:
         """Extents, in the level, of what is reduced and encoded at once."""
-        return self._unit_of(self.target.chunks, self.block_bytes)
+        return self._extents[0]
 
-    @cached_property
+    @property
     def unit(self) -> Shape:
         """Extents of one task in the level: whole objects."""
-        # A task holds its objects encoded until the last of their chunks is.
-        n_bytes = self.block_bytes * (1 if self.target.shards is None else 8)
-        return self._unit_of(self.target.write_shape, n_bytes)
-
-    def _unit_of(self, extents: Shape, n_bytes: int) -> Shape:
-        # Where windows lie across chunks the source is put together first, in its own size.
-        in_memory = self.target.item_size * (1 if self.aligned else math.prod(self.factors))
-        return geometry.task_grid_unit(
-            extents,
-            self.source.chunks,
-            self.factors,
-            self.target.shape,
-            n_bytes // in_memory,
-        )
+        return self._extents[1]
 
     @cached_property
     def aligned(self) -> bool:
         """Whether source chunks hold whole windows."""
-        return all(
-            factor == 1 or chunk % factor == 0 or chunk >= extent
-            for factor, chunk, extent in zip(
-                self.factors, self.source.chunks, self.source.shape, strict=True
-            )
-        )
+        return is_aligned(self.source, self.factors)
 
     @property
     def grid(self) -> Shape:

@@ -109,8 +109,8 @@ def _header(
         (element("b", "Incomplete" if faults else "Complete"), element("span", verdict)),
         class_=f"verdict{' bad' * bool(faults)}",
     )
-    added = _bytes(sum(level.stored_bytes for level in facts[1:]))
-    n_files = sum(level.n_objects for level in facts[1:])
+    added = _bytes(sum(level.stored_bytes or 0 for level in facts[1:]))
+    n_files = sum(level.n_objects or 0 for level in facts[1:])
     seconds = [level.seconds for level in facts if level.seconds is not None]
     axes = "".join(axis.name for axis in plan.axes)
     shown = {
@@ -118,7 +118,7 @@ def _header(
         "voxels of level 0": f"{n_voxels:,}",
         "voxels": f"{plan.base.dtype}, {axes}",
         "method": plan.image.method,
-        "level 0 on disk": _bytes(facts[0].stored_bytes),
+        "level 0 on disk": "-" if (size := facts[0].stored_bytes) is None else _bytes(size),
         "added by levels": f"{added}, {n_files:,} files",
         **({"seconds of jobs": f"{sum(seconds):.3g}"} if seconds else {}),
     }
@@ -271,7 +271,8 @@ def _levels(facts: Sequence[LevelFacts]) -> Iterator[str]:
             "bytes",
             "of raw",
         ),
-        *("mean", "min", "max", "NaN", "seconds", "GB/s", "digest"),
+        *("mean", "min", "max", "NaN", "seconds", "planned", "GB/s"),
+        *("memory", "planned", "digest"),
     )
     rows = []
     for level in facts:
@@ -284,17 +285,25 @@ def _levels(facts: Sequence[LevelFacts]) -> Iterator[str]:
                 _times(level.voxel_size),
                 _times(plan.chunks),
                 _times(plan.shards) if plan.shards else "-",
-                f"{level.n_objects:,}",
-                _bytes(level.stored_bytes),
-                f"{level.stored_bytes / plan.raw_bytes:.1%}",
+                *_stored(level),
                 *(_short(level.statistics.get(key)) for key in ("mean", "min", "max", "n_nan")),
-                "-" if level.seconds is None else f"{float(level.seconds):.3g}",
+                "-" if level.seconds is None else f"{level.seconds:.3g}",
+                "-" if (planned := level.planned_seconds) is None else f"{planned:.3g}",
                 "-" if (rate := _rate(facts, plan.level)) is None else f"{rate:.3g}",
+                *("-" if n is None else _bytes(n) for n in (level.peak_bytes, level.planned_bytes)),
                 str(level.statistics.get("digest", "-"))[:12],
             )
         )
     yield element("h2", "Levels")
     yield table("Levels", columns, rows)
+
+
+def _stored(level: LevelFacts) -> tuple[str, str, str]:
+    """Return files, bytes and their share of the raw bytes, where they were looked at."""
+    if level.n_objects is None or level.stored_bytes is None:
+        return ("-", "-", "-")
+    share = level.stored_bytes / level.plan.raw_bytes
+    return (f"{level.n_objects:,}", _bytes(level.stored_bytes), f"{share:.1%}")
 
 
 def _drift(image: Image, facts: Sequence[LevelFacts], is_labels: bool) -> Iterator[str]:
@@ -337,7 +346,7 @@ def _speed(facts: Sequence[LevelFacts]) -> Iterator[str]:
     if not known:
         return
     numbers = [level.plan.level for level, _ in known]
-    seconds = [float(level.seconds) for level, _ in known]
+    seconds = [level.seconds or 0.0 for level, _ in known]
     rates = [rate for _, rate in known]
     yield element("h2", "Speed")
     yield element("p", "Wall time of each level's job, its start included.", class_="soft")
@@ -353,7 +362,7 @@ def _rate(facts: Sequence[LevelFacts], level: int) -> float | None:
     seconds = facts[level].seconds
     if not level or not seconds:
         return None
-    return facts[level - 1].plan.raw_bytes / float(seconds) / 1e9
+    return facts[level - 1].plan.raw_bytes / seconds / 1e9
 
 
 def _viewers(findings: Sequence[Finding]) -> Iterator[str]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from .errors import MetadataError
 from .files import LocalFiles, write_aside
 from .hierarchy import read_node
-from .images import base_layout, base_record, record_of, why_remade
+from .images import MOST_COUNTED, base_layout, base_record, record_of, why_remade
 from .listing import listed_attributes
 from .metadata import parse_array
 from .multiscales import read_multiscales
+from .openings import find_opening, form, purpose
 from .sentinels import fits, proofs, read_sentinel
 from .sources import COPY_KEY
 
@@ -45,8 +46,10 @@ def stale_sentinels(
     levels = folder / "levels"
     owner = read_sentinel(folder / "image.json")
     if owner is not None and not fits(owner, _owner(image)):
-        mine = dict.fromkeys(folder.glob("*.json"), f"{folder} was of another image")
-        return {**mine, **dict.fromkeys(levels.glob("*.json"), f"{folder} was of another image")}
+        mine = [
+            path for inside in (".", "levels", "parts") for path in folder.glob(f"{inside}/*.json")
+        ]
+        return dict.fromkeys(mine, f"{folder} was of another image")
     stale: dict[Path, str] = {}
     base_is_there = read_node(image.files, image.level_path(0)) is not None
     if image.plan.image.test_image is not None and not base_is_there:
@@ -66,6 +69,8 @@ def stale_sentinels(
         reason = _why_stale(image, plan.level, read_sentinel(path))
         if reason:
             stale[path] = reason
+        if path in stale or not path.exists():
+            stale.update(_stale_parts(image, plan.level, folder, layout))
     if image.plan.image.label_report and not _counts_hold(image, folder):
         stale[folder / "labels.json"] = f"{image.plan.where} has other levels than were counted"
     node = read_node(image.files, image.path)
@@ -143,7 +148,24 @@ def _why_stale(image: Image, level: int, sentinel: Record | None) -> str:
         found = parse_array(node.documents, image.name(level))
     except MetadataError as error:
         return str(error)
-    return why_remade(image, level, found)
+    return why_remade(image, level, found, most_counted=MOST_COUNTED)
+
+
+def _stale_parts(image: Image, level: int, folder: Path, layout: BaseLayout) -> dict[Path, str]:
+    """Return the sentinels of an unproved level's parts that are not of its opening as it is now.
+
+    Where the level is not open for what it shall be, that is all of them.
+    """
+    found = find_opening(image, level)
+    finer = read_sentinel(folder / "levels" / f"{level - 1}.json")
+    # An absent one is made again, and after it the opening, whatever this one is.
+    wanted = form(image, level) if finer is None else purpose(image, level, finer, layout)
+    number = found.get("opening") if found is not None and fits(found, wanted) else None
+    return {
+        path: f"{image.name(level)} is not open for it"
+        for path in (folder / "parts").glob(f"{level}.*.json")
+        if number is None or (read_sentinel(path) or {}).get("opening") != number
+    }
 
 
 def _counts_hold(image: Image, folder: Path) -> bool:

@@ -120,7 +120,7 @@ class ZarrFiles:
     def sync(self) -> None:
         """Do nothing: what a store object has taken is its own to keep."""
 
-    def hold(self, prefix: str) -> _NoLock:
+    def hold(self, prefix: str, *, shared: bool = False) -> _NoLock:
         """Hold nothing off."""
         return _NoLock()
 

@@ -5,15 +5,15 @@ Made from records and timings; reads no voxel.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .files import write_aside
 from .geometry import count
-from .images import read_level, stored_objects, why_incomplete
+from .images import read_level, stored_objects, watched_by, why_incomplete
 from .logs import failures
 from .plan import times, voxel_size
+from .resources import level_timings, peak_memory, read_timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "level", "factors", "shape", "voxel size", "chunks", "objects", "bytes",
-    "mean", "min", "max", "seconds", "digest",
+    "mean", "min", "max", "jobs", "seconds", "planned", "MB a job", "planned MB", "digest",
 )  # fmt: skip
 _IMAGE_COLUMNS = ("image", "state", "levels", "shape", "voxels", "seconds", "where, or why not")
 
@@ -41,22 +41,29 @@ class LevelFacts:
     voxel_size
         Extents of its voxels, each in its axis's unit.
     n_objects, stored_bytes
-        Of its stored objects.
+        Of its stored objects; None where they were not looked at.
     fault
         What is wrong with them, or nothing.
     statistics
         ``mean``, ``min``, ``max``, ``digest`` and so on; empty of a level 0 that stands alone.
-    seconds
-        Of the level's job, as its timing file says them; None where there is none.
+    n_jobs, seconds, peak_bytes
+        Of the level's jobs, as they told: seconds of all, memory of the largest; None where nothing
+        is known.
+    planned_seconds, planned_bytes
+        The same as they were planned; None where the level was up to date.
     """
 
     plan: LevelPlan
     voxel_size: tuple[float, ...]
-    n_objects: int
-    stored_bytes: int
+    n_objects: int | None
+    stored_bytes: int | None
     fault: str
     statistics: Record
-    seconds: Any
+    n_jobs: int
+    seconds: float | None
+    planned_seconds: float | None
+    peak_bytes: int | None
+    planned_bytes: int | None
 
     def number(self, key: str) -> float | None:
         """Return one of the statistics as a number; None where it is absent or a complex one's."""
@@ -72,7 +79,8 @@ def level_facts(image: Image, records: Sequence[Record], timings: Path) -> list[
     records
         Of all levels. Level 0's statistics are those that level 1's job gathered.
     timings
-        Folder of ``<level>.json`` with the seconds of each level's job.
+        Folder of what jobs told of themselves: seconds are of all jobs of a level, memory is of
+        the largest, each beside what was planned.
     """
     return [_facts(image, record, _statistics(records, record), timings) for record in records]
 
@@ -132,7 +140,7 @@ def _image_row(
     ]
     done = all(there) and all((folder / file).exists() for file in made)
     state = "failed" if name in failed else "done" if done else "absent"
-    seconds = [_seconds(path) for path in (logs / name).glob("*.json")]
+    seconds = [read_timing(path).get("seconds") for path in (logs / name).glob("*.json")]
     return (
         name,
         state,
@@ -157,30 +165,45 @@ def _statistics(records: Sequence[Record], record: Record) -> Record:
 
 def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> LevelFacts:
     level, plan = record["level"], image.plan.levels[record["level"]]
-    objects = stored_objects(image, level)
+    # Of a level 0 of millions of objects none is looked at.
+    counted = level > 0 or watched_by(image) == "objects"
+    objects = stored_objects(image, level) if counted else None
+    told = level_timings(image, level, timings)
+    # A level that was up to date needs nothing of what was planned.
+    built = [job for job in told if job.get("voxels")]
+    peaks = [peak for job in told if (peak := peak_memory(job)) is not None]
     return LevelFacts(
         plan=plan,
         voxel_size=voxel_size(image.plan.axes, plan.downsampling),
-        n_objects=len(objects),
-        stored_bytes=sum(size for _, size, _ in objects),
-        fault=why_incomplete(read_level(image, level), objects) if level else "",
+        n_objects=None if objects is None else len(objects),
+        stored_bytes=None if objects is None else sum(size for _, size, _ in objects),
+        fault=why_incomplete(read_level(image, level), objects) if level and objects else "",
         statistics=statistics,
-        seconds=_seconds(timings / f"{level}.json"),
+        n_jobs=len(told),
+        seconds=round(sum(job["seconds"] for job in told), 3) if told else None,
+        planned_seconds=sum(job["planned_seconds"] for job in built) if built else None,
+        peak_bytes=max(peaks, default=None),
+        planned_bytes=max((int(job["planned_bytes"]) for job in built), default=None),
     )
 
 
 def _row(facts: LevelFacts) -> Sequence[str]:
     plan = facts.plan
+    planned, peak, room = facts.planned_seconds, facts.peak_bytes, facts.planned_bytes
     return (
         str(plan.level),
         times(plan.factors) if plan.level else "-",
         times(plan.shape),
         times(facts.voxel_size),
         times(plan.write_shape),
-        str(facts.n_objects),
-        str(facts.stored_bytes),
+        number(facts.n_objects),
+        number(facts.stored_bytes),
         *(number(facts.statistics.get(key)) for key in ("mean", "min", "max")),
+        number(facts.n_jobs or None),
         number(facts.seconds),
+        "-" if planned is None else f"{planned:.1f}",
+        "-" if peak is None else f"{peak / 1e6:.0f}",
+        "-" if room is None else f"{room / 1e6:.0f}",
         f"`{facts.statistics.get('digest', '-')}`",
     )
 
@@ -188,10 +211,3 @@ def _row(facts: LevelFacts) -> Sequence[str]:
 def number(value: Any) -> str:
     """Return a number for people, a dash where there is none."""
     return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-def _seconds(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("seconds")
-    except (OSError, ValueError):
-        return None

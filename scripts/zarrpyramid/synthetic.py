@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import geometry
-from .blocks import run_blocks
+from .blocks import open_cluster, run_blocks
 from .chunks import chunk_region, chunks_of_object, open_chunks
 from .errors import StoreError
 from .hierarchy import absent_groups, make_groups, read_array, write_array
@@ -72,8 +72,11 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
     image.files.put(f"{path}/{_MARK}", b"a test image is being made here")
     writer = _Writer(image, base, made)
     grid = geometry.grid_shape(base.shape, base.chunks)
-    for _ in run_blocks(writer, grid, n_workers=n_workers, shared=image.files.shared):
-        pass
+    with open_cluster(image.plan.image.dask_scheduler, image.files, path) as cluster:
+        for _ in run_blocks(
+            writer, grid, n_workers=n_workers, cluster=cluster, shared=image.files.shared
+        ):
+            pass
     image.files.sync()
     write_array(image.files, path, base)
     image.files.delete(f"{path}/{_MARK}")

@@ -64,10 +64,12 @@ def test_every_default_fits_its_own_key(key):
 def test_defaults_of_the_function_are_those_of_the_schema():
     parameters = inspect.signature(build_pyramid).parameters
     schema = load_schema()["properties"]["images"]["additionalProperties"]["properties"]
-    # The function makes levels alone: no level 0, and no reports.
-    assert set(schema) - set(parameters) == {"test_image", "label_report"}
+    # The function makes levels alone, in one process: no level 0, no reports, no parts.
+    assert set(schema) - set(parameters) == {
+        *("test_image", "label_report", "parts", "part_size"),
+    }
     for key, node in schema.items():
-        if key not in ("test_image", "label_report", "store"):
+        if key in parameters and key != "store":
             default = parameters[key].default
             assert ({} if default is None else default) == node["default"], key
 
@@ -302,7 +304,7 @@ def test_messages(config, message):
 
 def test_an_unknown_key_far_from_all_shows_what_is_known():
     with pytest.raises(
-        ConfigError, match=r"unknown key 'qqqq'; known are axes, checksum, chunks, "
+        ConfigError, match=r"unknown key 'qqqq'; known are axes, base_watch, checksum, chunks, "
     ):
         check_config({"qqqq": 1})
     assert suggestion("word", []) == ""

@@ -488,7 +488,7 @@ def test_room_is_asked_for_the_copy_too(tmp_path, monkeypatch):
     assert layout.stored_bytes == 3 * 3 * 2 * 2 * 8**3
 
     class Few:
-        f_frsize, f_bavail = 1, layout.stored_bytes
+        f_frsize, f_bavail, f_files = 1, layout.stored_bytes, 0
 
     monkeypatch.setattr(os, "statvfs", lambda _: Few)
     with pytest.raises(StoreError, match="GB free"):

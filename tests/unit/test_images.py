@@ -139,7 +139,7 @@ def test_levels_with_our_record_are_ours(tmp_path):
 
 def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
     image = opened(make(tmp_path), levels=1)
-    found = SimpleNamespace(f_bavail=3, f_frsize=10)
+    found = SimpleNamespace(f_bavail=3, f_frsize=10, f_files=9, f_favail=4)
     monkeypatch.setattr(places.os, "statvfs", lambda folder: found)
     needed = 6 * 5
     check_room(image, images.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
@@ -147,6 +147,12 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
     with pytest.raises(StoreError, match=r"has 2e-08 GB free, the levels of .* need about 3e-08"):
         check_room(image, images.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
     assert needed == 30
+    check_room(opened(tmp_path, levels=1, force_space=True), base_layout(image))
+    found.f_bavail, found.f_favail = 99, 3
+    with pytest.raises(StoreError, match=r"has 3 inodes free, the levels of .* need 4"):
+        check_room(image, base_layout(image))
+    found.f_files = 0  # a file system that counts none
+    check_room(image, base_layout(image))
     # Levels that are there need none.
     monkeypatch.undo()
     build_pyramid(tmp_path, levels=1)

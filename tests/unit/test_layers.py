@@ -23,13 +23,14 @@ LAYERS = (
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
     {"sampling", "findings"},
-    {"ladders", "viewers"},
-    {"plan", "shards", "digests", "store", "blocks", "sources"},
-    {"chunks", "images"},
+    {"ladders", "viewers", "tasks", "probes"},
+    {"plan", "shards", "digests", "store", "sources"},
+    {"chunks", "images", "blocks"},
     {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution", "previews"},
-    {"listing", "completeness", "structure", "recomputation"},
-    {"staleness", "summary", "copies", "reproduction"},
+    {"listing", "completeness", "structure", "recomputation", "openings", "resources"},
+    {"staleness", "summary", "copies", "reproduction", "forecast"},
     {"levels", "labels", "report"},
+    {"parts"},
     {"pyramid", "verify"},
     {"sampler"},
     {"__main__"},
@@ -40,7 +41,7 @@ DOORS = {
     "zarr": {"store"},
     "numcodecs": {"codecs", "shards"},
     "dask": {"blocks"},
-    "distributed": set(),
+    "distributed": {"blocks"},
     "numba": {"compiled"},  # whose decorator `compiled_windows` takes
     "xxhash": {"digests"},
     "yaml": {"config"},
@@ -61,6 +62,7 @@ PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness"
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
 PLANNING += ("paths", "places", "sources", "viewers", "pages")
+PLANNING += ("tasks", "openings", "resources", "forecast")
 
 
 def imports_of(path):

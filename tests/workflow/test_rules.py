@@ -27,7 +27,9 @@ def test_rules_are_those_of_the_plan(rules):
     assert sorted(rules) == [
         "copy_base",
         "downsample_level",
+        "downsample_part",
         "make_test_image",
+        "open_level",
         "report_labels",
         "seal_base",
         "summarize_pyramid",

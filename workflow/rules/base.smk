@@ -14,6 +14,8 @@ rule make_test_image:
     conda:
         "../../environment.yml"
     threads: block_threads
+    resources:
+        **needed("make_test_image"),
     params:
         image=image_settings,
         made=lambda wildcards: settings_of(wildcards.image)["test_image"],
@@ -32,6 +34,8 @@ rule copy_base:
     conda:
         "../../environment.yml"
     threads: block_threads
+    resources:
+        **needed("copy_base"),
     params:
         image=image_settings,
         source=source_settings,
@@ -49,8 +53,12 @@ rule seal_base:
     log:
         text="logs/{image}/0.log",
         timing="logs/{image}/0.json",
+    group:
+        level_group
     conda:
         "../../environment.yml"
+    resources:
+        **needed("seal_base"),
     params:
         image=image_settings,
         watch=watch_base,

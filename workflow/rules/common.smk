@@ -27,6 +27,14 @@ from zarrpyramid.images import base_layout, open_image, source_layout
 from zarrpyramid.logs import failures, refusal_line, success_lines
 from zarrpyramid.places import check_places, check_room
 from zarrpyramid.plan import describe_level, provenance
+from zarrpyramid.resources import (
+    PROCESS_BYTES,
+    Need,
+    base_need,
+    documents_need,
+    level_need,
+    measured_rate,
+)
 from zarrpyramid.staleness import set_aside, stale_sentinels
 from zarrpyramid.summary import write_overview
 
@@ -193,6 +201,17 @@ def finer_sentinel(wildcards):
     return f"results/{wildcards.image}/levels/{int(wildcards.level) - 1}.json"
 
 
+def part_sentinels(wildcards):
+    """Return the sentinels of a level's parts; none where the level is one job."""
+    check_wildcards(wildcards)
+    image, level = wildcards.image, int(wildcards.level)
+    n_parts = IMAGES[image].plan.cut(level).n_parts
+    if n_parts == 1:
+        return []
+    names = [f"{level}.{part}-of-{n_parts}.json" for part in range(1, n_parts + 1)]
+    return [f"results/{image}/parts/{name}" for name in names]
+
+
 def base_sentinel(wildcards):
     """Return the sentinel of a level 0 that the workflow makes or takes from a source, or nothing."""
     if wildcards.image in REFUSED:
@@ -230,8 +249,58 @@ def watch_base(wildcards):
 
 def block_threads(wildcards):
     """Return the number of blocks that can run side by side; --cores scales it down."""
-    plan = IMAGES[wildcards.image].plan
-    return min(plan.levels[int(wildcards.get("level", 0))].n_chunks, 32)
+    plan, level = IMAGES[wildcards.image].plan, int(wildcards.get("level", 0))
+    n_parts = plan.cut(level).n_parts if level else 1
+    if n_parts > 1 and "part" not in wildcards.keys():
+        return 1  # what the parts have seen is gathered
+    return min(-(-plan.levels[level].n_chunks // n_parts), 32)
+
+
+def level_group(wildcards):
+    """Return what a cluster gets in one submission: an image's jobs that only wait for each other.
+
+    Levels in parts, and all before them, are submissions of their own.
+    """
+    name, level = wildcards.image, int(wildcards.get("level", 0))
+    if name not in IMAGES:
+        return None
+    plan = IMAGES[name].plan
+    later = range(max(level, 1), len(plan.levels))
+    return None if any(plan.cut(number).n_parts > 1 for number in later) else f"{name}-levels"
+
+
+@functools.cache
+def rate_of(name):
+    """Return the voxels a second that a core takes, by what the last run has measured."""
+    return measured_rate(IMAGES[name], Path("logs") / name)
+
+
+@functools.cache
+def need_of(rule, name, level, threads):
+    """Return what a job needs; those of a refused image end before they need anything."""
+    if name in REFUSED or name not in IMAGES:
+        return Need(memory=PROCESS_BYTES, seconds=1.0, disk=0)
+    if rule in ("downsample_level", "downsample_part"):
+        in_parts = IMAGES[name].plan.cut(level).n_parts > 1
+        if rule == "downsample_part" or not in_parts:
+            return level_need(IMAGES[name], level, threads, rate_of(name))
+    if rule in ("make_test_image", "copy_base", "report_labels"):
+        return base_need(IMAGES[name], threads, rate_of(name))
+    return documents_need(IMAGES[name])
+
+
+def needed(rule):
+    """Return the resources of a rule's jobs by name: what the plan says, more at each attempt."""
+
+    def resource(key):
+        def amount(wildcards, threads, attempt):
+            level = int(wildcards.get("level", 0))
+            need = need_of(rule, wildcards.image, level, threads)
+            return attempt * need.resources[key]
+
+        return amount
+
+    return {key: resource(key) for key in ("mem_mb", "runtime", "disk_mb")}
 
 
 def check_wildcards(wildcards):
@@ -243,6 +312,10 @@ def check_wildcards(wildcards):
         raise SystemExit(
             f"zarrpyramid: there is no image {image}{suggestion(image, list(CONFIGS))}"
         )
+    if "part" in wildcards.keys() and level < len(IMAGES[image].plan.levels):
+        n_parts = IMAGES[image].plan.cut(level).n_parts
+        if int(wildcards.n_parts) != n_parts or int(wildcards.part) > n_parts:
+            raise SystemExit(f"zarrpyramid: level {level} of {image} has {n_parts} parts")
     if level >= len(IMAGES[image].plan.levels):
         last = len(IMAGES[image].plan.levels) - 1
         raise SystemExit(f"zarrpyramid: image {image} has no level {level}; its last is {last}")

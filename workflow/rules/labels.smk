@@ -22,6 +22,8 @@ rule report_labels:
     conda:
         "../../environment.yml"
     threads: block_threads
+    resources:
+        **needed("report_labels"),
     params:
         image=image_settings,
     message:

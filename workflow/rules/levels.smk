@@ -1,13 +1,68 @@
 """Levels 1 to N: each made of the level before it, which it needs the sentinel of.
 
+A level is one job, or is opened, made in parts and gathered. The parts run side by side.
+
 Requires: results/{image}/levels/{level - 1}.json, and the level that it speaks of.
-Makes: results/{image}/levels/{level}.json, written last of all, after the level is complete.
+Makes: results/{image}/levels/{level}.json, written last of all, after the level is complete; of a
+level in parts before that results/{image}/parts/{level}.open.json and one sentinel a part.
 """
+
+
+rule open_level:
+    input:
+        finer=finer_sentinel,
+    output:
+        sentinel="results/{image}/parts/{level}.open.json",
+    log:
+        text="logs/{image}/{level}.open.log",
+        timing="logs/{image}/{level}.open.json",
+    wildcard_constraints:
+        level=r"[1-9]\d*",
+    conda:
+        "../../environment.yml"
+    resources:
+        **needed("open_level"),
+    params:
+        image=image_settings,
+        recipe=level_recipe,
+        watch=watch_base,
+        step=level_step,
+    message:
+        "Opening level {wildcards.level} of {wildcards.image}: {params.step}"
+    script:
+        "../../scripts/open_level.py"
+
+
+rule downsample_part:
+    input:
+        finer=finer_sentinel,
+        opening="results/{image}/parts/{level}.open.json",
+    output:
+        sentinel="results/{image}/parts/{level}.{part}-of-{n_parts}.json",
+    log:
+        text="logs/{image}/{level}.{part}-of-{n_parts}.log",
+        timing="logs/{image}/{level}.{part}-of-{n_parts}.json",
+    wildcard_constraints:
+        level=r"[1-9]\d*",
+        part=r"[1-9]\d*",
+        n_parts=r"[1-9]\d*",
+    conda:
+        "../../environment.yml"
+    threads: block_threads
+    resources:
+        **needed("downsample_part"),
+    params:
+        image=image_settings,
+    message:
+        "Building part {wildcards.part} of {wildcards.n_parts} of level {wildcards.level} of {wildcards.image}"
+    script:
+        "../../scripts/downsample_part.py"
 
 
 rule downsample_level:
     input:
         finer=finer_sentinel,
+        parts=part_sentinels,
     output:
         sentinel="results/{image}/levels/{level}.json",
     log:
@@ -15,9 +70,13 @@ rule downsample_level:
         timing="logs/{image}/{level}.json",
     wildcard_constraints:
         level=r"[1-9]\d*",
+    group:
+        level_group
     conda:
         "../../environment.yml"
     threads: block_threads
+    resources:
+        **needed("downsample_level"),
     params:
         image=image_settings,
         recipe=level_recipe,

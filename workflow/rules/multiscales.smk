@@ -13,8 +13,12 @@ rule write_multiscales:
     log:
         text="logs/{image}/multiscales.log",
         timing="logs/{image}/multiscales.json",
+    group:
+        "{image}-levels"
     conda:
         "../../environment.yml"
+    resources:
+        **needed("write_multiscales"),
     params:
         image=image_settings,
         listed=listed_settings,

@@ -23,8 +23,12 @@ rule summarize_pyramid:
     log:
         text="logs/{image}/summary.log",
         timing="logs/{image}/summary.json",
+    group:
+        "{image}-levels"
     conda:
         "../../environment.yml"
+    resources:
+        **needed("summarize_pyramid"),
     params:
         image=image_settings,
         timings=lambda wildcards: f"logs/{wildcards.image}",

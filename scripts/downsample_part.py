@@ -1,0 +1,29 @@
+"""Build one part of a level that is open, and write its sentinel."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import restore
+from zarrpyramid.images import open_image
+from zarrpyramid.logs import job_log
+from zarrpyramid.parts import build_part
+from zarrpyramid.resources import expectation
+from zarrpyramid.sentinels import load_sentinel, write_sentinel
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log.text, snakemake.log.timing) as told:
+    image = open_image(restore(snakemake.params.image))
+    level, logs = int(snakemake.wildcards.level), Path(snakemake.log.timing).parent
+    told.update(expectation(image, level, snakemake.threads, logs))
+    record = build_part(
+        image,
+        level,
+        int(snakemake.wildcards.part),
+        load_sentinel(Path(snakemake.input.finer)),
+        load_sentinel(Path(snakemake.input.opening)),
+        n_workers=snakemake.threads,
+        on_block=lambda n_voxels: told.update(voxels=told["voxels"] + n_voxels),
+    )
+    write_sentinel(Path(snakemake.output.sentinel), record)

@@ -1,0 +1,26 @@
+"""Clear a level's place for the jobs that make its parts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import restore
+from zarrpyramid.images import open_image
+from zarrpyramid.logs import job_log
+from zarrpyramid.parts import open_level
+from zarrpyramid.sentinels import load_sentinel, write_sentinel
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job_log(snakemake.log.text, snakemake.log.timing):
+    image = open_image(restore(snakemake.params.image))
+    sentinel = Path(snakemake.output.sentinel)
+    listed = sentinel.parents[1] / "multiscales.json"
+    record = open_level(
+        image,
+        int(snakemake.wildcards.level),
+        load_sentinel(Path(snakemake.input.finer)),
+        # The list loses the level, so the list's sentinel must go first.
+        before_rebuild=lambda: listed.unlink(missing_ok=True),
+    )
+    write_sentinel(sentinel, record)

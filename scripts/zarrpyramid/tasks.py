@@ -1,0 +1,170 @@
+"""How a level is cut: into tasks of whole objects, and tasks into parts, each a job of its own.
+
+Extents and ranges alone. What a task does is for `reduction`, what a part does for `parts`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import geometry
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from .geometry import Shape
+    from .metadata import ArrayMetadata
+    from .plan import LevelPlan
+
+    Array: TypeAlias = ArrayMetadata | LevelPlan
+
+BLOCK_BYTES = 1 << 25
+"""Largest block that a thread makes at once so as not to decode chunks of the source twice.
+
+Only where chunks of the two levels lie across each other; a task of one object may be larger.
+"""
+
+FEW = 8
+"""A level of at most so many tasks imports neither dask nor numba."""
+
+COMPILED_PAYS = 1 << 31
+"""Source voxels from which on a level loads numba.
+
+Loading takes 0.4 CPU s and 110 MB, and saves 80 us a chunk of 64^3 uint16 (200 us of float32): it
+breaks even near 10^9 voxels. 512^3 uint16 with zstd took 0.9 CPU s without numba, 1.4 with it.
+Of modes it saves 0.6 ms a chunk: they load it from a sixteenth of this on.
+"""
+
+PART_VOXELS = 1 << 33
+"""Source voxels up to which a level is one job unless the configuration says otherwise.
+
+Some minutes of two cores: less is not worth a job of a cluster, which waits half a minute.
+"""
+
+MOST_PARTS = 2048
+"""Parts of level 1, at most, unless the configuration says otherwise.
+
+Parts of all levels have one size, that of level 1: so an image of 2**50 voxels has 2,341 of them.
+Were each level cut into as many, three of them would have 6,144.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """A level's tasks and parts, the same in every job whatever its threads.
+
+    Attributes
+    ----------
+    block_bytes
+        Of `task_extents`.
+    grid
+        Tasks along each axis.
+    bounds
+        The first task, in the grid's C order, of each part; last of all the number of tasks.
+    """
+
+    block_bytes: int
+    grid: Shape
+    bounds: tuple[int, ...]
+
+    @property
+    def n_parts(self) -> int:
+        """Parts; none of them is empty."""
+        return len(self.bounds) - 1
+
+    def tasks(self, part: int) -> range:
+        """Return the tasks of a part, which is counted from 1."""
+        return range(self.bounds[part - 1], self.bounds[part])
+
+
+def is_aligned(source: Array, factors: Shape) -> bool:
+    """Tell whether chunks of the source hold whole windows."""
+    return all(
+        factor == 1 or chunk % factor == 0 or chunk >= extent
+        for factor, chunk, extent in zip(factors, source.chunks, source.shape, strict=True)
+    )
+
+
+def task_extents(
+    source: Array, target: Array, factors: Shape, block_bytes: int
+) -> tuple[Shape, Shape]:
+    """Return the extents in the level of what is reduced at once, and of one task: whole objects.
+
+    Parameters
+    ----------
+    block_bytes
+        What blocks may grow to where chunks lie across each other.
+    """
+    # Where windows lie across chunks the source is put together first, in its own size.
+    in_memory = target.item_size * (1 if is_aligned(source, factors) else math.prod(factors))
+    # A task holds its objects encoded until the last of their chunks is.
+    of_task = block_bytes * (1 if target.shards is None else 8)
+    step, unit = (
+        geometry.task_grid_unit(extents, source.chunks, factors, target.shape, n_bytes // in_memory)
+        for extents, n_bytes in ((target.chunks, block_bytes), (target.write_shape, of_task))
+    )
+    return step, unit
+
+
+def shared_block_bytes(target: Array, n_sharing: int) -> int:
+    """Return the `block_bytes` that leave four tasks for each of those who share a level."""
+    # Enough tasks for all come before decoding each chunk once.
+    share = geometry.count(target.shape) * target.item_size // (4 * n_sharing)
+    return min(BLOCK_BYTES, share)
+
+
+def wanted_parts(n_voxels: int, n_base: int, part_size: int | None) -> int:
+    """Return how many parts a level of so many source voxels is cut into.
+
+    Parameters
+    ----------
+    n_base
+        Voxels of level 0.
+    part_size
+        Source voxels a part at most; None takes the larger of `PART_VOXELS` and of level 0's share.
+
+    >>> wanted_parts(2**50, 2**50, None), wanted_parts(2**47, 2**50, None)
+    (2048, 256)
+    """
+    return max(1, -(-n_voxels // (part_size or max(PART_VOXELS, -(-n_base // MOST_PARTS)))))
+
+
+@functools.lru_cache(maxsize=256)
+def cut_level(source: LevelPlan, target: LevelPlan, n_wanted: int) -> Cut:
+    """Cut a level into parts, of whole tasks that follow each other in memory, near equal in bytes.
+
+    There are as many as are wanted, or as there are tasks.
+    """
+    block_bytes = shared_block_bytes(target, n_wanted)
+    _, unit = task_extents(source, target, target.factors, block_bytes)
+    grid = geometry.grid_shape(target.shape, unit)
+    bounds = even_bounds(target.shape, unit, min(n_wanted, geometry.count(grid)))
+    return Cut(block_bytes=block_bytes, grid=grid, bounds=bounds)
+
+
+def even_bounds(shape: Shape, unit: Shape, n_parts: int) -> tuple[int, ...]:
+    """Return where to cut the units of an array, in C order, into parts near equal in voxels.
+
+    Every part has at least one unit, so there must be as many.
+
+    >>> even_bounds((100, 10), (10, 10), 3)
+    (0, 3, 7, 10)
+    """
+    n_units = geometry.count(geometry.grid_shape(shape, unit))
+    total = geometry.count(shape)
+
+    def times_parts(number: int) -> int:
+        return n_parts * geometry.voxels_before(number, unit, shape)
+
+    bounds = [0]
+    for part in range(1, n_parts):
+        # The cut whose voxels before it come nearest to this part's share of all.
+        nearest = bisect_left(range(n_units + 1), part * total, key=times_parts)
+        if part * total - times_parts(nearest - 1) <= times_parts(nearest) - part * total:
+            nearest -= 1
+        bounds.append(min(max(nearest, bounds[-1] + 1), n_units - n_parts + part))
+    return (*bounds, n_units)
