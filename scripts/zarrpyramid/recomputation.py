@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import geometry
-from .blocks import FEW, run_blocks
+from .blocks import run_blocks
 from .chunks import chunk_region, native_dtype, open_chunks
 from .digests import chunk_digest
 from .errors import StoreError
 from .kernels import describe
 from .reduction import BlockResult, LevelTask
-from .tasks import BLOCK_BYTES, COMPILED_PAYS
+from .tasks import BLOCK_BYTES, COMPILED_PAYS, FEW
 from .windows import compiled_is_ready, load_compiled
 
 if TYPE_CHECKING:
