@@ -248,3 +248,32 @@ def test_an_owner_is_noted(tmp_path):
     noted = json.loads((tmp_path / "results" / "image.json").read_text())
     assert {**noted, "watch": ""} == {"store": str(tmp_path / "s"), "field": "", "watch": ""}
     assert noted["watch"] == base_layout(image).watch
+
+
+def test_what_of_level_0_is_watched(tmp_path, monkeypatch):
+    make(tmp_path)
+
+    def layouts():
+        kinds = ("objects", "metadata", "none", "auto")
+        return {kind: base_layout(opened(tmp_path, base_watch=kind)) for kind in kinds}
+
+    before = layouts()
+    assert before["auto"] == before["objects"]
+    assert [before[kind].stored_bytes for kind in ("metadata", "none")] == [None, None]
+    monkeypatch.setattr(images, "MOST_COUNTED", 8)
+    assert layouts()["auto"] == before["metadata"]
+    monkeypatch.setattr(images, "_objects", None)  # not one of them is looked at
+    zarr.open_array(tmp_path / "0")[:] = 3
+    assert base_layout(opened(tmp_path)) == before["metadata"]
+    document = json.loads((tmp_path / "0/zarr.json").read_text())
+    (tmp_path / "0/zarr.json").write_text(json.dumps({**document, "fill_value": 9}))
+    assert base_layout(opened(tmp_path)) != before["metadata"]
+    assert base_layout(opened(tmp_path, base_watch="none")) == before["none"]
+
+
+def test_room_is_reckoned_from_a_few_objects_where_none_is_watched(tmp_path):
+    make(tmp_path, compressors=None)
+    image = opened(tmp_path, levels=1, base_watch="none")
+    assert places.sampled_bytes(image) == 9 * 16
+    assert places.stored_share(image) == 1.0
+    assert places.room_needed(image, base_layout(image)).n_objects == 4
