@@ -276,26 +276,26 @@ def rate_of(name):
 
 
 @functools.cache
-def need_of(rule, name, level, threads):
+def need_of(job, name, level, threads):
     """Return what a job needs; those of a refused image end before they need anything."""
     if name in REFUSED or name not in IMAGES:
         return Need(memory=PROCESS_BYTES, seconds=1.0, disk=0)
-    if rule in ("downsample_level", "downsample_part"):
+    if job in ("downsample_level", "downsample_part"):
         in_parts = IMAGES[name].plan.cut(level).n_parts > 1
-        if rule == "downsample_part" or not in_parts:
+        if job == "downsample_part" or not in_parts:
             return level_need(IMAGES[name], level, threads, rate_of(name))
-    if rule in ("make_test_image", "copy_base", "report_labels"):
+    if job in ("make_test_image", "copy_base", "report_labels"):
         return base_need(IMAGES[name], threads, rate_of(name))
     return documents_need(IMAGES[name])
 
 
-def needed(rule):
-    """Return the resources of a rule's jobs by name: what the plan says, more at each attempt."""
+def needed(job):
+    """Return a job's resources by name, from the plan; `job` is its rule. More at each attempt."""
 
     def resource(key):
         def amount(wildcards, threads, attempt):
             level = int(wildcards.get("level", 0))
-            need = need_of(rule, wildcards.image, level, threads)
+            need = need_of(job, wildcards.image, level, threads)
             return attempt * need.resources[key]
 
         return amount
