@@ -148,8 +148,8 @@ def test_records_know_nothing_of_processes(tmp_path, copied, pays, monkeypatch, 
 
 
 def test_records_know_nothing_of_the_order_of_visits(tmp_path, monkeypatch, reference):
-    def backwards(grid):
-        return reversed(list(forwards(grid)))
+    def backwards(*given):
+        return reversed(list(forwards(*given)))
 
     forwards = geometry.iterate_units
     monkeypatch.setattr(geometry, "iterate_units", backwards)
