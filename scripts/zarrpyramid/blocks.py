@@ -252,6 +252,17 @@ def _check_versions(client: Any) -> None:
     }
     errors = {worker: answer for worker, answer in found.items() if isinstance(answer, Exception)}
     _refuse(client, {**others, **errors})
+    try:  # it, too, unpacks what is sent to the workers
+        same = client.run_on_scheduler(tell) == mine
+    except Exception as error:
+        raise WorkerError(
+            f"the dask scheduler at {client.scheduler.address} cannot be used: {_line(error)}"
+        ) from error
+    if not same:
+        raise WorkerError(
+            f"the dask scheduler at {client.scheduler.address} has another zarrpyramid than its "
+            f"workers, here it is {mine[0]}; install the same"
+        )
 
 
 def _refuse(client: Any, answers: dict[str, Any]) -> None:

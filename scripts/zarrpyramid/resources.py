@@ -99,7 +99,7 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     n_steps = geometry.count(geometry.grid_shape(unit, step))
     held = math.ceil(held * share * (1 if target.shards is None else 2))
     n_voxels = geometry.count(source.shape) * n_tasks // n_all
-    least = COMPILED_PAYS // (4 if target.method in ("mode", "mode_nonzero") else 1)
+    least = COMPILED_PAYS // (16 if target.method in ("mode", "mode_nonzero") else 1)
     compiled = n_tasks > FEW and n_voxels >= least
     process = PROCESS_BYTES + compiled * NUMBA_BYTES
     if n_tasks > FEW and n_workers > 1:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from distributed import Client
 import zarrpyramid
 from dask_elsewhere import LIBRARY, Elsewhere
 from zarrpyramid import PyramidError, build_pyramid
+from zarrpyramid.blocks import Cluster, run_blocks
 from zarrpyramid.errors import ConfigError, StoreError, WorkerError
 from zarrpyramid.files import LocalFiles
 from zarrpyramid.probes import Probe, laid_probe
@@ -72,6 +74,24 @@ def test_a_cluster_elsewhere_makes_the_same_files(tmp_path, monkeypatch, address
             client.close()
     assert (records, tree(store)) == undisturbed
     assert tasks_run(address) - n_before >= len(records) - 1
+
+
+def test_clients_of_one_cluster_do_not_get_each_others_results(address):
+    def results(offset):
+        with Client(address, set_as_default=False) as client:
+            probe = Probe(objects=())
+            cluster = Cluster(client=client, probe=probe, n_threads=2)
+
+            def slow_sum(place):  # the other client's tasks are there at the same time
+                time.sleep(0.05)
+                return offset + sum(place)
+
+            return sorted(run_blocks(slow_sum, (3, 4), n_workers=1, cluster=cluster))
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(results, [0, 1000])
+    assert first == sorted(i + j for i in range(3) for j in range(4))
+    assert second == [1000 + number for number in first]
 
 
 def test_a_level_0_is_copied_there_too(tmp_path, address, undisturbed):
