@@ -91,10 +91,10 @@ def _header(
     if faults:
         verdict = f"{'; '.join(faults)}. Run the workflow again, which makes them again."
     else:
-        made = f"levels 1 to {last} were each" if last > 1 else "level 1 was"
+        made = f"levels 1 to {last}" if last > 1 else "level 1"
         verdict = (
-            f"Every stored object of every level is there; {made} made from the level before, "
-            "whose voxels were checked against their record on the way."
+            f"Every stored object of {made} is there, made from the level before, whose voxels "
+            "were checked on the way."
             if last
             else "The image is small enough to stand alone: it needs no level beside level 0."
         )
