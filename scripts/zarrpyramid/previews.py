@@ -170,7 +170,7 @@ def _read_level(image: Image, level: int, edges: Edges, budget: int) -> tuple[Pr
     if cost > budget:
         absent = (
             f"Level {level} is not shown: its middle slices lie in {cost / 1e6:.0f} MB of chunks, "
-            f"a report reads {BUDGET / 1e6:.0f} MB in all."
+            f"more than is left of the {BUDGET / 1e6:.0f} MB that a report reads."
         )
         return Preview(level=level, absent=absent), 0
     indices = geometry.iterate_units(grid) if is_whole else iter(touched)

@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from . import geometry
-from .hierarchy import join, open_group, read_array, read_node
+from .errors import MetadataError, StoreError
+from .hierarchy import join, open_group, read_array
 from .multiscales import CHANNEL, SPACE, TIME, axis_type, listed_paths, read_multiscales
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Pyramid:
     zarr_format
         2 or 3.
     arrays
-        Metadata of each listed level, finest first; None where no array is at the listed path.
+        Metadata of each listed level, finest first; None where no array that this package serves is
+        at the listed path.
     """
 
     attributes: Document
@@ -77,8 +79,8 @@ class Pyramid:
 
     @property
     def levels(self) -> list[ArrayMetadata]:
-        """Metadata of the levels that are there."""
-        return [array for array in self.arrays if array is not None]
+        """Metadata of the levels that are there and have the multiscales' axes."""
+        return [array for array in self.arrays if array and len(array.shape) == len(self.axes)]
 
     @property
     def datasets(self) -> list[Document]:
@@ -180,7 +182,7 @@ def read_pyramid(files: Files, path: str) -> Pyramid:
     StoreError
         If no group is there.
     MetadataError
-        If a document is damaged, or a level of a kind that this package does not serve.
+        If the group's document is damaged.
     """
     group = open_group(files, path)
     places = [join(path, name) for name in listed_paths(group.attributes)]
@@ -192,8 +194,10 @@ def read_pyramid(files: Files, path: str) -> Pyramid:
 
 
 def _array(files: Files, path: str) -> ArrayMetadata | None:
-    node = read_node(files, path)
-    return read_array(files, path) if node is not None and node.kind == "array" else None
+    try:
+        return read_array(files, path)
+    except (MetadataError, StoreError):
+        return None  # a group, or an array of another kind, which viewers hardly read either
 
 
 def lint(pyramid: Pyramid, viewers: Iterable[str] = VIEWERS) -> list[Finding]:
@@ -228,7 +232,17 @@ def _unlisted(pyramid: Pyramid) -> str | None:
 def _absent(pyramid: Pyramid) -> str | None:
     pairs = zip(listed_paths(pyramid.attributes), pyramid.arrays, strict=True)
     absent = [path for path, array in pairs if array is None]
-    return f"no array is at the listed path {_all(absent)}" if absent else None
+    return f"no array of numbers is at the listed path {_all(absent)}" if absent else None
+
+
+def _other_rank(pyramid: Pyramid) -> str | None:
+    n_axes = len(pyramid.axes)
+    others = [
+        f"{path} has {len(array.shape)}"
+        for path, array in zip(listed_paths(pyramid.attributes), pyramid.arrays, strict=True)
+        if array is not None and len(array.shape) != n_axes
+    ]
+    return f"the multiscales has {n_axes} axes, the array {_all(others)}" if others else None
 
 
 def _neuroglancer_dtype(pyramid: Pyramid) -> str | None:
@@ -247,7 +261,7 @@ def _unit(pyramid: Pyramid) -> str | None:
     unknown = [
         f"{axis['unit']!r} of {axis['name']}"
         for axis in pyramid.axes
-        if "unit" in axis and axis["unit"] not in _UNITS
+        if "unit" in axis and str(axis["unit"]) not in _UNITS
     ]
     return f"it knows no unit {_all(unknown)}" if unknown else None
 
@@ -368,7 +382,7 @@ def _window(pyramid: Pyramid) -> str | None:
     without = [
         str(channel.get("label", number))
         for number, channel in enumerate(pyramid.channels)
-        if not {"start", "end"}.issubset(channel.get("window") or {})
+        if not (isinstance(window := channel.get("window"), dict) and {"start", "end"} <= {*window})
     ]
     return f"channel {_all(without)} of omero has no window with start and end" if without else None
 
@@ -478,6 +492,14 @@ RULES = (
         severity=FAILS,
         says=_absent,
         instead="run the workflow again, or take the level out of the list",
+        seen=f"{_NG_ZARR}/frontend.ts",
+    ),
+    Rule(
+        name="neuroglancer-axes",
+        viewers=(NEUROGLANCER,),
+        severity=FAILS,
+        says=_other_rank,
+        instead="list arrays of the same axes alone",
         seen=f"{_NG_ZARR}/frontend.ts",
     ),
     Rule(

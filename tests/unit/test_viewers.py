@@ -11,6 +11,7 @@ import zarr
 from zarrpyramid.__main__ import main
 from zarrpyramid.hierarchy import locate
 from zarrpyramid.metadata import parse_array
+from zarrpyramid.multiscales import listed_paths
 from zarrpyramid.viewers import RULES, SEVERITIES, VIEWERS, Pyramid, lint, read_pyramid
 
 CLEAN_CODECS = [
@@ -156,6 +157,11 @@ def single(extent):
 CASES = {
     "no-levels": (pyramid({"other": 1}, []), "nothing to open", pyramid()),
     "absent-level": (pyramid(arrays=[array((256, 256)), None]), "path 1", pyramid()),
+    "neuroglancer-axes": (
+        pyramid(arrays=[array((256, 256)), array((128, 128, 3))]),
+        "has 2 axes, the array 1 has 3",
+        pyramid(),
+    ),
     "neuroglancer-dtype": (levels(dtype="float64"), "float64", levels(dtype="float32")),
     "neuroglancer-mixed-dtypes": (
         pyramid(arrays=[array((256, 256), dtype="uint8"), array((128, 128), dtype="uint32")]),
@@ -262,6 +268,26 @@ def test_documents_may_hold_anything():
     attributes = {"multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0"}, 7]}], "ome": 3}
     found = lint(pyramid(attributes, [array((9, 9))]))
     assert {"neuroglancer-version", "neuroglancer-place"} <= set(names(found))
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], [7], {}, {"x": 7}, [{}], [[7]]])
+@pytest.mark.parametrize(
+    "place", ["axes", "datasets", "coordinateTransformations", "unit", "steps", "omero", "window"]
+)
+def test_damaged_documents_end_in_findings(place, value):
+    attributes = copy.deepcopy(group(omero={"channels": [{"window": {}}]}))
+    (multiscales,) = attributes["ome"]["multiscales"]
+    holders = {
+        "unit": (multiscales["axes"][0], "unit"),
+        "steps": (multiscales["datasets"][1], "coordinateTransformations"),
+        "omero": (attributes["ome"], "omero"),
+        "window": (attributes["ome"]["omero"]["channels"][0], "window"),
+    }
+    holder, key = holders.get(place, (multiscales, place))
+    holder[key] = value
+    n_listed = len(listed_paths(attributes))
+    arrays = [array((256, 256)), array((9, 9, 9)), None][:n_listed]
+    lint(pyramid(attributes, arrays))
 
 
 def test_the_worst_come_first_and_viewers_can_be_chosen():
