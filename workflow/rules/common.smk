@@ -262,7 +262,7 @@ def level_group(wildcards):
     Levels in parts, and all before them, are submissions of their own.
     """
     name, level = wildcards.image, int(wildcards.get("level", 0))
-    if name not in IMAGES:
+    if name not in IMAGES or workflow.dryrun:  # which would show a group's jobs in no order
         return None
     plan = IMAGES[name].plan
     later = range(max(level, 1), len(plan.levels))
