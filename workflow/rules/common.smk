@@ -256,17 +256,23 @@ def block_threads(wildcards):
     return min(-(-plan.levels[level].n_chunks // n_parts), 32)
 
 
+def last_group(wildcards):
+    """Return the submission of an image's last jobs; a dry run shows a group's in no order."""
+    return None if workflow.dryrun else f"{wildcards.image}-levels"
+
+
 def level_group(wildcards):
     """Return what a cluster gets in one submission: an image's jobs that only wait for each other.
 
     Levels in parts, and all before them, are submissions of their own.
     """
     name, level = wildcards.image, int(wildcards.get("level", 0))
-    if name not in IMAGES or workflow.dryrun:  # which would show a group's jobs in no order
+    if name not in IMAGES:
         return None
     plan = IMAGES[name].plan
     later = range(max(level, 1), len(plan.levels))
-    return None if any(plan.cut(number).n_parts > 1 for number in later) else f"{name}-levels"
+    in_parts = any(plan.cut(number).n_parts > 1 for number in later)
+    return None if in_parts else last_group(wildcards)
 
 
 @functools.cache

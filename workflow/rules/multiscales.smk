@@ -14,7 +14,7 @@ rule write_multiscales:
         text="logs/{image}/multiscales.log",
         timing="logs/{image}/multiscales.json",
     group:
-        "{image}-levels"
+        last_group
     conda:
         "../../environment.yml"
     resources:

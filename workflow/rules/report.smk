@@ -24,7 +24,7 @@ rule summarize_pyramid:
         text="logs/{image}/summary.log",
         timing="logs/{image}/summary.json",
     group:
-        "{image}-levels"
+        last_group
     conda:
         "../../environment.yml"
     resources:
