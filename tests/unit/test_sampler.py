@@ -5,7 +5,6 @@ import json
 import logging
 import subprocess
 import sys
-from functools import partial
 
 import dask
 import numpy as np
@@ -367,14 +366,11 @@ def client():
         yield client
 
 
-def value_of(value, place):
-    return value
-
-
 def test_a_cluster_gives_no_results_of_the_run_before(client):
     """It keeps them for a moment, and 290 of 300 runs were given those of another one."""
     for value in range(20):
-        assert set(run_blocks(partial(value_of, value), (3, 4), n_workers=2)) == {value}
+        # Workers import no tests, and wait for ever for a task that they cannot unpack.
+        assert set(run_blocks(lambda _, value=value: value, (3, 4), n_workers=2)) == {value}
 
 
 def task_workers(client, function):
