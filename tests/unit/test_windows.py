@@ -42,7 +42,7 @@ def cases(draw):
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=300)
 @given(case=cases(), layout=st.sampled_from(OUT_LAYOUTS))
 def test_both_forms_give_the_bits_of_the_oracle(case, layout):
     method, source, factors = case

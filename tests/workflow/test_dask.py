@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from dask_elsewhere import Elsewhere
 
 
@@ -10,8 +11,8 @@ def test_the_scheduler_is_no_part_of_what_is_made(workspace, new_workspace, tmp_
     workspace.make(shape=(70, 60, 50))
     other = new_workspace()
     other.make(shape=(70, 60, 50))
-    other.run(store="image.zarr", field="raw")
-    image = {"store": "image.zarr", "field": "raw", "parts": 2}
+    other.run(store="image.zarr", field="raw", levels=1)
+    image = {"store": "image.zarr", "field": "raw", "parts": 2, "levels": 1}
     with Elsewhere(tmp_path / "elsewhere") as address:
         workspace.run(**image, dask_scheduler=address)
         log = (workspace / "logs/image-raw/1.2-of-2.log").read_text(encoding="utf-8")
@@ -19,7 +20,12 @@ def test_the_scheduler_is_no_part_of_what_is_made(workspace, new_workspace, tmp_
     assert workspace.sentinels() == other.sentinels()
     assert workspace.run(**image).jobs == []
     assert workspace.run(**image, dask_scheduler="tcp://nobody:1").jobs == []
-    (workspace / "results/image-raw/levels/3.json").unlink()
-    (workspace / "image.zarr/raw/3/zarr.json").unlink()
+
+
+@pytest.mark.slow  # it waits half a minute for an answer
+def test_a_scheduler_that_does_not_answer(workspace):
+    image = {"store": "image.zarr", "field": "raw"}
+    workspace.make(shape=(70, 60, 50))
     failed = workspace.run(**image, dask_scheduler="tcp://127.0.0.1:1", code=1)
     assert "no dask scheduler answers at tcp://127.0.0.1:1" in failed.lines[-1]
+    assert workspace.run(**image).jobs
