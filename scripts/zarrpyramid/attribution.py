@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import geometry
-from .chunks import chunk_region, native_dtype, open_chunks
+from .chunks import chunk_region, native_dtype, open_chunks, read_chunk
 from .errors import StoreError
 from .methods import METHODS
 from .voxel_types import kind_of
@@ -259,14 +259,11 @@ def read_box(chunks: Chunks, region: Region) -> Block:
         If a chunk cannot be read.
     """
     metadata = chunks.metadata
-    box = np.full(geometry.region_shape(region), metadata.fill_value, native_dtype(metadata))
+    box = np.empty(geometry.region_shape(region), native_dtype(metadata))
     for index in geometry.covering_units(region, metadata.chunks):
-        payload = chunks.payload(index)
-        if payload is None:
-            continue
         here = chunk_region(metadata, index)
         shared = geometry.intersection(here, region)
-        voxels = chunks.decode(index, payload)
+        voxels = read_chunk(chunks, index)
         box[geometry.relative_region(shared, region)] = voxels[
             geometry.relative_region(shared, here)
         ]

@@ -102,6 +102,23 @@ def chunks_of_object(metadata: ArrayMetadata, index: Index) -> list[Index]:
     return list(geometry.covering_units(region, metadata.chunks))
 
 
+def read_chunk(chunks: Chunks, index: Index) -> Block:
+    """Return a chunk's in-bounds voxels, only to be read: fill value where nothing is stored.
+
+    They hold until the thread asks for its next payload.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read or decoded.
+    """
+    payload = chunks.payload(index)
+    if payload is not None:
+        return chunks.decode(index, payload)
+    shape = geometry.region_shape(chunk_region(chunks.metadata, index))
+    return np.full(shape, chunks.metadata.fill_value, native_dtype(chunks.metadata))
+
+
 class DirectChunks:
     """Chunks as bytes of stored objects."""
 

@@ -103,13 +103,7 @@ def reduce_mean(
     >>> out
     array([ 0,  2, -3], dtype=int8)
     """
-    expected = tuple(
-        -(-extent // factor) for extent, factor in zip(source.shape, factors, strict=True)
-    )
-    if out.shape != expected or out.dtype != source.dtype:
-        raise ValueError(
-            f"expected out of {source.dtype} and shape {expected}, found {out.dtype} {out.shape}"
-        )
+    check_out(source, factors, out)
     if source.dtype == np.bool_:
         source, out = source.view(np.uint8), out.view(np.uint8)
     if compiled:
@@ -270,6 +264,25 @@ def _describe_complex(block: Block) -> Moments:
         n_nan=0 if missing is None else int(np.count_nonzero(missing)),
         n_inf=0 if missing is None else int(np.count_nonzero(~finite & ~missing)),
     )
+
+
+def check_out(
+    source: Block, factors: tuple[int, ...], out: Block, *, keeps_dtype: bool = True
+) -> None:
+    """See that `out` can take what is made of the windows of `source`.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, or another dtype where that is kept.
+    """
+    expected = tuple(
+        -(-extent // factor) for extent, factor in zip(source.shape, factors, strict=True)
+    )
+    if out.shape != expected or (keeps_dtype and out.dtype != source.dtype):
+        raise ValueError(
+            f"expected out of {source.dtype} and shape {expected}, found {out.dtype} {out.shape}"
+        )
 
 
 def uniform_pieces(

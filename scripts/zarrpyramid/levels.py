@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from . import geometry
 from .blocks import open_cluster, run_blocks
-from .chunks import native_dtype, open_chunks
+from .chunks import open_chunks
 from .digests import Tally
 from .errors import StoreError, VoxelError
 from .hierarchy import (
@@ -31,8 +30,7 @@ from .places import check_place
 from .plan import describe_level
 from .reduction import BlockResult, LevelTask
 from .sentinels import RECORD_KEY
-from .tasks import COMPILED_PAYS, FEW, shared_block_bytes
-from .windows import compiled_is_ready, load_compiled
+from .tasks import shared_block_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,13 +201,7 @@ def run_tasks(
     cluster: Cluster | None = None,
 ) -> BlockResult:
     """Run a level's tasks, or those of some numbers, and return what all of them saw."""
-    n_all = geometry.count(task.grid)
-    n_tasks = n_all if numbers is None else len(numbers)
-    n_voxels = geometry.count(task.source.shape) * n_tasks // n_all
-    kernel = (task.method, native_dtype(task.source), native_dtype(task.target))
-    n_least = COMPILED_PAYS // (16 if task.method in ("mode", "mode_nonzero") else 1)
-    pays = n_tasks > FEW and n_voxels >= n_least
-    load = partial(load_compiled, *kernel) if pays and not compiled_is_ready(*kernel) else None
+    n_tasks = geometry.count(task.grid) if numbers is None else len(numbers)
     task = replace(task, n_threads=max(1, n_workers // n_tasks))
     seen = BlockResult()
     for result in run_blocks(
@@ -219,7 +211,7 @@ def run_tasks(
         numbers=numbers,
         cluster=cluster,
         shared=task.files.shared,
-        load=load,
+        load=task.loader(n_tasks),
     ):
         seen.merge(result)
         on_block(result.source.n_voxels)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import geometry
-from .chunks import chunk_region, native_dtype, open_chunks
+from .chunks import chunk_region, native_dtype, open_chunks, read_chunk
 from .images import read_level
 from .multiscales import CHANNEL, SPACE
 
@@ -133,7 +133,7 @@ def _read_extremes(image: Image, level: int, budget: int) -> tuple[list[float], 
     chunks = open_chunks(image.files, image.level_path(level), metadata)
     found: list[float] = []
     for index in geometry.iterate_units(grid):
-        values = _finite(_block(chunks, index))
+        values = _finite(read_chunk(chunks, index))
         found += [float(values.min()), float(values.max())] if values.size else []
     return found, cost
 
@@ -225,7 +225,7 @@ def _read_chunks(
     counts = np.zeros(max(edges.size - 1, 0), np.int64)
     for index in indices:
         place = chunk_region(chunks.metadata, index)
-        block = _block(chunks, index)
+        block = read_chunk(chunks, index)
         counts += _count(block, edges)
         for region, plane in zip(regions, planes, strict=True):
             shared = geometry.intersection(region, place)
@@ -241,15 +241,6 @@ def _flat(plane: Block, rows: int, columns: int) -> Block:
     flat = plane.reshape(plane.shape[first], plane.shape[second])
     flat = flat if rows < columns else flat.T
     return np.abs(flat) if np.iscomplexobj(flat) else flat
-
-
-def _block(chunks: Chunks, index: Index) -> Block:
-    """Return a chunk's voxels, which hold until the next one's are asked for."""
-    payload = chunks.payload(index)
-    if payload is not None:
-        return chunks.decode(index, payload)
-    shape = geometry.region_shape(chunk_region(chunks.metadata, index))
-    return np.full(shape, chunks.metadata.fill_value, native_dtype(chunks.metadata))
 
 
 def _finite(block: Block) -> Block:

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import geometry
 from .blocks import run_blocks
-from .chunks import chunk_region, native_dtype, open_chunks
-from .digests import chunk_digest
+from .chunks import chunk_region, open_chunks, read_chunk
 from .errors import StoreError
-from .kernels import describe
-from .reduction import BlockResult, LevelTask
-from .tasks import BLOCK_BYTES, COMPILED_PAYS, FEW
-from .windows import compiled_is_ready, load_compiled
+from .reduction import BlockResult, LevelTask, count_chunk
+from .tasks import shared_block_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -133,7 +130,7 @@ class ComparedChunks:
     def encode(self, index: Index, block: Block) -> Difference | None:
         """Return how a stored chunk differs from the voxels that it must hold."""
         try:
-            found = self._read(index)
+            found = read_chunk(self._stored, index)
         except StoreError as error:
             return Difference(index=index, key=self._key(index), what=str(error))
         if not _differs(block, found).any():
@@ -165,17 +162,7 @@ class ComparedChunks:
 
     def count(self, index: Index, seen: BlockResult) -> None:
         """Take a stored chunk, that was compared before, into a tally."""
-        voxels = self._read(index)
-        moments = describe(voxels)
-        digest = chunk_digest(voxels, has_nan=moments.n_nan > 0)
-        seen.target.add(index, digest, moments, voxels.size)
-
-    def _read(self, index: Index) -> Block:
-        payload = self._stored.payload(index)
-        if payload is None:
-            shape = geometry.region_shape(chunk_region(self.metadata, index))
-            return np.full(shape, self.metadata.fill_value, native_dtype(self.metadata))
-        return self._stored.decode(index, payload)
+        count_chunk(index, read_chunk(self._stored, index), seen.target)
 
     def _key(self, index: Index) -> str:
         ratio = geometry.coarse_shape(self.metadata.write_shape, self.metadata.chunks)
@@ -192,12 +179,14 @@ def compare_sample(
 
 def compare_all(task: CompareTask, n_workers: int) -> Iterator[Comparison]:
     """Yield the same of every place; the results cover each chunk of both levels once."""
-    share = geometry.count(task.target.shape) * task.target.item_size // (4 * n_workers)
-    task = replace(task, tallies=True, block_bytes=min(BLOCK_BYTES, share))
-    kernel = (task.method, native_dtype(task.source), native_dtype(task.target))
-    pays = geometry.count(task.source.shape) >= COMPILED_PAYS and geometry.count(task.grid) > FEW
-    load = partial(load_compiled, *kernel) if pays and not compiled_is_ready(*kernel) else None
-    yield from run_blocks(task, task.grid, n_workers=n_workers, shared=task.files.shared, load=load)
+    task = replace(task, tallies=True, block_bytes=shared_block_bytes(task.target, n_workers))
+    yield from run_blocks(
+        task,
+        task.grid,
+        n_workers=n_workers,
+        shared=task.files.shared,
+        load=task.loader(geometry.count(task.grid)),
+    )
 
 
 def compare_task(

@@ -23,11 +23,12 @@ from .digests import Tally, chunk_digest
 from .errors import StoreError, VoxelError
 from .kernels import describe
 from .objects import KeyTally
-from .tasks import BLOCK_BYTES, is_aligned, task_extents
-from .windows import compiled_is_ready, reduce_and_describe, reduce_windows
+from .tasks import BLOCK_BYTES, compiled_pays, is_aligned, task_extents
+from .windows import compiled_is_ready, load_compiled, reduce_and_describe, reduce_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from threading import Thread
 
     from .chunks import Block, Chunks
     from .files import Files
@@ -115,6 +116,20 @@ class LevelTask:
         """Tasks along each axis."""
         return geometry.grid_shape(self.target.shape, self.unit)
 
+    def loader(self, n_tasks: int) -> Callable[[], Thread] | None:
+        """Return what loads compiled kernels into a process, None where it does not pay.
+
+        Parameters
+        ----------
+        n_tasks
+            Of the run, which may be a part of the level.
+        """
+        n_voxels = geometry.count(self.source.shape) * n_tasks // geometry.count(self.grid)
+        if self._compiled or not compiled_pays(self.method, n_voxels, n_tasks):
+            return None
+        kernel = (self.method, native_dtype(self.source), native_dtype(self.target))
+        return partial(load_compiled, *kernel)
+
     def __call__(self, place: Index) -> BlockResult:
         """Make the part of the level at a place.
 
@@ -138,7 +153,8 @@ class LevelTask:
                 result.objects.add(self.target.object_key(key))
         if not coarser.keeps_voxels:
             for index in payloads:
-                _count(index, coarser.decode(index, b""), result.target, compiled=self._compiled)
+                voxels = coarser.decode(index, b"")
+                count_chunk(index, voxels, result.target, compiled=self._compiled)
         return result
 
     @cached_property
@@ -191,7 +207,7 @@ class LevelTask:
             voxels = block[geometry.relative_region(here, region)]
             # What a filter makes of the voxels is known when they are read back.
             tally = seen.target if coarser.keeps_voxels else Tally()
-            written.add(_count(index, voxels, tally, compiled=self._compiled))
+            written.add(count_chunk(index, voxels, tally, compiled=self._compiled))
             payloads[index] = coarser.encode(index, voxels)
         self._check(block, sums, written, span)
         return seen, payloads
@@ -255,7 +271,7 @@ class LevelTask:
             )
 
 
-def _count(index: Index, voxels: Block, seen: Tally, *, compiled: bool) -> Moments:
+def count_chunk(index: Index, voxels: Block, seen: Tally, *, compiled: bool = False) -> Moments:
     """Take a chunk of the level into a tally, and return what it holds."""
     moments = describe(voxels, compiled=compiled)
     seen.add(index, chunk_digest(voxels, has_nan=moments.n_nan > 0), moments, voxels.size)

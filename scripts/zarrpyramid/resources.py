@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from . import geometry
 from .places import stored_share
-from .tasks import COMPILED_PAYS, FEW, is_aligned, shared_block_bytes, task_extents
+from .tasks import FEW, compiled_pays, is_aligned, shared_block_bytes, task_extents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,8 +99,7 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     n_steps = geometry.count(geometry.grid_shape(unit, step))
     held = math.ceil(held * share * (1 if target.shards is None else 2))
     n_voxels = geometry.count(source.shape) * n_tasks // n_all
-    least = COMPILED_PAYS // (16 if target.method in ("mode", "mode_nonzero") else 1)
-    compiled = n_tasks > FEW and n_voxels >= least
+    compiled = compiled_pays(target.method, n_voxels, n_tasks)
     process = PROCESS_BYTES + compiled * NUMBA_BYTES
     if n_tasks > FEW and n_workers > 1:
         worker = WORKER_BYTES + compiled * NUMBA_WORKER_BYTES + buffers + held

@@ -117,6 +117,12 @@ def shared_block_bytes(target: Array, n_sharing: int) -> int:
     return min(BLOCK_BYTES, share)
 
 
+def compiled_pays(method: str, n_voxels: int, n_tasks: int) -> bool:
+    """Tell whether numba pays for a run of some tasks that read so many voxels."""
+    share = 16 if method in ("mode", "mode_nonzero") else 1
+    return n_tasks > FEW and n_voxels >= COMPILED_PAYS // share
+
+
 def wanted_parts(n_voxels: int, n_base: int, part_size: int | None) -> int:
     """Return how many parts a level of so many source voxels is cut into.
 

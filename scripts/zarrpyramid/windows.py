@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import kernels
-from .kernels import describe, reduce_mean, slabs, uniform_pieces
+from .kernels import check_out, describe, reduce_mean, slabs, uniform_pieces
 from .networks import LARGEST, selecting_network, sorting_network
 
 if TYPE_CHECKING:
@@ -74,13 +74,7 @@ def reduce_windows(
     >>> out
     array([7, 2], dtype=uint8)
     """
-    expected = tuple(
-        -(-extent // factor) for extent, factor in zip(source.shape, factors, strict=True)
-    )
-    if out.shape != expected or (method != "sum" and out.dtype != source.dtype):
-        raise ValueError(
-            f"expected out of {source.dtype} and shape {expected}, found {out.dtype} {out.shape}"
-        )
+    check_out(source, factors, out, keeps_dtype=method != "sum")
     if method == "stride":
         out[...] = source[tuple(slice(None, None, factor) for factor in factors)]
         return

@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from zarr.codecs import BloscCodec, BytesCodec, TransposeCodec
 
 from strategies import DTYPES, LAYOUTS, blocks, laid_out
-from zarrpyramid import digests, geometry, levels
+from zarrpyramid import digests, geometry, tasks
 from zarrpyramid.digests import Tally, chunk_digest
 from zarrpyramid.kernels import Moments, describe
 from zarrpyramid.plan import VOXEL_REVISION
@@ -132,7 +132,7 @@ def test_records_know_nothing_of_the_scheduler(tmp_path, scheduler, reference):
 
 @pytest.mark.parametrize("few", [0, 1000], ids=["dask, compiled", "threads, numpy"])
 def test_records_know_nothing_of_the_form_of_kernel(tmp_path, few, monkeypatch, reference):
-    monkeypatch.setattr(levels, "FEW", few)
+    monkeypatch.setattr(tasks, "FEW", few)
     monkeypatch.setattr("zarrpyramid.blocks.FEW", few)
     assert build(tmp_path) == reference
 
@@ -140,9 +140,9 @@ def test_records_know_nothing_of_the_form_of_kernel(tmp_path, few, monkeypatch, 
 @pytest.mark.parametrize("copied", [True, False], ids=["processes", "threads"])
 @pytest.mark.parametrize("pays", [0, 1 << 60], ids=["compiled", "numpy"])
 def test_records_know_nothing_of_processes(tmp_path, copied, pays, monkeypatch, reference):
-    monkeypatch.setattr(levels, "FEW", 0)
+    monkeypatch.setattr(tasks, "FEW", 0)
     monkeypatch.setattr("zarrpyramid.blocks.FEW", 0)
-    monkeypatch.setattr(levels, "COMPILED_PAYS", pays)
+    monkeypatch.setattr(tasks, "COMPILED_PAYS", pays)
     monkeypatch.setattr("zarrpyramid.workers.can_fork", lambda: copied)
     assert build(tmp_path, n_workers=3) == reference
 

@@ -18,7 +18,7 @@ from zarr.storage import MemoryStore
 
 from oracles import COMPLEX, TAKEN, bits, out_dtype, reduce_by_hand
 from strategies import DTYPES
-from zarrpyramid import levels, windows
+from zarrpyramid import tasks, windows
 from zarrpyramid.config import load_schema
 from zarrpyramid.digests import Tally, chunk_digest
 from zarrpyramid.errors import ConfigError
@@ -272,7 +272,7 @@ def test_filters_are_bound_to_their_dtype(tmp_path):
 @pytest.mark.parametrize("few", [0, 1000], ids=["dask, compiled", "threads, numpy"])
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "mean"])
 def test_both_forms_make_equal_records(tmp_path, monkeypatch, method, few):
-    monkeypatch.setattr(levels, "FEW", few)
+    monkeypatch.setattr(tasks, "FEW", few)
     monkeypatch.setattr("zarrpyramid.blocks.FEW", few)
     if few == 0:
         steps = [("uint16", out), (out, out)] if (out := SUMMED.get(method)) else [("uint16",) * 2]
