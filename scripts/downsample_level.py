@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 with job_log(snakemake.log.text, snakemake.log.timing) as told:
     image = open_image(restore(snakemake.params.image))
     sentinel = Path(snakemake.output.sentinel)
-    listed = sentinel.parents[1] / "multiscales.json"
+    results = sentinel.parents[1]
+    listed = results / "multiscales.json"
     level = int(snakemake.wildcards.level)
     finer = load_sentinel(Path(snakemake.input.finer))
     if snakemake.input.parts:
         parts = [load_sentinel(Path(path)) for path in snakemake.input.parts]
-        record = gather_level(image, level, finer, parts)
+        record = gather_level(image, level, finer, parts, results=results)
     else:
         logs = Path(snakemake.log.timing).parent
         told.update(expectation(image, level, snakemake.threads, logs))
@@ -31,6 +32,7 @@ with job_log(snakemake.log.text, snakemake.log.timing) as told:
             level,
             finer,
             n_workers=snakemake.threads,
+            results=results,
             on_block=lambda n_voxels: told.update(voxels=told["voxels"] + n_voxels),
             # The list loses the level, so the list's sentinel must go first.
             before_rebuild=lambda: listed.unlink(missing_ok=True),

@@ -17,6 +17,7 @@ with job_log(snakemake.log.text, snakemake.log.timing) as told:
     image = open_image(restore(snakemake.params.image))
     level, logs = int(snakemake.wildcards.level), Path(snakemake.log.timing).parent
     told.update(expectation(image, level, snakemake.threads, logs))
+    sentinel = Path(snakemake.output.sentinel)
     record = build_part(
         image,
         level,
@@ -24,6 +25,7 @@ with job_log(snakemake.log.text, snakemake.log.timing) as told:
         load_sentinel(Path(snakemake.input.finer)),
         load_sentinel(Path(snakemake.input.opening)),
         n_workers=snakemake.threads,
+        results=sentinel.parents[1],
         on_block=lambda n_voxels: told.update(voxels=told["voxels"] + n_voxels),
     )
-    write_sentinel(Path(snakemake.output.sentinel), record)
+    write_sentinel(sentinel, record)

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 with job_log(snakemake.log.text, snakemake.log.timing):
     image = open_image(restore(snakemake.params.image))
     sentinel = Path(snakemake.output.sentinel)
-    listed = sentinel.parents[1] / "multiscales.json"
+    results = sentinel.parents[1]
+    listed = results / "multiscales.json"
     record = open_level(
         image,
         int(snakemake.wildcards.level),
         load_sentinel(Path(snakemake.input.finer)),
+        results=results,
         # The list loses the level, so the list's sentinel must go first.
         before_rebuild=lambda: listed.unlink(missing_ok=True),
     )

@@ -15,7 +15,7 @@ import sys
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import uuid4
 
 from . import geometry
@@ -102,15 +102,24 @@ def open_cluster(
         yield Cluster(client=client, probe=probe, n_threads=sum(threads.values()))
 
 
+class Numbers(Protocol):
+    """Numbers of blocks, as many as it says."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[int]: ...
+
+
 def run_blocks(
     compute: Callable[[Index], Result],
     grid: Shape,
     *,
     n_workers: int,
-    numbers: range | None = None,
+    numbers: Numbers | None = None,
     cluster: Cluster | None = None,
     shared: bool = True,
     load: Load | None = None,
+    note: Callable[[Result], None] | None = None,
 ) -> Iterator[Result]:
     """Yield the result of every block of a grid, in no order that callers may count on.
 
@@ -136,6 +145,8 @@ def run_blocks(
     load
         Returns the thread, begun once however often it is called, that loads into a process what
         makes `compute` faster. First blocks do not wait for it.
+    note
+        Called with each result as soon as it is here; those of many blocks are yielded together.
 
     Raises
     ------
@@ -149,11 +160,14 @@ def run_blocks(
     scheduler = _users_scheduler() if asked else None
     places = geometry.iterate_units(grid, numbers)
     if cluster is not None:
-        yield from _run_remotely(cluster, compute, places, n_blocks, load)
+        yield from _run_remotely(cluster, compute, places, n_blocks, load, note)
         return
     if few and scheduler is None:
         with ThreadPoolExecutor(n_workers) as pool:
-            yield from pool.map(compute, places)
+            for result in pool.map(compute, places):
+                if note is not None:
+                    note(result)
+                yield result
         return
     from dask.threaded import get
 
@@ -161,13 +175,13 @@ def run_blocks(
 
     groups = _grouped(places, n_blocks, n_workers)
     if scheduler is None and n_workers > 1 and shared and can_fork():
-        yield from _run_forked(_Group(compute), groups, n_workers, load)
+        yield from _run_forked(_Group(compute), groups, n_workers, load, note)
         return
     # dask keeps a pool of its own for ever: no later build would find this process alone, and one
     # in a copy of it would wait for threads that are not there.
     with ThreadPoolExecutor(n_workers) as pool:
         run = scheduler or partial(get, pool=pool)
-        yield from _run(run, _Group(compute, load), groups)
+        yield from _run(run, _Group(compute, load), groups, note)
 
 
 def random_array(shape: Shape, chunks: Shape) -> Any:
@@ -285,6 +299,7 @@ def _run_remotely(
     places: Iterator[Index],
     n_blocks: int,
     load: Load | None,
+    note: Callable[[Any], None] | None,
 ) -> Iterator[Any]:
     from distributed import KilledWorker
 
@@ -295,6 +310,7 @@ def _run_remotely(
             cluster.client.get,
             _Group(compute, load, cluster.probe),
             groups,
+            note,
             max(_BATCH // _GROUP, 16 * cluster.n_threads),
         )
     except (KilledWorker, CancelledError) as error:
@@ -309,7 +325,11 @@ def _grouped(places: Iterator[Index], n_blocks: int, n_workers: int) -> Iterator
 
 
 def _run_forked(
-    compute: _Group, groups: Iterator[list[Index]], n_workers: int, load: Load | None
+    compute: _Group,
+    groups: Iterator[list[Index]],
+    n_workers: int,
+    load: Load | None,
+    note: Callable[[Any], None] | None,
 ) -> Iterator[Any]:
     from dask.local import get_async
 
@@ -324,24 +344,37 @@ def _run_forked(
         with forked(n_workers) as pool:
             loading = load()
             while loading.is_alive() and (first := list(itertools.islice(groups, 2 * n_workers))):
-                yield from _run(scheduler(pool), compute, iter(first))
+                yield from _run(scheduler(pool), compute, iter(first), note)
             loading.join()
     with forked(n_workers) as pool:
-        yield from _run(scheduler(pool), compute, groups)
+        yield from _run(scheduler(pool), compute, groups, note)
 
 
 def _run(
     scheduler: Callable[..., Any],
     compute: _Group,
     groups: Iterator[list[Index]],
+    note: Callable[[Any], None] | None = None,
     at_once: int = _BATCH // _GROUP,
 ) -> Iterator[Any]:
+    from dask.callbacks import Callback
+
+    def tell(key: object, results: list[Any], *_: object) -> None:
+        if note is not None and key not in told:
+            told.add(key)
+            for result in results:
+                note(result)
+
     for batch in geometry.batches(groups, at_once):
         # A cluster keeps results for a moment, and takes a task of the same name for the same one:
         # it gave the blocks of the level before, or of the batch before, for those asked for.
         run = f"blocks-{uuid4().hex}"
         graph = {(run, number): (partial(compute, group),) for number, group in enumerate(batch)}
-        for results in scheduler(graph, list(graph)):
+        told: set[object] = set()
+        with Callback(posttask=tell):  # type: ignore[no-untyped-call]
+            done = scheduler(graph, list(graph))
+        for key, results in zip(graph, done, strict=True):
+            tell(key, results)  # of schedulers that call nobody back
             yield from results
 
 

@@ -77,7 +77,7 @@ def take_inventory(
             found.tally.add(key)
             _keep(found, index, n_sample, draw)
             if found.seen is not None:
-                number = _number(index, grid)
+                number = geometry.unit_number(index, grid)
                 found.seen[number >> 3] |= 1 << (number & 7)
     return found
 
@@ -192,13 +192,6 @@ def _place(metadata: ArrayMetadata, key: str, grid: Index) -> Index | None:
     index = tuple(map(int, re.findall(r"\d+", key)))
     inside = len(index) == len(grid) and all(i < n for i, n in zip(index, grid, strict=True))
     return index if inside and metadata.object_key(index) == key else None
-
-
-def _number(index: Index, grid: Index) -> int:
-    number = 0
-    for i, n in zip(index, grid, strict=True):
-        number = number * n + i
-    return number
 
 
 def _keep(found: Inventory, index: Index, n_sample: int, draw: random.Random) -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from .sentinels import Record
 
 _MODULUS = 1 << 128
-_UNITS = 1 << 1074
-"""Every finite double is a whole number of 1/_UNITS, so sums of them in it are exact integers."""
+UNITS = 1 << 1074
+"""Every finite double is a whole number of 1/UNITS, so sums of them in it are exact integers."""
 
 
 def chunk_digest(voxels: np.ndarray[Any, np.dtype[Any]], *, has_nan: bool = False) -> bytes:
@@ -86,11 +86,11 @@ class Tally:
         self.n_voxels += n_voxels
         self.n_nan += moments.n_nan
         self.n_inf += moments.n_inf
-        units, overflow = _in_units(moments.total.real)
+        units, overflow = in_units(moments.total.real)
         self.units += units
         self.overflow += overflow
         if isinstance(moments.total, complex):
-            units, overflow = _in_units(moments.total.imag)
+            units, overflow = in_units(moments.total.imag)
             self.imaginary_units += units
             self.imaginary_overflow += overflow
         self._widen(moments.minimum, moments.maximum)
@@ -139,7 +139,7 @@ class Tally:
         means: list[Any] = []
         for units, overflow in sums:
             total = _total(units, overflow) if is_float or is_complex else units
-            scale = _UNITS if is_float or is_complex else 1
+            scale = UNITS if is_float or is_complex else 1
             # Integers divided by integers round once, however large they are.
             mean = units / (max(n_finite, 1) * scale) if math.isfinite(total) else total
             totals.append(strict_number(total))
@@ -168,14 +168,14 @@ def seal_digest(header: Record, digest_sum: int) -> str:
     return str(xxh3_128_hexdigest(text + digest_sum.to_bytes(16, "little")))
 
 
-def _in_units(total: int | float) -> tuple[int, float]:
+def in_units(total: int | float) -> tuple[int, float]:
     """Return the sum of a chunk as whole units, or else as what a double cannot hold."""
     if not isinstance(total, float):
         return int(total), 0.0
     if not math.isfinite(total):
         return 0, total
     numerator, denominator = total.as_integer_ratio()
-    return numerator * (_UNITS // denominator), 0.0
+    return numerator * (UNITS // denominator), 0.0
 
 
 def _total(units: int, overflow: float) -> float:
@@ -183,6 +183,6 @@ def _total(units: int, overflow: float) -> float:
     if overflow != 0.0 or math.isnan(overflow):
         return overflow
     try:
-        return units / _UNITS
+        return units / UNITS
     except OverflowError:
         return math.inf if units > 0 else -math.inf

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .errors import GeometryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     Item = TypeVar("Item")
 
@@ -341,7 +341,7 @@ def _pieces(
     return pieces
 
 
-def iterate_units(grid: Shape, numbers: range | None = None) -> Iterator[Index]:
+def iterate_units(grid: Shape, numbers: Iterable[int] | None = None) -> Iterator[Index]:
     """Yield every index of a grid once, in C order, or those of some numbers in that order.
 
     >>> list(iterate_units((2, 3), range(2, 4)))
@@ -359,6 +359,39 @@ def _index(number: int, grid: Shape) -> Index:
         number, step = divmod(number, extent)
         index.append(step)
     return tuple(reversed(index))
+
+
+def unit_number(index: Index, grid: Shape) -> int:
+    """Return the number that an index has in a grid's C order.
+
+    >>> unit_number((1, 0), (2, 3))
+    3
+    """
+    number = 0
+    for i, extent in zip(index, grid, strict=True):
+        number = number * extent + i
+    return number
+
+
+def n_covering(region: Region, unit: Shape) -> int:
+    """Return how many units share a voxel with a region."""
+    return math.prod(
+        -(-axis.stop // edge) - axis.start // edge for axis, edge in zip(region, unit, strict=True)
+    )
+
+
+def begun_units(region: Region, unit: Shape, shape: Shape) -> tuple[int, int]:
+    """Return how many units of an array begin in a region, and the voxels in all of them.
+
+    >>> begun_units((slice(2, 8),), (4,), (11,))
+    (1, 4)
+    """
+    n_units = n_voxels = 1
+    for axis, edge, extent in zip(region, unit, shape, strict=True):
+        first, last = -(-axis.start // edge), -(-axis.stop // edge)
+        n_units *= last - first
+        n_voxels *= min(last * edge, extent) - min(first * edge, extent)
+    return n_units, n_voxels
 
 
 def voxels_before(number: int, unit: Shape, shape: Shape) -> int:

@@ -17,6 +17,7 @@ from .digests import Tally
 from .errors import StoreError, VoxelError
 from .hierarchy import (
     delete_array,
+    hide_array,
     make_groups,
     read_array,
     read_node,
@@ -29,16 +30,19 @@ from .objects import RECORD_ENTRY
 from .places import check_place
 from .plan import describe_level
 from .reduction import BlockResult, LevelTask
+from .resumption import forget, may_keep, remove_litter, taking_notes
 from .sentinels import RECORD_KEY
 from .tasks import shared_block_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from .blocks import Cluster
+    from .blocks import Cluster, Numbers
     from .images import Image
     from .metadata import ArrayMetadata
     from .plan import LevelPlan
+    from .resumption import Notes
     from .sentinels import Record
 
 logger = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ def build_level(
     finer: Record,
     *,
     n_workers: int,
+    results: Path | None = None,
     before_rebuild: Callable[[], None] = lambda: None,
     on_block: Callable[[int], None] = lambda n_voxels: None,
 ) -> Record:
@@ -64,6 +69,9 @@ def build_level(
         Record of the level before, as its sentinel holds it.
     n_workers
         Threads, where no dask client of the user's runs the blocks.
+    results
+        Folder of the image's results, whose ledgers tell which objects of the level need not be
+        made again; None makes all.
     before_rebuild
         Called before the level is withdrawn from the list of levels.
     on_block
@@ -78,7 +86,12 @@ def build_level(
         If voxels contradict what was recorded or computed of them.
     """
     with image.files.hold(image.level_path(0)):
-        return _build_level(image, level, finer, n_workers, before_rebuild, on_block)
+        check_place(image, level)
+        check_finer(image, level, finer)
+        known = current_record(image, level, finer)
+        if known is not None:
+            return known
+        return _build_level(image, level, finer, n_workers, results, before_rebuild, on_block)
 
 
 def _build_level(
@@ -86,24 +99,30 @@ def _build_level(
     level: int,
     finer: Record,
     n_workers: int,
+    results: Path | None,
     before_rebuild: Callable[[], None],
     on_block: Callable[[int], None],
 ) -> Record:
-    check_place(image, level)
-    check_finer(image, level, finer)
-    known = current_record(image, level, finer)
-    if known is not None:
-        return known
     # Refused before anything is written.
     with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
-        clear_place(image, level, before_rebuild)
+        clear_place(image, level, before_rebuild, keep=may_keep(image, level, results))
         n_sharing = n_workers if cluster is None else cluster.n_threads
         task = level_task(image, level, shared_block_bytes(image.plan.levels[level], n_sharing))
         logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
-        seen = run_tasks(task, n_workers, cluster=cluster, on_block=on_block)
-    record = make_record(image, level, seen, finer)
-    publish(image, level, record)
-    return record
+        with taking_notes(image, level, finer, task, results) as notes:
+            seen = run_tasks(task, n_workers, cluster=cluster, notes=notes, on_block=on_block)
+            source = digest_header(read_level(image, level - 1))
+            # What a ledger says is never taken on trust alone.
+            if not (notes and notes.n_kept and is_contradicted(level, seen, finer, source)):
+                record = make_record(image, level, seen, finer)
+                if notes is not None:
+                    notes.finish(record["digest"])
+                publish(image, level, record)
+                return record
+    assert results is not None
+    logger.warning("%s: its ledger contradicts the level before; all is made", image.name(level))
+    forget(results, level)
+    return _build_level(image, level, finer, n_workers, results, before_rebuild, on_block)
 
 
 def current_record(image: Image, level: int, finer: Record) -> Record | None:
@@ -126,13 +145,19 @@ def current_record(image: Image, level: int, finer: Record) -> Record | None:
     return known
 
 
-def clear_place(image: Image, level: int, before_rebuild: Callable[[], None]) -> None:
-    """Withdraw a level from the list, and remove whatever is left of it."""
+def clear_place(
+    image: Image, level: int, before_rebuild: Callable[[], None], *, keep: bool = False
+) -> None:
+    """Withdraw a level from the list, and remove whatever is left of it; `keep` keeps objects."""
     before_rebuild()
     withdraw_levels(image, level)
     path = image.level_path(level)
     # Also where no array is found: consolidated metadata may still show what was removed.
-    delete_array(image.files, path)
+    if keep:
+        hide_array(image.files, path)
+        remove_litter(image, level)
+    else:
+        delete_array(image.files, path)
     above = path.rpartition("/")[0]
     make_groups(image.files, above, image.plan.base.zarr_format, below=image.path)
 
@@ -199,22 +224,32 @@ def run_tasks(
     on_block: Callable[[int], None] = lambda n_voxels: None,
     *,
     cluster: Cluster | None = None,
+    notes: Notes | None = None,
 ) -> BlockResult:
-    """Run a level's tasks, or those of some numbers, and return what all of them saw."""
-    n_tasks = geometry.count(task.grid) if numbers is None else len(numbers)
-    task = replace(task, n_threads=max(1, n_workers // n_tasks))
+    """Run a level's tasks, or those of some numbers, and return what all of them saw.
+
+    With notes, those tasks alone that they leave; what they keep counts as seen.
+    """
+    remaining: Numbers | None = numbers if notes is None else notes
+    n_tasks = geometry.count(task.grid) if remaining is None else len(remaining)
+    task = replace(task, n_threads=max(1, n_workers // max(1, n_tasks)))
     seen = BlockResult()
-    for result in run_blocks(
+    if notes is not None:
+        seen.merge(notes.seen)
+        on_block(notes.seen.source.n_voxels)
+    for made in run_blocks(
         task,
         task.grid,
         n_workers=n_workers,
-        numbers=numbers,
+        numbers=remaining,
         cluster=cluster,
         shared=task.files.shared,
         load=task.loader(n_tasks),
+        note=None if notes is None else notes.note,
     ):
-        seen.merge(result)
-        on_block(result.source.n_voxels)
+        for result in made.values():
+            seen.merge(result)
+            on_block(result.source.n_voxels)
     if seen.source.n_nan or seen.source.n_inf:
         logger.info(
             "%d NaN and %d infinities were read; no sum was checked where they stand",
@@ -222,6 +257,11 @@ def run_tasks(
             seen.source.n_inf,
         )
     return seen
+
+
+def is_contradicted(level: int, seen: BlockResult, finer: Record, source: Record) -> bool:
+    """Tell whether what a level was made from is not what the record of the level before says."""
+    return level > 1 and seen.source.digest(source) != finer["digest"]
 
 
 def make_record(image: Image, level: int, seen: BlockResult, finer: Record) -> Record:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .blocks import open_cluster
-from .errors import StoreError
+from .errors import StoreError, VoxelError
 from .hierarchy import read_node
 from .images import level_metadata, record_of, stored_objects, why_incomplete
 from .levels import (
@@ -28,10 +28,12 @@ from .openings import begin_opening, end_opening, find_opening, form, purpose
 from .places import check_place
 from .plan import describe_level
 from .reduction import BlockResult
+from .resumption import forget, forget_parts, join_parts, may_keep, taking_notes
 from .sentinels import RECORD_KEY, fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from .images import Image
     from .sentinels import Record
@@ -44,6 +46,7 @@ def open_level(
     level: int,
     finer: Record,
     *,
+    results: Path | None = None,
     before_rebuild: Callable[[], None] = lambda: None,
 ) -> Record:
     """Clear a level's place for its parts, and return what the opening is.
@@ -56,6 +59,8 @@ def open_level(
     ----------
     finer
         Record of the level before, as its sentinel holds it.
+    results
+        As in `build_level`; objects that its ledgers know stay until a part has looked at them.
     before_rebuild
         Called before the level is withdrawn from the list of levels.
 
@@ -77,7 +82,7 @@ def open_level(
         if found is not None and fits(found, wanted) and not there:
             logger.info("%s is open already, and stays so", image.name(level))
             return found
-        clear_place(image, level, before_rebuild)
+        clear_place(image, level, before_rebuild, keep=may_keep(image, level, results))
         logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
         return begin_opening(image, level, wanted)
 
@@ -90,6 +95,7 @@ def build_part(
     opening: Record,
     *,
     n_workers: int,
+    results: Path | None = None,
     on_block: Callable[[int], None] = lambda n_voxels: None,
 ) -> Record:
     """Make the objects of one part of an open level, and return what was seen.
@@ -100,6 +106,8 @@ def build_part(
         Counted from 1.
     opening
         As `open_level` returned it.
+    results
+        As in `build_level`.
     on_block
         Called for every finished task with the number of voxels read.
 
@@ -123,20 +131,37 @@ def build_part(
             return {**done, "digest": opening["digest"]}
         _check_open(image, level, opening)
         task = level_task(image, level, cut.block_bytes)
-        with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
-            seen = run_tasks(task, n_workers, cut.tasks(part), on_block, cluster=cluster)
-        image.files.sync()
-        _check_open(image, level, opening)
+        numbers = cut.tasks(part)
+        scheduler = image.plan.image.dask_scheduler
+        mine = (part, cut.n_parts)
+        with (
+            open_cluster(scheduler, image.files, image.path) as cluster,
+            taking_notes(image, level, finer, task, results, numbers=numbers, part=mine) as notes,
+        ):
+            seen = run_tasks(task, n_workers, numbers, on_block, cluster=cluster, notes=notes)
+            image.files.sync()
+            _check_open(image, level, opening)
+            if notes is not None:
+                notes.finish()
         return {**done, "seen": seen.record}
 
 
-def gather_level(image: Image, level: int, finer: Record, parts: Sequence[Record]) -> Record:
+def gather_level(
+    image: Image,
+    level: int,
+    finer: Record,
+    parts: Sequence[Record],
+    *,
+    results: Path | None = None,
+) -> Record:
     """Publish a level whose parts are all made, and return its record: that of one job.
 
     Parameters
     ----------
     parts
         What `build_part` returned, of all parts.
+    results
+        As in `build_level`; the ledgers of the parts become that of the level.
 
     Raises
     ------
@@ -158,7 +183,13 @@ def gather_level(image: Image, level: int, finer: Record, parts: Sequence[Record
         seen = BlockResult()
         for part in parts:
             seen.merge(BlockResult.from_record(part["seen"]))
-        record = make_record(image, level, seen, finer)
+        try:
+            record = make_record(image, level, seen, finer)
+        except VoxelError:
+            if results is not None:
+                forget(results, level)  # perhaps it was they that were wrong
+            end_opening(image, level)
+            raise
         if found is None and known == record:
             return record  # published already, by a job that was killed before it could say so
         if found is None or not fits(found, {**form(image, level), "opening": number}):
@@ -171,7 +202,11 @@ def gather_level(image: Image, level: int, finer: Record, parts: Sequence[Record
                 f"{image.name(level)} {fault} that its parts have written; run again, which makes "
                 "all of them again"
             )
+        if results is not None:
+            join_parts(image, level, results, len(parts), record["digest"])
         publish(image, level, record)
+        if results is not None:
+            forget_parts(results, level)
         end_opening(image, level)
         return record
 

@@ -90,7 +90,8 @@ class CompareTask(LevelTask):
         result = Comparison()
         try:
             for step, made in self._run_steps(finer, stored, region):
-                result.seen.merge(step)
+                for seen in step.values():
+                    result.seen.merge(seen)
                 for index, difference in made.items():
                     if difference is not None:
                         result.differences.append(difference)

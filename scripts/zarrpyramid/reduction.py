@@ -130,8 +130,10 @@ class LevelTask:
         kernel = (self.method, native_dtype(self.source), native_dtype(self.target))
         return partial(load_compiled, *kernel)
 
-    def __call__(self, place: Index) -> BlockResult:
-        """Make the part of the level at a place.
+    def __call__(self, place: Index) -> dict[Index, BlockResult]:
+        """Make the part of the level at a place, and return what was seen for each of its objects.
+
+        A source chunk is counted with the object in whose span its first voxel lies.
 
         Raises
         ------
@@ -142,20 +144,33 @@ class LevelTask:
         """
         finer, coarser = self._arrays
         region = geometry.unit_region(tuple(place), self.unit, self.target.shape)
-        result = BlockResult()
+        made: dict[Index, BlockResult] = {}
         payloads: dict[Index, Any] = {}
         for step, encoded in self._run_steps(finer, coarser, region):
-            result.merge(step)
+            for key, seen in step.items():
+                made.setdefault(key, BlockResult()).merge(seen)
             payloads.update(encoded)
         for key in geometry.covering_units(region, self.target.write_shape):
             held = [payloads[index] for index in chunks_of_object(self.target, key)]
             if coarser.put(key, held):
-                result.objects.add(self.target.object_key(key))
+                made[key].objects.add(self.target.object_key(key))
         if not coarser.keeps_voxels:
             for index in payloads:
                 voxels = coarser.decode(index, b"")
-                count_chunk(index, voxels, result.target, compiled=self._compiled)
-        return result
+                target = made[self._object_of(index)].target
+                count_chunk(index, voxels, target, compiled=self._compiled)
+        return made
+
+    def _object_of(self, index: Index) -> Index:
+        """Return the object in which a chunk of the level lies."""
+        ratio = geometry.coarse_shape(self.target.write_shape, self.target.chunks)
+        return tuple(i // n for i, n in zip(index, ratio, strict=True))
+
+    def _counted_with(self, index: Index) -> Index:
+        """Return the object of the level in whose span a source chunk's first voxel lies."""
+        cells = geometry.multiply(self.factors, self.target.write_shape)
+        first = geometry.multiply(index, self.source.chunks)
+        return tuple(i // n for i, n in zip(first, cells, strict=True))
 
     @cached_property
     def _arrays(self) -> tuple[Chunks, Chunks]:
@@ -183,7 +198,7 @@ class LevelTask:
 
     def _run_steps(
         self, finer: Chunks, coarser: Chunks, region: Region
-    ) -> Iterator[tuple[BlockResult, dict[Index, Any]]]:
+    ) -> Iterator[tuple[dict[Index, BlockResult], dict[Index, Any]]]:
         """Reduce and encode a region step by step, with threads of its own if there are any.
 
         They are for levels of few and large shards, which are fewer than the workers.
@@ -198,22 +213,30 @@ class LevelTask:
 
     def _run_step(
         self, finer: Chunks, coarser: Chunks, region: Region
-    ) -> tuple[BlockResult, dict[Index, Any]]:
-        seen, sums, written, payloads = BlockResult(), SourceSums(), SourceSums(), {}
+    ) -> tuple[dict[Index, BlockResult], dict[Index, Any]]:
+        sums, written, payloads = SourceSums(), SourceSums(), {}
+        seen = {
+            key: BlockResult() for key in geometry.covering_units(region, self.target.write_shape)
+        }
         span = geometry.finer_region(region, self.factors, self.source.shape)
-        block = self._reduce(finer, region, span, seen.source, sums)
+        block = self._reduce(finer, region, span, seen, sums)
         for index in geometry.covering_units(region, self.target.chunks):
             here = chunk_region(self.target, index)
             voxels = block[geometry.relative_region(here, region)]
             # What a filter makes of the voxels is known when they are read back.
-            tally = seen.target if coarser.keeps_voxels else Tally()
+            tally = seen[self._object_of(index)].target if coarser.keeps_voxels else Tally()
             written.add(count_chunk(index, voxels, tally, compiled=self._compiled))
             payloads[index] = coarser.encode(index, voxels)
         self._check(block, sums, written, span)
         return seen, payloads
 
     def _reduce(
-        self, finer: Chunks, region: Region, span: Region, seen: Tally, sums: SourceSums
+        self,
+        finer: Chunks,
+        region: Region,
+        span: Region,
+        seen: dict[Index, BlockResult],
+        sums: SourceSums,
     ) -> Block:
         """Return the voxels that fill a region of the level, from a span of the source."""
         dtype, target = native_dtype(self.source), native_dtype(self.target)
@@ -244,12 +267,13 @@ class LevelTask:
                 moments = read if piece.is_whole else moments
             if piece.is_owned:
                 moments = moments or describe(whole, compiled=compiled)
+                tally = seen[self._counted_with(index)].source
                 if filled is None:
                     digest = chunk_digest(whole, has_nan=moments.n_nan > 0)
-                    seen.add_payload(index, payload)
+                    tally.add_payload(index, payload)
                 else:
                     digest = filled.digest
-                seen.add(index, digest, moments, whole.size)
+                tally.add(index, digest, moments, whole.size)
         if assembled is not None:
             sums.add(reduce(assembled, out=block))
         return block

@@ -76,10 +76,11 @@ def load_sentinel(path: Path) -> Record:
 
 
 def remove_beyond(folder: Path, last: int) -> None:
-    """Remove the sentinels of levels beyond the last."""
-    for path in folder.glob("*.json"):
-        if path.stem.isdecimal() and int(path.stem) > last:
-            path.unlink()
+    """Remove the sentinels and ledgers of levels beyond the last."""
+    for pattern in ("*.json", "*.ledger*"):
+        for path in folder.glob(pattern):
+            if path.stem.isdecimal() and int(path.stem) > last:
+                path.unlink()
 
 
 def fits(record: Record | None, expected: Record) -> bool:

@@ -77,8 +77,9 @@ def test_tasks_write_every_object_and_count_every_chunk_once(
         before = set(whole.files.keys("1"))
         result = whole(list(place))  # as dask hands it over
         objects += set(whole.files.keys("1")) - before
-        read.merge(result.source)
-        written.merge(result.target)
+        for seen in result.values():
+            read.merge(seen.source)
+            written.merge(seen.target)
     write_array(whole.files, "1", whole.target)
     assert (zarr.open_array(tmp_path / "1")[...] == expected).all()
     grid = geometry.grid_shape(expected.shape, whole.target.write_shape)
