@@ -113,7 +113,8 @@ def _build_level(
             seen = run_tasks(task, n_workers, cluster=cluster, notes=notes, on_block=on_block)
             source = digest_header(read_level(image, level - 1))
             # What a ledger says is never taken on trust alone.
-            if not (notes and notes.n_kept and is_contradicted(level, seen, finer, source)):
+            kept = 0 if notes is None else notes.n_kept
+            if not (kept and is_contradicted(level, seen, finer, source)):
                 record = make_record(image, level, seen, finer)
                 if notes is not None:
                     notes.finish(record["digest"])

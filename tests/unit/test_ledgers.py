@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import random
 import shutil
@@ -19,16 +18,13 @@ import pytest
 import zarr
 
 from strategies import DTYPES
-from zarrpyramid import levels, resumption
+from zarrpyramid import resumption
 from zarrpyramid.config import image_config
-from zarrpyramid.digests import Tally
 from zarrpyramid.images import open_image
-from zarrpyramid.ledgers import Entry, LedgerForm, make_ledger, open_ledger
 from zarrpyramid.levels import build_level
 from zarrpyramid.listing import seal_base, write_multiscales
 from zarrpyramid.parts import build_part, gather_level, open_level
 from zarrpyramid.pyramid import build_pyramid
-from zarrpyramid.reduction import BlockResult
 
 SHAPE, CHUNKS = (40, 36, 33), (8, 8, 8)
 
@@ -193,26 +189,23 @@ def test_a_level_made_without_a_ledger_is_not_taken_for_the_one_before(tmp_path)
 
 def test_a_ledger_that_the_level_before_contradicts_costs_a_build(tmp_path, caplog, monkeypatch):
     store, results = make(tmp_path / "brain.zarr"), tmp_path / "results"
-    build(store, results, levels=2)
+
+    def build_two():
+        image = image_of(store, levels=2)
+        records = [seal_base(image)]
+        records.append(build_level(image, 1, records[0], n_workers=1, results=results))
+        with monkeypatch.context() as patch:
+            # As if all source objects had one digest: what was made of the old ones is kept.
+            patch.setattr(resumption, "source_digest", lambda parts: bytes(16))
+            records.append(build_level(image, 2, records[1], n_workers=1, results=results))
+        write_multiscales(image)
+        return records
+
+    build_two()
     change(store, (0, 0, 0))
-    # As if two source objects had one digest: what was made of the old one is kept.
-    monkeypatch.setattr(resumption, "source_digest", lambda parts: bytes(16))
-    build(store, results, levels=1)
-    shutil.rmtree(results)
-    for path in (store / "raw/1").rglob("*"):
-        if path.name == "zarr.json":
-            path.unlink()
-    build(store, results, levels=2)
-    change(store, (39, 0, 0))
-    image = image_of(store, levels=2)
-    base = seal_base(image)
-    monkeypatch.undo()
-    first = build_level(image, 1, base, n_workers=1, results=results)
-    monkeypatch.setattr(resumption, "source_digest", lambda parts: bytes(16))
-    second = build_level(image, 2, first, n_workers=1, results=results)
+    records = build_two()
     assert "its ledger contradicts the level before; all is made" in caplog.text
-    write_multiscales(image)
-    check_as_anew(store, [base, first, second], tmp_path, levels=2)
+    check_as_anew(store, records, tmp_path, levels=2)
 
 
 def test_another_recipe_keeps_nothing(tmp_path):
@@ -223,43 +216,121 @@ def test_another_recipe_keeps_nothing(tmp_path):
         check_as_anew(store, records, tmp_path, levels=2, **keys)
 
 
-def small(tmp_path):
-    store = make(tmp_path / "brain.zarr", "uint8", (16, 16), (4, 4))
-    build(store, tmp_path / "results", levels=2)
-    change(store, (0, 0))
-    return store, tmp_path / "results", tmp_path / "results/levels/1.ledger"
+FLAT = {"dtype": "uint8", "shape": (16,), "chunks": (4,)}
 
 
-def spoil_each(tmp_path, spoiled):
-    store, results, path = small(tmp_path)
-    whole = path.read_bytes()
-    kept = tmp_path / "kept"
-    shutil.copytree(store, kept)
-    expected = build(store, results, levels=2)
-    for data in spoiled(whole):
-        # Objects are new ones after a copy: so they must be noted as they are now.
-        change(store, (0, 0))
-        build(store, results, levels=2)
-        change(store, (0, 0))
-        fresh = path.read_bytes()
-        path.write_bytes(data(fresh))
-        assert build(store, results, levels=2) == expected
+def check_spoiled(tmp_path, spoil):
+    """Spoil the ledger of a level in every way, and build after a change of level 0."""
+    store, results = make(tmp_path / "brain.zarr", **FLAT), tmp_path / "results"
+    path = results / "levels/1.ledger"
+    build(store, results, levels=1)
+    expected = {}
+    for n in range(path.stat().st_size):
+        change(store, 0)
+        path.write_bytes(spoil(path.read_bytes(), n))
+        records = build(store, results, levels=1)
+        found = (store / "raw/1/zarr.json").read_bytes(), zarr.open_array(store / "raw/1")[...]
+        assert expected.setdefault(n % 2, records[1]) == records[1]
+        assert found[1][0] == expected.setdefault(("first", n % 2), found[1][0])
+        if n < 2:
+            check_as_anew(store, records, tmp_path, levels=1)
 
 
 def test_a_ledger_truncated_at_any_byte(tmp_path):
-    spoil_each(
-        tmp_path,
-        lambda whole: [lambda data, n=n: data[:n] for n in range(len(whole))],
+    check_spoiled(tmp_path, lambda data, n: data[:n])
+
+
+def test_a_ledger_with_a_bit_flipped_in_any_byte(tmp_path):
+    check_spoiled(
+        tmp_path, lambda data, n: data[:n] + bytes([data[n] ^ (1 << n % 8)]) + data[n + 1 :]
     )
 
 
-def test_a_ledger_with_any_byte_flipped(tmp_path):
-    def flipped(data, n, bit):
-        return data[:n] + bytes([data[n] ^ bit]) + data[n + 1 :]
+JOB = """
+import sys
+from pathlib import Path
+from zarrpyramid import resumption
+from zarrpyramid.logs import job_log
+sys.path.insert(0, sys.argv[1])
+from test_ledgers import build
+resumption.PAUSE = 0.0
+with job_log(sys.argv[3] + ".log", sys.argv[3] + ".json"):
+    build(Path(sys.argv[2]), Path(sys.argv[3]), **eval(sys.argv[4]))
+"""
+N_KILLS = int(os.environ.get("ZARRPYRAMID_KILLS", "200"))
 
-    spoil_each(
-        tmp_path,
-        lambda whole: [
-            lambda data, n=n: flipped(data, n, 1 << (n % 8)) for n in range(len(whole))
-        ],
+
+def start_job(store, results, keys):
+    folder = str(Path(__file__).parent)
+    library = str(Path(resumption.__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, "-c", JOB, folder, str(store), str(results), repr(keys)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([library, str(Path(folder).parent)])},
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def slow_store(store):
+    """Write a level 0 whose codec makes a level take a while."""
+    codec = numcodecs.LZMA(preset=6)
+    return make(store, shape=(48, 48, 48), chunks=(8, 8, 8), zarr_format=2, compressors=codec)
+
+
+def check_killed(tmp_path, n_kills, kill=signal.SIGKILL):
+    """Kill builds at random moments; return how many runs found objects to keep."""
+    draw = random.Random(11)
+    plain, store = slow_store(tmp_path / "plain.zarr"), tmp_path / "brain.zarr"
+    forms = [{"levels": 2}, {"levels": 2, "part_size": 40000}]
+    expected = build(plain, tmp_path / "results", levels=2)[1:]
+    whole, found = bytes_of(plain), []
+    store_of_0 = tmp_path / "zero.zarr"
+    slow_store(store_of_0)
+    start = time.monotonic()
+    process = start_job(slow_store(store), tmp_path / "timed", forms[0])
+    process.communicate()
+    assert process.returncode == 0
+    seconds = time.monotonic() - start
+    killed = round_number = 0
+    while killed < n_kills:
+        results = tmp_path / f"results-{round_number}"
+        keys = forms[round_number % 2]
+        shutil.rmtree(store)
+        shutil.copytree(store_of_0, store)
+        round_number += 1
+        while True:
+            process = start_job(store, results, keys)
+            try:
+                process.communicate(timeout=draw.uniform(0.3, 1.3) * seconds)
+            except subprocess.TimeoutExpired:
+                process.send_signal(kill)
+                start = time.monotonic()
+                process.communicate()
+                assert time.monotonic() - start < 5
+                killed += 1
+                continue
+            assert process.returncode == 0
+            break
+        text = Path(f"{results}.log").read_text(encoding="utf-8")
+        found.append("are made, the others are kept" in text)
+        records = [
+            json.loads((store / f"raw/{level}/.zattrs").read_bytes())["zarrpyramid"]
+            for level in (1, 2)
+        ]
+        assert records == expected
+        assert bytes_of(store) == whole
+        assert not [path for path in results.rglob("*") if "partial" in path.name]
+    return killed, sum(found)
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_level_killed_at_random_moments_is_resumed(tmp_path, kill):
+    killed, _ = check_killed(tmp_path, 1, kill)
+    assert killed
+
+
+@pytest.mark.slow
+def test_a_level_killed_at_random_moments_is_resumed_each_time(tmp_path):
+    killed, n_resumed = check_killed(tmp_path, N_KILLS)
+    print(f"{killed} kills, {n_resumed} last runs resumed")
+    assert n_resumed
