@@ -277,7 +277,7 @@ class ForeignChunks:
             block[inside] = payload
         try:
             self._array[region] = block
-        except OSError as error:
+        except (ValueError, RuntimeError, TypeError, OSError) as error:
             raise StoreError(
                 f"cannot write {self._files.name}/{self._path}/{key}: {error}"
             ) from error

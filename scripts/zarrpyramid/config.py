@@ -276,6 +276,9 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
     if axes != "auto" and len(set(axes)) != len(axes):
         msg = f"image {name}: axes {list(axes)} name an axis twice; give each its own name"
         raise ConfigError(msg)
+    for key in ("store", "field", "source"):
+        if "\0" in values[key]:
+            raise ConfigError(f"image {name}: {key} {values[key]!r} holds a NUL, as no path does")
     for key in ("store", "source"):
         if "://" in values[key]:
             msg = (

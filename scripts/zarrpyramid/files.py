@@ -168,7 +168,7 @@ class LocalFiles:
             return os.stat(f"{self.root}/{key}").st_size  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._failed("read", key, error) from error
 
     def put(self, key: str, data: bytes | memoryview) -> None:
@@ -187,8 +187,8 @@ class LocalFiles:
             finally:
                 os.close(descriptor)
             os.rename(aside, path)  # noqa: PTH104
-        except OSError as error:
-            with contextlib.suppress(OSError):
+        except (OSError, ValueError) as error:
+            with contextlib.suppress(OSError, ValueError):
                 os.unlink(aside)  # noqa: PTH108
             raise self._failed("write", key, error) from error
 
@@ -235,7 +235,7 @@ class LocalFiles:
         """Return where a symbolic link leads, or None where there is none."""
         try:
             return os.readlink(self.root / prefix)  # noqa: PTH115
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     def link(self, prefix: str, target: str) -> None:
@@ -378,7 +378,7 @@ class LocalFiles:
             return os.open(f"{self.root}/{key}", os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a name that no file can have
             raise self._failed("read", key, error) from error
 
     def _make_folder(self, path: str) -> None:
@@ -386,9 +386,10 @@ class LocalFiles:
             os.makedirs(path, exist_ok=True)  # noqa: PTH103
             self._known_folders.add(path)
 
-    def _failed(self, verb: str, key: str, error: OSError) -> StoreError:
-        failure = StoreError(f"cannot {verb} {self.root}/{key}: {error.strerror or error}")
-        failure.errno = error.errno
+    def _failed(self, verb: str, key: str, error: OSError | ValueError) -> StoreError:
+        reason = getattr(error, "strerror", None) or error
+        failure = StoreError(f"cannot {verb} {self.root}/{key}: {reason}")
+        failure.errno = getattr(error, "errno", None)
         return failure
 
 

@@ -16,9 +16,9 @@ from .errors import StoreError
 from .hierarchy import find_images, join, locate, open_group, read_array, read_node
 from .multiscales import base_path, listed_paths, without_paths
 from .objects import RECORD_ENTRY, tally_keys
-from .paths import LevelPaths
+from .paths import LevelPaths, is_inside
 from .plan import ImagePlan, made_base, plan_image
-from .sentinels import RECORD_KEY, fits
+from .sentinels import RECORD_KEY, fits, well_formed
 from .sources import BASE_KEY, open_source
 
 if TYPE_CHECKING:
@@ -83,9 +83,12 @@ def read_level(image: Image, level: int) -> ArrayMetadata:
 
 
 def record_of(node: ArrayMetadata | Node | None) -> Record | None:
-    """Return the record that an array carries of itself, or None where it is none of our levels."""
+    """Return the record that an array carries of itself, or None where it is none of our levels.
+
+    Entries that no record of ours has in such a form are left out of it.
+    """
     record = None if node is None else node.attributes.get(RECORD_KEY)
-    return record if isinstance(record, dict) else None
+    return well_formed(record) if isinstance(record, dict) else None
 
 
 MOST_COUNTED = 1 << 17
@@ -228,8 +231,10 @@ def why_remade(
     What it was made from is for others to know. The objects of a level that shall have more than
     `most_counted` are not looked at.
     """
+    record = record_of(found) or {}
     same_form = found.document == level_metadata(image, level).document
-    if not (same_form and fits(record_of(found), image.plan.levels[level].expected)):
+    is_whole = "digest" in record and "source" in record
+    if not (same_form and is_whole and fits(record, image.plan.levels[level].expected)):
         return f"{image.name(level)} was made by another recipe"
     if most_counted is not None and image.plan.levels[level].n_objects > most_counted:
         return ""
@@ -317,7 +322,7 @@ def _level_paths(files: Files, path: str, group: Node) -> LevelPaths:
     if BASE_KEY in group.attributes:  # at 0, also while the list is without it
         return LevelPaths()
     base = base_path(group.attributes) or "0"
-    if "\\" in base or {"", ".", ".."}.intersection(base.split("/")):
+    if not is_inside(base):
         raise StoreError(
             f"{files.name}/{path}".rstrip("/")
             + f" lists {base!r} as level 0, expected the path of an array in the group; mend its "

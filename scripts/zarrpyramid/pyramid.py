@@ -28,6 +28,7 @@ from .listing import remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
 from .multiscales import listed_paths
 from .places import check_places, check_room, is_taken, taken_as
+from .paths import is_inside
 from .plan import voxel_size
 
 if TYPE_CHECKING:
@@ -214,7 +215,10 @@ def level_statuses(path: str) -> list[LevelStatus]:
         objects = stored_objects(image, level)
         sizes = [size for _, size, _ in objects]
         record = record_of(metadata) if level else None
-        factors = tuple(record["recipe"]["factors"]) if record else None
+        recipe = (record or {}).get("recipe")
+        factors = tuple(recipe["factors"]) if recipe else None
+        if factors is not None and len(factors) != len(image.plan.axes):
+            factors = None
         if downsampling is not None and level:
             downsampling = geometry.multiply(downsampling, factors) if factors else None
         statuses.append(
@@ -250,7 +254,11 @@ def absent_levels(path: str) -> list[str] | None:
     if not image.plan.lists_levels:
         return None
     listed = listed_paths(open_group(image.files, image.path).attributes)
-    return [name for name in listed if read_node(image.files, join(image.path, name)) is None]
+    return [
+        name
+        for name in listed
+        if not is_inside(name) or read_node(image.files, join(image.path, name)) is None
+    ]
 
 
 def base_taken(path: str) -> str | None:

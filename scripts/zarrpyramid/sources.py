@@ -16,6 +16,7 @@ from .files import LocalFiles
 from .hierarchy import find_images, read_array, read_node
 from .metadata import parse_array
 from .multiscales import base_path
+from .paths import is_inside
 
 if TYPE_CHECKING:
     from .config import ImageConfig
@@ -81,6 +82,11 @@ def open_source(config: ImageConfig, target: Files) -> Source:
         base = parse_array(node.documents, config.source)
         return Source(files=files, path="", base=base, attributes={})
     path = base_path(node.attributes) or "0"
+    if not is_inside(path):
+        raise StoreError(
+            f"image {config.name}: source {config.source} lists {path!r} as level 0, expected the "
+            "path of an array in the group; give the array itself as source"
+        )
     found = read_array(files, path)
     if found is None:
         fields = ", ".join(repr(field) for field in find_images(files)) or "none"

@@ -13,7 +13,7 @@ from .hierarchy import join, locate, open_group, read_node
 from .images import record_of
 from .metadata import parse_array
 from .multiscales import base_path, listed_paths, read_multiscales
-from .paths import LevelPaths
+from .paths import LevelPaths, is_inside
 
 if TYPE_CHECKING:
     from .files import LocalFiles
@@ -133,7 +133,7 @@ def survey_pyramid(path: str) -> Survey:
 
 def _look(files: LocalFiles, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
     """Return the metadata of an array, or why there is none."""
-    if "\\" in name or {"", ".", ".."}.intersection(name.split("/")):
+    if not is_inside(name):
         return None, "is no path inside the group"
     try:
         node = read_node(files, path)
@@ -142,5 +142,5 @@ def _look(files: LocalFiles, path: str, name: str) -> tuple[ArrayMetadata | None
         if node.kind == "group":
             return None, "is listed, and a group, not an array"
         return parse_array(node.documents, path), ""
-    except MetadataError as error:
+    except (MetadataError, StoreError) as error:
         return None, f"cannot be read: {error}"

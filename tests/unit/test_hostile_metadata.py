@@ -16,7 +16,7 @@ from hostile import harmed_stores, make_templates
 
 from zarrpyramid.__main__ import main
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.pyramid import build_pyramid
+from zarrpyramid.pyramid import build_pyramid, open_path
 
 SECONDS, BYTES = 2.0, 500e6
 COMMANDS = ("plan", "status", "lint", "verify", "reproduce")
@@ -52,28 +52,44 @@ def check(case):
     for command in COMMANDS:
         options = ("--seed", "1", "--sample", "3") if command == "verify" else ()
         code, out, err = soon(case, command, lambda: told(command, case.path, *options))
-        assert "Traceback" not in out + err, (command, case, err)
+        assert "Traceback" not in err, (command, case, err[-2000:])
+        assert all(line.isprintable() for line in (out + err).split("\n")), (command, case)
         lines = err.splitlines()
         if code and command in ("plan", "reproduce"):
             assert lines[-1].startswith("zarrpyramid: error: "), (command, case, err)
             assert sum("error: " in line[:22] for line in lines) == 1, (command, case, err)
-    before = zarr_voxels(case.path / "0")
     try:
         records = soon(case, "build", lambda: build_pyramid(case.path, progress=False, n_workers=1))
     except PyramidError as error:
         assert "\n" not in str(error), (case, error)
         return False
-    after = zarr_voxels(case.path / "0")
-    assert np.array_equal(before, after, equal_nan=before.dtype.kind == "f"), case
-    assert soon(case, "verify", lambda: told("verify", case.path))[0] == 0, (case, records)
+    image = open_path(str(case.path))
+    voxels = zarr_voxels(image.name(0))
+    if voxels is None:
+        return True
+    assert voxels.shape == tuple(records[0]["shape"]), case
+    for record in records[1:]:
+        voxels = means(voxels, record["recipe"]["factors"])
+        made = zarr_voxels(image.name(record["level"]))
+        assert np.array_equal(voxels, made, equal_nan=True), case
     return True
+
+
+def means(voxels, factors):
+    """Return block means, one window after the other."""
+    out = np.empty([-(-n // f) for n, f in zip(voxels.shape, factors, strict=True)], voxels.dtype)
+    for index in np.ndindex(*out.shape):
+        window = tuple(slice(i * f, (i + 1) * f) for i, f in zip(index, factors, strict=True))
+        mean = voxels[window].astype(np.float64).mean()
+        out[index] = np.rint(mean) if voxels.dtype.kind in "iu" else mean
+    return out
 
 
 def zarr_voxels(path):
     try:
         return zarr.open_array(path, mode="r")[...]
     except Exception:  # zarr-python's own words, of any kind
-        return np.zeros(0)
+        return None
 
 
 def check_documents(templates, folder, seeds):

@@ -247,7 +247,7 @@ DAMAGED = [
     ({**V3, "dimension_names": 3}, "damaged: TypeError"),
     ({**V3, "codecs": None}, "damaged: TypeError"),
     ({**V3, GRID: []}, "damaged: TypeError"),
-    ({**V3, "chunk_key_encoding": None}, "damaged: AttributeError"),
+    ({**V3, "chunk_key_encoding": None}, "damaged: TypeError"),
     ({**V3, "attributes": 3}, "damaged: TypeError"),
     ({**V3, "fill_value": float("nan")}, "damaged: ValueError"),
     ({**V3, "fill_value": float("inf")}, "damaged: OverflowError"),
