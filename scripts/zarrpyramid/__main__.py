@@ -101,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=_count, help="of the random choice; drawn and shown where not given"
     )
     verify.add_argument("--json", action="store_true", help="print all findings as JSON")
+    verify.add_argument(
+        "--follow-links", action="store_true", help="follow symbolic links out of the store"
+    )
     plan = commands.add_parser(
         "plan",
         help="show what a run will make, and what it needs, before a voxel is read",
@@ -150,6 +153,7 @@ def _verify(given: argparse.Namespace) -> int:
         full=given.full,
         seed=seed,
         n_workers=n_cores(),
+        follow_links=given.follow_links,
     )
     report = Report(path=given.path)
     try:

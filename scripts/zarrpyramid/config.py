@@ -97,6 +97,8 @@ class ImageConfig:
     part_size: int | None
     base_watch: str
     force_space: bool
+    missing_chunks: str
+    follow_links: bool
 
 
 @functools.cache
@@ -320,6 +322,8 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         part_size=None if values["part_size"] == "auto" else values["part_size"],
         base_watch=values["base_watch"],
         force_space=values["force_space"],
+        missing_chunks=values["missing_chunks"],
+        follow_links=values["follow_links"],
     )
 
 

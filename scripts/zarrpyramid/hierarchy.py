@@ -8,6 +8,7 @@ groups in step, without which a reader would not see it.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from functools import partial
@@ -60,11 +61,14 @@ def join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def locate(store: str, field: str) -> tuple[LocalFiles, str]:
+def locate(
+    store: str, field: str, *, follow_links: bool = False
+) -> tuple[LocalFiles, str]:
     """Return the topmost group above a store as files, and the path of an image's group in it.
 
     Starting above the store where folders above it are groups too is what keeps their consolidated
-    metadata in step.
+    metadata in step. Of links that lead out of it, those are followed by which the store itself is
+    reached, and a level 0 that the group says was linked here; with `follow_links`, all.
     """
     root = Path(store)
     inside = [field]
@@ -73,7 +77,8 @@ def locate(store: str, field: str) -> tuple[LocalFiles, str]:
     ):
         inside.insert(0, root.name)
         root = root.parent
-    return LocalFiles(root), join(*inside)
+    trusted = ["/"] if follow_links else [os.path.realpath(store)]
+    return LocalFiles(root, trusted=trusted), join(*inside)
 
 
 def read_node(files: Files, path: str) -> Node | None:

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import geometry
 from .errors import StoreError
+from .files import LocalFiles
 from .hierarchy import find_images, join, locate, open_group, read_array, read_node
 from .multiscales import base_path, listed_paths, without_paths
 from .objects import RECORD_ENTRY, tally_keys
 from .paths import LevelPaths, is_inside
 from .plan import ImagePlan, made_base, plan_image
 from .sentinels import RECORD_KEY, fits, well_formed
-from .sources import BASE_KEY, open_source
+from .sources import BASE_KEY, open_source, trust_linked_base
 
 if TYPE_CHECKING:
     from .config import ImageConfig
@@ -163,6 +165,17 @@ def _layout(image: Image, files: Files, path: str) -> BaseLayout:
     )
 
 
+def missing_objects(image: Image) -> list[str]:
+    """Return the keys of level 0 that are not there; none where its objects are not watched."""
+    if watched_by(image) != "objects":
+        return []
+    base = image.plan.base
+    there = {key for key, _, _ in stored_objects(image, 0)}
+    grid = geometry.grid_shape(base.shape, base.write_shape)
+    keys = map(base.object_key, geometry.iterate_units(grid))
+    return [key for key in keys if key not in there]
+
+
 def base_record(image: Image, layout: BaseLayout) -> Record:
     """Return what the sentinel of level 0 holds."""
     expected = image.plan.levels[0].expected
@@ -283,7 +296,7 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
         it.
     """
     if files is None:
-        files, path = locate(config.store, config.field)
+        files, path = locate(config.store, config.field, follow_links=config.follow_links)
         files.durable = config.durability != "none"
     if config.source is not None:
         return _open_taken(config, files, path)
@@ -294,6 +307,7 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     else:
         group = open_group(files, path)
         paths = _level_paths(files, path, group)
+        trust_linked_base(files, group, join(path, paths.base))
         base = _read_base(files, path, group, paths.base)
         # While level 0 is withdrawn from the list, nobody else's scale is its.
         others = {*listed_paths(group.attributes)} - {paths.base}
@@ -305,6 +319,9 @@ def _open_taken(config: ImageConfig, files: Files, path: str) -> Image:
     """Plan an image whose level 0 is taken from elsewhere; its group need not be there yet."""
     source = open_source(config, files)
     group = read_node(files, path)
+    if config.link_base and isinstance(files, LocalFiles):
+        files.trusted.append(os.path.realpath(source.name))
+    trust_linked_base(files, group, join(path, "0"))
     listed = None if group is None else base_path(group.attributes)
     is_ours = group is not None and BASE_KEY in group.attributes
     if listed not in (None, "0") and not is_ours:

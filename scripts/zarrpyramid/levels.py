@@ -24,7 +24,7 @@ from .hierarchy import (
     tell_ancestors,
     write_array,
 )
-from .images import level_metadata, read_level, record_of, watched_by, why_remade
+from .images import base_layout, level_metadata, read_level, record_of, watched_by, why_remade
 from .listing import withdraw_levels
 from .objects import RECORD_ENTRY
 from .places import check_place
@@ -96,6 +96,7 @@ def _build_level(
     known = current_record(image, level, finer)
     if known is not None:
         return known
+    before = base_layout(image) if level == 1 else None
     # Refused before anything is written.
     with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
         clear_place(image, level, before_rebuild)
@@ -103,6 +104,11 @@ def _build_level(
         task = level_task(image, level, shared_block_bytes(image.plan.levels[level], n_sharing))
         logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
         seen = run_tasks(task, n_workers, cluster=cluster, on_block=on_block)
+    if before is not None and base_layout(image) != before:
+        raise VoxelError(
+            f"{image.name(0)} has changed while level 1 was made of it, which is not published; run "
+            "again when nobody writes to it"
+        )
     record = make_record(image, level, seen, finer)
     publish(image, level, record)
     return record
@@ -152,6 +158,7 @@ def level_task(image: Image, level: int, block_bytes: int) -> LevelTask:
         write_empty=wanted.write_empty_chunks,
         method=wanted.method,
         block_bytes=block_bytes,
+        needs_all=level == 1 and image.plan.image.missing_chunks == "error",
     )
 
 

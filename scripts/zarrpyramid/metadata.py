@@ -29,8 +29,8 @@ _OBJECT_CODECS = {"categorize", "json2", "msgpack2", "pickle", "vlen-array", "vl
 _OBJECT_CODECS |= {"vlen-utf8"}
 """Codecs that make Python objects of bytes, some by running what the bytes say."""
 
-_LARGEST_CHUNK = 2**31 - 1
-"""Bytes of a chunk that every codec takes."""
+_LARGEST_CHUNK = 2**33
+"""Bytes of a chunk; codecs take 2^31 - 1, only raw chunks are ever larger."""
 
 _MOST_INNER = 1 << 24
 """Chunks of a shard, whose index then has 256 MB."""

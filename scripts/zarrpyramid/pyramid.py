@@ -107,6 +107,8 @@ def build_pyramid(
     dask_scheduler: str = "",
     base_watch: str = "auto",
     force_space: bool = False,
+    missing_chunks: str = "fill",
+    follow_links: bool = False,
     n_workers: int | None = None,
     progress: bool | None = None,
 ) -> list[Record]:
@@ -123,7 +125,7 @@ def build_pyramid(
         Path of the group in the store; "" is its root.
     source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
     compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, durability, \
-    dask_scheduler, base_watch, force_space
+    dask_scheduler, base_watch, force_space, missing_chunks, follow_links
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -161,6 +163,8 @@ def build_pyramid(
         "dask_scheduler": dask_scheduler,
         "base_watch": base_watch,
         "force_space": force_space,
+        "missing_chunks": missing_chunks,
+        "follow_links": follow_links,
         "parts": 1,  # of this process
     }
     image = find_image(store, field, settings)
@@ -196,9 +200,10 @@ def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
     return open_image(config)
 
 
-def open_path(path: str) -> Image:
+def open_path(path: str, *, follow_links: bool = False) -> Image:
     """Return the image whose group is at a path, planned with the default settings."""
-    return open_image(image_config(short_name(path, ""), check_config({"store": path})))
+    given = {"store": path, "follow_links": follow_links}
+    return open_image(image_config(short_name(path, ""), check_config(given)))
 
 
 def level_statuses(path: str) -> list[LevelStatus]:

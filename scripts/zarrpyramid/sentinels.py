@@ -109,10 +109,6 @@ def well_formed(record: Record) -> Record:
         "objects": isinstance(objects, dict)
         and type(objects.get("n")) is int
         and isinstance(objects.get("keys"), str),
-        **{
-            key: isinstance(record.get(key), int | float | str | None)
-            for key in ("min", "max", "sum", "mean", "n_nan", "n_inf")
-        },
     }
     return {key: item for key, item in record.items() if forms.get(key, True)}
 

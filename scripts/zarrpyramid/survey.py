@@ -14,6 +14,7 @@ from .images import record_of
 from .metadata import parse_array
 from .multiscales import base_path, listed_paths, read_multiscales
 from .paths import LevelPaths, is_inside
+from .sources import trust_linked_base
 
 if TYPE_CHECKING:
     from .files import LocalFiles
@@ -96,7 +97,7 @@ class Survey:
         return join(self.where, level.path, key)
 
 
-def survey_pyramid(path: str) -> Survey:
+def survey_pyramid(path: str, *, follow_links: bool = False) -> Survey:
     """Find the pyramid whose group is at a path.
 
     Levels are what the group lists first of its multiscales, in that order, and arrays with our
@@ -107,10 +108,12 @@ def survey_pyramid(path: str) -> Survey:
     PyramidError
         If there is no group, or no level in it.
     """
-    files, inside = locate(path, "")
+    files, inside = locate(path, "", follow_links=follow_links)
     group = open_group(files, inside)
     listed = listed_paths(group.attributes)
     base = base_path(group.attributes) or "0"
+    if is_inside(base):
+        trust_linked_base(files, group, join(inside, base))
     paths = LevelPaths(base=base)
     found = {name: _look(files, join(inside, name), name) for name in listed}
     beside = [base, *map(paths.path, paths.levels(files.children(join(inside, paths.folder))))]

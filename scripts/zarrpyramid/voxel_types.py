@@ -82,7 +82,7 @@ def _parse_float(value: object, dtype: str) -> float:
         return _SPECIAL[value]
     if not isinstance(value, int | float | None):
         raise ValueError(f"fill value {str(value)[:40]!r} of {dtype}")
-    return float(value or 0.0)
+    return 0.0 if value is None else float(value)
 
 
 def spell_fill(value: bool | int | float | complex, dtype: str) -> object:

@@ -22,6 +22,7 @@ LAYERS = (
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
+    {"inflation"},
     {"sampling", "findings"},
     {"ladders", "viewers", "tasks", "probes"},
     {"plan", "shards", "digests", "store", "sources"},
