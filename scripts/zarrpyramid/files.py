@@ -286,7 +286,7 @@ class LocalFiles:
         """
         if not self.durable or _SYNCFS is None:
             return
-        descriptor = os.open(self.root, os.O_RDONLY)
+        descriptor = self._open_folder(self.root)
         try:
             if _SYNCFS(descriptor) != 0:
                 number = ctypes.get_errno()
@@ -312,7 +312,7 @@ class LocalFiles:
         if not folder.exists():
             yield
             return
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = self._open_folder(folder)
         try:
             try:
                 kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -340,7 +340,7 @@ class LocalFiles:
         if self._held == self.root:  # and so by us: a second lock would wait for the first
             yield
             return
-        descriptor = os.open(self.root, os.O_RDONLY)
+        descriptor = self._open_folder(self.root)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -415,6 +415,12 @@ class LocalFiles:
             return None
         except OSError as error:
             raise self._failed("read", key, error) from error
+
+    def _open_folder(self, folder: Path) -> int:
+        try:
+            return os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            raise StoreError(f"cannot open {folder}: {error.strerror or error}") from error
 
     def _make_folder(self, path: str) -> None:
         if path not in self._known_folders:
