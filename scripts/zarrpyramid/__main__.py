@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     given = parser.parse_args(arguments)
-    warn_to_stderr()
+    handler = warn_to_stderr()
     try:
         if given.command == "plan":
             return _plan(given.path, given.configfile)
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PyramidError as error:
         print(printable(f"zarrpyramid: error: {error}"), file=sys.stderr)
         return 2 if given.command == "verify" else 1
+    finally:
+        logging.getLogger("zarrpyramid").removeHandler(handler)
 
 
 def _parser() -> argparse.ArgumentParser:

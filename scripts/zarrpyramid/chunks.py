@@ -258,7 +258,10 @@ class ForeignChunks:
         size = self._files.size(key)
         n_chunks = geometry.count(ratio)
         if size is not None and size > most_stored(self.metadata, n_chunks) + 16 * n_chunks + 4:
-            raise StoreError(f"{where} has {size} bytes, far more than its voxels; restore it")
+            raise StoreError(
+                f"{where} is damaged: its {size} bytes are far more than its voxels; restore it "
+                "from a copy"
+            )
         data = self._files.get(key)
         if data is None:
             return None

@@ -70,6 +70,8 @@ def locate(
     metadata in step. Of links that lead out of it, those are followed by which the store itself is
     reached, and a level 0 that the group says was linked here; with `follow_links`, all.
     """
+    if "\0" in store:
+        raise StoreError(f"{store!r} holds a NUL, as no path does")
     root = Path(store)
     inside = [field]
     while root != root.parent and any(

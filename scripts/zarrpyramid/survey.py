@@ -127,6 +127,9 @@ def survey_pyramid(path: str, *, follow_links: bool = False) -> Survey:
         for n, (name, (metadata, fault)) in enumerate(found.items())
     )
     if not levels:
+        fault = _look(files, join(inside, base), base)[1]
+        if fault.startswith("cannot"):
+            raise StoreError(f"{files.name}/{join(inside, base)} {fault}")
         raise StoreError(
             f"{files.name}/{inside}".rstrip("/")
             + " lists no levels and has no array 0; give the path of an image's group"

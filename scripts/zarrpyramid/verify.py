@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import geometry
 from .attribution import AttributeTask, Attribution, attribute, blocks_of_objects
 from .completeness import check_objects, check_remains, take_inventory
+from .consolidation import check_consolidated
 from .errors import VoxelError
 from .findings import (
     DEFECT,
@@ -94,6 +95,7 @@ def verify_pyramid(
     how = "all blocks of each level" if full else f"{sample} random blocks a level, seed {seed}"
     yield Check(name="sample", figure=how)
     yield from check_structure(survey)
+    yield from check_consolidated(survey)
     yield from check_remains(survey)
     draw = random.Random(seed)
     stored: dict[str, list[Index]] = {}

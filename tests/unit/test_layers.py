@@ -28,7 +28,7 @@ LAYERS = (
     {"plan", "shards", "digests", "store", "sources"},
     {"chunks", "images", "blocks"},
     {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution", "previews"},
-    {"listing", "completeness", "structure", "recomputation", "openings", "resources"},
+    {"listing", "completeness", "consolidation", "structure", "recomputation", "openings", "resources"},
     {"staleness", "summary", "copies", "reproduction", "forecast"},
     {"levels", "labels", "report"},
     {"parts"},
