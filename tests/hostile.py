@@ -20,7 +20,20 @@ from zarrpyramid.pyramid import build_pyramid
 ODD = (
     *(None, True, False, 0, 1, -1, 2, 3, 5, 0.5, -0.0, 1e308, 2**31, 2**53, 2**63 - 1, 2**63),
     *(-(2**63), 10**30, 10**400, float("nan"), float("inf"), float("-inf")),
-    *("", "0", "..", "../..", "/etc", "/", "a\x00b", "\x00", "\ud800", "é" * 300, "x" * 5000, "NaN"),
+    *(
+        "",
+        "0",
+        "..",
+        "../..",
+        "/etc",
+        "/",
+        "a\x00b",
+        "\x00",
+        "\ud800",
+        "é" * 300,
+        "x" * 5000,
+        "NaN",
+    ),
     *("uint16", "<u2", "|O", "|V8", "object", "Infinity", "0x", "0xzz", "0x7fc00000", "-Infinity"),
     *("c/0", ".", "\\", "$(touch pwned)", "a\nb", "time", "space", "2", "0.5", "zstd", "blosc"),
     *([], {}, [[]], [{}], [None], [0], [1, 1, 1], [2**62] * 3, [-1, 8, 8], ["8", "8", "8"]),
@@ -96,7 +109,9 @@ def harmed(data, draw):
         document, what = _changed(document, draw)
         done.append(what)
     # Nested in the text, which Python's own JSON cannot write so deep.
-    text = re.sub(r'"@(\d+)@"', lambda at: "[" * int(at[1]) + "1" + "]" * int(at[1]), json.dumps(document))
+    text = re.sub(
+        r'"@(\d+)@"', lambda at: "[" * int(at[1]) + "1" + "]" * int(at[1]), json.dumps(document)
+    )
     if draw.random() < 0.05 and text.startswith('{"'):
         text = text.replace("{", '{"shape": [-1], "shape": "x", "attributes": 5, ', 1)
         done.append("duplicate keys")

@@ -280,7 +280,9 @@ class ForeignChunks:
         if shards is None:
             raise StoreError("its shards have an index that is not known here")
         size = shards.index_size
-        entries = shards.decode_index(data[-size:] if shards.index_at_end else data[:size], len(data))
+        entries = shards.decode_index(
+            data[-size:] if shards.index_at_end else data[:size], len(data)
+        )
         offset, length = map(int, entries[np.ravel_multi_index(inner, grid)])
         return b"" if offset == MISSING else data[offset : offset + length]
 

@@ -61,9 +61,7 @@ def join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def locate(
-    store: str, field: str, *, follow_links: bool = False
-) -> tuple[LocalFiles, str]:
+def locate(store: str, field: str, *, follow_links: bool = False) -> tuple[LocalFiles, str]:
     """Return the topmost group above a store as files, and the path of an image's group in it.
 
     Starting above the store where folders above it are groups too is what keeps their consolidated

@@ -82,7 +82,10 @@ def _chain(metadata: ArrayMetadata) -> list[tuple[str, str]]:
         listed = [*(document.get("filters") or []), document.get("compressor")]
         return [(codec["id"], codec.get("location", "")) for codec in listed if codec]
     return [
-        (codec["name"].removeprefix("numcodecs."), codec.get("configuration", {}).get("location", ""))
+        (
+            codec["name"].removeprefix("numcodecs."),
+            codec.get("configuration", {}).get("location", ""),
+        )
         for codec in metadata.codecs
     ]
 

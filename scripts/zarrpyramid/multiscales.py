@@ -229,9 +229,7 @@ def without_paths(attributes: Document, paths: Collection[str]) -> Document:
     if multiscales is None:
         return attributes
     datasets = [
-        dataset
-        for dataset in _dicts(multiscales.get("datasets"))
-        if _path(dataset) not in paths
+        dataset for dataset in _dicts(multiscales.get("datasets")) if _path(dataset) not in paths
     ]
     changed = {**multiscales, "datasets": datasets}
     ome = attributes.get("ome")

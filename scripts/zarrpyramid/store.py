@@ -211,7 +211,9 @@ def open_array(
         raise
     except Exception as error:  # of any kind, by what is wrong with the document
         reason = " ".join(str(error).split())[:200]
-        raise MetadataError(f"{files.name}/{path}: zarr-python does not open it: {reason}") from error
+        raise MetadataError(
+            f"{files.name}/{path}: zarr-python does not open it: {reason}"
+        ) from error
     store = LocalStore(files.root) if isinstance(files, LocalFiles) else _store_of(files)
     place = StorePath(store, path)
     array: zarr.Array[Any] = zarr.Array(zarr.AsyncArray(metadata=described, store_path=place))

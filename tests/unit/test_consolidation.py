@@ -18,7 +18,9 @@ from zarrpyramid.verify import verify_pyramid
 def store(request, tmp_path):
     path = tmp_path / "a.zarr"
     group = zarr.open_group(path, mode="w", zarr_format=request.param).create_group("raw")
-    group.create_array("0", data=np.arange(9 * 8 * 7, dtype="u2").reshape(9, 8, 7), chunks=(4, 4, 4))
+    group.create_array(
+        "0", data=np.arange(9 * 8 * 7, dtype="u2").reshape(9, 8, 7), chunks=(4, 4, 4)
+    )
     build_pyramid(path, "raw", levels=2, progress=False)
     if request.param == 2:
         zarr.consolidate_metadata(path)

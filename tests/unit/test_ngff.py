@@ -32,7 +32,13 @@ def listed(zarr_format):
 def array(extent, zarr_format, names=("z", "y", "x")):
     common = {"shape": [extent] * 3, "fill_value": 0, "zarr_format": zarr_format}
     if zarr_format == 2:
-        form = {"chunks": [4] * 3, "dtype": "<u2", "order": "C", "compressor": None, "filters": None}
+        form = {
+            "chunks": [4] * 3,
+            "dtype": "<u2",
+            "order": "C",
+            "compressor": None,
+            "filters": None,
+        }
         return parse_array({".zarray": {**common, **form}}, "a")
     form = {
         "node_type": "array", "data_type": "uint16", "codecs": ["bytes"],
@@ -77,7 +83,10 @@ HARMS = {
         lambda d: d["datasets"][1].pop("coordinateTransformations"),
         'MUST contain the field "coordinateTransformations"',
     ),
-    "affine": (transformations(SCALE, {"type": "affine", "affine": [1] * 3}), "MUST only be of type"),
+    "affine": (
+        transformations(SCALE, {"type": "affine", "affine": [1] * 3}),
+        "MUST only be of type",
+    ),
     "two scales": (transformations(SCALE, SCALE), "exactly one `scale`"),
     "translation first": (transformations(SHIFT, SCALE), "MUST be listed after"),
     "short scale": (transformations({**SCALE, "scale": [2.0]}), "MUST be the same as the length"),
