@@ -21,7 +21,7 @@ _WAY_OUT = "consolidate it anew: python -c \"import zarr; zarr.consolidate_metad
 
 
 def check_consolidated(survey: Survey) -> Iterator[Check | Finding]:
-    """Yield where consolidated metadata of the group, or of one above, is not what documents are."""
+    """Yield where consolidated metadata of the group, or of one above, contradicts documents."""
     files, steps = survey.files, survey.path.split("/") if survey.path else []
     nodes = [survey.path, *(survey.array_path(level) for level in survey.levels)]
     shown = {path: (level.number if level else None, _documents(survey, path))

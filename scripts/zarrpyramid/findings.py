@@ -135,7 +135,7 @@ class Report:
 
 
 def printable(line: str) -> str:
-    """Return a line with all that is no text escaped: documents may hold what steers a terminal.
+    r"""Return a line with all that is no text escaped: documents may hold what steers a terminal.
 
     >>> print(printable("a\x1b[2J\nb"))
     a\x1b[2J\nb

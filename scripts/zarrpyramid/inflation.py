@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .metadata import ArrayMetadata
 
 _WIDEST = 16
-"""Times a chunk's voxels that filters may make of them, such as a byte that is stored as complex."""
+"""Times a chunk's voxels that filters may make of them, such as complex numbers of bytes."""
 
 _CHECKSUMS = {"crc32c": "end", "crc32": "start", "adler32": "start", "fletcher32": "end"}
 _CHECKSUMS["jenkins_lookup3"] = "end"
@@ -39,7 +39,7 @@ def check_inflation(metadata: ArrayMetadata, data: bytes | memoryview) -> None:
     StoreError
         If it decodes to more, or is compressed more than once. Its message names no key.
     """
-    stored, found = bytes(data), []
+    stored, found = bytes(data), list[tuple[str, bytes]]()
     for name, location in reversed(_chain(metadata)):
         if name in _CHECKSUMS and not found:
             at_end = (location or _CHECKSUMS[name]) == "end"

@@ -106,8 +106,8 @@ def _build_level(
         seen = run_tasks(task, n_workers, cluster=cluster, on_block=on_block)
     if before is not None and base_layout(image) != before:
         raise VoxelError(
-            f"{image.name(0)} has changed while level 1 was made of it, which is not published; run "
-            "again when nobody writes to it"
+            f"{image.name(0)} has changed while level 1 was made of it, which is not published; "
+            "run again when nobody writes to it"
         )
     record = make_record(image, level, seen, finer)
     publish(image, level, record)

@@ -134,13 +134,12 @@ class ArrayMetadata:
     @property
     def separator(self) -> str:
         """What stands between the numbers of a key."""
+        found: str = self.document.get("dimension_separator", ".")
         if self.zarr_format == 2:
-            found: str = self.document.get("dimension_separator", ".")
             return found
         encoding = self.document["chunk_key_encoding"]
         usual = {"default": "/", "v2": "."}[encoding["name"]]
-        found = encoding.get("configuration", {}).get("separator", usual)
-        return found
+        return str(encoding.get("configuration", {}).get("separator", usual))
 
     def derive(
         self,

@@ -65,8 +65,9 @@ def check_ngff(
         yield from _check_names(names, arrays)
     # 0.4, 0.5: Each "multiscales" dictionary SHOULD contain the field "name".
     # Each "multiscales" dictionary SHOULD contain the field "type", which gives the type of
-    # downscaling method used to generate the multiscale image pyramid. It SHOULD contain the field "metadata", which contains a dictionary with additional
-    # information about the downscaling method.
+    # downscaling method used to generate the multiscale image pyramid. It SHOULD contain the field
+    # "metadata", which contains a dictionary with additional information about the downscaling
+    # method.
     lacking = [key for key in ("name", "type", "metadata") if key not in described]
     if lacking:
         yield Finding(
@@ -78,9 +79,9 @@ def check_ngff(
 
 
 def _check_version(attributes: Document, version: str, zarr_format: int) -> Iterator[Finding]:
-    # 0.4: Arrays MUST be defined and stored in a hierarchical organization as defined by the version
-    # 2 of the Zarr specification. 0.5: OME-Zarr is implemented using the Zarr format as defined by
-    # the version 3 of the Zarr specification.
+    # 0.4: Arrays MUST be defined and stored in a hierarchical organization as defined by the
+    # version 2 of the Zarr specification. 0.5: OME-Zarr is implemented using the Zarr format as
+    # defined by the version 3 of the Zarr specification.
     if VERSIONS[version] != zarr_format:
         yield Finding(
             what=f"OME-NGFF {version} is of zarr v{VERSIONS[version]}",
@@ -98,8 +99,9 @@ def _check_version(attributes: Document, version: str, zarr_format: int) -> Iter
 
 
 def _check_axes(axes: Any) -> Iterator[Finding]:
-    # 0.4, 0.5: Each "multiscales" dictionary MUST contain the field "axes". The length of "axes" must be between
-    # 2 and 5 and MUST be equal to the dimensionality of the zarr arrays storing the image data.
+    # 0.4, 0.5: Each "multiscales" dictionary MUST contain the field "axes". The length of "axes"
+    # must be between 2 and 5 and MUST be equal to the dimensionality of the zarr arrays storing the
+    # image data.
     rule = 'The length of "axes" must be between 2 and 5'
     if not isinstance(axes, list) or not all(isinstance(axis, dict) for axis in axes):
         yield Finding(
@@ -245,8 +247,8 @@ def _check_transformations(
         if not isinstance(values, list) or len(values) != n_axes:
             yield broken(
                 f"length of the {step.get('type')}",
-                "The length of the `scale` and `translation` array MUST be the same as the length of "
-                '"axes"',
+                "The length of the `scale` and `translation` array MUST be the same as the "
+                'length of "axes"',
                 values,
             )
         elif not all(type(value) in (int, float) and math.isfinite(value) for value in values) or (
@@ -257,8 +259,8 @@ def _check_transformations(
 
 
 def _check_names(names: list[Any], arrays: Mapping[str, ArrayMetadata]) -> Iterator[Finding]:
-    # 0.5: The "dimension_names" attribute in the `zarr.json` of the Zarr array of a multiscale level
-    # MUST match the names in the "axes" metadata.
+    # 0.5: The "dimension_names" attribute in the `zarr.json` of the Zarr array of a multiscale
+    # level MUST match the names in the "axes" metadata.
     for path, array in arrays.items():
         if array.zarr_format == 3 and list(array.dimension_names or ()) != names:
             yield Finding(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_inside(path: str) -> bool:
-    """Tell whether a path from a document leads to something inside its group, on any system.
+    r"""Tell whether a path from a document leads to something inside its group, on any system.
 
     >>> is_inside("scale0/image"), is_inside("../0"), is_inside("/0"), is_inside("0\\0")
     (True, False, False, False)

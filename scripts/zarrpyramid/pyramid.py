@@ -27,8 +27,8 @@ from .levels import build_level
 from .listing import remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
 from .multiscales import listed_paths
-from .places import check_places, check_room, is_taken, taken_as
 from .paths import is_inside
+from .places import check_places, check_room, is_taken, taken_as
 from .plan import voxel_size
 
 if TYPE_CHECKING:

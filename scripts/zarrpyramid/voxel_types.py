@@ -81,7 +81,7 @@ def _parse_float(value: object, dtype: str) -> float:
     if isinstance(value, str):
         return _SPECIAL[value]
     if not isinstance(value, int | float | None):
-        raise ValueError(f"fill value {str(value)[:40]!r} of {dtype}")
+        raise ValueError(f"fill value {str(value)[:40]!r} of {dtype}")  # noqa: TRY004
     return 0.0 if value is None else float(value)
 
 
