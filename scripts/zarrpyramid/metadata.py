@@ -322,6 +322,10 @@ def _checked(metadata: ArrayMetadata, where: str) -> ArrayMetadata:
         raise MetadataError(msg)
     _check_codecs(metadata, where)
     names = metadata.dimension_names
+    if not all(isinstance(name, str | None) for name in names or ()):
+        raise MetadataError(
+            f"{where}: dimension_names {repr(names)[:80]} are not all texts or null"
+        )
     if names is not None and len(names) != n_axes:
         raise MetadataError(f"{where}: {len(names)} dimension_names for {n_axes} dimensions")
     parse_fill(metadata.document.get("fill_value"), metadata.dtype)
@@ -369,7 +373,7 @@ def _extents(values: Any, where: str, name: str, *, least: int) -> Shape:
         isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
         for value in values
     ):
-        msg = f"{where}: {name} must be a list of integers >= {least}, found {str(values)[:80]}"
+        msg = f"{where}: {name} must be a list of integers >= {least}, found {repr(values)[:80]}"
         raise MetadataError(msg)
     return tuple(values)
 

@@ -5,11 +5,10 @@ Pure functions of attributes and shapes. A MUST that is broken is a defect, a SH
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from .findings import DEFECT, NOTE, Finding
-from .multiscales import CHANNEL, SPACE, TIME, read_multiscales
+from .multiscales import CHANNEL, SPACE, TIME, numbers, read_multiscales
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -251,9 +250,7 @@ def _check_transformations(
                 'length of "axes"',
                 values,
             )
-        elif not all(type(value) in (int, float) and math.isfinite(value) for value in values) or (
-            step["type"] == "scale" and min(values) <= 0
-        ):
+        elif numbers(values) is None or (step["type"] == "scale" and min(values) <= 0):
             # Not said by the specification, but no reader can place such a level.
             yield broken(f"{step['type']} is not of numbers that place a voxel", "", values)
 

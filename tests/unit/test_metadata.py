@@ -246,6 +246,7 @@ DAMAGED = [
     (sharded([2, 0]), "the shards' chunk_shape must be a list of integers >= 1"),
     ({**V3, "dimension_names": ["x"]}, "1 dimension_names for 2 dimensions"),
     ({**V3, "dimension_names": 3}, "damaged: TypeError"),
+    ({**V3, "dimension_names": ["y", 3]}, r"dimension_names \('y', 3\) are not all texts or null"),
     ({**V3, "codecs": None}, "damaged: TypeError"),
     ({**V3, GRID: []}, "damaged: TypeError"),
     ({**V3, "chunk_key_encoding": None}, "damaged: TypeError"),
