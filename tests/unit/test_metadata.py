@@ -268,7 +268,7 @@ DAMAGED = [
     ({**V3, "codecs": ["numcodecs.pickle"]}, "codec 'numcodecs.pickle' makes objects"),
     ({**V3, "chunk_key_encoding": {"name": "v3"}}, "damaged: KeyError 'v3'"),
     ({**V3, "chunk_key_encoding": {"name": "v2", "configuration": {"separator": ["/"]}}},
-     r"separator of chunk keys \['/'\], expected '.' or '/'"),
+     r"separator of chunk keys \"\['/'\]\", expected '.' or '/'"),
     ({**V2, "zarr_format": 4}, "zarr_format of .zarray is not 2"),
     ({**V2, "order": "A"}, "order 'A', expected 'C' or 'F'"),
     ({**V2, "compressor": "zstd"}, "'zstd' is no description of a codec"),
