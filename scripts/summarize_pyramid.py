@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
+from zarrpyramid.files import write_aside
 from zarrpyramid.images import open_image
 from zarrpyramid.logs import job_log
 from zarrpyramid.report import report_pyramid
@@ -18,5 +19,5 @@ with job_log(snakemake.log.text, snakemake.log.timing):
     records = [load_sentinel(Path(path)) for path in snakemake.input.levels]
     facts = level_facts(image, records, Path(snakemake.params.timings))
     report = report_pyramid(image, records, facts)
-    Path(snakemake.output.report).write_text(report, encoding="utf-8")
-    Path(snakemake.output.table).write_text(summarize_pyramid(image, facts), encoding="utf-8")
+    write_aside(Path(snakemake.output.report), report.encode())
+    write_aside(Path(snakemake.output.table), summarize_pyramid(image, facts).encode())

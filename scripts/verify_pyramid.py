@@ -17,5 +17,6 @@ with job_log(snakemake.log.text, snakemake.log.timing):
         group_path(image.store, image.field),
         n_workers=snakemake.threads,
         seed=random.randrange(1 << 32),
+        follow_links=image.follow_links,
     )
     Path(snakemake.output.report).write_text(report.json() + "\n", encoding="utf-8")

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import ConfigError, PyramidError
+from .findings import printable
 from .hierarchy import locate
 from .logs import warn_to_stderr
 from .viewers import VIEWERS, lint, read_pyramid
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     given = parser.parse_args(arguments)
-    warn_to_stderr()
+    handler = warn_to_stderr()
     try:
         if given.command == "plan":
             return _plan(given.path, given.configfile)
@@ -60,8 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _lint(given.path, given.viewer, given.json)
         return _clean(given.path, given.base)
     except PyramidError as error:
-        print(f"zarrpyramid: error: {error}", file=sys.stderr)
+        print(printable(f"zarrpyramid: error: {error}"), file=sys.stderr)
         return 2 if given.command == "verify" else 1
+    finally:
+        logging.getLogger("zarrpyramid").removeHandler(handler)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=_count, help="of the random choice; drawn and shown where not given"
     )
     verify.add_argument("--json", action="store_true", help="print all findings as JSON")
+    verify.add_argument(
+        "--follow-links", action="store_true", help="follow symbolic links out of the store"
+    )
     plan = commands.add_parser(
         "plan",
         help="show what a run will make, and what it needs, before a voxel is read",
@@ -150,18 +156,24 @@ def _verify(given: argparse.Namespace) -> int:
         full=given.full,
         seed=seed,
         n_workers=n_cores(),
+        follow_links=given.follow_links,
     )
     report = Report(path=given.path)
     try:
-        report.gather(events, (lambda line: None) if given.json else partial(print, flush=True))
+        report.gather(events, (lambda line: None) if given.json else _tell)
     except PyramidError:
         raise
     except Exception:
         # An exit code of 1 would say that the pyramid is broken.
         traceback.print_exc()
         return 2
-    print(report.json() if given.json else report.verdict)
+    print(report.json() if given.json else printable(report.verdict))
     return 0 if report.is_sound else 1
+
+
+def _tell(line: str) -> None:
+    """Print a line at once."""
+    print(printable(line), flush=True)
 
 
 def _reproduce(path: str) -> int:
@@ -187,7 +199,8 @@ def _plan(path: str | None, configfile: str | None) -> int:
         images = {config.name: open_image(config) for config in configs}
     logs, n_workers = Path("logs"), n_cores()
     tables = [forecast(image, logs / name, n_workers) for name, image in images.items()]
-    print("\n\n".join(tables))
+    for line in "\n\n".join(tables).split("\n"):
+        print(printable(line))
     return 0
 
 
@@ -215,12 +228,12 @@ def _status(path: str) -> int:
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        print(printable("  ".join(cells).rstrip()))
     faults = _faults(path, statuses)
     for fault in faults:
-        print(f"zarrpyramid: {fault}; run the workflow again to mend it", file=sys.stderr)
+        line = f"zarrpyramid: {fault}; run the workflow again to mend it"
+        print(printable(line), file=sys.stderr)
     return 1 if faults else 0
 
 
@@ -247,7 +260,7 @@ def _lint(path: str, viewers: Sequence[str] | None, as_json: bool) -> int:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
         for finding in findings:
-            print(finding.line)
+            print(printable(finding.line))
         if not findings:
             print(f"nothing known goes wrong in {', '.join(viewers or VIEWERS)}")
     return 1 if findings else 0

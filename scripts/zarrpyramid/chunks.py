@@ -15,6 +15,7 @@ import numpy as np
 from . import geometry
 from .codecs import ChunkCodec, chunk_codec
 from .errors import StoreError
+from .inflation import check_inflation, most_stored
 from .shards import MISSING, ShardCodec, shard_codec
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ class DirectChunks:
         )
         if offset == MISSING and length == MISSING:
             return None
+        if length > 4 * self._room[0]:
+            raise self._damaged(index, StoreError(f"{length} bytes are far more than its voxels"))
         return self._files.get_into(self._key(place), buffer, offset, length)
 
     def decode(self, index: Index, payload: bytes | memoryview) -> Block:
@@ -267,10 +270,38 @@ class ForeignChunks:
         """Return the bytes of the object in which a chunk lies; only its first chunk has them."""
         ratio = geometry.coarse_shape(self.metadata.write_shape, self.metadata.chunks)
         place = tuple(i // n for i, n in zip(index, ratio, strict=True))
-        data = self._files.get(f"{self._path}/{self.metadata.object_key(place)}")
+        key = f"{self._path}/{self.metadata.object_key(place)}"
+        where = f"{self._files.name}/{key}"
+        size = self._files.size(key)
+        n_chunks = geometry.count(ratio)
+        if size is not None and size > most_stored(self.metadata, n_chunks) + 16 * n_chunks + 4:
+            raise StoreError(
+                f"{where} is damaged: its {size} bytes are far more than its voxels; restore it "
+                "from a copy"
+            )
+        data = self._files.get(key)
         if data is None:
             return None
+        inner = tuple(i % n for i, n in zip(index, ratio, strict=True))
+        try:
+            check_inflation(self.metadata, self._encoded(data, inner, ratio))
+        except StoreError as error:
+            raise StoreError(f"{where} is damaged: {error}; restore it from a copy") from error
         return data if all(i % n == 0 for i, n in zip(index, ratio, strict=True)) else b""
+
+    def _encoded(self, data: bytes, inner: Index, grid: Index) -> bytes:
+        """Return the bytes of one chunk of an object."""
+        if self.metadata.shards is None:
+            return data
+        shards = shard_codec(self.metadata)
+        if shards is None:
+            raise StoreError("its shards have an index that is not known here")
+        size = shards.index_size
+        entries = shards.decode_index(
+            data[-size:] if shards.index_at_end else data[:size], len(data)
+        )
+        offset, length = map(int, entries[np.ravel_multi_index(inner, grid)])
+        return b"" if offset == MISSING else data[offset : offset + length]
 
     def decode(self, index: Index, payload: bytes) -> Block:
         """Return a chunk's voxels as zarr-python reads them."""
@@ -294,7 +325,7 @@ class ForeignChunks:
             block[inside] = payload
         try:
             self._array[region] = block
-        except OSError as error:
+        except (ValueError, RuntimeError, TypeError, OSError) as error:
             raise StoreError(
                 f"cannot write {self._files.name}/{self._path}/{key}: {error}"
             ) from error

@@ -280,6 +280,17 @@ class _Zstd:
         return encoded
 
 
+def fits_zstd(data: bytes, limit: int) -> bool:
+    """Tell whether zstd's frames decode to at most `limit` bytes, of which no more is decoded."""
+    try:
+        if (_zstd_size(memoryview(data)) or 0) <= limit:
+            zstd.decompress(data, np.empty(limit, np.uint8))
+            return True
+    except (ValueError, RuntimeError):
+        pass
+    return False
+
+
 def _zstd_size(data: memoryview) -> int | None:
     """Return the size that the first frame declares, or None if it declares none (RFC 8878, 3.1.1).
 

@@ -97,6 +97,8 @@ class ImageConfig:
     part_size: int | None
     base_watch: str
     force_space: bool
+    missing_chunks: str
+    follow_links: bool
 
 
 @functools.cache
@@ -276,6 +278,9 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
     if axes != "auto" and len(set(axes)) != len(axes):
         msg = f"image {name}: axes {list(axes)} name an axis twice; give each its own name"
         raise ConfigError(msg)
+    for key in ("store", "field", "source"):
+        if "\0" in values[key]:
+            raise ConfigError(f"image {name}: {key} {values[key]!r} holds a NUL, as no path does")
     for key in ("store", "source"):
         if "://" in values[key]:
             msg = (
@@ -317,6 +322,8 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         part_size=None if values["part_size"] == "auto" else values["part_size"],
         base_watch=values["base_watch"],
         force_space=values["force_space"],
+        missing_chunks=values["missing_chunks"],
+        follow_links=values["follow_links"],
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import geometry
 from .blocks import open_cluster, run_blocks
 from .digests import Tally
-from .errors import StoreError
+from .errors import StoreError, missing_message
 from .files import LocalFiles
 from .hierarchy import (
     change_group_attributes,
@@ -195,6 +195,7 @@ class _Copier:
         self.source_files, self.source_path = source.files, source.path
         self.base: ArrayMetadata = source.base
         self.write = write
+        self.needs_all = image.plan.image.missing_chunks == "error"
 
     def __call__(self, place: Index) -> Tally | None:
         """Return the digest of the object, or None where it differs and shall not be written."""
@@ -202,6 +203,8 @@ class _Copier:
         name = self.base.object_key(index)
         key = join(self.path, name)
         data = self.source_files.get(join(self.source_path, name))
+        if data is None and self.needs_all:
+            raise StoreError(missing_message(f"{self.source_files.name}/{self.source_path}/{name}"))
         if self.files.get(key) != data:
             if not self.write:
                 return None

@@ -32,3 +32,11 @@ class VoxelError(PyramidError, RuntimeError):
 
 class WorkerError(PyramidError, RuntimeError):
     """A process that worked for this one is gone."""
+
+
+def missing_message(what: str) -> str:
+    """Return the line about an object that is not there where all must be."""
+    return (
+        f"{what} is missing, expected all objects of level 0 by missing_chunks: error; restore it "
+        "from a copy, or set missing_chunks: fill to have it read as fill value"
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import logging
 import os
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 from .errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ TEMPORARY_SUFFIX = ".zarrpyramid-partial"
 
 
 _DEEPEST = 16
+_ASIDE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 
 
 class Files(Protocol):
@@ -105,16 +107,24 @@ class LocalFiles:
     durable
         Whether what is written shall be on disk before what tells of it; False trusts the system
         to write it in its own time, and loses it with the power.
+    trusted
+        Folders elsewhere into which symbolic links may lead. One that leads out of the folder, and
+        into none of them, is never followed.
     """
 
-    def __init__(self, root: str | Path, *, durable: bool = True) -> None:
+    def __init__(
+        self, root: str | Path, *, durable: bool = True, trusted: Collection[str] = ()
+    ) -> None:
         self.root = Path(root).absolute()
         self.durable = durable
+        self.trusted = [*trusted]
+        self._checked_folders: set[str] = set()
         self._known_folders: set[str] = set()
         self._held: Path | None = None
 
     def __reduce__(self) -> tuple[Callable[..., LocalFiles], tuple[str]]:
-        return partial(LocalFiles, durable=self.durable), (str(self.root),)
+        rebuild = partial(LocalFiles, durable=self.durable, trusted=self.trusted)
+        return rebuild, (str(self.root),)
 
     @property
     def name(self) -> str:
@@ -160,7 +170,8 @@ class LocalFiles:
             raise self._failed("read", key, error) from error
         finally:
             os.close(descriptor)
-        return wanted if length is not None else self.get(key)
+        # What is much longer than expected is damaged, and not read to its end.
+        return wanted if length is not None else self.get_range(key, 0, 4 * len(buffer))
 
     def size(self, key: str) -> int | None:
         """Return a file's bytes, or None where there is no file."""
@@ -168,7 +179,7 @@ class LocalFiles:
             return os.stat(f"{self.root}/{key}").st_size  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._failed("read", key, error) from error
 
     def version(self, key: str) -> tuple[int, int] | None:
@@ -190,7 +201,7 @@ class LocalFiles:
         aside = f"{path}.{os.getpid()}-{threading.get_ident()}{TEMPORARY_SUFFIX}"
         try:
             self._make_folder(os.path.dirname(path))  # noqa: PTH120 - pathlib costs 4 us a chunk
-            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            descriptor = os.open(aside, _ASIDE, 0o666)
             try:
                 view = memoryview(data).cast("B")
                 while view:
@@ -200,8 +211,10 @@ class LocalFiles:
             finally:
                 os.close(descriptor)
             os.rename(aside, path)  # noqa: PTH104
-        except OSError as error:
-            with contextlib.suppress(OSError):
+        except StoreError:
+            raise
+        except (OSError, ValueError) as error:
+            with contextlib.suppress(OSError, ValueError):
                 os.unlink(aside)  # noqa: PTH108
             raise self._failed("write", key, error) from error
 
@@ -239,6 +252,8 @@ class LocalFiles:
                 return sorted(entry.name for entry in entries if entry.is_dir())
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except (OSError, ValueError) as error:
+            raise self._failed("list", prefix, error) from error
 
     def is_link(self, prefix: str) -> bool:
         """Tell whether a folder is a symbolic link."""
@@ -248,7 +263,7 @@ class LocalFiles:
         """Return where a symbolic link leads, or None where there is none."""
         try:
             return os.readlink(self.root / prefix)  # noqa: PTH115
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     def link(self, prefix: str, target: str) -> None:
@@ -272,6 +287,8 @@ class LocalFiles:
         """
         for entry, key in self._walk(prefix):
             if not entry.is_dir(follow_symlinks=True):
+                if entry.is_symlink():
+                    self._check_link(entry.path)
                 found = entry.stat()
                 yield key, found.st_size, found.st_ctime_ns
 
@@ -282,7 +299,7 @@ class LocalFiles:
         """
         if not self.durable or _SYNCFS is None:
             return
-        descriptor = os.open(self.root, os.O_RDONLY)
+        descriptor = self._open_folder(self.root)
         try:
             if _SYNCFS(descriptor) != 0:
                 number = ctypes.get_errno()
@@ -308,7 +325,7 @@ class LocalFiles:
         if not folder.exists():
             yield
             return
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = self._open_folder(folder)
         try:
             try:
                 kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -336,7 +353,7 @@ class LocalFiles:
         if self._held == self.root:  # and so by us: a second lock would wait for the first
             yield
             return
-        descriptor = os.open(self.root, os.O_RDONLY)
+        descriptor = self._open_folder(self.root)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -354,12 +371,16 @@ class LocalFiles:
                 entries = os.scandir(f"{self.root}/{prefix}/{folder}")
             except (FileNotFoundError, NotADirectoryError):
                 continue
+            except (OSError, ValueError) as error:
+                raise self._failed("list", f"{prefix}/{folder}", error) from error
             with entries:
                 for entry in entries:
                     key = f"{folder}{entry.name}"
                     yield entry, key
                     # No key is that deep, but a link to a folder above would have no end.
                     if entry.is_dir(follow_symlinks=True) and key.count("/") < _DEEPEST:
+                        if entry.is_symlink():
+                            self._check_link(entry.path)
                         pending.append(f"{key}/")
 
     def _read(self, key: str, start: int, length: int | None) -> bytes | None:
@@ -387,21 +408,57 @@ class LocalFiles:
             os.close(descriptor)
 
     def _open(self, key: str) -> int | None:
+        path = f"{self.root}/{key}"
         try:
-            return os.open(f"{self.root}/{key}", os.O_RDONLY)
+            folder = path.rpartition("/")[0]
+            if folder not in self._checked_folders:
+                self._check_folder(folder)
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         except (FileNotFoundError, NotADirectoryError):
+            return None
+        except StoreError:
+            raise
+        except (OSError, ValueError) as error:
+            if not (getattr(error, "errno", None) == errno.ELOOP and os.path.islink(path)):  # noqa: PTH114
+                raise self._failed("read", key, error) from error
+        self._check_link(path)
+        try:
+            return os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
             return None
         except OSError as error:
             raise self._failed("read", key, error) from error
 
+    def _open_folder(self, folder: Path) -> int:
+        try:
+            return os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            raise StoreError(f"cannot open {folder}: {error.strerror or error}") from error
+
     def _make_folder(self, path: str) -> None:
         if path not in self._known_folders:
+            self._check_folder(path)
             os.makedirs(path, exist_ok=True)  # noqa: PTH103
             self._known_folders.add(path)
 
-    def _failed(self, verb: str, key: str, error: OSError) -> StoreError:
-        failure = StoreError(f"cannot {verb} {self.root}/{key}: {error.strerror or error}")
-        failure.errno = error.errno
+    def _check_folder(self, path: str) -> None:
+        """See, once for each folder, that no link on the way to it leads out of the store."""
+        self._check_link(path)
+        self._checked_folders.add(path)
+
+    def _check_link(self, path: str) -> None:
+        real = os.path.realpath(path)
+        roots = (os.path.realpath(self.root), *self.trusted)
+        if not any(f"{real}/".startswith(f"{root.rstrip('/')}/") for root in roots):
+            raise StoreError(
+                f"{path} leads through a symbolic link to {real}, out of the store; links are only "
+                "followed with follow_links: true"
+            )
+
+    def _failed(self, verb: str, key: str, error: OSError | ValueError) -> StoreError:
+        reason = getattr(error, "strerror", None) or error
+        failure = StoreError(f"cannot {verb} {self.root}/{key}: {reason}")
+        failure.errno = getattr(error, "errno", None)
         return failure
 
 

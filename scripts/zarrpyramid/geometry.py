@@ -25,6 +25,8 @@ Shape = tuple[int, ...]
 Index = tuple[int, ...]
 """Position in a grid of chunks or of stored objects."""
 
+_MANY = 1 << 22
+
 Region = tuple[slice, ...]
 """A box of an array: one slice with start and stop an axis."""
 
@@ -348,7 +350,9 @@ def iterate_units(grid: Shape, numbers: Iterable[int] | None = None) -> Iterator
     [(0, 2), (1, 0)]
     """
     if numbers is None:
-        return product(*map(range, grid))
+        if count(grid) < _MANY:
+            return product(*map(range, grid))
+        numbers = range(count(grid))  # `product` would hold every number of an axis
     return (_index(number, grid) for number in numbers)
 
 

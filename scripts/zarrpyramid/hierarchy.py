@@ -8,6 +8,7 @@ groups in step, without which a reader would not see it.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from .errors import MetadataError, StoreError
 from .files import Files, LocalFiles
 from .metadata import ArrayMetadata, parse_array
 from .multiscales import base_path
+from .paths import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 ARRAY_DOCUMENTS = ("zarr.json", ".zattrs", ".zarray")
 OPENING_DOCUMENT = "zarrpyramid-opening.json"
 """What stands in a level's folder while its parts are made, and says for whom."""
+
+_DEEPEST = 100
+"""Lists and mappings in each other; consolidated metadata of real images has some 15."""
 
 _NODE_DOCUMENTS = (*ARRAY_DOCUMENTS, ".zgroup")
 
@@ -56,12 +61,15 @@ def join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def locate(store: str, field: str) -> tuple[LocalFiles, str]:
+def locate(store: str, field: str, *, follow_links: bool = False) -> tuple[LocalFiles, str]:
     """Return the topmost group above a store as files, and the path of an image's group in it.
 
     Starting above the store where folders above it are groups too is what keeps their consolidated
-    metadata in step.
+    metadata in step. Of links that lead out of it, those are followed by which the store itself is
+    reached, and a level 0 that the group says was linked here; with `follow_links`, all.
     """
+    if "\0" in store:
+        raise StoreError(f"{store!r} holds a NUL, as no path does")
     root = Path(store)
     inside = [field]
     while root != root.parent and any(
@@ -69,7 +77,8 @@ def locate(store: str, field: str) -> tuple[LocalFiles, str]:
     ):
         inside.insert(0, root.name)
         root = root.parent
-    return LocalFiles(root), join(*inside)
+    trusted = ["/"] if follow_links else [os.path.realpath(store)]
+    return LocalFiles(root, trusted=trusted), join(*inside)
 
 
 def read_node(files: Files, path: str) -> Node | None:
@@ -85,6 +94,8 @@ def read_node(files: Files, path: str) -> Node | None:
         kind = document.get("node_type")
         if kind not in ("array", "group") or document.get("zarr_format") != 3:
             raise MetadataError(f"{files.name}/{path}/zarr.json: neither an array nor a group")
+        if not isinstance(document.get("attributes"), dict | None):
+            raise MetadataError(f"{files.name}/{path}/zarr.json: attributes are no JSON object")
         return Node(kind=kind, zarr_format=3, documents={"zarr.json": document})
     for name, kind in ((".zarray", "array"), (".zgroup", "group")):
         document = read_document(files, join(path, name))
@@ -169,8 +180,8 @@ def find_images(files: Files, path: str = "", depth: int = 3) -> Iterator[str]:
     try:
         node = read_node(files, path)
         level_0 = "0" if node is None else base_path(node.attributes) or "0"
-        base = read_node(files, join(path, level_0))
-    except MetadataError:
+        base = read_node(files, join(path, level_0)) if is_inside(level_0) else None
+    except (MetadataError, StoreError):
         return
     if node is not None and node.kind == "array":
         return
@@ -303,7 +314,23 @@ def read_document(files: Files, key: str) -> Document | None:
         raise MetadataError(msg) from error
     if not isinstance(document, dict):
         raise MetadataError(f"{files.name}/{key} holds no JSON object; restore it from a copy")
+    if not _is_shallow(document):
+        msg = f"{files.name}/{key} is nested more than {_DEEPEST} times; restore it from a copy"
+        raise MetadataError(msg)
     return document
+
+
+def _is_shallow(document: Document) -> bool:
+    """Tell whether a document can be written, copied and compared without an end of the stack."""
+    level: list[Any] = [document]
+    for _ in range(_DEEPEST):
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(item, dict | list)
+        ]
+    return not level
 
 
 def put_document(files: Files, key: str, document: Document) -> None:

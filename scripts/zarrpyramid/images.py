@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import geometry
 from .errors import StoreError
+from .files import LocalFiles
 from .hierarchy import find_images, join, locate, open_group, read_array, read_node
 from .multiscales import base_path, listed_paths, without_paths
 from .objects import RECORD_ENTRY, tally_keys
-from .paths import LevelPaths
+from .paths import LevelPaths, is_inside
 from .plan import ImagePlan, made_base, plan_image
-from .sentinels import RECORD_KEY, fits
-from .sources import BASE_KEY, open_source
+from .sentinels import RECORD_KEY, fits, well_formed
+from .sources import BASE_KEY, open_source, trust_linked_base
 
 if TYPE_CHECKING:
     from .config import ImageConfig
@@ -83,9 +85,12 @@ def read_level(image: Image, level: int) -> ArrayMetadata:
 
 
 def record_of(node: ArrayMetadata | Node | None) -> Record | None:
-    """Return the record that an array carries of itself, or None where it is none of our levels."""
+    """Return the record that an array carries of itself, or None where it is none of our levels.
+
+    Entries that no record of ours has in such a form are left out of it.
+    """
     record = None if node is None else node.attributes.get(RECORD_KEY)
-    return record if isinstance(record, dict) else None
+    return well_formed(record) if isinstance(record, dict) else None
 
 
 MOST_COUNTED = 1 << 17
@@ -160,6 +165,17 @@ def _layout(image: Image, files: Files, path: str) -> BaseLayout:
     )
 
 
+def missing_objects(image: Image) -> list[str]:
+    """Return the keys of level 0 that are not there; none where its objects are not watched."""
+    if watched_by(image) != "objects":
+        return []
+    base = image.plan.base
+    there = {key for key, _, _ in stored_objects(image, 0)}
+    grid = geometry.grid_shape(base.shape, base.write_shape)
+    keys = map(base.object_key, geometry.iterate_units(grid))
+    return [key for key in keys if key not in there]
+
+
 def base_record(image: Image, layout: BaseLayout) -> Record:
     """Return what the sentinel of level 0 holds."""
     expected = image.plan.levels[0].expected
@@ -228,8 +244,10 @@ def why_remade(
     What it was made from is for others to know. The objects of a level that shall have more than
     `most_counted` are not looked at.
     """
+    record = record_of(found) or {}
     same_form = found.document == level_metadata(image, level).document
-    if not (same_form and fits(record_of(found), image.plan.levels[level].expected)):
+    is_whole = "digest" in record and "source" in record
+    if not (same_form and is_whole and fits(record, image.plan.levels[level].expected)):
         return f"{image.name(level)} was made by another recipe"
     if most_counted is not None and image.plan.levels[level].n_objects > most_counted:
         return ""
@@ -278,7 +296,7 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
         it.
     """
     if files is None:
-        files, path = locate(config.store, config.field)
+        files, path = locate(config.store, config.field, follow_links=config.follow_links)
         files.durable = config.durability != "none"
     if config.source is not None:
         return _open_taken(config, files, path)
@@ -289,6 +307,7 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     else:
         group = open_group(files, path)
         paths = _level_paths(files, path, group)
+        trust_linked_base(files, group, join(path, paths.base))
         base = _read_base(files, path, group, paths.base)
         # While level 0 is withdrawn from the list, nobody else's scale is its.
         others = {*listed_paths(group.attributes)} - {paths.base}
@@ -300,6 +319,9 @@ def _open_taken(config: ImageConfig, files: Files, path: str) -> Image:
     """Plan an image whose level 0 is taken from elsewhere; its group need not be there yet."""
     source = open_source(config, files)
     group = read_node(files, path)
+    if config.link_base and isinstance(files, LocalFiles):
+        files.trusted.append(os.path.realpath(source.name))
+    trust_linked_base(files, group, join(path, "0"))
     listed = None if group is None else base_path(group.attributes)
     is_ours = group is not None and BASE_KEY in group.attributes
     if listed not in (None, "0") and not is_ours:
@@ -317,7 +339,7 @@ def _level_paths(files: Files, path: str, group: Node) -> LevelPaths:
     if BASE_KEY in group.attributes:  # at 0, also while the list is without it
         return LevelPaths()
     base = base_path(group.attributes) or "0"
-    if "\\" in base or {"", ".", ".."}.intersection(base.split("/")):
+    if not is_inside(base):
         raise StoreError(
             f"{files.name}/{path}".rstrip("/")
             + f" lists {base!r} as level 0, expected the path of an array in the group; mend its "

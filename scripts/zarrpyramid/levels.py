@@ -24,7 +24,7 @@ from .hierarchy import (
     tell_ancestors,
     write_array,
 )
-from .images import level_metadata, read_level, record_of, watched_by, why_remade
+from .images import base_layout, level_metadata, read_level, record_of, watched_by, why_remade
 from .listing import withdraw_levels
 from .objects import RECORD_ENTRY
 from .places import check_place
@@ -103,6 +103,7 @@ def _build_level(
     before_rebuild: Callable[[], None],
     on_block: Callable[[int], None],
 ) -> Record:
+    before = base_layout(image) if level == 1 else None
     # Refused before anything is written.
     with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
         clear_place(image, level, before_rebuild, keep=may_keep(image, level, results))
@@ -111,6 +112,11 @@ def _build_level(
         logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
         with taking_notes(image, level, finer, task, results) as notes:
             seen = run_tasks(task, n_workers, cluster=cluster, notes=notes, on_block=on_block)
+            if before is not None and base_layout(image) != before:
+                raise VoxelError(
+                    f"{image.name(0)} has changed while level 1 was made of it, which is not "
+                    "published; run again when nobody writes to it"
+                )
             source = digest_header(read_level(image, level - 1))
             # What a ledger says is never taken on trust alone.
             kept = 0 if notes is None else notes.n_kept
@@ -176,6 +182,7 @@ def level_task(image: Image, level: int, block_bytes: int) -> LevelTask:
         write_empty=wanted.write_empty_chunks,
         method=wanted.method,
         block_bytes=block_bytes,
+        needs_all=level == 1 and image.plan.image.missing_chunks == "error",
     )
 
 

@@ -54,9 +54,16 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
         yield told
     except Exception as error:
         line = " ".join(str(error).split()) or type(error).__name__
-        with Path(text).open("a", encoding="utf-8") as log:
+        is_known = isinstance(error, PyramidError)
+        if isinstance(error, MemoryError):
+            line = f"memory ran out ({line}); give the job more, or build with smaller chunks"
+            is_known = True
+        elif isinstance(error, OSError) and not is_known and error.filename is not None:
+            line = f"{error.filename}: {error.strerror}; mend that and run again"
+            is_known = True
+        with contextlib.suppress(OSError), Path(text).open("a", encoding="utf-8") as log:
             log.write(f"{traceback.format_exc()}{_FAILURE}{line}\n")
-        if isinstance(error, PyramidError):
+        if is_known:
             raise SystemExit(f"{_FAILURE}{line}") from None
         raise
     else:
@@ -65,7 +72,10 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
         told["peak_bytes"] = _peak_bytes()
         started = resource.getrusage(resource.RUSAGE_CHILDREN)
         told["worker_peak_bytes"] = started.ru_maxrss * _MAXRSS_UNIT
-        Path(timing).write_text(json.dumps(told) + "\n", encoding="utf-8")
+        try:
+            Path(timing).write_text(json.dumps(told) + "\n", encoding="utf-8")
+        except OSError as error:  # the job is done; the next plan takes its default figures
+            logger.warning("%s cannot be written (%s)", timing, error.strerror)
         logger.info("done in %s s", told["seconds"])
     finally:
         logger.removeHandler(terminal)

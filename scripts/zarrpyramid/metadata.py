@@ -7,6 +7,7 @@ fill value are inherited to the letter, known to this package or not.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from .errors import MetadataError
 from .voxel_types import ITEM_SIZES, kind_of, parse_fill, spell_fill
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from .geometry import Shape
 
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 _V2_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 SHARDING = "sharding_indexed"
 """Name of the codec that puts chunks into shards."""
+
+_OBJECT_CODECS = {"categorize", "json2", "msgpack2", "pickle", "vlen-array", "vlen-bytes"}
+_OBJECT_CODECS |= {"vlen-utf8"}
+"""Codecs that make Python objects of bytes, some by running what the bytes say."""
+
+_LARGEST_CHUNK = 2**33
+"""Bytes of a chunk; codecs take 2^31 - 1, only raw chunks are ever larger."""
+
+_MOST_INNER = 1 << 24
+"""Chunks of a shard, whose index then has 256 MB."""
 
 _NEW_SHARDING = {
     "chunk_shape": [],
@@ -117,13 +128,18 @@ class ArrayMetadata:
 
     def object_key(self, index: tuple[int, ...]) -> str:
         """Key of a stored object relative to the array, ``"c/0/1/2"`` in the usual v3 form."""
+        is_v2 = self.zarr_format == 2 or self.document["chunk_key_encoding"]["name"] == "v2"
+        return self.separator.join(map(str, index if is_v2 else ("c", *index)))
+
+    @property
+    def separator(self) -> str:
+        """What stands between the numbers of a key."""
+        found: str = self.document.get("dimension_separator", ".")
         if self.zarr_format == 2:
-            return str(self.document.get("dimension_separator", ".")).join(map(str, index))
+            return found
         encoding = self.document["chunk_key_encoding"]
-        configuration = encoding.get("configuration", {})
-        if encoding["name"] == "v2":
-            return str(configuration.get("separator", ".")).join(map(str, index))
-        return str(configuration.get("separator", "/")).join(["c", *map(str, index)])
+        usual = {"default": "/", "v2": "."}[encoding["name"]]
+        return str(encoding.get("configuration", {}).get("separator", usual))
 
     def derive(
         self,
@@ -260,6 +276,8 @@ def _parse_v3(document: Document, where: str) -> ArrayMetadata:
 def _parse_v2(document: Document, attributes: Document, where: str) -> ArrayMetadata:
     stored = document["dtype"]
     dtype = ""
+    if document.get("zarr_format") != 2:
+        raise MetadataError(f"{where}: zarr_format of .zarray is not 2")
     if isinstance(stored, str) and len(stored) >= 3 and stored[2:].isdigit():
         kind = _V2_KINDS.get(stored[1], "")
         dtype = kind if kind == "bool" else f"{kind}{8 * int(stored[2:])}"
@@ -292,12 +310,62 @@ def _checked(metadata: ArrayMetadata, where: str) -> ArrayMetadata:
     ):
         msg = f"{where}: chunks {metadata.chunks} do not divide its shards {metadata.shards}"
         raise MetadataError(msg)
+    if math.prod(metadata.shape) >= 2**63:
+        raise MetadataError(f"{where}: shape {metadata.shape} has 2^63 voxels or more")
+    n_bytes = math.prod(metadata.chunks) * metadata.item_size
+    if n_bytes > _LARGEST_CHUNK:
+        msg = f"{where}: a chunk of {n_bytes} bytes, expected at most {_LARGEST_CHUNK}"
+        raise MetadataError(msg)
+    n_inner = math.prod(metadata.write_shape) // math.prod(metadata.chunks)
+    if n_inner > _MOST_INNER:
+        msg = f"{where}: {n_inner} chunks in a shard, expected at most {_MOST_INNER}"
+        raise MetadataError(msg)
+    _check_codecs(metadata, where)
     names = metadata.dimension_names
+    if not all(isinstance(name, str | None) for name in names or ()):
+        raise MetadataError(
+            f"{where}: dimension_names {repr(names)[:80]} are not all texts or null"
+        )
     if names is not None and len(names) != n_axes:
         raise MetadataError(f"{where}: {len(names)} dimension_names for {n_axes} dimensions")
     parse_fill(metadata.document.get("fill_value"), metadata.dtype)
-    metadata.object_key((0,) * n_axes)
+    if metadata.separator not in (".", "/"):
+        msg = f"{where}: separator of chunk keys {metadata.separator!r}, expected '.' or '/'"
+        raise MetadataError(msg)
     return metadata
+
+
+def _check_codecs(metadata: ArrayMetadata, where: str) -> None:
+    """See that codecs are described as codecs are, and none of them makes objects of bytes."""
+    document = metadata.document
+    if metadata.zarr_format == 2:
+        key, order = "id", document.get("order")
+        listed = [document.get("compressor"), *(document.get("filters") or [])]
+        codecs = [codec for codec in listed if codec is not None]
+        if order not in ("C", "F"):
+            raise MetadataError(f"{where}: order {order!r}, expected 'C' or 'F'")
+    else:
+        key, codecs = "name", list(_nested_codecs(document["codecs"]))
+    for codec in codecs:
+        name = codec.get(key) if isinstance(codec, dict) else None
+        options = codec.get("configuration", {}) if isinstance(codec, dict) else None
+        if not isinstance(name, str) or not isinstance(options, dict):
+            raise MetadataError(f"{where}: {str(codec)[:80]!r} is no description of a codec")
+        if name.removeprefix("numcodecs.") in _OBJECT_CODECS:
+            msg = f"{where}: codec {name!r} makes objects, of which there is no mean; not decoded"
+            raise MetadataError(msg)
+
+
+def _nested_codecs(listed: Any) -> Iterator[Any]:
+    """Yield all codecs of a v3 list, those inside shards and of their indexes among them."""
+    if not isinstance(listed, list):
+        raise TypeError("codecs are no list")
+    for codec in listed:
+        yield {"name": codec} if isinstance(codec, str) else codec
+        if isinstance(codec, dict) and codec.get("name") == SHARDING:
+            options = codec["configuration"]
+            yield from _nested_codecs(options["codecs"])
+            yield from _nested_codecs(options["index_codecs"])
 
 
 def _extents(values: Any, where: str, name: str, *, least: int) -> Shape:
@@ -305,7 +373,7 @@ def _extents(values: Any, where: str, name: str, *, least: int) -> Shape:
         isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
         for value in values
     ):
-        msg = f"{where}: {name} must be a list of integers >= {least}, found {values!r}"
+        msg = f"{where}: {name} must be a list of integers >= {least}, found {repr(values)[:80]}"
         raise MetadataError(msg)
     return tuple(values)
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 TIME, CHANNEL, SPACE = "time", "channel", "space"
+_LARGEST = 1e200
+"""Numbers from which products of scales and factors would be no numbers any more."""
+
 _TYPES = {"t": TIME, "time": TIME, "c": CHANNEL, "channel": CHANNEL}
 
 
@@ -74,10 +77,29 @@ def _dicts(value: Any) -> list[Document]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def numbers(values: Any) -> list[float] | None:
+    """Return a list of finite numbers as floats, or None where it is anything else.
+
+    >>> numbers([1, 2.5]), numbers([1, "2"]), numbers([float("nan")])
+    ([1.0, 2.5], None, None)
+    """
+    if isinstance(values, list) and all(
+        type(value) in (int, float) and abs(value) < _LARGEST for value in values
+    ):
+        return [float(value) for value in values]
+    return None
+
+
 def listed_paths(attributes: Document) -> list[str]:
     """Return the paths of the levels that a group lists."""
     multiscales = read_multiscales(attributes) or {}
-    return [str(dataset.get("path")) for dataset in _dicts(multiscales.get("datasets"))]
+    return [_path(dataset) for dataset in _dicts(multiscales.get("datasets"))]
+
+
+def _path(dataset: Document) -> str:
+    """Return a dataset's path, of whatever type it is."""
+    path = dataset.get("path")
+    return path if isinstance(path, str) else str(path)[:200]
 
 
 def base_path(attributes: Document) -> str | None:
@@ -109,7 +131,7 @@ def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
             name=axis["name"],
             type=_known_type(axis),
             size=size,
-            unit=axis.get("unit"),
+            unit=axis["unit"] if isinstance(axis.get("unit"), str) else None,
             offset=offset,
         )
         for axis, size, offset in zip(named, sizes, offsets, strict=True)
@@ -158,7 +180,7 @@ def with_levels(
     others = [
         dataset
         for dataset in _dicts(before.get("datasets"))
-        if dataset.get("path") not in {*paths, *dropped}
+        if _path(dataset) not in {*paths, *dropped}
     ]
     described = {
         "name": name,
@@ -207,9 +229,7 @@ def without_paths(attributes: Document, paths: Collection[str]) -> Document:
     if multiscales is None:
         return attributes
     datasets = [
-        dataset
-        for dataset in _dicts(multiscales.get("datasets"))
-        if dataset.get("path") not in paths
+        dataset for dataset in _dicts(multiscales.get("datasets")) if _path(dataset) not in paths
     ]
     changed = {**multiscales, "datasets": datasets}
     ome = attributes.get("ome")
@@ -241,8 +261,8 @@ def carried_over(attributes: Document, path: str, zarr_format: int) -> Document:
 def _scale(dataset: Document) -> list[float]:
     """Return a dataset's scale, by which NGFF orders datasets; endless where it says none."""
     for step in _dicts(dataset.get("coordinateTransformations")):
-        scale = step.get("scale")
-        if isinstance(scale, list) and all(type(size) in (int, float) for size in scale):
+        scale = numbers(step.get("scale"))
+        if scale is not None:
             return scale
     return [math.inf]
 
@@ -272,13 +292,11 @@ def _base_transformations(
     offsets: list[float | None] = [None] * n_axes
     for dataset in _dicts(multiscales.get("datasets"))[:1]:
         for step in _dicts(dataset.get("coordinateTransformations")):
-            values = step.get(str(step.get("type")))
-            if not isinstance(values, list) or len(values) != n_axes:
-                continue
-            if not all(type(value) in (int, float) for value in values):
+            values = numbers(step.get(str(step.get("type"))))
+            if values is None or len(values) != n_axes:
                 continue
             if step["type"] == "scale":
-                sizes = [float(value) for value in values]
+                sizes = values
             elif step["type"] == "translation":
-                offsets = [float(value) for value in values]
+                offsets = list(values)
     return sizes, offsets

@@ -5,11 +5,10 @@ Pure functions of attributes and shapes. A MUST that is broken is a defect, a SH
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from .findings import DEFECT, NOTE, Finding
-from .multiscales import CHANNEL, SPACE, TIME, read_multiscales
+from .multiscales import CHANNEL, SPACE, TIME, numbers, read_multiscales
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,46 +62,57 @@ def check_ngff(
     yield from _check_datasets(described, len(names), arrays)
     if version == "0.5":
         yield from _check_names(names, arrays)
-    # 0.4, 0.5: Each "multiscales" dictionary SHOULD contain the field "name". It SHOULD contain the
-    # field "type", which gives the type of downscaling method used to generate the multiscale image
-    # pyramid. It SHOULD contain the field "metadata", which contains a dictionary with additional
-    # information about the downscaling method.
+    # 0.4, 0.5: Each "multiscales" dictionary SHOULD contain the field "name".
+    # Each "multiscales" dictionary SHOULD contain the field "type", which gives the type of
+    # downscaling method used to generate the multiscale image pyramid. It SHOULD contain the field
+    # "metadata", which contains a dictionary with additional information about the downscaling
+    # method.
     lacking = [key for key in ("name", "type", "metadata") if key not in described]
     if lacking:
         yield Finding(
             what=f"multiscales does not say its {', '.join(lacking)}",
             grade=NOTE,
-            rule='Each "multiscales" dictionary SHOULD contain the fields name, type and metadata',
+            rule='Each "multiscales" dictionary SHOULD contain the field "name" [...] "type" [...] '
+            '"metadata"',
         )
 
 
 def _check_version(attributes: Document, version: str, zarr_format: int) -> Iterator[Finding]:
-    # 0.5: The OME-Zarr Metadata is stored in the various zarr.json files. (0.4: in .zattrs.)
+    # 0.4: Arrays MUST be defined and stored in a hierarchical organization as defined by the
+    # version 2 of the Zarr specification. 0.5: OME-Zarr is implemented using the Zarr format as
+    # defined by the version 3 of the Zarr specification.
     if VERSIONS[version] != zarr_format:
         yield Finding(
             what=f"OME-NGFF {version} is of zarr v{VERSIONS[version]}",
             found=f"a group of zarr v{zarr_format}",
         )
     ome = attributes.get("ome")
-    # 0.5: The `ome` attribute MUST contain the key "version".
-    if version == "0.5" and isinstance(ome, dict) and "version" not in ome:
+    # 0.5: The version of the OME-Zarr Metadata is denoted as a string in the `version` attribute
+    # within the `ome` namespace. (Its schema requires it.)
+    if version == "0.5" and isinstance(ome, dict) and not isinstance(ome.get("version"), str):
         yield Finding(
             what="ome has no version",
-            rule='The "version" of the metadata MUST be given under "ome"',
+            rule="The version of the OME-Zarr Metadata is denoted as a string in the `version` "
+            "attribute within the `ome` namespace",
         )
 
 
 def _check_axes(axes: Any) -> Iterator[Finding]:
-    # 0.4, 0.5: Each dictionary MUST contain the field "axes". The length of "axes" must be between
-    # 2 and 5 and MUST be equal to the dimensionality of the zarr arrays storing the image data.
+    # 0.4, 0.5: Each "multiscales" dictionary MUST contain the field "axes". The length of "axes"
+    # must be between 2 and 5 and MUST be equal to the dimensionality of the zarr arrays storing the
+    # image data.
     rule = 'The length of "axes" must be between 2 and 5'
     if not isinstance(axes, list) or not all(isinstance(axis, dict) for axis in axes):
-        yield Finding(what="axes are not described", expected="a list of axes", rule=rule)
+        yield Finding(
+            what="axes are not described",
+            expected="a list of axes",
+            rule='Each "multiscales" dictionary MUST contain the field "axes"',
+        )
         return
     if not 2 <= len(axes) <= 5:
         yield Finding(what=f"there are {len(axes)} axes", rule=rule)
-    # 0.4, 0.5: Each "axes" dictionary MUST contain the field "name". The values MUST be unique
-    # across all "name" fields.
+    # 0.4, 0.5: ("axes") MUST contain the field "name" that gives the name for this dimension. The
+    # values MUST be unique across all "name" fields.
     names = [axis.get("name") for axis in axes]
     if not all(isinstance(name, str) and name for name in names) or len({*map(str, names)}) < len(
         names
@@ -212,43 +222,42 @@ def _check_transformations(
     if not {*map(str, kinds)} <= {"scale", "translation"}:
         yield broken(
             "kinds of transformations",
-            "The transformation MUST only be of type translation or scale",
+            "The transformation MUST only be of type `translation` or `scale`",
             kinds,
         )
     # 0.4, 0.5: They MUST contain exactly one scale transformation that specifies the pixel size in
     # physical units or time duration.
     if kinds.count("scale") != 1:
         yield broken(
-            "number of scales", "They MUST contain exactly one scale transformation", kinds
+            "number of scales", "They MUST contain exactly one `scale` transformation", kinds
         )
     # 0.4, 0.5: It MAY contain exactly one translation. If translation is given it MUST be listed
     # after scale to ensure that it is given in physical coordinates.
     if kinds.count("translation") > 1 or kinds[:1] == ["translation"]:
         yield broken(
             "place of the translation",
-            "If translation is given it MUST be listed after scale",
+            "If `translation` is given it MUST be listed after `scale`",
             kinds,
         )
-    # 0.4, 0.5: The length of the scale and/or translation array MUST be the same as the length of
+    # 0.4, 0.5: The length of the `scale` and `translation` array MUST be the same as the length of
     # "axes".
     for step in steps:
         values = step.get(str(step.get("type")))
         if not isinstance(values, list) or len(values) != n_axes:
             yield broken(
                 f"length of the {step.get('type')}",
-                "The length of the scale and/or translation array MUST be the same as the length "
-                'of "axes"',
+                "The length of the `scale` and `translation` array MUST be the same as the "
+                'length of "axes"',
                 values,
             )
-        elif not all(type(value) in (int, float) and math.isfinite(value) for value in values) or (
-            step["type"] == "scale" and min(values) <= 0
-        ):
+        elif numbers(values) is None or (step["type"] == "scale" and min(values) <= 0):
             # Not said by the specification, but no reader can place such a level.
             yield broken(f"{step['type']} is not of numbers that place a voxel", "", values)
 
 
 def _check_names(names: list[Any], arrays: Mapping[str, ArrayMetadata]) -> Iterator[Finding]:
-    # 0.5: The names of the axes MUST match the `dimension_names` of the zarr arrays.
+    # 0.5: The "dimension_names" attribute in the `zarr.json` of the Zarr array of a multiscale
+    # level MUST match the names in the "axes" metadata.
     for path, array in arrays.items():
         if array.zarr_format == 3 and list(array.dimension_names or ()) != names:
             yield Finding(
@@ -259,5 +268,6 @@ def _check_names(names: list[Any], arrays: Mapping[str, ArrayMetadata]) -> Itera
                 way_out="build by zarrpyramid with edit_base: true, which names those of level 0"
                 if array.dimension_names is None
                 else "",
-                rule="dimension_names MUST match the names of the axes",
+                rule='The "dimension_names" attribute [...] MUST match the names in the "axes" '
+                "metadata",
             )

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+def is_inside(path: str) -> bool:
+    r"""Tell whether a path from a document leads to something inside its group, on any system.
+
+    >>> is_inside("scale0/image"), is_inside("../0"), is_inside("/0"), is_inside("0\\0")
+    (True, False, False, False)
+    """
+    has_bytes = "\0" not in path and not re.search("[\ud800-\udfff]", path)
+    return has_bytes and "\\" not in path and {"", ".", ".."}.isdisjoint(path.split("/"))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LevelPaths:
     """The paths of all levels, which follow from that of level 0 and from nothing else.

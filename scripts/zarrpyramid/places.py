@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import geometry
-from .errors import StoreError
+from .errors import StoreError, missing_message
 from .files import TEMPORARY_SUFFIX, LocalFiles
 from .hierarchy import OPENING_DOCUMENT, absent_groups, join, read_document, read_node
-from .images import OBJECT_KEY, our_levels, record_of
+from .images import OBJECT_KEY, missing_objects, our_levels, record_of
 from .plan import space_needed
 from .sentinels import RECORD_KEY
 from .sources import BASE_KEY, COPY_KEY
@@ -42,8 +42,19 @@ def check_places(image: Image) -> None:
     """
     if image.source is not None:
         check_base_place(image)
+    elif image.plan.image.missing_chunks == "error":
+        _check_base_whole(image)
     for level in range(1, len(image.plan.levels)):
         check_place(image, level)
+
+
+def _check_base_whole(image: Image) -> None:
+    if read_node(image.files, image.level_path(0)) is None:
+        return  # a test image that is still to be made
+    missing = missing_objects(image)
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise StoreError(missing_message(f"{image.name(0)}/{missing[0]}{more}"))
 
 
 def check_place(image: Image, level: int) -> None:

@@ -27,6 +27,7 @@ from .levels import build_level
 from .listing import remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
 from .multiscales import listed_paths
+from .paths import is_inside
 from .places import check_places, check_room, is_taken, taken_as
 from .plan import voxel_size
 
@@ -106,6 +107,8 @@ def build_pyramid(
     dask_scheduler: str = "",
     base_watch: str = "auto",
     force_space: bool = False,
+    missing_chunks: str = "fill",
+    follow_links: bool = False,
     n_workers: int | None = None,
     progress: bool | None = None,
 ) -> list[Record]:
@@ -122,7 +125,7 @@ def build_pyramid(
         Path of the group in the store; "" is its root.
     source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
     compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, durability, \
-    dask_scheduler, base_watch, force_space
+    dask_scheduler, base_watch, force_space, missing_chunks, follow_links
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -160,6 +163,8 @@ def build_pyramid(
         "dask_scheduler": dask_scheduler,
         "base_watch": base_watch,
         "force_space": force_space,
+        "missing_chunks": missing_chunks,
+        "follow_links": follow_links,
         "parts": 1,  # of this process
     }
     image = find_image(store, field, settings)
@@ -195,9 +200,10 @@ def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
     return open_image(config)
 
 
-def open_path(path: str) -> Image:
+def open_path(path: str, *, follow_links: bool = False) -> Image:
     """Return the image whose group is at a path, planned with the default settings."""
-    return open_image(image_config(short_name(path, ""), check_config({"store": path})))
+    given = {"store": path, "follow_links": follow_links}
+    return open_image(image_config(short_name(path, ""), check_config(given)))
 
 
 def level_statuses(path: str) -> list[LevelStatus]:
@@ -214,7 +220,10 @@ def level_statuses(path: str) -> list[LevelStatus]:
         objects = stored_objects(image, level)
         sizes = [size for _, size, _ in objects]
         record = record_of(metadata) if level else None
-        factors = tuple(record["recipe"]["factors"]) if record else None
+        recipe = (record or {}).get("recipe")
+        factors = tuple(recipe["factors"]) if recipe else None
+        if factors is not None and len(factors) != len(image.plan.axes):
+            factors = None
         if downsampling is not None and level:
             downsampling = geometry.multiply(downsampling, factors) if factors else None
         statuses.append(
@@ -250,7 +259,11 @@ def absent_levels(path: str) -> list[str] | None:
     if not image.plan.lists_levels:
         return None
     listed = listed_paths(open_group(image.files, image.path).attributes)
-    return [name for name in listed if read_node(image.files, join(image.path, name)) is None]
+    return [
+        name
+        for name in listed
+        if not is_inside(name) or read_node(image.files, join(image.path, name)) is None
+    ]
 
 
 def base_taken(path: str) -> str | None:

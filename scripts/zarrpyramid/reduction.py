@@ -20,7 +20,7 @@ from . import geometry
 from .agreement import SourceSums, disagreement
 from .chunks import chunk_region, chunks_of_object, native_dtype, open_chunks, scratch
 from .digests import Tally, chunk_digest
-from .errors import StoreError, VoxelError
+from .errors import StoreError, VoxelError, missing_message
 from .kernels import describe
 from .objects import KeyTally
 from .tasks import BLOCK_BYTES, compiled_pays, is_aligned, task_extents
@@ -91,6 +91,7 @@ class LevelTask:
     method: str = "mean"
     n_threads: int = 1
     block_bytes: int = BLOCK_BYTES
+    needs_all: bool = False
 
     @cached_property
     def _extents(self) -> tuple[Shape, Shape]:
@@ -252,6 +253,8 @@ class LevelTask:
         for piece in pieces:
             index = tuple(map(add, first, piece.index))
             payload = finer.payload(index)
+            if payload is None and self.needs_all:
+                self._check_stored(index)
             filled = self._filled(piece.shape) if payload is None else None
             whole = finer.decode(index, payload) if filled is None else filled.block
             taken = whole if piece.is_whole else whole[piece.taken]
@@ -277,6 +280,14 @@ class LevelTask:
         if assembled is not None:
             sums.add(reduce(assembled, out=block))
         return block
+
+    def _check_stored(self, index: Index) -> None:
+        """Stop where the object is missing in which a source chunk lies."""
+        ratio = geometry.coarse_shape(self.source.write_shape, self.source.chunks)
+        place = tuple(i // n for i, n in zip(index, ratio, strict=True))
+        key = f"{self.source_path}/{self.source.object_key(place)}"
+        if self.files.size(key) is None:
+            raise StoreError(missing_message(f"{self.files.name}/{key}"))
 
     def _filled(self, shape: Shape) -> _Filled:
         fill = np.array(self.source.fill_value, native_dtype(self.source))

@@ -88,6 +88,32 @@ def fits(record: Record | None, expected: Record) -> bool:
     return record is not None and all(record.get(key) == value for key, value in expected.items())
 
 
+def well_formed(record: Record) -> Record:
+    """Return a record without the entries whose form no record of ours has.
+
+    What is left may say anything, but no reader of it meets a type that it does not know.
+
+    >>> well_formed({"digest": 7, "recipe": {"method": "mean", "factors": "2"}, "n_nan": 0})
+    {'n_nan': 0}
+    """
+    recipe, objects = record.get("recipe"), record.get("objects")
+    factors = recipe.get("factors") if isinstance(recipe, dict) else None
+    forms = {
+        "digest": isinstance(record.get("digest"), str),
+        "source": isinstance(record.get("source"), dict),
+        "recipe": isinstance(recipe, dict)
+        and isinstance(recipe.get("method"), str)
+        and isinstance(factors, list)
+        and all(type(factor) is int and 0 < factor < 2**63 for factor in factors)
+        and type(recipe.get("voxel_revision", 0)) is int
+        and type(recipe.get("write_empty_chunks", True)) is bool,
+        "objects": isinstance(objects, dict)
+        and type(objects.get("n")) is int
+        and isinstance(objects.get("keys"), str),
+    }
+    return {key: item for key, item in record.items() if forms.get(key, True)}
+
+
 def proofs(records: Sequence[Record]) -> list[str]:
     """Return what tells the voxels of each level from others, level 0 first.
 

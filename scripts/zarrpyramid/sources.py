@@ -16,10 +16,12 @@ from .files import LocalFiles
 from .hierarchy import find_images, read_array, read_node
 from .metadata import parse_array
 from .multiscales import base_path
+from .paths import is_inside
 
 if TYPE_CHECKING:
     from .config import ImageConfig
     from .files import Files
+    from .hierarchy import Node
     from .metadata import ArrayMetadata
 
 
@@ -55,6 +57,19 @@ class Source:
         return f"{self.files.name}/{self.path}".rstrip("/")
 
 
+def trust_linked_base(files: Files, group: Node | None, path: str) -> None:
+    """Have a level 0 followed that is a link, where the group says that one was made here.
+
+    Parameters
+    ----------
+    path
+        Of level 0 in the files.
+    """
+    is_recorded = group is not None and group.attributes.get(BASE_KEY) == "link"
+    if is_recorded and isinstance(files, LocalFiles) and files.is_link(path):
+        files.trusted.append(os.path.realpath(files.root / path))
+
+
 def open_source(config: ImageConfig, target: Files) -> Source:
     """Find the source of an image, apart from the store that the image is made in.
 
@@ -72,7 +87,9 @@ def open_source(config: ImageConfig, target: Files) -> Source:
     """
     assert config.source is not None
     _check_apart(config, target)
-    files = LocalFiles(config.source)
+    # Of the source, what stands behind its own path is its own.
+    trusted = ["/"] if config.follow_links else []
+    files = LocalFiles(config.source, trusted=trusted)
     node = read_node(files, "")
     if node is None:
         what = "is neither a zarr group nor an array" if files.root.exists() else "is not there"
@@ -81,6 +98,11 @@ def open_source(config: ImageConfig, target: Files) -> Source:
         base = parse_array(node.documents, config.source)
         return Source(files=files, path="", base=base, attributes={})
     path = base_path(node.attributes) or "0"
+    if not is_inside(path):
+        raise StoreError(
+            f"image {config.name}: source {config.source} lists {path!r} as level 0, expected the "
+            "path of an array in the group; give the array itself as source"
+        )
     found = read_array(files, path)
     if found is None:
         fields = ", ".join(repr(field) for field in find_images(files)) or "none"

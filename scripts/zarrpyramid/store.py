@@ -15,7 +15,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore, StorePath
 
-from .errors import StoreError
+from .errors import MetadataError, StoreError
 from .files import Files, LocalFiles
 from .hierarchy import put_document
 
@@ -205,7 +205,15 @@ def open_array(
     documents = ZarrFiles(memory)
     for name, document in metadata.documents().items():
         put_document(documents, name, document)
-    described = zarr.open_array(memory, mode="r").metadata
+    try:
+        described = zarr.open_array(memory, mode="r").metadata
+    except MemoryError:
+        raise
+    except Exception as error:  # of any kind, by what is wrong with the document
+        reason = " ".join(str(error).split())[:200]
+        raise MetadataError(
+            f"{files.name}/{path}: zarr-python does not open it: {reason}"
+        ) from error
     store = LocalStore(files.root) if isinstance(files, LocalFiles) else _store_of(files)
     place = StorePath(store, path)
     array: zarr.Array[Any] = zarr.Array(zarr.AsyncArray(metadata=described, store_path=place))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import geometry
 from .findings import DEFECT, NOTE, WARNING, Check, Finding, rebuild_command, replace_command
 from .methods import METHODS
-from .multiscales import SPACE, axis_type, read_axes
+from .multiscales import SPACE, axis_type, numbers, read_axes
 from .ngff import check_ngff, version_of
 from .plan import VOXEL_REVISION, times
 from .voxel_types import kind_of
@@ -46,12 +46,9 @@ def recipe_of(level: FoundLevel) -> tuple[str, Shape] | None:
     recipe = (level.record or {}).get("recipe")
     if level.metadata is None or not isinstance(recipe, dict):
         return None
-    method, factors = recipe.get("method"), recipe.get("factors")
-    n_axes = len(level.metadata.shape)
-    if method not in METHODS or not isinstance(factors, list):
-        return None
-    is_shape = all(type(factor) is int and factor > 0 for factor in factors)
-    return (method, tuple(factors)) if is_shape and len(factors) == n_axes else None
+    method, factors = recipe["method"], recipe["factors"]
+    fit = method in METHODS and len(factors) == len(level.metadata.shape)
+    return (method, tuple(factors)) if fit else None
 
 
 def factors_between(finer: Shape, coarser: Shape, ratio: tuple[float, ...] | None) -> Shape | None:
@@ -91,14 +88,15 @@ def scale_ratio(survey: Survey, finer: FoundLevel, coarser: FoundLevel) -> tuple
 
 def transformation(survey: Survey, level: FoundLevel, kind: str) -> tuple[float, ...] | None:
     """Return a level's scale or translation, or None where it has none that is numbers."""
-    for dataset in (survey.multiscales or {}).get("datasets") or []:
+    listed = (survey.multiscales or {}).get("datasets")
+    for dataset in listed if isinstance(listed, list) else []:
         if not isinstance(dataset, dict) or dataset.get("path") != level.path:
             continue
         steps = dataset.get("coordinateTransformations")
         for step in steps if isinstance(steps, list) else []:
-            values = step.get(kind) if isinstance(step, dict) else None
-            if isinstance(values, list) and all(type(v) in (int, float) for v in values):
-                return None if kind == "scale" and min(values) <= 0 else tuple(map(float, values))
+            values = numbers(step.get(kind)) if isinstance(step, dict) else None
+            if values:
+                return None if kind == "scale" and min(values) <= 0 else tuple(values)
     return None
 
 
@@ -295,7 +293,7 @@ def _check_scale(
 ) -> Iterator[Finding]:
     """See that a listed level of ours has the scale that its factors make."""
     before, found = (transformation(survey, each, "scale") for each in (finer, level))
-    if before is None or found is None or len(before) != len(factors):
+    if before is None or found is None or {len(before), len(found)} != {len(factors)}:
         return
     expected = tuple(size * factor for size, factor in zip(before, factors, strict=True))
     if not _close(found, expected, before):

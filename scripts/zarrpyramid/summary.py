@@ -90,7 +90,18 @@ def summarize_pyramid(image: Image, facts: Sequence[LevelFacts]) -> str:
     rows = [_row(level) for level in facts]
     lines = [" | ".join(row) for row in (_COLUMNS, ("---",) * len(_COLUMNS), *rows)]
     table = "\n".join(f"| {line} |" for line in lines)
-    return f"# {image.plan.image.name}\n\n`{image.plan.where}`\n\n{table}\n"
+    return f"# {image.plan.image.name}\n\n`{image.plan.where}`\n\n{table}\n{_missing(facts[0])}"
+
+
+def _missing(base: LevelFacts) -> str:
+    """Return a line about the objects that level 0 has not, where they were counted."""
+    n_missing = 0 if base.n_objects is None else base.plan.n_objects - base.n_objects
+    if n_missing <= 0:
+        return ""
+    return (
+        f"\n{n_missing} of {base.plan.n_objects} objects of level 0 are not there and were read as "
+        "fill value (`missing_chunks: error` refuses that).\n"
+    )
 
 
 def write_overview(

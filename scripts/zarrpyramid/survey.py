@@ -13,7 +13,8 @@ from .hierarchy import join, locate, open_group, read_node
 from .images import record_of
 from .metadata import parse_array
 from .multiscales import base_path, listed_paths, read_multiscales
-from .paths import LevelPaths
+from .paths import LevelPaths, is_inside
+from .sources import trust_linked_base
 
 if TYPE_CHECKING:
     from .files import LocalFiles
@@ -96,7 +97,7 @@ class Survey:
         return join(self.where, level.path, key)
 
 
-def survey_pyramid(path: str) -> Survey:
+def survey_pyramid(path: str, *, follow_links: bool = False) -> Survey:
     """Find the pyramid whose group is at a path.
 
     Levels are what the group lists first of its multiscales, in that order, and arrays with our
@@ -107,10 +108,12 @@ def survey_pyramid(path: str) -> Survey:
     PyramidError
         If there is no group, or no level in it.
     """
-    files, inside = locate(path, "")
+    files, inside = locate(path, "", follow_links=follow_links)
     group = open_group(files, inside)
     listed = listed_paths(group.attributes)
     base = base_path(group.attributes) or "0"
+    if is_inside(base):
+        trust_linked_base(files, group, join(inside, base))
     paths = LevelPaths(base=base)
     found = {name: _look(files, join(inside, name), name) for name in listed}
     beside = [base, *map(paths.path, paths.levels(files.children(join(inside, paths.folder))))]
@@ -124,6 +127,9 @@ def survey_pyramid(path: str) -> Survey:
         for n, (name, (metadata, fault)) in enumerate(found.items())
     )
     if not levels:
+        fault = _look(files, join(inside, base), base)[1]
+        if fault.startswith("cannot"):
+            raise StoreError(f"{files.name}/{join(inside, base)} {fault}")
         raise StoreError(
             f"{files.name}/{inside}".rstrip("/")
             + " lists no levels and has no array 0; give the path of an image's group"
@@ -133,7 +139,7 @@ def survey_pyramid(path: str) -> Survey:
 
 def _look(files: LocalFiles, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
     """Return the metadata of an array, or why there is none."""
-    if "\\" in name or {"", ".", ".."}.intersection(name.split("/")):
+    if not is_inside(name):
         return None, "is no path inside the group"
     try:
         node = read_node(files, path)
@@ -142,5 +148,5 @@ def _look(files: LocalFiles, path: str, name: str) -> tuple[ArrayMetadata | None
         if node.kind == "group":
             return None, "is listed, and a group, not an array"
         return parse_array(node.documents, path), ""
-    except MetadataError as error:
+    except (MetadataError, StoreError) as error:
         return None, f"cannot be read: {error}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import geometry
 from .attribution import AttributeTask, Attribution, attribute, blocks_of_objects
 from .completeness import check_objects, check_remains, take_inventory
+from .consolidation import check_consolidated
 from .errors import VoxelError
 from .findings import (
     DEFECT,
@@ -60,7 +61,13 @@ _BATCH = 1024
 
 
 def verify_pyramid(
-    path: str, *, sample: int = SAMPLE, full: bool = False, seed: int = 0, n_workers: int = 1
+    path: str,
+    *,
+    sample: int = SAMPLE,
+    full: bool = False,
+    seed: int = 0,
+    n_workers: int = 1,
+    follow_links: bool = False,
 ) -> Iterator[Check | Finding]:
     """Look at a pyramid, and yield each check and each finding as it comes.
 
@@ -76,16 +83,19 @@ def verify_pyramid(
         Of the random choice; the same one looks at the same blocks.
     n_workers
         Processes or threads.
+    follow_links
+        Whether symbolic links are followed out of the store.
 
     Raises
     ------
     PyramidError
         If there is no pyramid at the path.
     """
-    survey = survey_pyramid(path)
+    survey = survey_pyramid(path, follow_links=follow_links)
     how = "all blocks of each level" if full else f"{sample} random blocks a level, seed {seed}"
     yield Check(name="sample", figure=how)
     yield from check_structure(survey)
+    yield from check_consolidated(survey)
     yield from check_remains(survey)
     draw = random.Random(seed)
     stored: dict[str, list[Index]] = {}
@@ -107,7 +117,9 @@ def verify_pyramid(
             yield from look.attribute(level, finer)
 
 
-def assure_pyramid(path: str, *, n_workers: int = 1, seed: int = 0) -> Report:
+def assure_pyramid(
+    path: str, *, n_workers: int = 1, seed: int = 0, follow_links: bool = False
+) -> Report:
     """Verify a pyramid into the log, and return the report of one that is sound.
 
     Raises
@@ -116,7 +128,8 @@ def assure_pyramid(path: str, *, n_workers: int = 1, seed: int = 0) -> Report:
         If it is not.
     """
     report = Report(path=path)
-    report.gather(verify_pyramid(path, seed=seed, n_workers=n_workers), logger.info)
+    events = verify_pyramid(path, seed=seed, n_workers=n_workers, follow_links=follow_links)
+    report.gather(events, logger.info)
     logger.info("%s", report.verdict)
     if not report.is_sound:
         first = next(finding for finding in report.findings if finding.grade == DEFECT)

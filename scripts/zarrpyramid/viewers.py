@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from . import geometry
 from .errors import MetadataError, StoreError
 from .hierarchy import join, open_group, read_array
-from .multiscales import CHANNEL, SPACE, TIME, axis_type, listed_paths, read_multiscales
+from .multiscales import CHANNEL, SPACE, TIME, axis_type, listed_paths, numbers, read_multiscales
+from .paths import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -185,11 +186,11 @@ def read_pyramid(files: Files, path: str) -> Pyramid:
         If the group's document is damaged.
     """
     group = open_group(files, path)
-    places = [join(path, name) for name in listed_paths(group.attributes)]
+    listed = listed_paths(group.attributes)
     return Pyramid(
         attributes=group.attributes,
         zarr_format=group.zarr_format,
-        arrays=[_array(files, place) for place in places],
+        arrays=[_array(files, join(path, name)) if is_inside(name) else None for name in listed],
     )
 
 
@@ -465,7 +466,7 @@ def _steps(holder: Document) -> tuple[list[float] | None, list[float] | None]:
     listed: Any = holder.get("coordinateTransformations")
     steps = [step for step in listed if isinstance(step, dict)] if isinstance(listed, list) else []
     found = [
-        next((step[kind] for step in steps if isinstance(step.get(kind), list)), None)
+        next((values for step in steps if (values := numbers(step.get(kind))) is not None), None)
         for kind in ("scale", "translation")
     ]
     return found[0], found[1]

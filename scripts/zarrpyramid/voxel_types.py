@@ -51,6 +51,8 @@ def parse_fill(value: object, dtype: str) -> bool | int | float | complex:
     """
     kind = kind_of(dtype)
     if kind == "bool":
+        if value not in (None, False, True):
+            raise ValueError(f"fill value {str(value)[:40]!r} of {dtype}")
         return bool(value)
     if kind == "complex":
         part = _part(dtype)
@@ -60,7 +62,11 @@ def parse_fill(value: object, dtype: str) -> bool | int | float | complex:
         return complex(_parse_float(value, part))
     if kind == "float":
         return _parse_float(value, dtype)
-    return int(value) if isinstance(value, int | float) else 0
+    number = 0 if value is None else value
+    least, largest = limits(dtype)
+    if not isinstance(number, int | float) or not least <= number <= largest:
+        raise ValueError(f"fill value {str(value)[:40]!r} of {dtype}")
+    return int(number)
 
 
 def _part(dtype: str) -> str:
@@ -74,7 +80,9 @@ def _parse_float(value: object, dtype: str) -> float:
         return number
     if isinstance(value, str):
         return _SPECIAL[value]
-    return float(value) if isinstance(value, int | float) else 0.0
+    if not isinstance(value, int | float | None):
+        raise ValueError(f"fill value {str(value)[:40]!r} of {dtype}")  # noqa: TRY004
+    return 0.0 if value is None else float(value)
 
 
 def spell_fill(value: bool | int | float | complex, dtype: str) -> object:

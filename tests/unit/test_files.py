@@ -164,7 +164,7 @@ def test_links(tmp_path):
     (tmp_path / "data" / "object").write_bytes(DATA)
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "0").symlink_to(tmp_path / "data")
-    files = LocalFiles(tmp_path / "store")
+    files = LocalFiles(tmp_path / "store", trusted=[str(tmp_path / "data")])
     assert list(files.keys("")) == ["0/object"]
     assert files.children("") == ["0"]
     files.delete_tree("0")

@@ -22,12 +22,22 @@ LAYERS = (
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
+    {"inflation"},
     {"sampling", "findings"},
     {"ladders", "viewers", "tasks", "probes"},
     {"plan", "shards", "digests", "store", "sources"},
     {"chunks", "images", "blocks"},
     {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution", "previews"},
-    {"listing", "completeness", "structure", "recomputation", "openings", "resources", "ledgers"},
+    {
+        "listing",
+        "completeness",
+        "consolidation",
+        "structure",
+        "recomputation",
+        "openings",
+        "resources",
+        "ledgers",
+    },
     {"staleness", "summary", "copies", "reproduction", "forecast", "resumption"},
     {"levels", "labels", "report"},
     {"parts"},

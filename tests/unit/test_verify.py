@@ -222,7 +222,7 @@ HARMS = {
     "two scales": (
         datasets(lambda d: steps(d[1]).append(steps(d[1])[0])),
         1,
-        "They MUST contain exactly one scale",
+        "They MUST contain exactly one `scale`",
     ),
     "order": (datasets(lambda d: d.insert(0, d.pop(1))), 1, "MUST be ordered from largest"),
     "unlisted": (datasets(lambda d: d.pop()), 3, "is there and not listed"),
@@ -232,7 +232,7 @@ HARMS = {
     "names": (
         lambda s: edit(s / "raw/1/zarr.json", lambda d: d.update(dimension_names=["z", "x", "y"])),
         None,
-        "dimension_names MUST match",
+        "MUST match the names in the",
     ),
 }
 

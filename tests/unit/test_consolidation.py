@@ -1,0 +1,67 @@
+"""Consolidated metadata is held against the documents that it repeats."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrpyramid.findings import DEFECT, Report
+from zarrpyramid.pyramid import build_pyramid
+from zarrpyramid.verify import verify_pyramid
+
+
+@pytest.fixture(params=[2, 3])
+def store(request, tmp_path):
+    path = tmp_path / "a.zarr"
+    group = zarr.open_group(path, mode="w", zarr_format=request.param).create_group("raw")
+    group.create_array(
+        "0", data=np.arange(9 * 8 * 7, dtype="u2").reshape(9, 8, 7), chunks=(4, 4, 4)
+    )
+    build_pyramid(path, "raw", levels=2, progress=False)
+    if request.param == 2:
+        zarr.consolidate_metadata(path)
+    else:
+        with pytest.warns(UserWarning, match="Consolidated metadata"):
+            zarr.consolidate_metadata(path)
+    return path
+
+
+def defects(path):
+    report = Report(path=str(path))
+    report.gather(verify_pyramid(str(path / "raw")))
+    checks = [check for check in report.checks if check.name == "consolidated"]
+    assert len(checks) == 1
+    return [found.what for found in report.findings if found.grade == DEFECT]
+
+
+def change(path, edit):
+    name = ".zmetadata" if (path / ".zmetadata").exists() else "zarr.json"
+    document = json.loads((path / name).read_bytes())
+    holder = document if name == ".zmetadata" else document["consolidated_metadata"]
+    edit(holder["metadata"], "/.zarray" if name == ".zmetadata" else "")
+    (path / name).write_text(json.dumps(document))
+
+
+def test_what_agrees_is_sound(store):
+    assert defects(store) == []
+
+
+def test_another_shape(store):
+    change(store, lambda kept, tail: kept[f"raw/1{tail}"].update(shape=[5, 4, 3]))
+    assert [what.partition("a.zarr ")[2] for what in defects(store)] == [
+        "has another shape, and readers believe it"
+    ]
+
+
+def test_a_level_that_is_not_shown(store):
+    change(store, lambda kept, tail: kept.pop(f"raw/2{tail}"))
+    assert "does not show it" in defects(store)[0]
+
+
+def test_a_level_that_is_gone(store):
+    shutil.rmtree(store / "raw/2")
+    assert any("shows an array that is not there" in what for what in defects(store))
