@@ -108,9 +108,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     given, unknown = parser.parse_known_args(arguments)
     for word in unknown:
         options = [
-            f"--{name.replace('_', '-')}"
-            for name in vars(given)
-            if name not in ("command", "path")
+            f"--{name.replace('_', '-')}" for name in vars(given) if name not in ("command", "path")
         ]
         rest = suggestion(word.partition("=")[0], options) if word.startswith("-") else ""
         parser.prog = f"zarrpyramid {given.command}"
@@ -155,7 +153,9 @@ def _add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
     """Give each command what it knows beside the path."""
     plan, view, verify = (commands[name] for name in ("plan", "view", "verify"))
     plan.add_argument("--configfile", metavar="F", help="a configuration, as snakemake takes it")
-    view.add_argument("--port", type=_count, default=0, metavar="N", help="of 127.0.0.1 (a free one)")
+    view.add_argument(
+        "--port", type=_count, default=0, metavar="N", help="of 127.0.0.1 (a free one)"
+    )
     view.add_argument(
         "--no-browser", action="store_true", help="print the address, and open no browser"
     )

@@ -120,7 +120,7 @@ class _Request(BaseHTTPRequestHandler):
     # Head and body are two packets, and the second would wait 40 ms for the first one's receipt.
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Send a file, or a range of it."""
         if self._asks_for_events():
             self._stream_nothing()
@@ -138,7 +138,7 @@ class _Request(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
-    def do_OPTIONS(self) -> None:  # noqa: N802
+    def do_OPTIONS(self) -> None:
         """Say what pages from elsewhere may ask for."""
         self._send_head(
             HTTPStatus.NO_CONTENT,
@@ -204,7 +204,7 @@ class _Request(BaseHTTPRequestHandler):
         self.close_connection = True
         self.server.closing.wait()
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *arguments: object) -> None:
         """Log what is asked for, and how it was answered, to whoever listens."""
         logger.debug(format, *arguments)
 

@@ -18,7 +18,7 @@ from .multiscales import CHANNEL, SPACE
 from .sentinels import RECORD_KEY
 from .serving import Folder, FolderServer
 from .sources import BASE_KEY
-from .viewers import NEUROGLANCER, lint, read_pyramid
+from .viewers import NEUROGLANCER, UNITS, lint, read_pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,17 +95,31 @@ def viewer_state(files: LocalFiles, path: str, url: str) -> State:
     layers = [*_layers(pyramid, name, url)]
     for label, labels in _labels_of(files, path, pyramid):
         layers += _layers(labels, label, f"{url}labels/{quote(label)}/")
-    spaces = [
-        axis["name"]
-        for axis, kind in zip(pyramid.axes, pyramid.types, strict=True)
-        if kind == SPACE
-    ]
+    return {"title": name, **_space(pyramid), "layers": layers}
+
+
+def _space(pyramid: Pyramid) -> State:
+    """Return which axes are shown, and how near."""
+    sizes: dict[str, tuple[float, str]] = {}
+    extents = []
+    shape = pyramid.levels[0].shape if pyramid.levels else [1] * len(pyramid.axes)
+    for axis, kind, size, extent in zip(
+        pyramid.axes, pyramid.types, pyramid.voxel_sizes, shape, strict=True
+    ):
+        scale, unit = UNITS.get(str(axis.get("unit")), (1.0, ""))
+        if kind != CHANNEL:
+            sizes[axis["name"]] = (size * scale, unit)
+        if kind == SPACE:
+            extents.append((axis["name"], size * scale, extent))
+    # Canonical voxels, in which zoom is counted: of the least size of all axes shown.
+    widest = max(size * extent for _, size, extent in extents) / min(size for _, size, _ in extents)
     return {
-        "layers": layers,
+        "dimensions": sizes,
         # Otherwise the first axes are shown, which may be time, and z from left to right.
-        "displayDimensions": spaces[::-1],
-        "layout": "4panel" if len(spaces) > 2 else "xy",
-        "title": name,
+        "displayDimensions": [name for name, _, _ in extents][::-1],
+        "crossSectionScale": widest / 400,
+        "projectionScale": 1.5 * widest,
+        "layout": "4panel" if len(extents) > 2 else "xy",
     }
 
 
@@ -131,6 +145,7 @@ def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:
             "name": str(known.get("label") or (f"{name} {channel}" if n_channels > 1 else name)),
             "source": source,
             "shader": _SHADER.format(color=color),
+            "opacity": 1,
             "blend": "additive",
             **({"shaderControls": {"normalized": {"range": window}}} if window else {}),
             **({**local, "localPosition": [channel]} if local else {}),
