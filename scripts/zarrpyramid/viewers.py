@@ -54,6 +54,7 @@ _METRES = (
     *(("angstrom", 1e-10), ("foot", 0.3048), ("inch", 0.0254), ("mile", 1609.34)),
     *(("parsec", 3.0856775814913673e16), ("yard", 0.9144)),
 )
+_SECONDS = (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
 UNITS = {
     f"{prefix}{unit}": (10.0**exponent, unit[0])
     for prefix, exponent in zip(_PREFIXES, _EXPONENTS, strict=True)
