@@ -140,7 +140,7 @@ class Viewing:
         return imread(io.BytesIO(shot))[..., :3]
 
     def levels_asked_for(self):
-        """Return the number of requests for chunks by level; nothing that is absent was asked for."""
+        """Return the number of requests for chunks by level; nothing absent was asked for."""
         found = Counter(
             int(match[1])
             for path, _ in self.requests
@@ -216,23 +216,23 @@ def test_labels_are_segments_at_every_level(browser, tmp_path):
 def test_the_command_shows_it_and_ends_on_interrupt(browser, tmp_path):
     path = build(tmp_path / "my image.zarr", voxels())
     command = [sys.executable, "-m", "zarrpyramid", "view", str(path), "--no-browser"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
-        with contextlib.ExitStack() as stack:
-            stack.callback(run.kill)
-            said = [run.stdout.readline() for _ in range(3)]
-            assert said[0] == f"{path} is at\n"
-            url = said[2].strip()
-            place = json.loads(unquote(url.partition("#!")[2]))["layers"][0]["source"]
-            with urlopen(place.partition("|")[0] + "zarr.json") as document:
-                assert json.load(document)["node_type"] == "group"
-            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-            page.goto(url)
-            page.wait_for_function("window.viewer?.layerManager.managedLayers.length == 1")
-            page.wait_for_function("viewer.isReady()", polling=200, timeout=60_000)
-            page.close()
-            run.send_signal(signal.SIGINT)
-            assert run.wait(timeout=10) == 0
-            assert run.stderr.read() == ""
-            stack.pop_all()
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(run.kill)
+        said = [run.stdout.readline() for _ in range(3)]
+        assert said[0] == f"{path} is at\n"
+        url = said[2].strip()
+        place = json.loads(unquote(url.partition("#!")[2]))["layers"][0]["source"]
+        with urlopen(place.partition("|")[0] + "zarr.json") as document:
+            assert json.load(document)["node_type"] == "group"
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.goto(url)
+        page.wait_for_function("window.viewer?.layerManager.managedLayers.length == 1")
+        page.wait_for_function("viewer.isReady()", polling=200, timeout=60_000)
+        page.close()
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=10) == 0
+        assert run.stderr.read() == ""
+        stack.pop_all()
