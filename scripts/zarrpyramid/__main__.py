@@ -1,4 +1,4 @@
-"""The command line: `zarrpyramid plan`, `status`, `verify`, `lint`, `reproduce` and `clean`.
+"""The command line: `zarrpyramid plan`, `view`, `status`, `verify`, `lint`, `reproduce`, `clean`.
 
 Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
 """
@@ -11,9 +11,10 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
+from .config import suggestion
 from .errors import ConfigError, PyramidError
 from .findings import printable
 from .hierarchy import locate
@@ -21,7 +22,7 @@ from .logs import warn_to_stderr
 from .viewers import VIEWERS, lint, read_pyramid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .pyramid import LevelStatus
 
@@ -30,8 +31,41 @@ Image pyramids for zarr arrays. Build them with the workflow:
 
   uv run snakemake --cores all --config store=/data/brain.zarr field=raw
 
-and look after them with these commands.
+and look after them with these commands, of which each has examples: zarrpyramid COMMAND --help
 """
+
+_BRAIN = "/data/brain.zarr/raw"
+_COMMANDS = {
+    "plan": (
+        "show what a run will make and what it needs, before a voxel is read",
+        (_BRAIN, "--configfile my.yaml"),
+    ),
+    "view": (
+        "show a pyramid in the browser, with neuroglancer and without a network",
+        (_BRAIN, f"{_BRAIN} --no-browser --port 9000", "/data/brain.zarr/raw/labels/cells"),
+    ),
+    "status": (
+        "show levels, their records and whether they are complete: 0 all are, 1 not",
+        (_BRAIN, "demo/demo.zarr/blobs"),
+    ),
+    "verify": (
+        "prove a pyramid, whoever made it: 0 sound, 1 defects, 2 no verdict",
+        (_BRAIN, f"{_BRAIN} --full", f"{_BRAIN} --sample 100 --seed 7 --json"),
+    ),
+    "lint": (
+        "show what viewers get wrong with a pyramid and how to avoid it: 0 nothing, 1 something",
+        (_BRAIN, f"{_BRAIN} --viewer neuroglancer", f"{_BRAIN} --json"),
+    ),
+    "reproduce": (
+        "print the configuration that makes this very pyramid",
+        (_BRAIN, f"{_BRAIN} > same.yaml"),
+    ),
+    "clean": (
+        "remove the levels made here; level 0 and foreign levels stay",
+        (_BRAIN, f"{_BRAIN} --base"),
+    ),
+}
+"""Purpose of each command, and what may stand after it."""
 
 _COLUMNS = (
     *("level", "factors", "shape", "voxels", "chunks", "dtype", "objects", "bytes", "listed"),
@@ -45,12 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `status` also returns 1 where a level is incomplete, `lint` where a viewer gets something wrong.
     `verify` returns 1 where it found a defect, and 2 where it could not run.
     """
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    given = _parse(sys.argv[1:] if arguments is None else arguments)
     handler = warn_to_stderr()
     try:
         if given.command == "plan":
             return _plan(given.path, given.configfile)
+        if given.command == "view":
+            return _view(given)
         if given.command == "status":
             return _status(given.path)
         if given.command == "verify":
@@ -67,29 +102,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger("zarrpyramid").removeHandler(handler)
 
 
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what is asked for; a mistake ends the process with one line and exit code 2."""
+    parser = _parser()
+    command = next((word for word in arguments if not word.startswith("-")), None)
+    if command is not None and command not in _COMMANDS:
+        parser.error(f"there is no command {command!r}{suggestion(command, list(_COMMANDS))}")
+    given, unknown = parser.parse_known_args(arguments)
+    for word in unknown:
+        options = [
+            f"--{name.replace('_', '-')}" for name in vars(given) if name not in ("command", "path")
+        ]
+        rest = suggestion(word.partition("=")[0], options) if word.startswith("-") else ""
+        parser.prog = f"zarrpyramid {given.command}"
+        parser.error(f"{given.command} does not know {word!r}{rest}")
+    return given
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as all other errors here are said."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"zarrpyramid: error: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="zarrpyramid",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, purpose, example in (
-        ("status", "show levels, their records and whether they are complete", "status"),
-        ("verify", "prove a pyramid, whoever made it: 0 sound, 1 defects, 2 no verdict", "verify"),
-        ("reproduce", "print the configuration that makes this very pyramid", "reproduce"),
-        ("lint", "show what viewers get wrong with a pyramid, and how to avoid it", "lint"),
-        ("clean", "remove the levels made here; level 0 and foreign levels stay", "clean"),
-    ):
+    for name, (purpose, examples) in _COMMANDS.items():
         command = commands.add_parser(
             name,
             help=purpose,
             description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog=f"example: zarrpyramid {example} /data/brain.zarr/raw",
+            epilog="examples:\n" + "\n".join(f"  zarrpyramid {name} {rest}" for rest in examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("path", metavar="STORE/FIELD", help="path of the image's group")
-    verify = commands.choices["verify"]
+        command.add_argument(
+            "path",
+            metavar="STORE/FIELD",
+            nargs="?" if name == "plan" else None,
+            help="path of the image's group: the folder that holds the array 0",
+        )
+    _add_options(commands.choices)
+    return parser
+
+
+def _add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Give each command what it knows beside the path."""
+    plan, view, verify = (commands[name] for name in ("plan", "view", "verify"))
+    plan.add_argument("--configfile", metavar="F", help="a configuration, as snakemake takes it")
+    view.add_argument(
+        "--port", type=_count, default=0, metavar="N", help="of 127.0.0.1 (a free one)"
+    )
+    view.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
     much = verify.add_mutually_exclusive_group()
     much.add_argument(
         "--sample",
@@ -101,44 +173,36 @@ def _parser() -> argparse.ArgumentParser:
         "--full", action="store_true", help="make all blocks again, and digests and statistics"
     )
     verify.add_argument(
-        "--seed", type=_count, help="of the random choice; drawn and shown where not given"
+        "--seed",
+        type=_count,
+        metavar="N",
+        help="of the random choice; drawn and shown where not given",
     )
     verify.add_argument("--json", action="store_true", help="print all findings as JSON")
     verify.add_argument(
         "--follow-links", action="store_true", help="follow symbolic links out of the store"
     )
-    plan = commands.add_parser(
-        "plan",
-        help="show what a run will make, and what it needs, before a voxel is read",
-        description="Show what a run will make: levels, parts, files, bytes, memory and seconds.",
-        epilog="example: zarrpyramid plan --configfile my.yaml",
+    commands["lint"].add_argument(
+        "--json", action="store_true", help="print a list of findings as JSON"
     )
-    plan.add_argument(
-        "path", metavar="STORE/FIELD", nargs="?", help="path of an image's group, default settings"
-    )
-    plan.add_argument("--configfile", metavar="F", help="a configuration, as snakemake takes it")
-    commands.choices["clean"].add_argument(
-        "--base",
-        action="store_true",
-        help="remove level 0 too, where it was copied from a source or links to it",
-    )
-    lint = commands.choices["lint"]
-    lint.add_argument("--json", action="store_true", help="print a list of findings as JSON")
-    lint.add_argument(
+    commands["lint"].add_argument(
         "--viewer",
         action="append",
         choices=VIEWERS,
         help="look for what this viewer gets wrong alone; may be given more than once",
     )
-    return parser
+    commands["clean"].add_argument(
+        "--base",
+        action="store_true",
+        help="remove level 0 too, where it was copied from a source or links to it",
+    )
 
 
 def _count(text: str) -> int:
     """Return a number from the command line that is not negative."""
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; give one of 0 or more")
+    return int(text)
 
 
 def _verify(given: argparse.Namespace) -> int:
@@ -170,10 +234,16 @@ def _verify(given: argparse.Namespace) -> int:
     print(report.json() if given.json else printable(report.verdict))
     return 0 if report.is_sound else 1
 
+    verify.add_argument(
+        "--follow-links", action="store_true", help="follow symbolic links out of the store"
+    )
 
-def _tell(line: str) -> None:
-    """Print a line at once."""
-    print(printable(line), flush=True)
+
+def _view(given: argparse.Namespace) -> int:
+    from .view import view
+
+    view(given.path, port=given.port, opens_browser=not given.no_browser)
+    return 0
 
 
 def _reproduce(path: str) -> int:

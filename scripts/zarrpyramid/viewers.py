@@ -50,8 +50,22 @@ _PREFIXES = (
     *("yotta", "zetta", "exa", "peta", "tera", "giga", "mega", "kilo", "hecto", "deca", "", "deci"),
     *("centi", "milli", "micro", "nano", "pico", "femto", "atto", "zepto", "yocto"),
 )
-_UNITS = {f"{prefix}{unit}" for prefix in _PREFIXES for unit in ("meter", "second")}
-_UNITS |= {"angstrom", "foot", "inch", "mile", "parsec", "yard", "minute", "hour", "day"}
+_EXPONENTS = (*range(24, 2, -3), 2, 1, 0, -1, -2, *range(-3, -25, -3))
+_METRES = (
+    *(("angstrom", 1e-10), ("foot", 0.3048), ("inch", 0.0254), ("mile", 1609.34)),
+    *(("parsec", 3.0856775814913673e16), ("yard", 0.9144)),
+)
+_SECONDS = (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
+UNITS = {
+    f"{prefix}{unit}": (10.0**exponent, unit[0])
+    for prefix, exponent in zip(_PREFIXES, _EXPONENTS, strict=True)
+    for unit in ("meter", "second")
+}
+UNITS |= {unit: (size, "m") for unit, size in _METRES}
+UNITS |= {
+    unit: (size, "s") for unit, size in (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
+}
+"""Units of OME-NGFF that neuroglancer knows, in metres and seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,6 +116,17 @@ class Pyramid:
     def types(self) -> list[str]:
         """Type of each axis, by its name where it says none."""
         return [str(axis.get("type", axis_type(axis["name"]))) for axis in self.axes]
+
+    @property
+    def voxel_sizes(self) -> list[float]:
+        """Extents of a voxel of level 0 in the axes' units, 1 where none are said."""
+        holders = (self.multiscales, *self.datasets[:1])
+        sizes = [1.0] * len(self.axes)
+        for holder in holders:
+            scale = _steps(holder)[0] or []
+            if len(scale) == len(sizes):
+                sizes = [size * step for size, step in zip(sizes, scale, strict=True)]
+        return sizes
 
     @property
     def version(self) -> str | None:
@@ -262,7 +287,7 @@ def _unit(pyramid: Pyramid) -> str | None:
     unknown = [
         f"{axis['unit']!r} of {axis['name']}"
         for axis in pyramid.axes
-        if "unit" in axis and str(axis["unit"]) not in _UNITS
+        if "unit" in axis and str(axis["unit"]) not in UNITS
     ]
     return f"it knows no unit {_all(unknown)}" if unknown else None
 

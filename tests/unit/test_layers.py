@@ -17,7 +17,7 @@ LIBRARY = Path(zarrpyramid.__file__).parent
 LAYERS = (
     {"__init__", "errors"},
     {"geometry", "voxel_types", "networks", "paths"},  # integers and names
-    {"compiled", "workers", "figures", "pages"},  # loops over arrays; processes; pictures
+    {"compiled", "workers", "figures", "pages", "serving"},  # arrays; processes; pictures; HTTP
     {"methods", "compiled_windows", "kernels"},
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
@@ -38,7 +38,7 @@ LAYERS = (
         "resources",
         "ledgers",
     },
-    {"staleness", "summary", "copies", "reproduction", "forecast", "resumption"},
+    {"staleness", "summary", "copies", "reproduction", "forecast", "resumption", "view"},
     {"levels", "labels", "report"},
     {"parts"},
     {"pyramid", "verify"},
