@@ -234,9 +234,10 @@ def _verify(given: argparse.Namespace) -> int:
     print(report.json() if given.json else printable(report.verdict))
     return 0 if report.is_sound else 1
 
-    verify.add_argument(
-        "--follow-links", action="store_true", help="follow symbolic links out of the store"
-    )
+
+def _tell(line: str) -> None:
+    """Print a line at once."""
+    print(printable(line), flush=True)
 
 
 def _view(given: argparse.Namespace) -> int:
