@@ -175,6 +175,7 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     checked = check_config(config)
     images, store, field = (checked.pop(key, None) for key in ("images", "store", "field"))
     demo = checked.pop("demo", {})
+    checked.pop("pathvars", None)  # Snakemake's own
     if checked.get("source") and store is None and not images:
         msg = f"source {checked['source']!r} is given without a store; add --config store=PATH"
         raise ConfigError(msg)
