@@ -38,7 +38,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import zarrpyramid
 
-if Path(zarrpyramid.__file__).parent != Path(SCRIPTS, "zarrpyramid"):
+if not os.path.samefile(Path(zarrpyramid.__file__).parent, Path(SCRIPTS, "zarrpyramid")):
     raise SystemExit(
         f"zarrpyramid: {SCRIPTS} cannot be used beside {Path(zarrpyramid.__file__).parents[1]} in one "
         "workflow; take all modules from the same place, at the same tag or commit"
@@ -103,9 +103,11 @@ for name, image_config in CONFIGS.items():
         IMAGES[name] = open_image(image_config)
     except PyramidError as error:
         REFUSED[name] = str(error)
-# Images whose level 0 is made by this run: it is not yet what jobs will find.
+# Images whose level 0 may be made by this run: it is not yet what jobs will find.
 MADE = {
-    name for name, image in IMAGES.items() if read_node(image.files, image.level_path(0)) is None
+    name
+    for name, image in IMAGES.items()
+    if CONFIGS[name].base_ready or read_node(image.files, image.level_path(0)) is None
 }
 
 
@@ -247,7 +249,7 @@ def part_sentinels(wildcards):
 
 
 def base_sentinel(wildcards):
-    """Return the sentinel of a level 0 that the workflow makes or takes from a source, or nothing."""
+    """Return what level 0 waits for: the sentinel of one that is made or taken here, or a file."""
     if wildcards.image in REFUSED:
         refuse()
         settle(wildcards.image)
@@ -257,7 +259,10 @@ def base_sentinel(wildcards):
     image = IMAGES[wildcards.image]
     if image.source:
         return f"{NAMED_RESULTS}/{wildcards.image}/base_copy.json"
-    return f"{NAMED_RESULTS}/{wildcards.image}/test_image.json" if image.plan.image.test_image else []
+    if image.plan.image.test_image:
+        return f"{NAMED_RESULTS}/{wildcards.image}/test_image.json"
+    # `local` keeps a module's prefix away from a file that others make.
+    return local(CONFIGS[wildcards.image].base_ready) if CONFIGS[wildcards.image].base_ready else []
 
 
 def source_settings(wildcards):
@@ -278,7 +283,10 @@ def watch_base(wildcards):
     if IMAGES[name].source:
         # Of a copy that this run makes again, Snakemake would note what it was before.
         return source_layout_of(name).watch
-    return (base_layout(IMAGES[name]) if name in MADE else base_layout_of(name)).watch
+    if name in MADE:
+        # Planned again, since what was declared of it is not all of its form.
+        return base_layout(open_image(CONFIGS[name])).watch
+    return base_layout_of(name).watch
 
 
 def block_threads(wildcards):
