@@ -248,9 +248,7 @@ def provenance(plan: ImagePlan) -> dict[str, Any]:
     }
 
 
-def made_base(
-    made: TestImage | DeclaredBase, axes: tuple[str, ...] | None = None
-) -> ArrayMetadata:
+def made_base(made: TestImage | DeclaredBase, axes: tuple[str, ...] | None = None) -> ArrayMetadata:
     """Return the metadata of a level 0 that is made: zarr v3, zstd, as zarr-python's defaults.
 
     Of one that others will make, extents and data type alone are known; the rest stands in for it.
