@@ -56,7 +56,7 @@ class TestImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeclaredBase:
-    """What level 0 will be where others make it; extents in voxels, shards None where it has none."""
+    """A level 0 that others make: extents in voxels, dtype; shards None where it has none."""
 
     shape: Shape
     chunks: Shape

@@ -270,8 +270,8 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     ----------
     config
         Of the image. Where it asks for a test image that is not there yet, the plan is made from
-        what it asks for; where it names a source, from that; where it declares a level 0 that is not
-        there yet, or is still to be replaced, from what it declares.
+        what it asks for; where it names a source, from that; where it declares a level 0 that is
+        not there yet, or is still to be replaced, from what it declares.
     files, path
         Where the group is, if not at the path of the configuration.
 
