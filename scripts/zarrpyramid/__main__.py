@@ -1,4 +1,4 @@
-"""The command line: `zarrpyramid plan`, `status`, `verify`, `lint`, `reproduce` and `clean`.
+"""The command line: `zarrpyramid plan`, `status`, `verify`, `lint`, `reproduce`, `unlock`, `clean`.
 
 Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
 """
@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _reproduce(given.path)
         if given.command == "lint":
             return _lint(given.path, given.viewer, given.json)
+        if given.command == "unlock":
+            return _unlock(given.path)
         return _clean(given.path, given.base)
     except PyramidError as error:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         ("verify", "prove a pyramid, whoever made it: 0 sound, 1 defects, 2 no verdict", "verify"),
         ("reproduce", "print the configuration that makes this very pyramid", "reproduce"),
         ("lint", "show what viewers get wrong with a pyramid, and how to avoid it", "lint"),
+        ("unlock", "free an image that a run on another host holds, once it has ended", "unlock"),
         ("clean", "remove the levels made here; level 0 and foreign levels stay", "clean"),
     ):
         command = commands.add_parser(
@@ -251,6 +254,13 @@ def _lint(path: str, viewers: Sequence[str] | None, as_json: bool) -> int:
         if not findings:
             print(f"nothing known goes wrong in {', '.join(viewers or VIEWERS)}")
     return 1 if findings else 0
+
+
+def _unlock(path: str) -> int:
+    from .holds import unlock
+
+    print(unlock(path))
+    return 0
 
 
 def _clean(path: str, base: bool) -> int:

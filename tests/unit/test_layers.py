@@ -28,6 +28,7 @@ LAYERS = (
     {"chunks", "images", "blocks"},
     {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution", "previews"},
     {"listing", "completeness", "structure", "recomputation", "openings", "resources", "ledgers"},
+    {"holds"},
     {"staleness", "summary", "copies", "reproduction", "forecast", "resumption"},
     {"levels", "labels", "report"},
     {"parts"},
@@ -62,7 +63,7 @@ PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness"
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
 PLANNING += ("paths", "places", "sources", "viewers", "pages")
-PLANNING += ("tasks", "openings", "resources", "forecast")
+PLANNING += ("tasks", "openings", "resources", "forecast", "holds")
 
 
 def imports_of(path):

@@ -146,7 +146,7 @@ IMAGES = [
     ({"images": {"a/b": {"store": "s"}}}, r"images\.a/b: a name may hold letters, digits"),
     ({"images": {"a": {"store": "s"}, "b": {"store": "./s"}}}, r"images\.b and images\.a are the"),
     ({"store": "s", "base": {"shape": [4]}}, r"base: chunks is missing; expected a mapping with"),
-    ({"store": "s", "base": BASE | {"chunks": [4]}}, r"base of shape \[8, 8\] has chunks \[4\]; give"),
+    ({"store": "s", "base": BASE | {"chunks": [4]}}, r"shape \[8, 8\] has chunks \[4\]; give"),
     ({"store": "s", "base": BASE | {"shards": [6, 6]}}, r"chunks \[4, 4\], which do not divide"),
     ({"store": "s", "base": BASE, "source": "t"}, r"source says where .* others make it; keep one"),
     ({"demo": {"shap": [4]}}, r"unknown key 'demo\.shap'; did you mean 'shape'\?"),

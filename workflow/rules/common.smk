@@ -47,6 +47,7 @@ if not os.path.samefile(Path(zarrpyramid.__file__).parent, Path(SCRIPTS, "zarrpy
 from zarrpyramid.config import image_configs, suggestion
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.hierarchy import read_node
+from zarrpyramid.holds import release_hold, take_hold
 from zarrpyramid.images import base_layout, open_image, source_layout
 from zarrpyramid.logs import failures, refusal_line, success_lines
 from zarrpyramid.places import check_places, check_room
@@ -138,11 +139,21 @@ def refuse():
         raise SystemExit(refusal_line(REFUSED, len(CONFIGS)))
 
 
+def hold(name):
+    """Hold an image until this process ends, or end it where another run holds it."""
+    try:
+        atexit.register(release_hold, take_hold(IMAGES[name]))
+    except PyramidError as error:
+        raise SystemExit(f"zarrpyramid: {error}") from None
+
+
 @functools.cache
 def settle(name):
     """Set aside sentinels that the store contradicts; a run that makes nothing only tells."""
     if workflow.executor_plugin is None or workflow.touch or not workflow.is_main_process:
         return
+    if name not in REFUSED and not workflow.dryrun:
+        hold(name)
     if name in REFUSED:
         sealed = RESULTS / name / "levels" / "0.json"
         stale = {sealed: REFUSED[name]} if sealed.exists() else {}
