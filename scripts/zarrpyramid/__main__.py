@@ -1,4 +1,4 @@
-"""The command line: `zarrpyramid plan`, `view`, `status`, `verify`, `lint`, `reproduce`, `clean`.
+"""The command line: what `zarrpyramid --help` lists.
 
 Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
 """
@@ -60,6 +60,10 @@ _COMMANDS = {
         "print the configuration that makes this very pyramid",
         (_BRAIN, f"{_BRAIN} > same.yaml"),
     ),
+    "unlock": (
+        "free an image that a run on another host holds, once it has ended",
+        (_BRAIN, "demo/demo.zarr/blobs"),
+    ),
     "clean": (
         "remove the levels made here; level 0 and foreign levels stay",
         (_BRAIN, f"{_BRAIN} --base"),
@@ -94,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _reproduce(given.path)
         if given.command == "lint":
             return _lint(given.path, given.viewer, given.json)
+        if given.command == "unlock":
+            return _unlock(given.path)
         return _clean(given.path, given.base)
     except PyramidError as error:
         print(printable(f"zarrpyramid: error: {error}"), file=sys.stderr)
@@ -335,6 +341,13 @@ def _lint(path: str, viewers: Sequence[str] | None, as_json: bool) -> int:
         if not findings:
             print(f"nothing known goes wrong in {', '.join(viewers or VIEWERS)}")
     return 1 if findings else 0
+
+
+def _unlock(path: str) -> int:
+    from .holds import unlock
+
+    print(unlock(path))
+    return 0
 
 
 def _clean(path: str, base: bool) -> int:

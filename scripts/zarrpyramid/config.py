@@ -55,6 +55,16 @@ class TestImage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeclaredBase:
+    """A level 0 that others make: extents in voxels, dtype; shards None where it has none."""
+
+    shape: Shape
+    chunks: Shape
+    shards: Shape | None
+    dtype: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImageConfig:
     """All settings of one image; keys and meanings as in the schema.
 
@@ -77,6 +87,8 @@ class ImageConfig:
     link_base: bool
     overwrite: bool
     test_image: TestImage | None
+    base: DeclaredBase | None
+    base_ready: str
     levels: int | None
     axes: tuple[str, ...] | None
     scale_factors: Factors | tuple[Factors, ...] | str
@@ -177,6 +189,7 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     checked = check_config(config)
     images, store, field = (checked.pop(key, None) for key in ("images", "store", "field"))
     demo = checked.pop("demo", {})
+    checked.pop("pathvars", None)  # Snakemake's own
     if checked.get("source") and store is None and not images:
         msg = f"source {checked['source']!r} is given without a store; add --config store=PATH"
         raise ConfigError(msg)
@@ -214,8 +227,12 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
 
 def restore(settings: dict[str, Any]) -> ImageConfig:
     """Return the record of an image from what `dataclasses.asdict` made of it."""
-    made = settings["test_image"]
-    return ImageConfig(**{**settings, "test_image": None if made is None else TestImage(**made)})
+    made, base = settings["test_image"], settings["base"]
+    given = {
+        "test_image": None if made is None else TestImage(**made),
+        "base": None if base is None else DeclaredBase(**base),
+    }
+    return ImageConfig(**{**settings, **given})
 
 
 def group_path(store: str, field: str) -> str:
@@ -274,6 +291,7 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
             )
             raise ConfigError(msg)
         made = TestImage(**filled)
+    base = None if given.get("base") is None else _declared_base(name, given["base"])
     axes, chunks, levels = values["axes"], values["chunks"], values["levels"]
     if axes != "auto" and len(set(axes)) != len(axes):
         msg = f"image {name}: axes {list(axes)} name an axis twice; give each its own name"
@@ -290,6 +308,13 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
     if made is not None and values["source"]:
         msg = f"image {name}: source and test_image both say what level 0 is; keep one of them"
         raise ConfigError(msg)
+    if (base or values["base_ready"]) and (made is not None or values["source"]):
+        kind = "source" if values["source"] else "test_image"
+        msg = (
+            f"image {name}: {kind} says where level 0 comes from, base and base_ready that others "
+            "make it; keep one of them"
+        )
+        raise ConfigError(msg)
     if values["link_base"] and not values["source"]:
         msg = f"image {name}: link_base has nothing to link to; give source: PATH, or leave it out"
         raise ConfigError(msg)
@@ -301,6 +326,8 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         link_base=values["link_base"],
         overwrite=values["overwrite"],
         test_image=made,
+        base=base,
+        base_ready=values["base_ready"],
         levels=None if levels == "auto" else levels,
         axes=None if axes == "auto" else tuple(axes),
         scale_factors=_frozen(values["scale_factors"]),
@@ -324,6 +351,32 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         force_space=values["force_space"],
         missing_chunks=values["missing_chunks"],
         follow_links=values["follow_links"],
+    )
+
+
+def _declared_base(name: str, given: dict[str, Any]) -> DeclaredBase:
+    shards = given.get("shards", "none")
+    extents = {"chunks": given["chunks"], **({} if shards == "none" else {"shards": shards})}
+    for key, values in extents.items():
+        if len(values) != len(given["shape"]):
+            msg = (
+                f"image {name}: base of shape {given['shape']} has {key} {values}; give one number "
+                "an axis to both"
+            )
+            raise ConfigError(msg)
+    if shards != "none" and any(
+        outer % inner for outer, inner in zip(shards, given["chunks"], strict=True)
+    ):
+        msg = (
+            f"image {name}: base has chunks {given['chunks']}, which do not divide its shards "
+            f"{shards}; give those of the array that will be there"
+        )
+        raise ConfigError(msg)
+    return DeclaredBase(
+        shape=tuple(given["shape"]),
+        chunks=tuple(given["chunks"]),
+        shards=None if shards == "none" else tuple(shards),
+        dtype=given["dtype"],
     )
 
 

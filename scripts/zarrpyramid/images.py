@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import geometry
-from .errors import StoreError
+from .config import group_path
+from .errors import ConfigError, StoreError
 from .files import LocalFiles
 from .hierarchy import find_images, join, locate, open_group, read_array, read_node
 from .multiscales import base_path, listed_paths, without_paths
@@ -24,7 +25,9 @@ from .sentinels import RECORD_KEY, fits, well_formed
 from .sources import BASE_KEY, open_source, trust_linked_base
 
 if TYPE_CHECKING:
-    from .config import ImageConfig
+    from typing import Any
+
+    from .config import DeclaredBase, ImageConfig
     from .files import Files
     from .hierarchy import Node
     from .metadata import ArrayMetadata
@@ -285,7 +288,8 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     ----------
     config
         Of the image. Where it asks for a test image that is not there yet, the plan is made from
-        what it asks for; where it names a source, from that.
+        what it asks for; where it names a source, from that; where it declares a level 0 that is
+        not there yet, or is still to be replaced, from what it declares.
     files, path
         Where the group is, if not at the path of the configuration.
 
@@ -304,6 +308,8 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
     paths = LevelPaths()
     if made is not None and read_node(files, join(path, "0")) is None:
         plan = plan_image(config, made_base(made, config.axes))
+    elif config.base is not None and not _is_as_declared(config, config.base, files, path):
+        plan = plan_image(config, made_base(config.base, config.axes))
     else:
         group = open_group(files, path)
         paths = _level_paths(files, path, group)
@@ -333,6 +339,65 @@ def _open_taken(config: ImageConfig, files: Files, path: str) -> Image:
     _check_voxels(source.base, source.name)
     plan = plan_image(config, source.base, source.attributes)
     return Image(files=files, path=path, plan=plan, paths=LevelPaths(), source=source)
+
+
+def _is_as_declared(config: ImageConfig, base: DeclaredBase, files: Files, path: str) -> bool:
+    """Tell whether level 0 is there and is what was declared.
+
+    Another one is refused, unless other rules of the run may be about to make it anew.
+    """
+    group = read_node(files, path)
+    paths = LevelPaths() if group is None else _level_paths(files, path, group)
+    found = read_array(files, join(path, paths.base))
+    if found is None:
+        return False
+    misfit = _misfit(config, base, found, {} if group is None else group.attributes)
+    if misfit and not config.base_ready:
+        raise ConfigError(misfit)
+    return not misfit
+
+
+def check_declared(image: Image) -> None:
+    """See that level 0, which must be there, is what was declared of it.
+
+    Raises
+    ------
+    ConfigError
+        If it is not.
+    """
+    base = image.plan.image.base
+    if base is None:
+        return
+    group = open_group(image.files, image.path)
+    misfit = _misfit(image.plan.image, base, read_level(image, 0), group.attributes)
+    if misfit:
+        raise ConfigError(misfit)
+
+
+def _misfit(
+    config: ImageConfig, base: DeclaredBase, found: ArrayMetadata, attributes: dict[str, Any]
+) -> str:
+    """Return in what a level 0 is not what was declared, or nothing."""
+    where = f"image {config.name}: level 0 in {group_path(config.store, config.field)}"
+    for key in ("shape", "chunks", "shards", "dtype"):
+        declared, there = getattr(base, key), getattr(found, key)
+        if declared != there:
+            return (
+                f"{where} has {key} {_shown(there)}, base declares {_shown(declared)}; correct "
+                f"base.{key}, or the rule that makes level 0"
+            )
+    plans = plan_image(config, made_base(base, config.axes)), plan_image(config, found, attributes)
+    declared, there = ([axis.name for axis in plan.axes] for plan in plans)
+    if declared != there:
+        return f"{where} has axes {there}, base was planned with {declared}; give axes: {there}"
+    return ""
+
+
+def _shown(value: object) -> str:
+    """Return extents as a configuration has them."""
+    if value is None:
+        return "none"
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def _level_paths(files: Files, path: str, group: Node) -> LevelPaths:

@@ -23,6 +23,7 @@ from .hierarchy import (
 from .images import (
     base_layout,
     base_record,
+    check_declared,
     our_levels,
     read_level,
     record_of,
@@ -48,10 +49,11 @@ def seal_base(image: Image) -> Record:
 
     Raises
     ------
-    StoreError
-        If level 0 is absent.
+    PyramidError
+        If level 0 is absent, or is not what the configuration declares.
     """
     base = read_level(image, 0)
+    check_declared(image)
     names = tuple(axis.name for axis in image.plan.axes)
     if base.zarr_format == 3 and base.dimension_names != names:
         is_link = image.files.is_link(image.level_path(0))

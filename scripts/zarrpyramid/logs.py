@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .images import Image
 
 _FAILURE = "zarrpyramid: error: "
-_OVERVIEW = "all of them: results/summary.md"
 _NAMED = 5
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -135,14 +134,15 @@ def refusal_line(refused: Mapping[str, str], n_images: int) -> str:
     )
 
 
-def success_lines(images: Sequence[Image]) -> list[str]:
+def success_lines(images: Sequence[Image], results: Path = Path("results")) -> list[str]:
     """Return the lines that end a run: where the pyramids are, and how to look at them."""
     if len(images) <= _NAMED:
-        return [_success_line(image) for image in images]
-    return [f"zarrpyramid: the pyramids of {len(images)} images are complete; {_OVERVIEW}"]
+        return [_success_line(image, results) for image in images]
+    overview = f"all of them: {results / 'summary.md'}"
+    return [f"zarrpyramid: the pyramids of {len(images)} images are complete; {overview}"]
 
 
-def _success_line(image: Image) -> str:
+def _success_line(image: Image, results: Path) -> str:
     name, last = image.plan.image.name, len(image.plan.levels) - 1
     where = shlex.quote(image.plan.where)
     levels = (
@@ -153,7 +153,8 @@ def _success_line(image: Image) -> str:
         if image.plan.lists_levels
         else "it has too few space axes for OME-Zarr viewers"
     )
-    return f"zarrpyramid: {name}: {levels} in {where}; {look}; report: results/{name}/report.html"
+    report = results / name / "report.html"
+    return f"zarrpyramid: {name}: {levels} in {where}; {look}; report: {report}"
 
 
 def _peak_bytes() -> int:

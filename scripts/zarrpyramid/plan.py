@@ -24,7 +24,7 @@ from .voxel_types import ITEM_SIZES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .config import ImageConfig, TestImage
+    from .config import DeclaredBase, ImageConfig, TestImage
     from .geometry import Shape
     from .sentinels import Record
 
@@ -248,10 +248,13 @@ def provenance(plan: ImagePlan) -> dict[str, Any]:
     }
 
 
-def made_base(made: TestImage, axes: tuple[str, ...] | None = None) -> ArrayMetadata:
-    """Return the metadata of a level 0 that is made: zarr v3, zstd, as zarr-python's defaults."""
+def made_base(made: TestImage | DeclaredBase, axes: tuple[str, ...] | None = None) -> ArrayMetadata:
+    """Return the metadata of a level 0 that is made: zarr v3, zstd, as zarr-python's defaults.
+
+    Of one that others will make, extents and data type alone are known; the rest stands in for it.
+    """
     names = axes or tuple(_DEFAULT_AXES[len(made.shape) - 1])
-    fill: bool | int | float = {"b": False, "f": 0.0}.get(made.dtype[0], 0)
+    fill: Any = {"b": False, "f": 0.0, "c": [0.0, 0.0]}.get(made.dtype[0], 0)
     endian = {"configuration": {"endian": "little"}} if ITEM_SIZES[made.dtype] > 1 else {}
     document = {
         "shape": list(made.shape),
@@ -268,7 +271,7 @@ def made_base(made: TestImage, axes: tuple[str, ...] | None = None) -> ArrayMeta
         "dimension_names": list(names),
         "storage_transformers": [],
     }
-    return ArrayMetadata(
+    found = ArrayMetadata(
         zarr_format=3,
         shape=made.shape,
         chunks=made.chunks,
@@ -278,6 +281,8 @@ def made_base(made: TestImage, axes: tuple[str, ...] | None = None) -> ArrayMeta
         document=document,
         attributes={},
     )
+    shards = getattr(made, "shards", None)
+    return found.derive(shape=made.shape, chunks=made.chunks, shards=shards, attributes={})
 
 
 def _check_labels(image: ImageConfig, base: ArrayMetadata) -> None:

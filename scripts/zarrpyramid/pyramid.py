@@ -14,6 +14,7 @@ from . import geometry
 from .config import check_config, image_config, short_name
 from .copies import copy_base, remove_base
 from .hierarchy import join, open_group, read_node
+from .holds import held
 from .images import (
     expected_objects,
     levels_beside,
@@ -171,14 +172,17 @@ def build_pyramid(
     check_places(image)
     check_room(image, source_layout(image))
     workers = n_workers or n_cores()
-    if image.source is not None:
-        copy_base(image, n_workers=workers)
-    records = [seal_base(image)]
-    for level in range(1, len(image.plan.levels)):
-        with _Bar(image, level, progress) as bar:
-            record = build_level(image, level, records[-1], n_workers=workers, on_block=bar.update)
-        records.append(record)
-    write_multiscales(image)
+    with held(image):
+        if image.source is not None:
+            copy_base(image, n_workers=workers)
+        records = [seal_base(image)]
+        for level in range(1, len(image.plan.levels)):
+            with _Bar(image, level, progress) as bar:
+                record = build_level(
+                    image, level, records[-1], n_workers=workers, on_block=bar.update
+                )
+            records.append(record)
+        write_multiscales(image)
     return records
 
 
@@ -279,7 +283,7 @@ def clean(path: str, *, base: bool = False) -> list[int]:
     was taken from a source, as a copy or a link, is removed too.
     """
     image = open_path(path)
-    with image.files.hold(image.level_path(0)):
+    with held(image), image.files.hold(image.level_path(0)):
         removed = remove_levels(image, 1)
         return [0, *removed] if base and remove_base(image) else removed
 

@@ -52,8 +52,9 @@ def test_every_key_is_described(key):
     node = KEYS[key]
     assert node["description"].endswith(".")
     assert node["expected"]
-    required = key.rpartition(".")[2] == "store"
-    assert required or key.endswith("test_image") or "default" in node
+    above, _, name = key.rpartition(".")
+    required = name == "store" or name in KEYS.get(above, {}).get("required", ())
+    assert required or name in ("test_image", "base") or "default" in node
 
 
 @pytest.mark.parametrize("key", [key for key, node in KEYS.items() if "default" in node])
@@ -66,7 +67,7 @@ def test_defaults_of_the_function_are_those_of_the_schema():
     schema = load_schema()["properties"]["images"]["additionalProperties"]["properties"]
     # The function makes levels alone, in one process: no level 0, no reports, no parts.
     assert set(schema) - set(parameters) == {
-        *("test_image", "label_report", "parts", "part_size"),
+        *("test_image", "base", "base_ready", "label_report", "parts", "part_size"),
     }
     for key, node in schema.items():
         if key in parameters and key != "store":
@@ -304,7 +305,8 @@ def test_messages(config, message):
 
 def test_an_unknown_key_far_from_all_shows_what_is_known():
     with pytest.raises(
-        ConfigError, match=r"unknown key 'qqqq'; known are axes, base_watch, checksum, chunks, "
+        ConfigError,
+        match=r"unknown key 'qqqq'; known are axes, base, base_ready, base_watch, ",
     ):
         check_config({"qqqq": 1})
     assert suggestion("word", []) == ""

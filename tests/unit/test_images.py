@@ -13,7 +13,7 @@ from zarr.storage import MemoryStore
 
 from zarrpyramid import images, places, staleness
 from zarrpyramid.config import image_config
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.files import TEMPORARY_SUFFIX
 from zarrpyramid.hierarchy import read_array
 from zarrpyramid.images import base_layout, open_image, our_levels, record_of
@@ -68,6 +68,49 @@ def test_a_test_image_is_planned_before_it_is_made(tmp_path):
     assert [level.shape for level in image.plan.levels] == [(20, 10), (10, 5), (5, 5)]
     assert [axis.name for axis in image.plan.axes] == ["v", "u"]
     assert not (tmp_path / "absent").exists()
+
+
+DECLARED = {"shape": [11, 9], "chunks": [4, 4], "dtype": "uint8"}
+
+
+def test_a_declared_level_0_is_planned_before_it_is_there(tmp_path):
+    """The plan is the same before and after, with shards too."""
+    for name, options in (("plain", {}), ("shards", {"shards": (8, 8)})):
+        path = tmp_path / name
+        shards = {key: list(value) for key, value in options.items()}
+        before = opened(path, base={**DECLARED, **shards})
+        assert not path.exists()
+        make(path, **options)
+        after = opened(path)
+        assert before.plan.levels == after.plan.levels
+        assert len(before.plan.levels) == 3
+        images.check_declared(opened(path, base={**DECLARED, **shards}))
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"shape": [12, 9]}, r"has shape \[11, 9\], base declares \[12, 9\]; correct base\.shape"),
+        ({"chunks": [8, 8]}, r"has chunks \[4, 4\], base declares \[8, 8\]"),
+        ({"shards": [8, 8]}, r"has shards none, base declares \[8, 8\]"),
+        ({"dtype": "uint16"}, r"has dtype uint8, base declares uint16"),
+    ],
+)
+def test_a_level_0_that_is_not_as_declared_is_refused(tmp_path, declared, message):
+    make(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        opened(tmp_path, base={**DECLARED, **declared})
+    # Where another rule may be about to make it anew, the first job says so.
+    image = opened(tmp_path, base={**DECLARED, **declared}, base_ready="made.txt")
+    with pytest.raises(ConfigError, match=message):
+        seal_base(image)
+
+
+def test_a_level_0_of_other_axes_than_planned_is_refused(tmp_path):
+    make(tmp_path, dimension_names=("x", "y"))
+    with pytest.raises(ConfigError, match=r"has axes \['x', 'y'\], .* \['y', 'x'\]; give axes: "):
+        opened(tmp_path, base=DECLARED)
+    assert opened(tmp_path, base=DECLARED, axes=["x", "y"]).plan.base.chunks == (4, 4)
 
 
 def test_a_test_image_that_is_there_is_planned_from_what_is_there(tmp_path):

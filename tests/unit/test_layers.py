@@ -38,6 +38,7 @@ LAYERS = (
         "resources",
         "ledgers",
     },
+    {"holds"},
     {"staleness", "summary", "copies", "reproduction", "forecast", "resumption", "view"},
     {"levels", "labels", "report"},
     {"parts"},
@@ -72,7 +73,7 @@ PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness"
 PLANNING += ("encodings", "ladders", "objects")
 PLANNING += ("methods", "voxel_types")
 PLANNING += ("paths", "places", "sources", "viewers", "pages")
-PLANNING += ("tasks", "openings", "resources", "forecast")
+PLANNING += ("tasks", "openings", "resources", "forecast", "holds")
 
 
 def imports_of(path):

@@ -16,6 +16,7 @@ from zarrpyramid.images import base_layout, open_image
 from zarrpyramid.places import check_room
 
 RAW = "image.zarr/raw"
+BASE = {"shape": [8, 8], "chunks": [4, 4], "dtype": "uint8"}
 
 
 def plan(config):
@@ -144,6 +145,10 @@ IMAGES = [
     ({"images": {"a": {"store": "s", "levls": 1}}}, r"'images\.a\.levls'; did you mean 'levels'"),
     ({"images": {"a/b": {"store": "s"}}}, r"images\.a/b: a name may hold letters, digits"),
     ({"images": {"a": {"store": "s"}, "b": {"store": "./s"}}}, r"images\.b and images\.a are the"),
+    ({"store": "s", "base": {"shape": [4]}}, r"base: chunks is missing; expected a mapping with"),
+    ({"store": "s", "base": BASE | {"chunks": [4]}}, r"shape \[8, 8\] has chunks \[4\]; give"),
+    ({"store": "s", "base": BASE | {"shards": [6, 6]}}, r"chunks \[4, 4\], which do not divide"),
+    ({"store": "s", "base": BASE, "source": "t"}, r"source says where .* others make it; keep one"),
     ({"demo": {"shap": [4]}}, r"unknown key 'demo\.shap'; did you mean 'shape'\?"),
     ({"demo": {"store": "s", "shape": [4, 4], "chunks": [4]}}, r"give one number an axis to both"),
     ({"demo": {"store": "s", "dtype": "str"}}, r"demo\.dtype: expected bool, or an integer"),

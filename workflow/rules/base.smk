@@ -7,10 +7,10 @@ Makes: results/{image}/levels/0.json, the sentinel that every other level hangs 
 
 rule make_test_image:
     output:
-        sentinel="results/{image}/test_image.json",
+        sentinel="<results>/{image}/test_image.json",
     log:
-        text="logs/{image}/test_image.log",
-        timing="logs/{image}/test_image.json",
+        text="<logs>/{image}/test_image.log",
+        timing="<logs>/{image}/test_image.json",
     conda:
         "../../environment.yml"
     threads: block_threads
@@ -27,10 +27,10 @@ rule make_test_image:
 
 rule copy_base:
     output:
-        sentinel="results/{image}/base_copy.json",
+        sentinel="<results>/{image}/base_copy.json",
     log:
-        text="logs/{image}/base_copy.log",
-        timing="logs/{image}/base_copy.json",
+        text="<logs>/{image}/base_copy.log",
+        timing="<logs>/{image}/base_copy.json",
     conda:
         "../../environment.yml"
     threads: block_threads
@@ -49,10 +49,10 @@ rule seal_base:
     input:
         base_sentinel,
     output:
-        sentinel="results/{image}/levels/0.json",
+        sentinel="<results>/{image}/levels/0.json",
     log:
-        text="logs/{image}/0.log",
-        timing="logs/{image}/0.json",
+        text="<logs>/{image}/0.log",
+        timing="<logs>/{image}/0.json",
     group:
         level_group
     conda:

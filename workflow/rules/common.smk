@@ -6,23 +6,48 @@ A mistake of the user's ends the parse with one line and without a traceback.
 import atexit
 import functools
 import os
+import re
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-SCRIPTS = str(Path(workflow.basedir) / "scripts")
+
+def scripts_folder():
+    """Return the folder of scripts and library, fetched where the Snakefile is a hosted one."""
+    library = workflow.current_basedir.join("../../scripts/zarrpyramid")
+    if hasattr(library, "hosted_repo"):
+        # Snakemake fetches what is named alone: scripts, but nothing that they import. Its cache
+        # keeps the paths of a repository.
+        workflow.source_path("../schemas/config.schema.yaml")
+        tree = library.hosted_repo.repo.commit(library.ref).tree[library.path]
+        for blob in tree.blobs:
+            fetched = workflow.source_path(f"../../scripts/zarrpyramid/{blob.name}")
+        return Path(fetched).parents[1]
+    return Path(library.get_path_or_uri(secret_free=True)).parent
+
+
+SCRIPTS = str(scripts_folder())
 sys.path.insert(0, SCRIPTS)
 # Snakemake appends a script's folder to the path of its job: an installed package of the same name
 # would win there, and jobs would follow another recipe than the plan made here.
-searched = [SCRIPTS, *filter(None, [os.getenv("PYTHONPATH")])]
-os.environ.update(PYTHONPATH=os.pathsep.join(searched))
+searched = [SCRIPTS, *filter(None, os.getenv("PYTHONPATH", "").split(os.pathsep))]
+os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys(searched)))
 # No job does linear algebra: its threads only cost 0.1 CPU s at the start of each.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import zarrpyramid
+
+if not os.path.samefile(Path(zarrpyramid.__file__).parent, Path(SCRIPTS, "zarrpyramid")):
+    raise SystemExit(
+        f"zarrpyramid: {SCRIPTS} cannot be used beside {Path(zarrpyramid.__file__).parents[1]} in one "
+        "workflow; take all modules from the same place, at the same tag or commit"
+    )
 
 from zarrpyramid.config import image_configs, suggestion
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.hierarchy import read_node
+from zarrpyramid.holds import release_hold, take_hold
 from zarrpyramid.images import base_layout, open_image, source_layout
 from zarrpyramid.logs import failures, refusal_line, success_lines
 from zarrpyramid.places import check_places, check_room
@@ -39,11 +64,6 @@ from zarrpyramid.staleness import set_aside, stale_sentinels
 from zarrpyramid.summary import write_overview
 
 
-wildcard_constraints:
-    image=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
-    level=r"\d+",
-
-
 @functools.cache
 def base_layout_of(name):
     """Return what level 0's objects look like, at one stat an object."""
@@ -56,22 +76,39 @@ def source_layout_of(name):
     return source_layout(IMAGES[name])
 
 
-RESULTS = Path("results")
+# To what functions return, Snakemake adds a module's prefix, but not its pathvars.
+NAMED_RESULTS = workflow.pathvars.apply("<results>")
+RESULTS = Path(workflow.modifier.modify_path(NAMED_RESULTS))
+LOGS = Path(workflow.modifier.modify_path(workflow.pathvars.apply("<logs>")))
 STARTED = time.time()
 
 try:
     CONFIGS = {image.name: image for image in image_configs(config, RESULTS)}
 except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
+
+
+wildcard_constraints:
+    # In a module its own images alone, so that two modules can share a folder of results.
+    image=(
+        r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+        if workflow.modifier.is_main_snakefile()
+        else "|".join(map(re.escape, CONFIGS))
+    ),
+    level=r"\d+",
+
+
 IMAGES, REFUSED = {}, {}
 for name, image_config in CONFIGS.items():
     try:
         IMAGES[name] = open_image(image_config)
     except PyramidError as error:
         REFUSED[name] = str(error)
-# Images whose level 0 is made by this run: it is not yet what jobs will find.
+# Images whose level 0 may be made by this run: it is not yet what jobs will find.
 MADE = {
-    name for name, image in IMAGES.items() if read_node(image.files, image.level_path(0)) is None
+    name
+    for name, image in IMAGES.items()
+    if CONFIGS[name].base_ready or read_node(image.files, image.level_path(0)) is None
 }
 
 
@@ -102,11 +139,21 @@ def refuse():
         raise SystemExit(refusal_line(REFUSED, len(CONFIGS)))
 
 
+def hold(name):
+    """Hold an image until this process ends, or end it where another run holds it."""
+    try:
+        atexit.register(release_hold, take_hold(IMAGES[name]))
+    except PyramidError as error:
+        raise SystemExit(f"zarrpyramid: {error}") from None
+
+
 @functools.cache
 def settle(name):
     """Set aside sentinels that the store contradicts; a run that makes nothing only tells."""
     if workflow.executor_plugin is None or workflow.touch or not workflow.is_main_process:
         return
+    if name not in REFUSED and not workflow.dryrun:
+        hold(name)
     if name in REFUSED:
         sealed = RESULTS / name / "levels" / "0.json"
         stale = {sealed: REFUSED[name]} if sealed.exists() else {}
@@ -129,20 +176,20 @@ def all_targets(wildcards):
         settle(name)
         # The first job of a refused image fails with what is wrong.
         levels = range(1 if name in REFUSED else len(IMAGES[name].plan.levels))
-        targets += [f"results/{name}/levels/{level}.json" for level in levels]
+        targets += [f"{NAMED_RESULTS}/{name}/levels/{level}.json" for level in levels]
         if name in REFUSED:
             continue
         made = ("multiscales.json", "summary.md", "report.html")
-        targets += [f"results/{name}/{file}" for file in made]
+        targets += [f"{NAMED_RESULTS}/{name}/{file}" for file in made]
         if image_config.label_report:
-            targets.append(f"results/{name}/labels.json")
+            targets.append(f"{NAMED_RESULTS}/{name}/labels.json")
     return targets
 
 
 def verify_targets(wildcards):
     """Return the report of every image, none of which a run takes over from an earlier one."""
     refuse()
-    targets = [f"results/{name}/verify.json" for name in CONFIGS]
+    targets = [f"{NAMED_RESULTS}/{name}/verify.json" for name in CONFIGS]
     executes = workflow.executor_plugin is not None and not workflow.dryrun
     if executes and workflow.is_main_process:
         for target in targets:
@@ -191,14 +238,14 @@ def level_sentinels(wildcards):
     check_wildcards(wildcards)
     settle(wildcards.image)
     levels = range(len(IMAGES[wildcards.image].plan.levels))
-    return [f"results/{wildcards.image}/levels/{level}.json" for level in levels]
+    return [f"{NAMED_RESULTS}/{wildcards.image}/levels/{level}.json" for level in levels]
 
 
 def finer_sentinel(wildcards):
     """Return the sentinel of the level before."""
     check_wildcards(wildcards)
     settle(wildcards.image)
-    return f"results/{wildcards.image}/levels/{int(wildcards.level) - 1}.json"
+    return f"{NAMED_RESULTS}/{wildcards.image}/levels/{int(wildcards.level) - 1}.json"
 
 
 def part_sentinels(wildcards):
@@ -209,11 +256,11 @@ def part_sentinels(wildcards):
     if n_parts == 1:
         return []
     names = [f"{level}.{part}-of-{n_parts}.json" for part in range(1, n_parts + 1)]
-    return [f"results/{image}/parts/{name}" for name in names]
+    return [f"{NAMED_RESULTS}/{image}/parts/{name}" for name in names]
 
 
 def base_sentinel(wildcards):
-    """Return the sentinel of a level 0 that the workflow makes or takes from a source, or nothing."""
+    """Return what level 0 waits for: the sentinel of one that is made or taken here, or a file."""
     if wildcards.image in REFUSED:
         refuse()
         settle(wildcards.image)
@@ -222,8 +269,11 @@ def base_sentinel(wildcards):
     settle(wildcards.image)
     image = IMAGES[wildcards.image]
     if image.source:
-        return f"results/{wildcards.image}/base_copy.json"
-    return f"results/{wildcards.image}/test_image.json" if image.plan.image.test_image else []
+        return f"{NAMED_RESULTS}/{wildcards.image}/base_copy.json"
+    if image.plan.image.test_image:
+        return f"{NAMED_RESULTS}/{wildcards.image}/test_image.json"
+    # `local` keeps a module's prefix away from a file that others make.
+    return local(CONFIGS[wildcards.image].base_ready) if CONFIGS[wildcards.image].base_ready else []
 
 
 def source_settings(wildcards):
@@ -244,7 +294,10 @@ def watch_base(wildcards):
     if IMAGES[name].source:
         # Of a copy that this run makes again, Snakemake would note what it was before.
         return source_layout_of(name).watch
-    return (base_layout(IMAGES[name]) if name in MADE else base_layout_of(name)).watch
+    if name in MADE:
+        # Planned again, since what was declared of it is not all of its form.
+        return base_layout(open_image(CONFIGS[name])).watch
+    return base_layout_of(name).watch
 
 
 def block_threads(wildcards):
@@ -254,6 +307,11 @@ def block_threads(wildcards):
     if n_parts > 1 and "part" not in wildcards.keys():
         return 1  # what the parts have seen is gathered
     return min(-(-plan.levels[level].n_chunks // n_parts), 32)
+
+
+def log_folder(wildcards):
+    """Return where an image's jobs say how long they took."""
+    return str(LOGS / wildcards.image)
 
 
 def last_group(wildcards):
@@ -278,7 +336,7 @@ def level_group(wildcards):
 @functools.cache
 def rate_of(name):
     """Return the voxels a second that a core takes, by what the last run has measured."""
-    return measured_rate(IMAGES[name], Path("logs") / name)
+    return measured_rate(IMAGES[name], LOGS / name)
 
 
 @functools.cache
@@ -335,7 +393,7 @@ def list_at_end():
     if workflow.is_main_process:
         images = {name: IMAGES.get(name) for name in CONFIGS}
         # Snakemake leaves its working directory before the end.
-        folders = RESULTS.absolute(), Path("logs").absolute()
+        folders = RESULTS.absolute(), LOGS.absolute()
         atexit.register(write_overview, images, REFUSED, *folders, since=STARTED)
 
 
@@ -346,10 +404,10 @@ onsuccess:
         for name, image in IMAGES.items()
         if (RESULTS / name / "multiscales.json").exists()
     ]
-    for line in reversed(success_lines(built)):
+    for line in reversed(success_lines(built, RESULTS)):
         atexit.register(print, line, file=sys.stderr)
 
 
 onerror:
-    for failure in reversed(failures(Path("logs"), since=STARTED)):
+    for failure in reversed(failures(LOGS, since=STARTED)):
         atexit.register(print, failure.line, file=sys.stderr)

@@ -9,16 +9,16 @@ rule report_labels:
     input:
         levels=level_sentinels,
     output:
-        sentinel="results/{image}/labels.json",
+        sentinel="<results>/{image}/labels.json",
         table=report(
-            "results/{image}/labels.md",
+            "<results>/{image}/labels.md",
             caption="../report/labels.rst",
             category="Labels",
         ),
-        vanished="results/{image}/labels-vanished.tsv",
+        vanished="<results>/{image}/labels-vanished.tsv",
     log:
-        text="logs/{image}/labels.log",
-        timing="logs/{image}/labels.json",
+        text="<logs>/{image}/labels.log",
+        timing="<logs>/{image}/labels.json",
     conda:
         "../../environment.yml"
     threads: block_threads

@@ -12,10 +12,10 @@ rule open_level:
     input:
         finer=finer_sentinel,
     output:
-        sentinel="results/{image}/parts/{level}.open.json",
+        sentinel="<results>/{image}/parts/{level}.open.json",
     log:
-        text="logs/{image}/{level}.open.log",
-        timing="logs/{image}/{level}.open.json",
+        text="<logs>/{image}/{level}.open.log",
+        timing="<logs>/{image}/{level}.open.json",
     wildcard_constraints:
         level=r"[1-9]\d*",
     conda:
@@ -36,12 +36,12 @@ rule open_level:
 rule downsample_part:
     input:
         finer=finer_sentinel,
-        opening="results/{image}/parts/{level}.open.json",
+        opening="<results>/{image}/parts/{level}.open.json",
     output:
-        sentinel="results/{image}/parts/{level}.{part}-of-{n_parts}.json",
+        sentinel="<results>/{image}/parts/{level}.{part}-of-{n_parts}.json",
     log:
-        text="logs/{image}/{level}.{part}-of-{n_parts}.log",
-        timing="logs/{image}/{level}.{part}-of-{n_parts}.json",
+        text="<logs>/{image}/{level}.{part}-of-{n_parts}.log",
+        timing="<logs>/{image}/{level}.{part}-of-{n_parts}.json",
     wildcard_constraints:
         level=r"[1-9]\d*",
         part=r"[1-9]\d*",
@@ -64,10 +64,10 @@ rule downsample_level:
         finer=finer_sentinel,
         parts=part_sentinels,
     output:
-        sentinel="results/{image}/levels/{level}.json",
+        sentinel="<results>/{image}/levels/{level}.json",
     log:
-        text="logs/{image}/{level}.log",
-        timing="logs/{image}/{level}.json",
+        text="<logs>/{image}/{level}.log",
+        timing="<logs>/{image}/{level}.json",
     wildcard_constraints:
         level=r"[1-9]\d*",
     group:

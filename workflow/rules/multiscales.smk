@@ -9,10 +9,10 @@ rule write_multiscales:
     input:
         levels=level_sentinels,
     output:
-        sentinel="results/{image}/multiscales.json",
+        sentinel="<results>/{image}/multiscales.json",
     log:
-        text="logs/{image}/multiscales.log",
-        timing="logs/{image}/multiscales.json",
+        text="<logs>/{image}/multiscales.log",
+        timing="<logs>/{image}/multiscales.json",
     group:
         last_group
     conda:

@@ -8,21 +8,21 @@ Makes: results/{image}/summary.md and results/{image}/report.html.
 rule summarize_pyramid:
     input:
         levels=level_sentinels,
-        multiscales="results/{image}/multiscales.json",
+        multiscales="<results>/{image}/multiscales.json",
     output:
         table=report(
-            "results/{image}/summary.md",
+            "<results>/{image}/summary.md",
             caption="../report/summary.rst",
             category="Pyramids",
         ),
         report=report(
-            "results/{image}/report.html",
+            "<results>/{image}/report.html",
             caption="../report/report.rst",
             category="Pyramids",
         ),
     log:
-        text="logs/{image}/summary.log",
-        timing="logs/{image}/summary.json",
+        text="<logs>/{image}/summary.log",
+        timing="<logs>/{image}/summary.json",
     group:
         last_group
     conda:
@@ -31,7 +31,7 @@ rule summarize_pyramid:
         **needed("summarize_pyramid"),
     params:
         image=image_settings,
-        timings=lambda wildcards: f"logs/{wildcards.image}",
+        timings=log_folder,
     message:
         "Summing up {wildcards.image}"
     script:

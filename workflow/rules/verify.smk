@@ -8,12 +8,12 @@ Makes: results/{image}/verify.json, the report; the job of a pyramid that is not
 rule verify_pyramid:
     input:
         levels=level_sentinels,
-        multiscales="results/{image}/multiscales.json",
+        multiscales="<results>/{image}/multiscales.json",
     output:
-        report="results/{image}/verify.json",
+        report="<results>/{image}/verify.json",
     log:
-        text="logs/{image}/verify.log",
-        timing="logs/{image}/verify.json",
+        text="<logs>/{image}/verify.log",
+        timing="<logs>/{image}/verify.json",
     conda:
         "../../environment.yml"
     threads: block_threads

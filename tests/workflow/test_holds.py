@@ -1,0 +1,73 @@
+"""Two runs at once on one store, from different working directories."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+
+HOLD = "image.zarr/raw/.zarrpyramid-hold"
+
+
+@pytest.fixture
+def at_work(workspace):
+    """A run that takes seconds, caught at work."""
+    # A slow codec, so that the first level is under way for seconds.
+    group = zarr.open_group(workspace / "image.zarr", mode="w", zarr_format=2).create_group("raw")
+    array = group.create_array(
+        "0", shape=(96,) * 3, chunks=(8,) * 3, dtype="u2", compressors=numcodecs.LZMA(preset=6)
+    )
+    array[...] = np.random.default_rng(0).integers(0, 99, (96,) * 3, "u2")
+    process = subprocess.Popen(
+        workspace.command(store="image.zarr", field="raw"),
+        env=workspace.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (workspace / "image.zarr/raw/1").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_the_second_run_stops_and_names_the_first(workspace, new_workspace, at_work, ending):
+    holder = json.loads((workspace / HOLD).read_text(encoding="utf-8"))
+    assert holder["pid"] == at_work.pid
+    other = new_workspace("other")
+    config = {"store": workspace / "image.zarr", "field": "raw"}
+    if ending == signal.SIGTERM:  # the same in all
+        refused = other.run(**config, code=1)
+        assert refused.jobs == []
+        who = f"a run of {holder['owner']} on host {holder['host']}, process {at_work.pid}"
+        where = workspace / "image.zarr/raw"
+        expected = f"zarrpyramid: {where} is held by {who}, since {holder['since']}"
+        assert refused.lines[-1].startswith(expected)
+        assert not (other / "results").exists()
+        assert json.loads((workspace / HOLD).read_text(encoding="utf-8")) == holder
+    if ending == signal.SIGINT:
+        os.killpg(at_work.pid, ending)  # as a terminal does
+    else:
+        at_work.send_signal(ending)
+    assert at_work.wait(60) != 0
+    assert (workspace / HOLD).exists() == (ending == signal.SIGKILL)
+    if ending == signal.SIGKILL:
+        os.killpg(at_work.pid, signal.SIGKILL)  # its job too
+        time.sleep(0.2)
+        told = other.run(**config)
+        assert f"was held by process {at_work.pid}, which is gone" in told.text
+        assert not (workspace / HOLD).exists()
+        assert "1" in other.sentinels()
