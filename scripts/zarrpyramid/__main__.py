@@ -1,4 +1,4 @@
-"""The command line: `zarrpyramid plan`, `status`, `verify`, `lint`, `reproduce` and `clean`.
+"""The command line: `zarrpyramid plan`, `status`, `verify`, `lint`, `workflow` and others.
 
 Reads arguments, calls one function, prints. Pyramids are built by the workflow, or from Python.
 """
@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "plan":
             return _plan(given.path, given.configfile)
+        if given.command == "workflow":
+            return _workflow(given.copy)
         if given.command == "status":
             return _status(given.path)
         if given.command == "verify":
@@ -111,6 +113,15 @@ def _parser() -> argparse.ArgumentParser:
         "path", metavar="STORE/FIELD", nargs="?", help="path of an image's group, default settings"
     )
     plan.add_argument("--configfile", metavar="F", help="a configuration, as snakemake takes it")
+    workflow = commands.add_parser(
+        "workflow",
+        help="lay the workflow's files out in a folder, to run snakemake there",
+        description="Lay the workflow's files out: Snakefile, config.yaml, profiles, rules, scripts.",
+        epilog="example: zarrpyramid workflow --copy pyramids",
+    )
+    workflow.add_argument(
+        "--copy", metavar="DIR", type=Path, required=True, help="folder that takes them; made"
+    )
     commands.choices["clean"].add_argument(
         "--base",
         action="store_true",
@@ -188,6 +199,15 @@ def _plan(path: str | None, configfile: str | None) -> int:
     logs, n_workers = Path("logs"), n_cores()
     tables = [forecast(image, logs / name, n_workers) for name, image in images.items()]
     print("\n\n".join(tables))
+    return 0
+
+
+def _workflow(folder: Path) -> int:
+    from .layouts import lay_out
+
+    names = lay_out(folder)
+    print(f"{folder}: {', '.join(names)}")
+    print(f"now: cd {folder} && snakemake --cores all --config store=/data/brain.zarr field=raw")
     return 0
 
 
