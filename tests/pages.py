@@ -52,9 +52,7 @@ class Block:
 def blocks(page):
     """Return all blocks of a page."""
     found = FENCE.findall(page.read_text(encoding="utf-8"))
-    return [
-        Block(reason=reason, language=language, body=body) for reason, language, body in found
-    ]
+    return [Block(reason=reason, language=language, body=body) for reason, language, body in found]
 
 
 def is_slow(page):

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
-import pages
 import pytest
+
+import pages
 
 INSTALL = "python3 -m pip install uv && "
 

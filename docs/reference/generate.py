@@ -1,4 +1,6 @@
-"""Writes the pages of this folder that say what the code says: `uv run python docs/reference/generate.py`.
+"""Write the pages of this folder that say what the code says.
+
+    uv run python docs/reference/generate.py
 
 A test compares the pages with what this makes. Nothing is explained here: words come from the
 schema, the argument parser and the docstrings.
@@ -96,7 +98,9 @@ def python() -> str:
         value = getattr(zarrpyramid, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             lines += described(name, value)
-            methods = inspect.getmembers(value, inspect.isfunction) if inspect.isclass(value) else []
+            methods = (
+                inspect.getmembers(value, inspect.isfunction) if inspect.isclass(value) else []
+            )
             for method, function in methods:
                 if not method.startswith("_"):
                     lines += described(f"{name}.{method}", function)
