@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     workflow = commands.add_parser(
         "workflow",
         help="lay the workflow's files out in a folder, to run snakemake there",
-        description="Lay the workflow's files out: Snakefile, config.yaml, profiles, rules, scripts.",
+        description="Lay out the workflow: Snakefile, config.yaml, profiles, rules, scripts.",
         epilog="example: zarrpyramid workflow --copy pyramids",
     )
     workflow.add_argument(
