@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes report.png, the README's picture, of the demo's report: needs Debian's chromium.
+# Makes report.png of the demo's report, and levels.png, the README's picture, of that: needs Debian's chromium.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -10,3 +10,10 @@ chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-backgrou
     --disable-component-update --disable-sync --hide-scrollbars --user-data-dir="$work/profile" \
     --window-size=1200,900 --screenshot="$PWD/docs/images/report.png" \
     "file://$work/results/demo/report.html"
+# The slices of three levels out of it, for the README.
+uv run python - <<'PYTHON'
+import matplotlib.image
+
+page = matplotlib.image.imread("docs/images/report.png")
+matplotlib.image.imsave("docs/images/levels.png", page[446:838, 44:1157])
+PYTHON

@@ -60,6 +60,10 @@ _COMMANDS = {
         "print the configuration that makes this very pyramid",
         (_BRAIN, f"{_BRAIN} > same.yaml"),
     ),
+    "workflow": (
+        "lay the workflow's files out in a folder, to run snakemake there",
+        ("--copy pyramids", "--copy ~/pyramids"),
+    ),
     "unlock": (
         "free an image that a run on another host holds, once it has ended",
         (_BRAIN, "demo/demo.zarr/blobs"),
@@ -90,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _plan(given.path, given.configfile)
         if given.command == "view":
             return _view(given)
+        if given.command == "workflow":
+            return _workflow(given.copy)
         if given.command == "status":
             return _status(given.path)
         if given.command == "verify":
@@ -148,6 +154,8 @@ def _parser() -> argparse.ArgumentParser:
             epilog="examples:\n" + "\n".join(f"  zarrpyramid {name} {rest}" for rest in examples),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        if name == "workflow":
+            continue
         command.add_argument(
             "path",
             metavar="STORE/FIELD",
@@ -162,6 +170,9 @@ def _add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
     """Give each command what it knows beside the path."""
     plan, view, verify = (commands[name] for name in ("plan", "view", "verify"))
     plan.add_argument("--configfile", metavar="F", help="a configuration, as snakemake takes it")
+    commands["workflow"].add_argument(
+        "--copy", metavar="DIR", type=Path, required=True, help="folder that takes them; made"
+    )
     view.add_argument(
         "--port", type=_count, default=0, metavar="N", help="of 127.0.0.1 (a free one)"
     )
@@ -278,6 +289,15 @@ def _plan(path: str | None, configfile: str | None) -> int:
     tables = [forecast(image, logs / name, n_workers) for name, image in images.items()]
     for line in "\n\n".join(tables).split("\n"):
         print(printable(line))
+    return 0
+
+
+def _workflow(folder: Path) -> int:
+    from .layouts import lay_out
+
+    names = lay_out(folder)
+    print(f"{folder}: {', '.join(names)}")
+    print(f"now: cd {folder} && snakemake --cores all --config store=/data/brain.zarr field=raw")
     return 0
 
 

@@ -20,7 +20,7 @@ LAYERS = (
     {"compiled", "workers", "figures", "pages", "serving"},  # arrays; processes; pictures; HTTP
     {"methods", "compiled_windows", "kernels"},
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
-    {"files", "metadata", "multiscales"},  # keys and bytes; documents as dicts
+    {"files", "metadata", "multiscales", "layouts"},  # keys and bytes; documents as dicts
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
     {"inflation"},
     {"sampling", "findings"},

@@ -1,0 +1,162 @@
+"""Write the pages of this folder that say what the code says.
+
+    uv run python docs/reference/generate.py
+
+A test compares the pages with what this makes. Nothing is explained here: words come from the
+schema, the argument parser and the docstrings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import re
+import sys
+from pathlib import Path
+
+import zarrpyramid
+from zarrpyramid.__main__ import _parser
+from zarrpyramid.config import load_schema
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Made by generate.py in this folder; change the words in {} instead. -->"
+
+
+def configuration() -> str:
+    """Return the page of all keys, from the schema."""
+    keys = load_schema()["properties"]
+    test_image = keys["images"]["additionalProperties"]["properties"]["test_image"]
+    lines = [
+        *("# Configuration", "", NOTE.format("workflow/schemas/config.schema.yaml"), ""),
+        "Keys go on the command line after `--config`, or into a file given with `--configfile`. "
+        "All but `images` and `demo` may also stand under an image's name in `images`; "
+        "`test_image` stands there alone.",
+    ]
+    for key, known in keys.items():
+        lines += section(key, known)
+    lines += section("images.NAME.test_image", test_image)
+    for key, known in test_image["properties"].items():
+        lines += section(f"test_image.{key}", known)
+    return "\n".join(lines) + "\n"
+
+
+def section(key: str, known: dict) -> list[str]:
+    """Return the lines of one key."""
+    default = f"`{json.dumps(known['default'])}`" if "default" in known else "none"
+    facts = [f"- Expected: {known['expected']}", f"- Default: {default}"]
+    facts += [f"- Unit: {known['unit']}"] if "unit" in known else []
+    described = known.get("description", "").replace("<", "&lt;").replace("`&lt;", "`<")
+    return ["", f"## {key}", "", described, "", *facts]
+
+
+def command_line() -> str:
+    """Return the page of all commands, from the argument parser."""
+    parser = _parser()
+    (commands,) = (
+        action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    lines = [
+        *("# Command line", "", NOTE.format("scripts/zarrpyramid/__main__.py"), ""),
+        "`zarrpyramid COMMAND`, in a clone `uv run zarrpyramid COMMAND`. Pyramids are built by the "
+        "[workflow](../tutorial.md), or [from Python](../howto/python.md).",
+    ]
+    for name, command in sorted(commands.choices.items()):
+        lines += ["", f"## zarrpyramid {name}", "", command.description or "", ""]
+        for action in command._actions:
+            lines.append(f"- `{spelled(action)}`: {help_of(action)}")
+        if command.epilog:
+            example = re.sub(r"^examples?:\s*", "", command.epilog.strip())
+            lines += ["", "Example:", ""]
+            lines += [f"    {line.strip()}" for line in example.splitlines() if line.strip()]
+    return "\n".join(lines) + "\n"
+
+
+def spelled(action: argparse.Action) -> str:
+    """Return how an argument is written."""
+    value = action.metavar or (
+        "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper()
+    )
+    if not action.option_strings:
+        return f"[{value}]" if action.nargs == "?" else str(value)
+    options = ", ".join(action.option_strings)
+    return options if action.nargs == 0 else f"{options} {value}"
+
+
+def help_of(action: argparse.Action) -> str:
+    """Return what an argument is for."""
+    return (action.help or "").replace("%%", "%").replace("%(default)s", str(action.default))
+
+
+def python() -> str:
+    """Return the page of all public names, from their docstrings."""
+    lines = [
+        *("# Python", "", NOTE.format("the docstrings"), ""),
+        "Names of the package `zarrpyramid`. All others are the package's own, and may change.",
+    ]
+    for name in sorted(zarrpyramid.__all__, key=str.lower):
+        value = getattr(zarrpyramid, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            lines += described(name, value)
+            methods = (
+                inspect.getmembers(value, inspect.isfunction) if inspect.isclass(value) else []
+            )
+            for method, function in methods:
+                if not method.startswith("_"):
+                    lines += described(f"{name}.{method}", function)
+    constants = [
+        f"- `VOXEL_REVISION`: {zarrpyramid.VOXEL_REVISION}. A release that changes any voxel has "
+        "another one, by which levels of an older one are made again.",
+        "- `__version__`: the package's version.",
+    ]
+    return "\n".join([*lines, "", "## Constants", "", *constants]) + "\n"
+
+
+def described(name: str, value: object) -> list[str]:
+    """Return the lines of a function or class: signature and numpydoc sections as lists."""
+    lines = ["", f"## {name}", ""]
+    if not (inspect.isclass(value) and issubclass(value, Exception)):
+        lines += ["```text", signature(name, value), "```", ""]
+    paragraphs: list[str] = []
+    in_section = False
+    for line in inspect.getdoc(value).replace("``", "`").splitlines():
+        if re.fullmatch("-{3,}", line):
+            name = paragraphs.pop().removeprefix("- ").removesuffix(":")
+            paragraphs.append(f"**{name}**\n")
+            in_section = True
+        elif in_section and line.startswith("    "):
+            paragraphs[-1] += f" {line.strip()}"
+        elif in_section and line:
+            paragraphs.append(f"- {' '.join(line.split())}:")
+        else:
+            paragraphs.append(line)
+    return [*lines, "\n".join(paragraphs)]
+
+
+def signature(name: str, value: object) -> str:
+    """Return a signature with one argument a line."""
+    found = inspect.signature(value)
+    lines: list[str] = []
+    for item in found.parameters.values():
+        if item.name == "self":
+            continue
+        if item.kind is item.KEYWORD_ONLY and "    *," not in lines:
+            lines.append("    *,")
+        default = "" if item.default is item.empty else f" = {item.default!r}"
+        lines.append(f"    {item.name}: {item.annotation}{default},")
+    result = "" if inspect.isclass(value) else f" -> {found.return_annotation}"
+    return "\n".join([f"{name}(", *lines, f"){result}"])
+
+
+PAGES = {"configuration.md": configuration, "command-line.md": command_line, "python.md": python}
+
+
+def main() -> int:
+    """Write all pages."""
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Pages in Markdown: their blocks, what runs them, and the images that they speak of.
+
+A block that is not run has a comment above it that says why. A page with a comment `slow` is run by
+.ci/run alone. A block of Python or YAML whose first line is the name of a file, as a comment, is
+saved under it; other Python is run, other YAML is read as a configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+import zarr
+
+from zarrpyramid.config import image_configs
+
+ROOT = Path(__file__).parents[1]
+RUN = ("bash", "python", "yaml")
+FENCE = re.compile(r"^(?:<!-- not run: (.+) -->\n)?```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+# All that are for users; a new one is found by itself.
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# What stands for the UV that a user types, with the environment that runs the test as it is.
+UV = os.environ.get("UV", "uv")
+ENVIRONMENT = {"UV_NO_SYNC": "1", "UV_PROJECT_ENVIRONMENT": sys.prefix}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A fenced block: why it is not run (or nothing), its language and its lines."""
+
+    reason: str
+    language: str
+    body: str
+
+    @property
+    def is_run(self):
+        return self.language in RUN and not self.reason
+
+    @property
+    def file(self):
+        found = re.match(r"# (\S+\.(?:py|yaml))\n", self.body)
+        return found[1] if found else ""
+
+
+def blocks(page):
+    """Return all blocks of a page."""
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [Block(reason=reason, language=language, body=body) for reason, language, body in found]
+
+
+def is_slow(page):
+    return "\n<!-- slow: " in page.read_text(encoding="utf-8")
+
+
+def checkout(folder):
+    """Copy what git tracks, so that runs leave nothing in the repository."""
+    tracked = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True, text=True
+    )
+    for name in filter(None, tracked.stdout.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def make_images(data):
+    """Make small images where the pages and examples have large ones: below `data`, for /data."""
+
+    def make(path, shape, dtype, chunks, **keys):
+        store, _, field = path.partition("/")
+        group = zarr.open_group(data / store, mode="a")
+        values = np.arange(int(np.prod(shape))).reshape(shape) % 251
+        name = f"{field}/0" if field else "0"
+        group.create_array(name, data=values.astype(dtype), chunks=chunks, **keys)
+
+    make("brain.zarr/raw", (40, 36, 32), "u1", (16, 16, 16))
+    make("embryo.zarr", (20, 36, 32), "u2", (8, 8, 8))
+    make("labels.zarr/cells", (20, 36, 32), "u4", (8, 8, 8))
+    make("em.zarr/raw", (10, 64, 64), "u1", (8, 8, 8))
+    make("movie.zarr/raw", (2, 3, 10, 20, 20), "u2", (1, 1, 8, 8, 8))
+
+
+def run(command, folder, **environment):
+    """Run a block as bash does, and return all that it printed."""
+    done = subprocess.run(
+        ["bash", "-euc", command],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+def run_page(page, folder):
+    """Run a page's blocks in their order, in a checkout beside which the images are."""
+    data = folder.with_name("data")
+    make_images(data)
+    used = ""
+    for block in reversed(blocks(page)):
+        # What is saved is for a command that comes later.
+        assert not block.is_run or not block.file or block.file in used, block.file
+        used += block.body if block.language == "bash" else ""
+    for block in blocks(page):
+        body = block.body.replace("/data/", f"{data}/")
+        if not block.is_run or "pip install" in body:
+            continue
+        if block.language == "yaml":
+            assert image_configs(yaml.safe_load(body))
+        if block.file:
+            (folder / block.file).write_text(body, encoding="utf-8")
+        elif block.language == "python":
+            run_python(body, folder)
+        elif block.language == "bash":
+            run(body.replace("uv run", f"{UV} run"), folder, **ENVIRONMENT)
+
+
+def run_python(program, folder):
+    """Run a program in a process of its own; a warning ends it."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{program}\n{done.stderr}"

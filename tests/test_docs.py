@@ -1,0 +1,105 @@
+"""Every block of every page does what it says, links lead somewhere, generated pages are new."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+import zarr
+
+import pages
+from conftest import Workspace
+from zarrpyramid.config import image_configs
+
+ROOT = pages.ROOT
+NAMES = {str(page.relative_to(ROOT)): page for page in pages.PAGES}
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+# README.md has a test of its own, tests/test_readme.py.
+RUN = [
+    pytest.param(page, id=name, marks=[pytest.mark.slow] if pages.is_slow(page) else [])
+    for name, page in NAMES.items()
+    if name != "README.md" and any(block.is_run for block in pages.blocks(page))
+]
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_blocks(page, tmp_path):
+    (tmp_path / "clone").mkdir()
+    pages.run_page(page, pages.checkout(tmp_path / "clone"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_block_is_forgotten(name):
+    """Each is run, or text, or says why not."""
+    text = NAMES[name].read_text(encoding="utf-8")
+    found = pages.blocks(NAMES[name])
+    assert len(found) * 2 == len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE))
+    assert {block.language for block in found} <= {*pages.RUN, "text"}
+    assert text.count("<!-- not run:") == sum(bool(block.reason) for block in found)
+    assert all(block.language != "text" for block in found if block.reason)
+
+
+def anchors(page):
+    """Return what headings of a page can be linked to, as GitHub names them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links(name):
+    page = NAMES[name]
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        place = page.parent / target if target else page
+        assert place.exists(), target
+        assert not anchor or anchor in anchors(place), f"{target}#{anchor}"
+
+
+def test_every_page_is_in_the_index():
+    index = ROOT / "docs" / "README.md"
+    linked = {
+        (index.parent / target).resolve()
+        for target, _ in LINK.findall(index.read_text(encoding="utf-8"))
+    }
+    pages_of_docs = {page for page in pages.PAGES if page.is_relative_to(index.parent)}
+    design = {page for page in pages_of_docs if page.parent.name == "design"}
+    assert pages_of_docs - design - {index} <= linked
+
+
+def generated():
+    path = ROOT / "docs" / "reference" / "generate.py"
+    spec = importlib.util.spec_from_file_location("generate", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PAGES
+
+
+@pytest.mark.parametrize("name", ["configuration.md", "command-line.md", "python.md"])
+def test_the_reference_is_what_the_code_says(name):
+    page = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+    assert page == generated()[name](), "run: uv run python docs/reference/generate.py"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_are_configurations(path):
+    assert image_configs(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_run(path, tmp_path):
+    pages.make_images(tmp_path / "data")
+    workspace = Workspace(tmp_path)
+    # Chunks and shards of small images; all else is the example's.
+    text = path.read_text(encoding="utf-8").replace("/data/", f"{tmp_path}/data/")
+    text = re.sub(r"\d+(?=[,\]].*# voxels)", lambda found: str(int(found[0]) // 8), text)
+    given = workspace.write("example.yaml", text)
+    workspace.run("--configfile", str(given))
+    configs = image_configs(yaml.safe_load(text))
+    for config in configs:
+        group = zarr.open_group(Path(config.store) / config.field, mode="r")
+        listed = group.attrs["ome"]["multiscales"][0]["datasets"]
+        assert len(listed) > 1
+        assert all(dataset["path"] in group for dataset in listed)
+    assert len({config.name for config in configs}) == len(configs)
