@@ -101,8 +101,12 @@ def take_hold(image: Image) -> Hold | None:
             logger.warning("%s was held by process %s, which is gone", folder, holder["pid"])
             _remove(path, holder.get("token"))
             continue
-        except OSError:  # there is no such folder, or it is read only: nothing is built in it
+        except (FileNotFoundError, NotADirectoryError):  # nothing is built in it
             return None
+        except OSError as error:
+            if not os.access(folder, os.W_OK):  # nothing is built in it, either
+                return None
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
         with os.fdopen(descriptor, "wb") as file:
             file.write(json.dumps(me).encode() + b"\n")
         return Hold(path=path, token=token, made=made)
