@@ -49,7 +49,7 @@ from zarrpyramid.errors import PyramidError
 from zarrpyramid.hierarchy import read_node
 from zarrpyramid.holds import release_hold, take_hold
 from zarrpyramid.images import base_layout, open_image, source_layout
-from zarrpyramid.logs import failures, refusal_line, success_lines
+from zarrpyramid.logs import failures, refusal_line
 from zarrpyramid.places import check_places, check_room
 from zarrpyramid.plan import describe_level, provenance
 from zarrpyramid.resources import (
@@ -61,7 +61,7 @@ from zarrpyramid.resources import (
     measured_rate,
 )
 from zarrpyramid.staleness import set_aside, stale_sentinels
-from zarrpyramid.summary import write_overview
+from zarrpyramid.summary import success_lines, write_overview
 
 
 @functools.cache
@@ -404,7 +404,7 @@ onsuccess:
         for name, image in IMAGES.items()
         if (RESULTS / name / "multiscales.json").exists()
     ]
-    for line in reversed(success_lines(built, RESULTS)):
+    for line in reversed(success_lines(built, RESULTS, Path("logs"))):
         atexit.register(print, line, file=sys.stderr)
 
 
