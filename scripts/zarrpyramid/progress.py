@@ -156,5 +156,5 @@ def _make_bar(title: str, n_all: int, initial: int) -> Any:
         unit="voxel",
         unit_scale=True,
         miniters=1,
-        **({"ncols": 80} if unsized else {"dynamic_ncols": True}),
+        **({"ncols": 80, "nrows": 24} if unsized else {"dynamic_ncols": True}),
     )

@@ -27,7 +27,17 @@ LAYERS = (
     {"ladders", "viewers", "tasks", "probes"},
     {"plan", "shards", "digests", "store", "sources"},
     {"chunks", "images", "blocks"},
-    {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution", "previews", "progress"},
+    {
+        "reduction",
+        "logs",
+        "synthetic",
+        "places",
+        "survey",
+        "ngff",
+        "attribution",
+        "previews",
+        "progress",
+    },
     {
         "listing",
         "completeness",

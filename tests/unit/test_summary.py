@@ -108,7 +108,9 @@ def test_the_line_that_ends_a_run(tmp_path):
     keys = {"store": str(tmp_path), "field": "raw", "levels": 2}
     image = open_image(image_config("brain", keys))
     (tmp_path / "logs" / "brain").mkdir(parents=True)
-    for level, told in enumerate(({"voxels": 64, "seconds": 2e-6}, {"voxels": 16, "seconds": 2e-6})):
+    for level, told in enumerate(
+        ({"voxels": 64, "seconds": 2e-6}, {"voxels": 16, "seconds": 2e-6})
+    ):
         path = tmp_path / "logs" / "brain" / f"{level + 1}.json"
         path.write_text(json.dumps(told), encoding="utf-8")
     (line,) = success_lines([image], Path("results"), tmp_path / "logs")
