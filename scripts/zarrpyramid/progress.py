@@ -102,7 +102,7 @@ class Terminal:
     def __enter__(self) -> Terminal:
         if sys.stderr.isatty():
             name = os.ttyname(sys.stderr.fileno())
-            # Opened anew: all jobs of a run share the one that they inherit, and would share a lock.
+            # Opened anew: jobs share the one that they inherit, and would share its lock.
             self._file = os.open(name, os.O_WRONLY | os.O_NOCTTY)
         return self
 
