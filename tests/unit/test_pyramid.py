@@ -9,7 +9,7 @@ import pytest
 import zarr
 
 from zarrpyramid.errors import ConfigError, GeometryError, StoreError
-from zarrpyramid.pyramid import build_pyramid, clean, find_image, level_statuses, plain
+from zarrpyramid.pyramid import build_pyramid, clean, level_statuses, plain
 
 VOXELS = (np.indices((9, 11, 7)).sum(0) * 37 % 251).astype("uint8")
 
