@@ -99,7 +99,8 @@ def test_a_job_tells_while_it_reads_and_not_only_at_its_end(store, monkeypatch, 
     monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
     caplog.set_level(logging.INFO, "zarrpyramid.progress")
     build_pyramid(store, "raw", levels=1, overwrite=True, n_workers=1, progress=False)
-    done = [int(line.split()[2].replace(",", "")) for line in caplog.messages]
+    lines = [told.getMessage() for told in caplog.records if told.name == progress.__name__]
+    done = [int(line.split()[2].replace(",", "")) for line in lines]
     assert len(done) > 2
     assert done == sorted(done)
     assert done[-1] == VOXELS
