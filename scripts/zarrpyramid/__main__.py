@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
-from .config import suggestion
-from .errors import ConfigError, PyramidError
+from .errors import ConfigError, PyramidError, suggestion
 from .findings import printable
 from .hierarchy import locate
 from .logs import warn_to_stderr

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .blocks import Cluster, Numbers
+    from .geometry import Index
     from .images import Image
     from .metadata import ArrayMetadata
     from .plan import LevelPlan
@@ -245,6 +246,12 @@ def run_tasks(
     if notes is not None:
         seen.merge(notes.seen)
         on_block(notes.seen.source.n_voxels)
+
+    def note(made: dict[Index, BlockResult]) -> None:
+        if notes is not None:
+            notes.note(made)
+        on_block(sum(result.source.n_voxels for result in made.values()))
+
     for made in run_blocks(
         task,
         task.grid,
@@ -253,11 +260,10 @@ def run_tasks(
         cluster=cluster,
         shared=task.files.shared,
         load=task.loader(n_tasks),
-        note=None if notes is None else notes.note,
+        note=note,  # at once; what is yielded comes in batches
     ):
         for result in made.values():
             seen.merge(result)
-            on_block(result.source.n_voxels)
     if seen.source.n_nan or seen.source.n_inf:
         logger.info(
             "%d NaN and %d infinities were read; no sum was checked where they stand",

@@ -27,7 +27,17 @@ LAYERS = (
     {"ladders", "viewers", "tasks", "probes"},
     {"plan", "shards", "digests", "store", "sources"},
     {"chunks", "images", "blocks"},
-    {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution", "previews"},
+    {
+        "reduction",
+        "logs",
+        "synthetic",
+        "places",
+        "survey",
+        "ngff",
+        "attribution",
+        "previews",
+        "progress",
+    },
     {
         "listing",
         "completeness",
@@ -57,7 +67,7 @@ DOORS = {
     "xxhash": {"digests"},
     "yaml": {"config"},
     "matplotlib": {"figures"},
-    "tqdm": {"pyramid"},
+    "tqdm": {"progress"},
     "snakemake": set(),
     "numpy": {
         *("kernels", "compiled", "windows", "compiled_windows", "agreement"),

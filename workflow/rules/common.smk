@@ -44,13 +44,13 @@ if not os.path.samefile(Path(zarrpyramid.__file__).parent, Path(SCRIPTS, "zarrpy
         "workflow; take all modules from the same place, at the same tag or commit"
     )
 
-from zarrpyramid.config import image_configs, suggestion
-from zarrpyramid.errors import PyramidError
+from zarrpyramid.config import image_configs
+from zarrpyramid.errors import PyramidError, suggestion
 from zarrpyramid.hierarchy import read_node
 from zarrpyramid.holds import release_hold, take_hold
 from zarrpyramid.images import base_layout, open_image, source_layout
-from zarrpyramid.logs import failures, refusal_line, success_lines
-from zarrpyramid.places import check_places, check_room
+from zarrpyramid.logs import failures, refusal_line
+from zarrpyramid.places import check_places, check_room, nested_images
 from zarrpyramid.plan import describe_level, provenance
 from zarrpyramid.resources import (
     PROCESS_BYTES,
@@ -61,7 +61,7 @@ from zarrpyramid.resources import (
     measured_rate,
 )
 from zarrpyramid.staleness import set_aside, stale_sentinels
-from zarrpyramid.summary import write_overview
+from zarrpyramid.summary import success_lines, write_overview
 
 
 @functools.cache
@@ -104,6 +104,7 @@ for name, image_config in CONFIGS.items():
         IMAGES[name] = open_image(image_config)
     except PyramidError as error:
         REFUSED[name] = str(error)
+NESTED = nested_images(IMAGES)
 # Images whose level 0 may be made by this run: it is not yet what jobs will find.
 MADE = {
     name
@@ -115,6 +116,8 @@ MADE = {
 @functools.cache
 def why_refused(name):
     """Return what keeps an image from being built, or nothing."""
+    if name in NESTED:
+        return NESTED[name]
     if name in IMAGES:
         try:
             check_places(IMAGES[name])
@@ -405,7 +408,7 @@ onsuccess:
         for name, image in IMAGES.items()
         if (RESULTS / name / "multiscales.json").exists()
     ]
-    for line in reversed(success_lines(built, RESULTS)):
+    for line in reversed(success_lines(built, RESULTS, LOGS)):
         atexit.register(print, line, file=sys.stderr)
 
 
