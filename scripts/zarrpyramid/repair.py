@@ -17,6 +17,7 @@ from .config import check_config, image_config, short_name
 from .errors import MetadataError, PyramidError, StoreError
 from .findings import Check, Finding
 from .hierarchy import change_group_attributes, hide_array, join, read_node, tell_ancestors
+from .holds import held
 from .images import (
     OBJECT_KEY,
     level_metadata,
@@ -83,27 +84,28 @@ def repair_pyramid(
     made: dict[str, set[Index]] = {}
     finer: Record = {}
     is_whole = True
-    with image.files.hold(image.level_path(0)):
-        remove_remains(image)
-        for level in range(1, len(image.plan.levels)):
-            try:
-                finer, objects = mender.mend(level, finer)
-            except PyramidError as error:
-                withdraw_levels(image, level)
-                yield Finding(
-                    what=f"cannot be made again, and is withdrawn with all after it: {error}",
-                    level=level,
-                    key=image.name(level),
-                )
-                is_whole = False
-                break
-            made[image.paths.path(level)] = objects or set()
-            n_objects = image.plan.levels[level].n_objects
-            figure = "all" if objects is None else f"{len(objects)} of {n_objects}"
-            yield Check(name="repair", level=level, figure=f"{figure} objects made again")
-        tell_ancestors(image.files, image.level_path(0))
-    if is_whole:
-        write_multiscales(image)
+    with held(image):
+        with image.files.hold(image.level_path(0)):
+            remove_remains(image)
+            for level in range(1, len(image.plan.levels)):
+                try:
+                    finer, objects = mender.mend(level, finer)
+                except PyramidError as error:
+                    withdraw_levels(image, level)
+                    yield Finding(
+                        what=f"cannot be made again, and is withdrawn with all after it: {error}",
+                        level=level,
+                        key=image.name(level),
+                    )
+                    is_whole = False
+                    break
+                made[image.paths.path(level)] = objects or set()
+                n_objects = image.plan.levels[level].n_objects
+                figure = "all" if objects is None else f"{len(objects)} of {n_objects}"
+                yield Check(name="repair", level=level, figure=f"{figure} objects made again")
+            tell_ancestors(image.files, image.level_path(0))
+        if is_whole:
+            write_multiscales(image)
     yield from verify_pyramid(
         path,
         sample=sample,
