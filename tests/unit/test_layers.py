@@ -53,7 +53,7 @@ LAYERS = (
     {"levels", "labels", "report"},
     {"parts"},
     {"pyramid", "verify"},
-    {"sampler"},
+    {"sampler", "repair"},
     {"__main__"},
 )
 RANKS = {module: rank for rank, row in enumerate(LAYERS) for module in row}
