@@ -167,7 +167,8 @@ def _zstd_of(metadata: ArrayMetadata) -> list[str]:
         known = [codec] if codec.get("id") == "zstd" else []
     else:
         known = [c.get("configuration", {}) for c in metadata.codecs if c["name"] == "zstd"]
-    return [f"zstd:{codec.get('level')}" for codec in known]
+    levels = [codec.get("level") for codec in known]
+    return [f"zstd:{level}" for level in levels if type(level) is int]
 
 
 def _axes(survey: Survey, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import atexit
 import functools
 import os
 import re
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -38,7 +39,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import zarrpyramid
 
-if not os.path.samefile(Path(zarrpyramid.__file__).parent, Path(SCRIPTS, "zarrpyramid")):
+LIBRARY = Path(SCRIPTS, "zarrpyramid")  # what an installed package lays out has none beside it
+if LIBRARY.exists() and not LIBRARY.samefile(Path(zarrpyramid.__file__).parent):
     raise SystemExit(
         f"zarrpyramid: {SCRIPTS} cannot be used beside {Path(zarrpyramid.__file__).parents[1]} in one "
         "workflow; take all modules from the same place, at the same tag or commit"
@@ -142,10 +144,26 @@ def refuse():
         raise SystemExit(refusal_line(REFUSED, len(CONFIGS)))
 
 
+HELD = []
+
+
+def let_go(number, _):
+    """Release all images, and end by the signal that came."""
+    for held in HELD:
+        release_hold(held)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 def hold(name):
     """Hold an image until this process ends, or end it where another run holds it."""
+    # Those that nobody handles end a process without a word; Snakemake takes over later.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, let_go)
     try:
-        atexit.register(release_hold, take_hold(IMAGES[name]))
+        HELD.append(take_hold(IMAGES[name]))
+        atexit.register(release_hold, HELD[-1])
     except PyramidError as error:
         raise SystemExit(f"zarrpyramid: {error}") from None
 
