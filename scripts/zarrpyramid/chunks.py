@@ -248,6 +248,13 @@ class DirectChunks:
         )
 
 
+_REFUSALS = (
+    *(ValueError, TypeError, RuntimeError, OSError),
+    *(ArithmeticError, LookupError, AttributeError),
+)
+"""What zarr-python and its codecs raise where options or bytes are not what they can use."""
+
+
 class ForeignChunks:
     """Chunks through zarr-python, for codecs, filters and stores of every other kind.
 
@@ -308,7 +315,7 @@ class ForeignChunks:
         where = f"{self._files.name}/{self._path}, chunk {list(index)}"
         try:
             return self._read_region(self._array, chunk_region(self.metadata, index))
-        except (ValueError, RuntimeError, TypeError, OSError) as error:
+        except _REFUSALS as error:
             raise StoreError(f"{where} cannot be read: {error}") from error
 
     def encode(self, index: Index, block: Block) -> Block:
@@ -325,7 +332,7 @@ class ForeignChunks:
             block[inside] = payload
         try:
             self._array[region] = block
-        except (ValueError, RuntimeError, TypeError, OSError) as error:
+        except _REFUSALS as error:
             raise StoreError(
                 f"cannot write {self._files.name}/{self._path}/{key}: {error}"
             ) from error
