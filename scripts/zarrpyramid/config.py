@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from .errors import ConfigError
+from .remote import check_options, check_url, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ class ImageConfig:
     name
         Unique in a run; names its folder of results.
     store
-        Absolute path of the zarr store.
+        Absolute path of the zarr store, or its URL.
     source
         Absolute path of the group or array that level 0 is taken from; None where it is there.
     levels, axes, dtype, chunks, parts, part_size
@@ -111,6 +112,7 @@ class ImageConfig:
     force_space: bool
     missing_chunks: str
     follow_links: bool
+    storage_options: dict[str, str | int | float | bool]
 
 
 @functools.cache
@@ -214,7 +216,8 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
         raise ConfigError(msg)
     groups: dict[str, str] = {}
     for image in configs:
-        group = os.path.realpath(group_path(image.store, image.field))
+        group = group_path(image.store, image.field)
+        group = group if is_url(group) else os.path.realpath(group)
         other = groups.setdefault(group, image.name)
         if other != image.name:
             msg = (
@@ -246,7 +249,7 @@ def short_name(store: str, field: str, results: Path | None = None) -> str:
     >>> short_name("/data/brain.zarr", "raw/488")
     'brain-raw-488'
     """
-    path = str(Path(store).absolute())
+    path = store.rstrip("/") if is_url(store) else str(Path(store).absolute())
     stem = Path(path).name
     stem = re.sub(r"(\.ome)?\.(zarr|zr)$", "", stem) or stem
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{stem}/{field}").strip("-.") or "image"
@@ -299,12 +302,16 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
     for key in ("store", "field", "source"):
         if "\0" in values[key]:
             raise ConfigError(f"image {name}: {key} {values[key]!r} holds a NUL, as no path does")
-    for key in ("store", "source"):
-        if "://" in values[key]:
-            msg = (
-                f"image {name}: {key} {values[key]!r} is a URL, expected the path of a local store"
-            )
-            raise ConfigError(msg)
+    if is_url(values["source"]):
+        msg = f"image {name}: source {values['source']!r} is a URL, expected a local path"
+        raise ConfigError(msg)
+    store, scheme = values["store"], "s3"
+    if is_url(store):
+        store, scheme = check_url(store, f"image {name}: store"), store.partition("://")[0]
+    check_options(values["storage_options"], f"image {name}: storage_options", scheme)
+    if is_url(store) and values["link_base"]:
+        msg = f"image {name}: link_base needs a local store, {store} has no links; leave it out"
+        raise ConfigError(msg)
     if made is not None and values["source"]:
         msg = f"image {name}: source and test_image both say what level 0 is; keep one of them"
         raise ConfigError(msg)
@@ -320,7 +327,7 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         raise ConfigError(msg)
     return ImageConfig(
         name=name,
-        store=_absolute(values["store"]),
+        store=store if is_url(store) else _absolute(store),
         field=_checked_field(values["field"], name),
         source=_absolute(values["source"]) if values["source"] else None,
         link_base=values["link_base"],
@@ -351,6 +358,7 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         force_space=values["force_space"],
         missing_chunks=values["missing_chunks"],
         follow_links=values["follow_links"],
+        storage_options=dict(values["storage_options"]),
     )
 
 

@@ -300,8 +300,14 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
         it.
     """
     if files is None:
-        files, path = locate(config.store, config.field, follow_links=config.follow_links)
-        files.durable = config.durability != "none"
+        files, path = locate(
+            config.store,
+            config.field,
+            follow_links=config.follow_links,
+            options=config.storage_options,
+        )
+        if isinstance(files, LocalFiles):
+            files.durable = config.durability != "none"
     if config.source is not None:
         return _open_taken(config, files, path)
     made = config.test_image

@@ -110,6 +110,7 @@ def build_pyramid(
     force_space: bool = False,
     missing_chunks: str = "fill",
     follow_links: bool = False,
+    storage_options: Mapping[str, str | int | float | bool] | None = None,
     n_workers: int | None = None,
     progress: bool | None = None,
 ) -> list[Record]:
@@ -121,12 +122,12 @@ def build_pyramid(
     Parameters
     ----------
     store
-        A path, a zarr store object, or a group opened from one.
+        A path, a URL (s3, gs, az), a zarr store object, or a group opened from one.
     field
         Path of the group in the store; "" is its root.
     source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
     compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, durability, \
-    dask_scheduler, base_watch, force_space, missing_chunks, follow_links
+    dask_scheduler, base_watch, force_space, missing_chunks, follow_links, storage_options
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -166,6 +167,7 @@ def build_pyramid(
         "force_space": force_space,
         "missing_chunks": missing_chunks,
         "follow_links": follow_links,
+        "storage_options": storage_options,
         "parts": 1,  # of this process
     }
     image = find_image(store, field, settings)

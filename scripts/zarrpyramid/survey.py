@@ -17,7 +17,7 @@ from .paths import LevelPaths, is_inside
 from .sources import trust_linked_base
 
 if TYPE_CHECKING:
-    from .files import LocalFiles
+    from .files import Files
     from .hierarchy import Node
     from .metadata import ArrayMetadata
     from .sentinels import Record
@@ -63,7 +63,7 @@ class Survey:
         Of the group in the files.
     """
 
-    files: LocalFiles
+    files: Files
     path: str
     group: Node
     levels: tuple[FoundLevel, ...]
@@ -137,7 +137,7 @@ def survey_pyramid(path: str, *, follow_links: bool = False) -> Survey:
     return Survey(files=files, path=inside, group=group, levels=levels)
 
 
-def _look(files: LocalFiles, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
+def _look(files: Files, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
     """Return the metadata of an array, or why there is none."""
     if not is_inside(name):
         return None, "is no path inside the group"
