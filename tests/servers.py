@@ -52,7 +52,7 @@ class Proxy:
             def log_message(self, *arguments):
                 pass
 
-            def answer(handler):
+            def answer(handler):  # noqa: N805
                 with lock:
                     self.requests.append((handler.command, handler.path))
                     fault = self.fault(handler.command, handler.path, len(self.requests))
@@ -75,7 +75,7 @@ class Proxy:
                 handler.reply(found.status, kept, data, cut=fault == "cut")
                 connection.close()
 
-            def reply(handler, status, headers, data, cut=False):
+            def reply(handler, status, headers, data, cut=False):  # noqa: N805
                 handler.send_response(status)
                 for name, value in headers.items():
                     handler.send_header(name, value)
@@ -86,7 +86,7 @@ class Proxy:
                     handler.wfile.write(data[: len(data) // 2] if cut else data)
                 handler.close_connection = cut
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

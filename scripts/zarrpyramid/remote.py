@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
+import time
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _CLIENT = ("allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_url", "timeout")
+_CUTS = 5
+"""Answers in a row that break off; of all failures obstore does not ask again for this one."""
+
 _CHANGES = 20
 """Changes of a document by others in a row after which this one is given up."""
 
@@ -273,12 +277,29 @@ class RemoteFiles:
     def _get(self, key: str, part: Any = None) -> tuple[bytes | None, str | None]:
         """Return an object or part of it, and its ETag; None where there is none."""
         options = {} if part is None else {"range": part}
+
+        def ask() -> tuple[bytes, str | None]:
+            found = self.client.get(key, options=options)
+            return bytes(found.bytes()), found.meta["e_tag"]
+
         try:
             with self._telling("read", key):
-                found = self.client.get(key, options=options)
-                return bytes(found.bytes()), found.meta["e_tag"]
+                for attempt in range(_CUTS):
+                    try:
+                        return ask()
+                    except self._generic_error as error:
+                        if "response body" not in str(error):
+                            raise
+                        time.sleep(0.1 * 2**attempt)
+                return ask()
         except FileNotFoundError:
             return None, None
+
+    @property
+    def _generic_error(self) -> type[Exception]:
+        from obstore.exceptions import GenericError
+
+        return GenericError
 
     def _pages(self, prefix: str) -> Iterator[list[Any]]:
         with self._telling("list", prefix):

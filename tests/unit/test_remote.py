@@ -9,11 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
-from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
 
+from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import ConfigError, StoreError
@@ -52,13 +53,14 @@ def proxy(server):
 
 @pytest.fixture
 def place(request):
-    return f"s3://{BUCKET}/{re.sub(r'[^a-z0-9]+', '-', request.node.name)}.zarr"
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name).strip("-")
+    return f"s3://{BUCKET}/{name}.zarr"
 
 
 def fill(folder, **keywords):
     """Make an image in a local folder."""
     group = zarr.open_group(folder, mode="w", zarr_format=keywords.pop("zarr_format", 3))
-    voxels = np.random.default_rng(0).integers(0, 999, (37, 40, 21)).astype("uint16")
+    voxels = np.random.default_rng(0).integers(0, 999, (19, 24, 21)).astype("uint16")
     group.create_array("0", data=voxels, chunks=(8, 10, 7), **keywords)
     return folder
 
@@ -92,8 +94,6 @@ def test_a_remote_pyramid_equals_a_local_one_to_the_byte(tmp_path, server, place
 
 
 def test_through_zarr_python_where_the_chunk_engine_does_not_know_a_codec(tmp_path, server, place):
-    import numcodecs
-
     files = RemoteFiles(place, {"endpoint": server})
     folder = fill(tmp_path / "a.zarr", zarr_format=2, filters=[numcodecs.Delta(dtype="<u2")])
     upload(folder, files)
@@ -120,7 +120,7 @@ def test_commands_on_a_url_with_all_from_the_environment(tmp_path, server, place
     assert [status.shape for status in statuses] == [tuple(each["shape"]) for each in records]
     assert all(status.complete and status.listed for status in statuses)
     assert verify_pyramid(f"{place}/inside").passed
-    assert clean(f"{place}/inside") == [level for level in range(1, len(records))]
+    assert clean(f"{place}/inside") == list(range(1, len(records)))
     assert {key.split("/")[1] for key in RemoteFiles(place, {}).keys("")} == {"0", "zarr.json"}
 
 
@@ -193,18 +193,7 @@ def test_a_refused_object_is_an_error_and_never_fill_value(tmp_path, server, pro
     assert "secret-of-a-test" not in message
     assert "\n" not in message
     assert direct.get("1/zarr.json") is None
-    assert level_records(direct) == build_after(place, server)
-
-
-def level_records(files):
-    """Return what the group lists; nothing before anything was built."""
-    return [key for key in files.keys("") if key.endswith("zarr.json") and key.count("/") and key[0] != "0"]
-
-
-def build_after(place, server):
-    """Build once more, past the fault, and return nothing."""
-    build_pyramid(place, storage_options={"endpoint": server})
-    return []
+    assert b"multiscales" not in direct.get("zarr.json")
 
 
 @pytest.mark.parametrize("fault", [500, 503, "cut"])
@@ -268,7 +257,7 @@ def test_the_metadata_document_comes_after_all_objects(tmp_path, server, proxy, 
 def test_what_is_refused(store, options, message):
     with pytest.raises(ConfigError, match=message) as caught:
         image_configs({"store": store, "storage_options": options})
-    assert "word" not in str(caught.value) or "me:word" not in str(caught.value)
+    assert "me:word" not in str(caught.value)
 
 
 def test_an_unknown_option_is_named(place):
