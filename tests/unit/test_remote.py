@@ -22,7 +22,7 @@ from zarrpyramid.files import LocalFiles
 from zarrpyramid.hierarchy import change_group_attributes
 from zarrpyramid.pyramid import clean, level_statuses
 from zarrpyramid.remote import RemoteFiles
-from zarrpyramid.verify import verify_pyramid
+from zarrpyramid.verify import assure_pyramid
 
 pytestmark = pytest.mark.filterwarnings(
     # zarr-python says so of every array with a numcodecs filter.
@@ -119,7 +119,7 @@ def test_commands_on_a_url_with_all_from_the_environment(tmp_path, server, place
     statuses = level_statuses(f"{place}/inside")
     assert [status.shape for status in statuses] == [tuple(each["shape"]) for each in records]
     assert all(status.complete and status.listed for status in statuses)
-    assert verify_pyramid(f"{place}/inside").passed
+    assure_pyramid(f"{place}/inside", n_workers=2, seed=0)  # raises
     assert clean(f"{place}/inside") == list(range(1, len(records)))
     assert {key.split("/")[1] for key in RemoteFiles(place, {}).keys("")} == {"0", "zarr.json"}
 
