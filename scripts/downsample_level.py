@@ -8,6 +8,7 @@ from zarrpyramid.images import open_image
 from zarrpyramid.levels import build_level
 from zarrpyramid.logs import job_log
 from zarrpyramid.parts import gather_level
+from zarrpyramid.progress import Progress, Terminal
 from zarrpyramid.resources import expectation
 from zarrpyramid.sentinels import load_sentinel, write_sentinel
 
@@ -27,14 +28,16 @@ with job_log(snakemake.log.text, snakemake.log.timing) as told:
     else:
         logs = Path(snakemake.log.timing).parent
         told.update(expectation(image, level, snakemake.threads, logs))
-        record = build_level(
-            image,
-            level,
-            finer,
-            n_workers=snakemake.threads,
-            results=results,
-            on_block=lambda n_voxels: told.update(voxels=told["voxels"] + n_voxels),
-            # The list loses the level, so the list's sentinel must go first.
-            before_rebuild=lambda: listed.unlink(missing_ok=True),
-        )
+        with Terminal() as terminal, Progress(image, level, terminal.take) as progress:
+            record = build_level(
+                image,
+                level,
+                finer,
+                n_workers=snakemake.threads,
+                results=results,
+                on_block=progress.update,
+                # The list loses the level, so the list's sentinel must go first.
+                before_rebuild=lambda: listed.unlink(missing_ok=True),
+            )
+        told.update(voxels=progress.n_voxels)
     write_sentinel(sentinel, record)

@@ -7,6 +7,7 @@ from zarrpyramid.config import restore
 from zarrpyramid.images import open_image
 from zarrpyramid.logs import job_log
 from zarrpyramid.parts import build_part
+from zarrpyramid.progress import Progress, Terminal
 from zarrpyramid.resources import expectation
 from zarrpyramid.sentinels import load_sentinel, write_sentinel
 
@@ -18,14 +19,17 @@ with job_log(snakemake.log.text, snakemake.log.timing) as told:
     level, logs = int(snakemake.wildcards.level), Path(snakemake.log.timing).parent
     told.update(expectation(image, level, snakemake.threads, logs))
     sentinel = Path(snakemake.output.sentinel)
-    record = build_part(
-        image,
-        level,
-        int(snakemake.wildcards.part),
-        load_sentinel(Path(snakemake.input.finer)),
-        load_sentinel(Path(snakemake.input.opening)),
-        n_workers=snakemake.threads,
-        results=sentinel.parents[1],
-        on_block=lambda n_voxels: told.update(voxels=told["voxels"] + n_voxels),
-    )
+    part = int(snakemake.wildcards.part)
+    with Terminal() as terminal, Progress(image, level, terminal.take, part=part) as progress:
+        record = build_part(
+            image,
+            level,
+            part,
+            load_sentinel(Path(snakemake.input.finer)),
+            load_sentinel(Path(snakemake.input.opening)),
+            n_workers=snakemake.threads,
+            results=sentinel.parents[1],
+            on_block=progress.update,
+        )
+    told.update(voxels=progress.n_voxels)
     write_sentinel(sentinel, record)

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
-from .config import suggestion
-from .errors import ConfigError, PyramidError
+from .errors import ConfigError, PyramidError, suggestion
 from .findings import printable
 from .hierarchy import locate
 from .logs import warn_to_stderr
@@ -50,7 +49,12 @@ _COMMANDS = {
     ),
     "verify": (
         "prove a pyramid, whoever made it: 0 sound, 1 defects, 2 no verdict",
-        (_BRAIN, f"{_BRAIN} --full", f"{_BRAIN} --sample 100 --seed 7 --json"),
+        (
+            _BRAIN,
+            f"{_BRAIN} --full",
+            f"{_BRAIN} --sample 100 --seed 7 --json",
+            f"{_BRAIN} --repair",
+        ),
     ),
     "lint": (
         "show what viewers get wrong with a pyramid and how to avoid it: 0 nothing, 1 something",
@@ -195,6 +199,11 @@ def _add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
         metavar="N",
         help="of the random choice; drawn and shown where not given",
     )
+    verify.add_argument(
+        "--repair",
+        action="store_true",
+        help="mend what is broken, by the records in the store, and verify again",
+    )
     verify.add_argument("--json", action="store_true", help="print all findings as JSON")
     verify.add_argument(
         "--follow-links", action="store_true", help="follow symbolic links out of the store"
@@ -228,20 +237,23 @@ def _verify(given: argparse.Namespace) -> int:
 
     from .findings import Report
     from .pyramid import n_cores
+    from .repair import repair_pyramid
     from .verify import SAMPLE, verify_pyramid
 
-    seed = random.randrange(1 << 32) if given.seed is None else given.seed
-    events = verify_pyramid(
-        given.path,
-        sample=SAMPLE if given.sample is None else given.sample,
-        full=given.full,
-        seed=seed,
-        n_workers=n_cores(),
-        follow_links=given.follow_links,
-    )
+    how = {
+        "sample": SAMPLE if given.sample is None else given.sample,
+        "full": given.full,
+        "seed": random.randrange(1 << 32) if given.seed is None else given.seed,
+        "n_workers": n_cores(),
+        "follow_links": given.follow_links,
+    }
+    tell = (lambda line: None) if given.json else _tell
     report = Report(path=given.path)
     try:
-        report.gather(events, (lambda line: None) if given.json else _tell)
+        report.gather(verify_pyramid(given.path, **how), tell)
+        if given.repair and not report.is_sound:
+            report = Report(path=given.path)
+            report.gather(repair_pyramid(given.path, **how), tell)
     except PyramidError:
         raise
     except Exception:

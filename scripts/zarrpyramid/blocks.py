@@ -46,8 +46,8 @@ _GROUP = 8
 
 _ADDRESS = "DASK_SCHEDULER_ADDRESS"
 
-_PATIENCE = 30
-"""Seconds after which a scheduler that does not answer is given up."""
+_PATIENCE = 14
+"""Seconds after which a scheduler that does not answer is given up; twice that where it is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,7 +234,7 @@ def _connect(address: str) -> Iterator[Any]:
         client = Client(  # type: ignore[no-untyped-call]
             address, timeout=_PATIENCE, set_as_default=False
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # what answers may be anything: of a web page, MemoryError
         raise WorkerError(
             f"no dask scheduler answers at {address} ({_line(error)}); start one there, mend "
             f"dask_scheduler or {_ADDRESS}, or leave them out"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import geometry
 from .errors import MetadataError
-from .findings import DEFECT, NOTE, WARNING, Check, Finding, rebuild_command
+from .findings import DEFECT, NOTE, WARNING, Check, Finding, repair_command
 from .hierarchy import ARRAY_DOCUMENTS, join, read_node
 from .images import OBJECT_KEY, expected_objects
 from .objects import RECORD_ENTRY, KeyTally
@@ -96,7 +96,7 @@ def check_objects(survey: Survey, level: FoundLevel, found: Inventory) -> Iterat
         + ("" if expected in (None, n_all) else "written ")
         + f"objects, {found.n_bytes} bytes",
     )
-    again = rebuild_command(survey.where, level.path) if ours else ""
+    again = repair_command(survey.where) if ours else ""
     restore = again or "restore it from a copy"
     whole: dict[str, Any] = {"level": level.number, "key": survey.name(level)}
     yield from _named(survey, level, found.empty, "is empty, and no chunk", DEFECT, restore)
@@ -118,7 +118,7 @@ def check_objects(survey: Survey, level: FoundLevel, found: Inventory) -> Iterat
             grade=NOTE,
             **whole,
         )
-    remove = "remove it, after the run that writes it, if there is one"
+    remove = again or "remove it, after the run that writes it, if there is one"
     grade = DEFECT if ours else WARNING
     yield from _named(survey, level, found.litter, "was left by a run that died", grade, remove)
     yield from _named(
@@ -145,7 +145,7 @@ def check_remains(survey: Survey) -> Iterator[Finding]:
                 what=f"holds {len(keys)} objects and no array: a run died while it made it",
                 grade=DEFECT if survey.is_ours else WARNING,
                 key=join(survey.where, paths.path(number)),
-                way_out="run the workflow again, which makes it, or remove the folder",
+                way_out=repair_command(survey.where) if survey.is_ours else "remove the folder",
             )
 
 

@@ -7,7 +7,6 @@ its messages name neither the nearest key nor the way out; a test holds both to 
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import json
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from .errors import ConfigError
+from .errors import ConfigError, nearest, suggestion
 from .remote import check_options, check_url, is_url
 
 if TYPE_CHECKING:
@@ -189,6 +188,11 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
         If the configuration does not fit its schema, or two images are the same group.
     """
     checked = check_config(config)
+    given: Any = config.get("images")
+    for name, own in given.items() if isinstance(given, dict) else ():
+        if own is None:
+            msg = f"images.{name} is empty; give it a store, such as {name}: {{store: PATH}}"
+            raise ConfigError(msg)
     images, store, field = (checked.pop(key, None) for key in ("images", "store", "field"))
     demo = checked.pop("demo", {})
     checked.pop("pathvars", None)  # Snakemake's own
@@ -471,8 +475,9 @@ def _retyped(value: Any, kind: str) -> Any:
 def _misfit(value: object, schema: Schema, where: str) -> ConfigError:
     hint = ""
     if isinstance(value, str):
-        choices = [str(choice) for choice in schema.get("enum", [])]
-        hint = suggestion(value, choices) if choices else ""
+        forms = [schema, *schema.get("anyOf", [])]
+        choices = [str(choice) for form in forms for choice in form.get("enum", [])]
+        hint = (suggestion if "enum" in schema else nearest)(value, choices)
     return ConfigError(f"{where}: expected {schema['expected']}, found {value!r}{hint}")
 
 
@@ -487,19 +492,8 @@ def check_names(image: str, key: str, values: Mapping[str, Any], names: Sequence
     for name in values:
         if name not in names:
             msg = f"image {image}: {key} names axis {name!r}, axes are {list(names)}"
-            raise ConfigError(msg + suggestion(name, names) if len(name) > 1 else msg)
-
-
-def suggestion(word: str, known: Sequence[str]) -> str:
-    """Return the end of a message about an unknown word: the nearest known one, or all of them.
-
-    >>> suggestion("metod", ["method", "levels"])
-    "; did you mean 'method'?"
-    """
-    near = difflib.get_close_matches(word, known, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known are {', '.join(sorted(known))}" if known else ""
+            is_near = len(name) > 1 or name.lower() in names
+            raise ConfigError(msg + suggestion(name, names) if is_near else msg)
 
 
 def to_yaml(settings: Mapping[str, Any]) -> str:

@@ -5,6 +5,14 @@ catches it as well. A message is one line: which image, level or key; what was e
 found; and the way out.
 """
 
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class PyramidError(Exception):
     """Base of all errors that a user can act on."""
@@ -40,3 +48,19 @@ def missing_message(what: str) -> str:
         f"{what} is missing, expected all objects of level 0 by missing_chunks: error; restore it "
         "from a copy, or set missing_chunks: fill to have it read as fill value"
     )
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Return the end of a message about an unknown word: the nearest known one, or all of them.
+
+    >>> suggestion("Metod", ["method", "levels"])
+    "; did you mean 'method'?"
+    """
+    return nearest(word, known) or (f"; known are {', '.join(sorted(known))}" if known else "")
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return the same where a known word is near, else nothing."""
+    by_letters = {item.lower(): item for item in known}
+    near = difflib.get_close_matches(word.lower(), by_letters, n=1)
+    return f"; did you mean {by_letters[near[0]]!r}?" if near else ""

@@ -145,21 +145,17 @@ def printable(line: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
-def rebuild_command(group: str, level: str) -> str:
-    """Return the command that has a level of ours made again.
+def repair_command(group: str, options: str = "") -> str:
+    """Return the command that mends a pyramid of ours.
 
     Parameters
     ----------
     group
         Path of the pyramid's group.
-    level
-        Path of the level's array in it.
+    options
+        That have the same blocks looked at.
     """
-    where, array = shlex.quote(group), shlex.quote(f"{group}/{level}")
-    return (
-        f"uv run zarrpyramid reproduce {where} > pyramid.yaml && rm -r {array} && "
-        "uv run snakemake --cores all --configfile pyramid.yaml"
-    )
+    return f"uv run zarrpyramid verify {shlex.quote(group)} --repair {options}".rstrip()
 
 
 def replace_command(group: str) -> str:

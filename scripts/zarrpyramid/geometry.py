@@ -150,6 +150,15 @@ def unit_region(index: Index, unit: Shape, shape: Shape) -> Region:
     )
 
 
+def cell_of(extents: Shape, index: Index, unit: Shape) -> Index:
+    """Return the place in a grid of units at which a cell of another grid begins.
+
+    >>> cell_of((8, 8), (3, 0), (16, 8))
+    (1, 0)
+    """
+    return tuple(n * i // m for n, i, m in zip(extents, index, unit, strict=True))
+
+
 def finer_region(region: Region, factors: Shape, shape: Shape) -> Region:
     """Return the voxels of the finer level, of extents `shape`, whose means fill `region`."""
     return tuple(

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import MetadataError, StoreError
+from .errors import MetadataError, StoreError, nearest
 from .files import Files, LocalFiles
 from .metadata import ArrayMetadata, parse_array
 from .multiscales import base_path
@@ -159,10 +159,14 @@ def open_group(files: Files, path: str) -> Node:
         if folder.exists() and not folder.is_dir():
             raise StoreError(f"{where} is a file, expected the folder of a zarr group")
         if not files.root.exists():
-            raise StoreError(f"there is no store {files.root}; check the path given as store")
+            beside = sorted(place.name for place in files.root.parent.glob("*.z*"))
+            near = nearest(files.root.name, beside)
+            raise StoreError(f"there is no store {files.root}; check the path given as store{near}")
     fields = list(find_images(files))
     known = ", ".join(repr(field) for field in fields) or "none (no group holds an array 0)"
-    raise StoreError(f"there is no zarr group {where}; fields of {files.name}: {known}")
+    raise StoreError(
+        f"there is no zarr group {where}; fields of {files.name}: {known}{nearest(path, fields)}"
+    )
 
 
 def _way_to_group(files: Files, path: str, array: Node) -> str:

@@ -97,14 +97,26 @@ def take_hold(image: Image) -> Hold | None:
             if holder is None:
                 continue  # released meanwhile
             if not _is_gone(holder):
-                raise StoreError(f"{folder} {_told(holder, folder)}") from None
+                mine = (holder.get("host"), holder.get("start")) == (me["host"], me["start"])
+                told = f"{folder} {_told(holder, folder)}"
+                if mine and holder.get("pid") == me["pid"]:  # as by two modules of one workflow
+                    told = f"{folder} is held by {_named(holder)}, which is this one; build it once"
+                raise StoreError(told) from None
             logger.warning("%s was held by process %s, which is gone", folder, holder["pid"])
             _remove(path, holder.get("token"))
             continue
-        except OSError:  # there is no such folder, or it is read only: nothing is built in it
+        except (FileNotFoundError, NotADirectoryError):  # nothing is built in it
             return None
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps(me).encode() + b"\n")
+        except OSError as error:
+            if not os.access(folder, os.W_OK):  # nothing is built in it, either
+                return None
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(json.dumps(me).encode() + b"\n")
+        except OSError as error:  # on a full disk there is room for its name alone
+            path.unlink(missing_ok=True)
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
         return Hold(path=path, token=token, made=made)
 
 
@@ -124,16 +136,25 @@ def unlock(path: str) -> str:
     Raises
     ------
     StoreError
-        If that run is at work on this host.
+        If that run is at work on this host, or there is no such image.
     """
     folder = Path(path).absolute()
     holder = read_hold(folder / HOLD_FILE)
+    if holder is None and not holds_documents(folder):
+        below = sorted(str(found.parent) for found in folder.glob(f"*/{HOLD_FILE}"))
+        hint = f"; held below it: {', '.join(below)}" if below else ""
+        raise StoreError(f"{folder} is no group of a zarr store{hint}; give STORE/FIELD")
     if holder is None:
         return f"{folder} is held by nobody"
     if _is_here(holder) and not _is_gone(holder):
         raise StoreError(f"{folder} {_told(holder, folder)}")
     _remove(folder / HOLD_FILE, holder.get("token"))
     return f"{folder} is free; it was held by {_named(holder)}"
+
+
+def holds_documents(folder: Path) -> bool:
+    """Tell whether a folder is a node of a zarr store that may have levels in it."""
+    return any((folder / name).is_file() for name in ("zarr.json", ".zgroup"))
 
 
 def read_hold(path: Path) -> _Holder | None:
@@ -187,12 +208,14 @@ def _is_here(holder: _Holder) -> bool:
 
 def _is_gone(holder: _Holder) -> bool:
     """Tell whether the process that holds has ended, which this host alone can know."""
-    pid = holder.get("pid")
-    if not _is_here(holder) or not isinstance(pid, int):
+    if not _is_here(holder):
         return False
+    pid = holder.get("pid")
+    if not isinstance(pid, int) or pid <= 0:  # damaged: nobody is at work who says so
+        return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:
         pass  # it is there, and another user's

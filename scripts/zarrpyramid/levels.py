@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .blocks import Cluster, Numbers
+    from .geometry import Index
     from .images import Image
     from .metadata import ArrayMetadata
     from .plan import LevelPlan
@@ -91,18 +92,31 @@ def build_level(
         known = current_record(image, level, finer)
         if known is not None:
             return known
-        return _build_level(image, level, finer, n_workers, results, before_rebuild, on_block)
+        return make_level(
+            image,
+            level,
+            finer,
+            n_workers=n_workers,
+            results=results,
+            before_rebuild=before_rebuild,
+            on_block=on_block,
+        )
 
 
-def _build_level(
+def make_level(
     image: Image,
     level: int,
     finer: Record,
+    *,
     n_workers: int,
-    results: Path | None,
-    before_rebuild: Callable[[], None],
-    on_block: Callable[[int], None],
+    results: Path | None = None,
+    before_rebuild: Callable[[], None] = lambda: None,
+    on_block: Callable[[int], None] = lambda n_voxels: None,
 ) -> Record:
+    """Make a level whatever stands in its place, for those who hold the image's lock.
+
+    Parameters and errors are those of `build_level`.
+    """
     before = base_layout(image) if level == 1 else None
     # Refused before anything is written.
     with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
@@ -129,7 +143,15 @@ def _build_level(
     assert results is not None
     logger.warning("%s: its ledger contradicts the level before; all is made", image.name(level))
     forget(results, level)
-    return _build_level(image, level, finer, n_workers, results, before_rebuild, on_block)
+    return make_level(
+        image,
+        level,
+        finer,
+        n_workers=n_workers,
+        results=results,
+        before_rebuild=before_rebuild,
+        on_block=on_block,
+    )
 
 
 def current_record(image: Image, level: int, finer: Record) -> Record | None:
@@ -245,6 +267,12 @@ def run_tasks(
     if notes is not None:
         seen.merge(notes.seen)
         on_block(notes.seen.source.n_voxels)
+
+    def note(made: dict[Index, BlockResult]) -> None:
+        if notes is not None:
+            notes.note(made)
+        on_block(sum(result.source.n_voxels for result in made.values()))
+
     for made in run_blocks(
         task,
         task.grid,
@@ -253,11 +281,10 @@ def run_tasks(
         cluster=cluster,
         shared=task.files.shared,
         load=task.loader(n_tasks),
-        note=None if notes is None else notes.note,
+        note=note,  # at once; what is yielded comes in batches
     ):
         for result in made.values():
             seen.merge(result)
-            on_block(result.source.n_voxels)
     if seen.source.n_nan or seen.source.n_inf:
         logger.info(
             "%d NaN and %d infinities were read; no sum was checked where they stand",

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import resource
-import shlex
 import sys
 import time
 import traceback
@@ -17,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import PyramidError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from .images import Image
+    from collections.abc import Iterator, Mapping
 
 _FAILURE = "zarrpyramid: error: "
 _NAMED = 5
@@ -132,29 +129,6 @@ def refusal_line(refused: Mapping[str, str], n_images: int) -> str:
         f"zarrpyramid: {len(reasons)} of {n_images} images cannot be built: "
         f"{'; '.join(reasons[:_NAMED])}{more}; mend them, or build the others with --keep-going"
     )
-
-
-def success_lines(images: Sequence[Image], results: Path = Path("results")) -> list[str]:
-    """Return the lines that end a run: where the pyramids are, and how to look at them."""
-    if len(images) <= _NAMED:
-        return [_success_line(image, results) for image in images]
-    overview = f"all of them: {results / 'summary.md'}"
-    return [f"zarrpyramid: the pyramids of {len(images)} images are complete; {overview}"]
-
-
-def _success_line(image: Image, results: Path) -> str:
-    name, last = image.plan.image.name, len(image.plan.levels) - 1
-    where = shlex.quote(image.plan.where)
-    levels = (
-        f"levels 0 to {last} are complete" if last else "level 0 is small enough to stand alone"
-    )
-    look = (
-        f"look at it: napari --plugin napari-ome-zarr {where}, or any OME-Zarr viewer"
-        if image.plan.lists_levels
-        else "it has too few space axes for OME-Zarr viewers"
-    )
-    report = results / name / "report.html"
-    return f"zarrpyramid: {name}: {levels} in {where}; {look}; report: {report}"
 
 
 def _peak_bytes() -> int:

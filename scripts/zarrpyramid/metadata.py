@@ -340,8 +340,10 @@ def _check_codecs(metadata: ArrayMetadata, where: str) -> None:
     document = metadata.document
     if metadata.zarr_format == 2:
         key, order = "id", document.get("order")
-        listed = [document.get("compressor"), *(document.get("filters") or [])]
-        codecs = [codec for codec in listed if codec is not None]
+        compressor, filters = document.get("compressor"), document.get("filters") or []
+        if not isinstance(filters, list):
+            raise TypeError("filters are no list")
+        codecs = filters if compressor is None else [*filters, compressor]
         if order not in ("C", "F"):
             raise MetadataError(f"{where}: order {order!r}, expected 'C' or 'F'")
     else:

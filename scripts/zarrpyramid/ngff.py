@@ -57,7 +57,11 @@ def check_ngff(
         return
     yield from _check_version(attributes, version, zarr_format)
     axes = described.get("axes")
-    names = [axis.get("name") for axis in axes or [] if isinstance(axis, dict)]
+    names = [
+        axis.get("name")
+        for axis in (axes if isinstance(axes, list) else [])
+        if isinstance(axis, dict)
+    ]
     yield from _check_axes(axes)
     yield from _check_datasets(described, len(names), arrays)
     if version == "0.5":

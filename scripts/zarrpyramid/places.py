@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import geometry
@@ -20,8 +21,7 @@ from .sentinels import RECORD_KEY
 from .sources import BASE_KEY, COPY_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from .images import BaseLayout, Image
 
@@ -46,6 +46,25 @@ def check_places(image: Image) -> None:
         _check_base_whole(image)
     for level in range(1, len(image.plan.levels)):
         check_place(image, level)
+
+
+def nested_images(images: Mapping[str, Image]) -> dict[str, str]:
+    """Return why images cannot be built whose group lies in a level of another one, by name."""
+    levels: dict[str, str] = {}
+    for name, image in images.items():
+        for level in image.plan.levels:
+            path = f"{image.plan.where}/{image.paths.path(level.level)}"
+            levels[os.path.realpath(path)] = name
+    nested = {}
+    for name, image in images.items():
+        group = Path(os.path.realpath(image.plan.where))
+        for place in map(str, (group, *group.parents)):
+            if place in levels:
+                nested[name] = (
+                    f"image {name}: its group {image.plan.where} lies in {place}, where a level of "
+                    f"image {levels[place]} is or will be; choose another store or field"
+                )
+    return nested
 
 
 def _check_base_whole(image: Image) -> None:

@@ -323,6 +323,14 @@ def _plan_axes(
         axis.changed(size=image.voxel_size.get(axis.name), unit=image.unit.get(axis.name))
         for axis in axes
     ]
+    for axis in axes:
+        if not 0 < axis.size < math.inf:
+            msg = (
+                f"image {image.name}: the group's multiscales gives axis {axis.name!r} voxels of "
+                f"{axis.size:.10g}, expected > 0; mend its scale, or give voxel_size: "
+                f"{{{axis.name}: SIZE}}"
+            )
+            raise ConfigError(msg)
     order = [(TIME, CHANNEL, SPACE).index(axis.type) for axis in axes]
     if order != sorted(order) or order.count(0) > 1 or order.count(1) > 1 or order.count(2) > 3:
         shown = [axis.name for axis in axes]

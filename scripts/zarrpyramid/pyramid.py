@@ -6,7 +6,6 @@ The same recipes as the workflow's rules, in one process and without sentinels.
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ from .multiscales import listed_paths
 from .paths import is_inside
 from .places import check_places, check_room, is_taken, taken_as
 from .plan import voxel_size
+from .progress import Progress, is_watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -174,12 +174,13 @@ def build_pyramid(
     check_places(image)
     check_room(image, source_layout(image))
     workers = n_workers or n_cores()
+    shown = is_watched() if progress is None else progress
     with held(image):
         if image.source is not None:
             copy_base(image, n_workers=workers)
         records = [seal_base(image)]
         for level in range(1, len(image.plan.levels)):
-            with _Bar(image, level, progress) as bar:
+            with Progress(image, level, lambda: shown) as bar:
                 record = build_level(
                     image, level, records[-1], n_workers=workers, on_block=bar.update
                 )
@@ -303,41 +304,3 @@ def plain(given: Mapping[str, Any]) -> dict[str, Any]:
         return value
 
     return {key: bare(value) for key, value in given.items() if value is not None}
-
-
-class _Bar:
-    """A progress bar of one level, in voxels read; silent where nobody looks."""
-
-    def __init__(self, image: Image, level: int, progress: bool | None) -> None:
-        shown = progress if progress is not None else sys.stderr.isatty() or _in_notebook()
-        self._bar: Any = None
-        if shown:
-            from tqdm.auto import tqdm
-
-            class Bar(tqdm):  # type: ignore[misc, type-arg, unused-ignore]
-                monitor_interval = 0  # its thread would keep blocks from processes of their own
-
-            finer = image.plan.levels[level - 1]
-            self._bar = Bar(
-                total=geometry.count(finer.shape),
-                desc=f"level {level}",
-                unit="voxel",
-                unit_scale=True,
-                miniters=1,
-            )
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def update(self, n_voxels: int) -> None:
-        if self._bar is not None:
-            self._bar.update(n_voxels)
-
-
-def _in_notebook() -> bool:
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return type(shell).__name__ == "ZMQInteractiveShell"

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from .config import to_yaml
 from .encodings import SAME, encoded_as
 from .errors import ConfigError, StoreError
+from .methods import METHODS
 from .multiscales import read_axes
 from .plan import VOXEL_REVISION
+from .sentinels import fits
 from .structure import recipe_of
 from .survey import survey_pyramid
 
 if TYPE_CHECKING:
+    from .geometry import Shape
     from .metadata import ArrayMetadata
     from .survey import FoundLevel, Survey
 
@@ -35,55 +38,102 @@ def reproduce(path: str) -> str:
     return f"# Makes the pyramid of {survey.where} again.\n{to_yaml(settings)}"
 
 
-def reproduced_settings(survey: Survey) -> dict[str, Any]:
-    """Return the settings that make a pyramid of ours, as a configuration file holds them."""
-    ours = _chain(survey)
+def reproduced_settings(survey: Survey, *, trusts_list: bool = False) -> dict[str, Any]:
+    """Return the settings that make a pyramid of ours, as a configuration file holds them.
+
+    Parameters
+    ----------
+    trusts_list
+        Whether method and factors may be those that the group's list names, where levels or
+        records are lost or contradict each other.
+    """
+    ours = _ours(survey)
     base = survey.levels[0].metadata
     if base is None:
         raise StoreError(f"{survey.where} has no level 0 from which its levels could be made")
-    recipes = [recipe_of(level) for level in ours]
-    first = ours[0].metadata
-    record = ours[0].record or {}
-    assert first is not None
-    methods = {recipe[0] for recipe in recipes if recipe}
-    revisions = {(level.record or {})["recipe"].get("voxel_revision") for level in ours}
-    if len(methods) != 1 or revisions != {VOXEL_REVISION}:
+    told = _told(survey, len(base.shape)) if trusts_list else None
+    recipes = {number: recipe for number, level in ours.items() if (recipe := recipe_of(level))}
+    chain = [recipes[number] for number in sorted(recipes)]
+    is_whole = set(recipes) == set(ours) == set(range(1, len(ours) + 1))
+    if told and not (is_whole and len({recipe[0] for recipe in chain}) == 1
+                     and told[: len(chain)] != chain):  # fmt: skip
+        chain, is_whole = told, True
+    if not is_whole:
+        raise StoreError(
+            f"{survey.where} lacks some of its levels or their records, found "
+            f"{sorted(level.path for level in ours.values())}; build it anew"
+        )
+    methods = {recipe[0] for recipe in chain}
+    revisions = {(ours[number].record or {})["recipe"].get("voxel_revision") for number in recipes}
+    if len(methods) != 1 or revisions - {VOXEL_REVISION}:
         raise StoreError(
             f"{survey.where} was made by methods {sorted(methods)} and revisions "
             f"{sorted(map(str, revisions))} of the arithmetic, expected one method and revision "
             f"{VOXEL_REVISION}; build it anew"
         )
+    # The first whose document is what its record says.
+    level = next(filter(_agrees, ours.values()), next(iter(ours.values())))
+    first, record = level.metadata, level.record or {}
+    assert first is not None
     settings: dict[str, Any] = {
         "store": survey.files.name,
         "field": survey.path,
-        "levels": len(ours),
-        "scale_factors": [list(recipe[1]) for recipe in recipes if recipe],
+        "levels": len(chain),
+        "scale_factors": [list(recipe[1]) for recipe in chain],
         "method": methods.pop(),
         "dtype": SAME if first.dtype == base.dtype else first.dtype,
         "chunks": list(first.chunks),
         "shards": "none" if first.shards is None else list(first.shards),
         **_encoding(survey, base, first),
-        "write_empty_chunks": record["recipe"].get("write_empty_chunks", True),
+        "write_empty_chunks": record.get("recipe", {}).get("write_empty_chunks", True),
         **_axes(survey, base, first),
     }
     return settings
 
 
-def _chain(survey: Survey) -> list[FoundLevel]:
-    """Return our levels from 1 on, each of which follows the one before."""
-    ours = {survey.paths.level(level.path): level for level in survey.levels if level.record}
+def _ours(survey: Survey) -> dict[int, FoundLevel]:
+    """Return the levels that carry our record, by their numbers, in order."""
+    found = {survey.paths.level(level.path): level for level in survey.levels if level.record}
+    ours = {number: found[number] for number in sorted(filter(None, found))}
     if not ours:
         raise StoreError(
             f"{survey.where} has no level that was made here, so that nothing says how; "
             f"zarrpyramid verify {survey.where} tells which method explains the levels of others"
         )
-    chain = [ours[number] for number in range(1, len(ours) + 1) if number in ours]
-    if len(chain) < len(ours) or not all(map(recipe_of, chain)):
-        raise StoreError(
-            f"{survey.where} lacks some of its levels or their records, found "
-            f"{sorted(level.path for level in ours.values())}; build it anew"
+    return ours
+
+
+def _told(survey: Survey, n_axes: int) -> list[tuple[str, Shape]] | None:
+    """Return method and factors of all levels as the group's list names them, if it does."""
+    told = (survey.multiscales or {}).get("metadata")
+    if not isinstance(told, dict) or told.get("software") != "zarrpyramid":
+        return None
+    method, factors = str(told.get("method")), told.get("factors")
+    if method not in METHODS or not isinstance(factors, list):
+        return None
+    for step in factors:
+        is_step = isinstance(step, list) and len(step) == n_axes
+        if not is_step or not all(type(n) is int and n > 0 for n in step):
+            return None
+    return [(method, tuple(step)) for step in factors]
+
+
+def _agrees(level: FoundLevel) -> bool:
+    """Tell whether a level's document and record say the same of its form."""
+    metadata, record = level.metadata, level.record or {}
+    return (
+        metadata is not None
+        and recipe_of(level) is not None
+        and fits(
+            record,
+            {
+                "shape": list(metadata.shape),
+                "chunks": list(metadata.chunks),
+                "shards": None if metadata.shards is None else list(metadata.shards),
+                "dtype": metadata.dtype,
+            },
         )
-    return chain
+    )
 
 
 def _encoding(survey: Survey, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
@@ -117,7 +167,8 @@ def _zstd_of(metadata: ArrayMetadata) -> list[str]:
         known = [codec] if codec.get("id") == "zstd" else []
     else:
         known = [c.get("configuration", {}) for c in metadata.codecs if c["name"] == "zstd"]
-    return [f"zstd:{codec.get('level')}" for codec in known]
+    levels = [codec.get("level") for codec in known]
+    return [f"zstd:{level}" for level in levels if type(level) is int]
 
 
 def _axes(survey: Survey, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:

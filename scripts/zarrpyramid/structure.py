@@ -6,10 +6,11 @@ Reads no voxel and no object; imports no array library.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import geometry
-from .findings import DEFECT, NOTE, WARNING, Check, Finding, rebuild_command, replace_command
+from .findings import DEFECT, NOTE, WARNING, Check, Finding, repair_command, replace_command
 from .methods import METHODS
 from .multiscales import SPACE, axis_type, numbers, read_axes
 from .ngff import check_ngff, version_of
@@ -122,7 +123,10 @@ def check_structure(survey: Survey) -> Iterator[Check | Finding]:
                 way_out=f"build the levels again: {_again(survey)}",
             )
     if survey.multiscales is not None:
-        yield from check_ngff(survey.group.attributes, survey.group.zarr_format, arrays)
+        for found in check_ngff(survey.group.attributes, survey.group.zarr_format, arrays):
+            # What level 0 says of itself is not ours to change.
+            mends = survey.is_ours and found.grade == DEFECT and found.level != 0
+            yield replace(found, way_out=_again(survey)) if mends and not found.way_out else found
     yield from _check_list(survey)
     for level in survey.levels[1:]:
         finer = finer_of(survey, level)
@@ -233,7 +237,7 @@ def _check_record(survey: Survey, level: FoundLevel, finer: FoundLevel | None) -
             key=survey.name(level),
             expected=str(expected),
             found=str(found),
-            way_out=rebuild_command(survey.where, level.path),
+            way_out=repair_command(survey.where),
         )
 
     if recipe is None:
@@ -371,6 +375,4 @@ def _close(found: tuple[float, ...], expected: tuple[float, ...], unit: tuple[fl
 
 def _again(survey: Survey) -> str:
     """Return the command that lists or replaces the levels."""
-    if not survey.is_ours:
-        return replace_command(survey.where)
-    return rebuild_command(survey.where, "").replace(f"rm -r {survey.where}/ && ", "")
+    return (repair_command if survey.is_ours else replace_command)(survey.where)

@@ -1,10 +1,11 @@
-"""What was built, as tables in Markdown: of an image, and of all images of a run.
+"""What was built, as tables in Markdown and in a line: of an image, and of all images of a run.
 
 Made from records and timings; reads no voxel.
 """
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ _COLUMNS = (
     "level", "factors", "shape", "voxel size", "chunks", "objects", "bytes",
     "mean", "min", "max", "jobs", "seconds", "planned", "MB a job", "planned MB", "digest",
 )  # fmt: skip
+_TOLD = 20
 _IMAGE_COLUMNS = ("image", "state", "levels", "shape", "voxels", "seconds", "where, or why not")
 
 
@@ -132,6 +134,45 @@ def write_overview(
     path = results / "summary.md"
     if not path.exists() or path.read_bytes() != text:  # a run that does nothing writes nothing
         write_aside(path, text)
+
+
+def success_lines(images: Sequence[Image], results: Path, logs: Path) -> list[str]:
+    """Return the lines that end a run, one an image: what is there, and how to look at it.
+
+    Parameters
+    ----------
+    results, logs
+        Folders of all images. In the logs the jobs' seconds are. GB/s are of voxels read, by
+        the seconds of all jobs of levels, which may have run side by side.
+    """
+    if len(images) <= _TOLD:
+        return [_success_line(image, results, logs / image.plan.image.name) for image in images]
+    overview = f"all of them: {results / 'summary.md'}"
+    return [f"zarrpyramid: the pyramids of {len(images)} images are complete; {overview}"]
+
+
+def _success_line(image: Image, results: Path, logs: Path) -> str:
+    plan = image.plan
+    name, last, where = plan.image.name, len(plan.levels) - 1, shlex.quote(plan.where)
+    seconds = n_bytes = 0.0
+    for level in plan.levels[1:]:
+        # A level that was up to date has read nothing.
+        told = [job for job in level_timings(image, level.level, logs) if job.get("voxels")]
+        seconds += sum(job["seconds"] for job in told)
+        n_bytes += sum(job["voxels"] for job in told) * plan.levels[level.level - 1].item_size
+    speed = f", {seconds:.3g} s of jobs, {n_bytes / seconds / 1e9:.2g} GB/s" if n_bytes else ""
+    built = f"levels 0 to {last} are complete" if last else "level 0 is small enough to stand alone"
+    look = (
+        f"look at it: uv run --extra view zarrpyramid view {where}, or napari --plugin "
+        f"napari-ome-zarr {where}"
+        if plan.lists_levels
+        else "it has too few space axes for OME-Zarr viewers; see its levels: uv run zarrpyramid "
+        f"status {where}"
+    )
+    return (
+        f"zarrpyramid: {name}: {built} in {where} ({count(plan.levels[0].shape):,} voxels{speed}); "
+        f"{look}; report: {results / name}/report.html"
+    )
 
 
 def _image_row(

@@ -22,7 +22,7 @@ from .findings import (
     Check,
     Finding,
     Report,
-    rebuild_command,
+    repair_command,
     replace_command,
 )
 from .levels import digest_header
@@ -42,7 +42,7 @@ from .survey import survey_pyramid
 from .voxel_types import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .geometry import Index, Shape
     from .metadata import ArrayMetadata
@@ -68,6 +68,7 @@ def verify_pyramid(
     seed: int = 0,
     n_workers: int = 1,
     follow_links: bool = False,
+    also: Mapping[str, Iterable[Index]] = {},
 ) -> Iterator[Check | Finding]:
     """Look at a pyramid, and yield each check and each finding as it comes.
 
@@ -85,6 +86,8 @@ def verify_pyramid(
         Processes or threads.
     follow_links
         Whether symbolic links are followed out of the store.
+    also
+        Objects that are looked at beside the sample, by the path of their level.
 
     Raises
     ------
@@ -105,7 +108,13 @@ def verify_pyramid(
             stored[level.path] = found.sample
             yield from check_objects(survey, level, found)
     look = _Look(
-        survey=survey, sample=None if full else sample, draw=draw, workers=n_workers, stored=stored
+        survey=survey,
+        sample=None if full else sample,
+        draw=draw,
+        workers=n_workers,
+        stored=stored,
+        options="--full" if full else f"--sample {sample} --seed {seed}",
+        also=also,
     )
     for level in survey.levels[1:]:
         finer = finer_of(survey, level)
@@ -148,9 +157,12 @@ class _Look:
         draw: random.Random,
         workers: int,
         stored: dict[str, list[Index]],
+        options: str,
+        also: Mapping[str, Iterable[Index]],
     ) -> None:
         self._survey, self._sample, self._draw = survey, sample, draw
         self._workers, self._stored = workers, stored
+        self._options, self._also = options, also
 
     def compare(self, level: FoundLevel, finer: FoundLevel) -> Iterator[Check | Finding]:
         """Make blocks of a level of ours again, and hold its record against them."""
@@ -171,8 +183,12 @@ class _Look:
             results, chosen = compare_all(task, self._workers), "all blocks"
         else:
             sample = draw_sample(task.grid, self._sample, self._draw)
-            results = compare_sample(task, sample.places, self._workers)
-            chosen = sample.figure
+            mended = {
+                geometry.cell_of(task.target.write_shape, index, task.unit)
+                for index in self._also.get(level.path, ())
+            }
+            results = compare_sample(task, sorted({*sample.places, *mended}), self._workers)
+            chosen = sample.figure + (f", {len(mended)} mended" if mended else "")
         seen, n_wrong = Comparison(), 0
         for result in results:
             seen.seen.merge(result.seen)
@@ -361,7 +377,7 @@ class _Look:
 
     def _mend(self, level: FoundLevel, *, is_read: bool) -> str:
         if is_read:
-            return rebuild_command(self._survey.where, level.path)
+            return repair_command(self._survey.where, self._options)
         return "restore it from a copy, or have it made again where it is a level made here"
 
 

@@ -1,4 +1,4 @@
-"""Three readers that are not ours see every level, where it stands and how large its voxels are."""
+"""Four readers that are not ours see every level; two, where it stands and its voxels' extents."""
 
 import json
 import subprocess
@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 REQUIREMENTS = {
     "ome_zarr": ["ome-zarr>=0.12", "zarr>=3.1.6,<4"],
     "ngff_zarr": ["ngff-zarr[validate]>=0.50", "zarr>=3.1.6,<4", "dask[array]"],
+    "napari_ome_zarr": ["napari-ome-zarr>=0.11", "zarr>=3.1.6,<4"],
     "tensorstore": ["tensorstore>=0.1.78", "numpy>=2.2"],
 }
 SHAPE, SIZE, OFFSET = (21, 34, 40), (2.0, 0.5, 0.25), (0.0, 100.0, -7.0)
@@ -36,7 +37,9 @@ def reader(request, tmp_path_factory):
     """Make the environment of a reader, and return its name and its Python."""
     folder = tmp_path_factory.mktemp(request.param)
     python = folder / "bin" / "python"
-    subprocess.run(["uv", "venv", "--quiet", folder], check=True)
+    # The reader of napari needs a newer Python than ours may be.
+    version = ["--python", ">=3.12"] if request.param == "napari_ome_zarr" else []
+    subprocess.run(["uv", "venv", "--quiet", *version, folder], check=True)
     needed = REQUIREMENTS[request.param]
     subprocess.run(["uv", "pip", "install", "--quiet", "--python", python, *needed], check=True)
     return request.param, python
@@ -86,6 +89,9 @@ def test_a_reader_sees_every_level(tmp_path, reader, name):
         for key in ("shape", "dtype", "sha256"):
             assert seen[key] == expected[key], (level, key)
         if kind == "tensorstore":
+            continue
+        if kind == "napari_ome_zarr":
+            assert seen["scale"] == (None if level else dict(zip("zyx", SIZE, strict=True)))
             continue
         factors = step**level
         shift = 0 if IMAGES[name][2].get("method") == "stride" else 1

@@ -269,7 +269,10 @@ def test_types_of_the_command_line(given, expected):
             "unknown key 'images.a.feild'; did you mean 'field'?",
         ),
         ({"demo": {"sed": 1}}, "unknown key 'demo.sed'; did you mean 'seed'?"),
-        ({"levels": "atuo"}, "levels: expected auto or an integer >= 1, found 'atuo'"),
+        (
+            {"levels": "atuo"},
+            "levels: expected auto or an integer >= 1, found 'atuo'; did you mean 'auto'?",
+        ),
         ({"levels": 2.0}, "levels: expected auto or an integer >= 1, found 2.0"),
         (
             {"scale_factors": [2, 2.0]},

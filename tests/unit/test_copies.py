@@ -60,12 +60,16 @@ def make(path, zarr_format=3, name="s0", **options):
 
 
 def state(path):
-    """Return what a write, of bytes or of a name, would change: digests, times, inodes."""
+    """Return what a write would change: digests, times, inodes.
+
+    Not the times of folders: a run that finds nothing to do holds the image, too.
+    """
     found = {}
     for item in sorted([path, *path.rglob("*")]):
         told = item.stat()
         data = hashlib.sha256(item.read_bytes()).hexdigest() if item.is_file() else None
-        found[str(item)] = (data, told.st_mtime_ns, told.st_ctime_ns, told.st_ino)
+        times = (told.st_mtime_ns, told.st_ctime_ns) if item.is_file() else None
+        found[str(item)] = (data, times, told.st_ino)
     return found
 
 

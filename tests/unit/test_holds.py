@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -50,7 +51,9 @@ def test_the_second_is_told_who_holds_it(store):
         for second in (lambda: build_pyramid(store), lambda: clean(str(store))):
             with pytest.raises(StoreError, match=r"is held by a run of \S+ on host \S+, process"):
                 second()
-        with pytest.raises(StoreError, match=f"process {os.getpid()}, since .*; wait until it has"):
+        with pytest.raises(
+            StoreError, match=f"process {os.getpid()}, since .*, which is this one; build"
+        ):
             take_hold(opened(store))
         assert (store / HOLD_FILE).read_bytes() == before
         assert not (store / "1").exists()
@@ -112,3 +115,36 @@ def test_folders_that_were_made_for_it_go_again(tmp_path):
     # What others make is not there to be held.
     base = {**made, "dtype": "uint8"}
     assert take_hold(opened(tmp_path / "others.zarr", base=base, base_ready="r")) is None
+
+
+@pytest.mark.parametrize("pid", ["x", -1, 0, 10**20, None])
+def test_a_process_that_cannot_be_is_nobody(store, pid, capsys):
+    change(store, pid=pid)
+    assert main(["unlock", str(store)]) == 0
+    assert "is free" in capsys.readouterr().out
+    change(store, pid=pid)
+    with held(opened(store)):
+        assert json.loads((store / HOLD_FILE).read_text())["pid"] == os.getpid()
+
+
+def test_a_full_disk_leaves_no_file(store, monkeypatch):
+    def full(descriptor, mode):
+        os.close(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(holds.os, "fdopen", full)
+    with pytest.raises(StoreError, match=rf"cannot write .*{HOLD_FILE}: No space left on device"):
+        take_hold(opened(store))
+    assert not (store / HOLD_FILE).exists()
+
+
+def test_one_run_holds_an_image_once(store):
+    with held(opened(store)), pytest.raises(StoreError, match="which is this one; build it once"):
+        take_hold(opened(store))
+
+
+def test_unlock_wants_an_image(store, tmp_path, capsys):
+    with held(opened(store)):
+        assert main(["unlock", str(tmp_path)]) == 1
+    assert f"held below it: {store}; give STORE/FIELD" in capsys.readouterr().err
+    assert main(["unlock", str(tmp_path / "none")]) == 1

@@ -27,7 +27,17 @@ LAYERS = (
     {"ladders", "viewers", "tasks", "probes"},
     {"plan", "shards", "digests", "store", "sources"},
     {"chunks", "images", "blocks"},
-    {"reduction", "logs", "synthetic", "places", "survey", "ngff", "attribution", "previews"},
+    {
+        "reduction",
+        "logs",
+        "synthetic",
+        "places",
+        "survey",
+        "ngff",
+        "attribution",
+        "previews",
+        "progress",
+    },
     {
         "listing",
         "completeness",
@@ -43,7 +53,7 @@ LAYERS = (
     {"levels", "labels", "report"},
     {"parts"},
     {"pyramid", "verify"},
-    {"sampler"},
+    {"sampler", "repair"},
     {"__main__"},
 )
 RANKS = {module: rank for rank, row in enumerate(LAYERS) for module in row}
@@ -58,7 +68,7 @@ DOORS = {
     "xxhash": {"digests"},
     "yaml": {"config"},
     "matplotlib": {"figures"},
-    "tqdm": {"pyramid"},
+    "tqdm": {"progress"},
     "snakemake": set(),
     "numpy": {
         *("kernels", "compiled", "windows", "compiled_windows", "agreement"),

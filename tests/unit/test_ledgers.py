@@ -69,7 +69,7 @@ def objects(store, level):
     """Return the objects of a level, each with what tells whether it was written again."""
     folder = Path(store) / f"raw/{level}"
     return {
-        str(path.relative_to(folder)): path.stat().st_ino
+        str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_ctime_ns)
         for path in folder.rglob("*")
         if path.is_file() and path.name != "zarr.json" and not path.name.startswith(".z")
     }

@@ -8,14 +8,10 @@ import os
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import zarr
 
-from zarrpyramid.config import image_config
 from zarrpyramid.errors import ConfigError, StoreError
-from zarrpyramid.images import open_image
-from zarrpyramid.logs import failures, job_log, refusal_line, success_lines
+from zarrpyramid.logs import failures, job_log, refusal_line
 
 LOGGER = logging.getLogger("zarrpyramid.somewhere")
 
@@ -102,17 +98,3 @@ def test_the_line_that_refuses_a_run():
     many = refusal_line({f"i{number}": f"because {number}" for number in range(9)}, 500)
     assert "image i4: because 4; and 4 more; mend them" in many
     assert "because 5" not in many
-
-
-def test_the_line_that_ends_a_run(tmp_path):
-    voxels = np.ones((8, 8), "uint8")
-    zarr.create_group(tmp_path).create_group("raw").create_array("0", data=voxels, chunks=(2, 2))
-    keys = {"store": str(tmp_path), "field": "raw", "levels": 2}
-    image = open_image(image_config("brain", keys))
-    (line,) = success_lines([image])
-    assert line.startswith(f"zarrpyramid: brain: levels 0 to 2 are complete in {tmp_path}/raw;")
-    assert "napari" in line
-    assert "results/brain/report.html" in line
-    assert "\n" not in line
-    (line,) = success_lines([image] * 6)
-    assert line.startswith("zarrpyramid: the pyramids of 6 images are complete; ")

@@ -248,6 +248,8 @@ DAMAGED = [
     ({**V3, "dimension_names": 3}, "damaged: TypeError"),
     ({**V3, "dimension_names": ["y", 3]}, r"dimension_names \('y', 3\) are not all texts or null"),
     ({**V3, "codecs": None}, "damaged: TypeError"),
+    ({**V2, "filters": {"id": "delta"}}, "damaged: TypeError"),
+    ({**V2, "filters": [None]}, "'None' is no description of a codec"),
     ({**V3, GRID: []}, "damaged: TypeError"),
     ({**V3, "chunk_key_encoding": None}, "damaged: TypeError"),
     ({**V3, "attributes": 3}, "damaged: TypeError"),

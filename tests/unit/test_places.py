@@ -14,7 +14,7 @@ from zarrpyramid.__main__ import main
 from zarrpyramid.config import image_config
 from zarrpyramid.errors import StoreError
 from zarrpyramid.images import base_layout, open_image
-from zarrpyramid.places import check_places
+from zarrpyramid.places import check_places, nested_images
 from zarrpyramid.pyramid import build_pyramid, clean, level_statuses
 from zarrpyramid.sampler import Downsampler
 from zarrpyramid.staleness import stale_sentinels
@@ -267,3 +267,22 @@ def test_fields_with_level_0_at_any_path_are_named(tmp_path):
 def test_nothing_is_in_the_way(tmp_path):
     image = open_image(image_config("image", {"store": str(make(tmp_path, "scale0/image"))}))
     check_places(image)
+
+
+@pytest.mark.parametrize("inner", ["1", "1/raw", "0/deep/raw"])
+def test_an_image_inside_a_level_of_another_is_refused(tmp_path, inner):
+    """Though neither the level nor the other image is there yet."""
+    make(tmp_path / "a.zarr", "0")
+    make(tmp_path / "b.zarr", "0")
+    outer = open_image(image_config("outer", {"store": str(tmp_path / "a.zarr")}))
+    keys = {"store": str(tmp_path / "a.zarr"), "source": str(tmp_path / "b.zarr")}
+    images = {
+        "inner": open_image(image_config("inner", {**keys, "field": inner})),
+        "beside": open_image(image_config("beside", {**keys, "field": "10"})),
+        "outer": outer,
+    }
+    level = tmp_path / "a.zarr" / inner[0]
+    assert nested_images(images) == {
+        "inner": f"image inner: its group {tmp_path}/a.zarr/{inner} lies in {level}, where a level "
+        "of image outer is or will be; choose another store or field"
+    }

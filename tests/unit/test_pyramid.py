@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from types import MappingProxyType
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import zarr
 
 from zarrpyramid.errors import ConfigError, GeometryError, StoreError
-from zarrpyramid.pyramid import _Bar, build_pyramid, clean, find_image, level_statuses, plain
+from zarrpyramid.pyramid import build_pyramid, clean, level_statuses, plain
 
 VOXELS = (np.indices((9, 11, 7)).sum(0) * 37 % 251).astype("uint8")
 
@@ -119,10 +118,3 @@ def test_the_bar_counts_voxels(store, capsys, progress):
         assert "693/693" in text.replace(".0", "")
     else:
         assert text == ""
-
-
-def test_the_bar_starts_no_thread(store):
-    """A process with a thread is not copied, so that its blocks would go slower than unseen."""
-    before = threading.active_count()
-    with _Bar(find_image(store, "raw", {}), 1, progress=True):
-        assert threading.active_count() == before

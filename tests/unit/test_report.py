@@ -194,13 +194,13 @@ def test_no_more_is_decoded_than_the_budget_has(tmp_path, monkeypatch):
     voxels = ramp((64, 64, 64))
     image, records = pyramid(tmp_path, voxels, levels=2)
     decoded = []
-    block = previews._block
+    block = previews.read_chunk
 
     def counted(chunks, index):
         decoded.append(index)
         return block(chunks, index)
 
-    monkeypatch.setattr(previews, "_block", counted)
+    monkeypatch.setattr(previews, "read_chunk", counted)
     monkeypatch.setattr(previews, "WHOLE", 32**3)
     per_chunk = 16**3 * 2
     # Level 2 has 1 chunk, level 1 has 8; three middle slices of level 0 touch 37 of 64.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import zarr
 from zarrpyramid.config import image_config
 from zarrpyramid.images import open_image
 from zarrpyramid.pyramid import build_pyramid
-from zarrpyramid.summary import level_facts, summarize_pyramid, write_overview
+from zarrpyramid.summary import level_facts, success_lines, summarize_pyramid, write_overview
 
 
 def rows(text):
@@ -99,3 +100,36 @@ def test_a_row_an_image_whatever_became_of_it(tmp_path):
         f"| absent | absent | 1 of 2 | 9 x 5 | 45 | - | {tmp_path}/absent.zarr |",
         "| refused | failed | - | - | - | - | no store |",
     ]
+
+
+def test_the_line_that_ends_a_run(tmp_path):
+    voxels = np.ones((8, 8), "uint16")
+    zarr.create_group(tmp_path).create_group("raw").create_array("0", data=voxels, chunks=(2, 2))
+    keys = {"store": str(tmp_path), "field": "raw", "levels": 2}
+    image = open_image(image_config("brain", keys))
+    (tmp_path / "logs" / "brain").mkdir(parents=True)
+    for level, told in enumerate(
+        ({"voxels": 64, "seconds": 2e-6}, {"voxels": 16, "seconds": 2e-6})
+    ):
+        path = tmp_path / "logs" / "brain" / f"{level + 1}.json"
+        path.write_text(json.dumps(told), encoding="utf-8")
+    (line,) = success_lines([image], Path("results"), tmp_path / "logs")
+    assert line == (  # 80 voxels of two bytes in 4 microseconds
+        f"zarrpyramid: brain: levels 0 to 2 are complete in {tmp_path}/raw (64 voxels, 4e-06 s of "
+        "jobs, 0.04 GB/s); look at it: uv run --extra view zarrpyramid view "
+        f"{tmp_path}/raw, or napari --plugin napari-ome-zarr {tmp_path}/raw; "
+        "report: results/brain/report.html"
+    )
+    (line,) = success_lines([image], Path("results"), tmp_path / "absent")
+    assert "raw (64 voxels); look" in line
+    assert len(success_lines([image] * 20, tmp_path, tmp_path)) == 20
+    (line,) = success_lines([image] * 21, tmp_path, tmp_path)
+    assert line.startswith("zarrpyramid: the pyramids of 21 images are complete; ")
+
+
+def test_the_line_of_what_no_viewer_opens(tmp_path):
+    zarr.create_group(tmp_path).create_array("0", data=np.ones(8, "uint8"), chunks=(2,))
+    image = open_image(image_config("wave", {"store": str(tmp_path), "levels": 1}))
+    (line,) = success_lines([image], tmp_path, tmp_path)
+    assert f"see its levels: uv run zarrpyramid status {tmp_path};" in line
+    assert " view " not in line

@@ -62,6 +62,13 @@ def bad(new_workspace):
     zarr.create_array(workspace / "array.zarr", data=np.zeros((9, 9), np.uint8), chunks=(8, 8))
     zarr.create_group(workspace / "empty.zarr")
     zarr.create_group(workspace / "groups.zarr").create_group("0")
+    scaled = {"type": "scale", "scale": [0, 1]}
+    listed = {
+        "axes": [{"name": name, "type": "space"} for name in "yx"],
+        "datasets": [{"path": "0", "coordinateTransformations": [scaled]}],
+    }
+    still = {"ome": {"version": "0.5", "multiscales": [listed]}}
+    workspace.make("still.zarr", (9, 9), attributes=still)
     (workspace / "file.zarr").write_text("no store", encoding="utf-8")
     strange_array(workspace / "object.zarr/0", 2, "|O")
     strange_array(workspace / "text.zarr/0", 2, "<U5")
@@ -77,6 +84,9 @@ def bad(new_workspace):
 
 
 STORES = [
+    ("imag.zarr", "raw", r"there is no store .*imag\.zarr; .*; did you mean 'image\.zarr'\?$"),
+    ("image.zarr", "Rwa", r"no zarr group .*/Rwa; fields of .*, 'raw'; did you mean 'raw'\?$"),
+    ("still.zarr", "", r"image still: .* axis 'y' voxels of 0, expected > 0; .*: \{y: SIZE\}"),
     ("absent.zarr", "", r"there is no store .*absent\.zarr; check the path given as store"),
     ("image.zarr", "blue", r"no zarr group .*image\.zarr/blue; fields of .*: '488/red', 'raw'"),
     ("image.zarr", "", r"image\.zarr has no array 0 .*: '488/red', 'raw'; give one as field"),
@@ -106,6 +116,10 @@ KEYS = [
     ({"scale_factors": [2, {"w": 2}]}, r"scale_factors of level 2 names axis 'w', axes are"),
     ({"scale_factors": [{"x": 2}], "levels": 2}, r"1 of them, and levels is 2; add entries"),
     ({"scale_factors": "isotropc"}, r"scale_factors: expected an integer >= 1, .* or isotropic"),
+    ({"scale_factors": "isotropc"}, r"found 'isotropc'; did you mean 'isotropic'\?$"),
+    ({"scale_factors": {"Z": 2}}, r"names axis 'Z', axes are .*; did you mean 'z'\?$"),
+    ({"shards": "nnoe"}, r"shards: expected same, none or .*; did you mean 'none'\?$"),
+    ({"levels": "three"}, r"levels: expected auto or an integer >= 1, found 'three'$"),
     ({"scale_factors": "isotropic"}, r"isotropic needs the size of voxels, .*; give voxel_size"),
     ({"scale_factors": 1, "levels": 1}, r"level 1 .*(equal|same)"),
     ({"levels": 40}, r"level \d+ .*(equal|same)"),
@@ -141,6 +155,8 @@ KEYS = [
 IMAGES = [
     ({"field": "raw"}, r"no image is named|field 'raw' is given without a store"),
     ({}, r"no image is named; give --config store=PATH field=NAME"),
+    ({"images": {"a": None}}, r"images\.a is empty; give it a store, such as a: \{store: PATH\}"),
+    ({"images": {"b": {"store": "image.zarr", "field": "raw"}, "a": None}}, r"images\.a is empty;"),
     ({"images": {"a": {"field": "raw"}}}, r"images\.a: store is missing"),
     ({"images": {"a": {"store": "s", "levls": 1}}}, r"'images\.a\.levls'; did you mean 'levels'"),
     ({"images": {"a/b": {"store": "s"}}}, r"images\.a/b: a name may hold letters, digits"),

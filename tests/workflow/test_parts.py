@@ -72,6 +72,7 @@ def test_parts_make_what_one_job_makes(workspace, whole):
     check_same(workspace, whole)
 
 
+@pytest.mark.slow
 def test_a_changed_recipe_makes_all_parts_again(workspace, whole, mean_by_hand):
     workspace.run("results/image-raw/parts/1.1-of-3.json", **PARTS)
     other = {**PARTS, "scale_factors": "[1,2,3]"}

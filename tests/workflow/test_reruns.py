@@ -7,6 +7,7 @@ import os
 import shutil
 
 import numpy as np
+import pytest
 import zarr
 
 from zarrpyramid.__main__ import main
@@ -89,6 +90,7 @@ def test_changes_of_the_recipe(workspace, mean_by_hand):
     assert sorted(workspace.sentinels()) == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_changes_of_the_output_form(workspace, mean_by_hand):
     workspace.make()
     workspace.run(**IMAGE)

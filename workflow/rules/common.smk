@@ -7,6 +7,7 @@ import atexit
 import functools
 import os
 import re
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -38,19 +39,20 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import zarrpyramid
 
-if not os.path.samefile(Path(zarrpyramid.__file__).parent, Path(SCRIPTS, "zarrpyramid")):
+LIBRARY = Path(SCRIPTS, "zarrpyramid")  # what an installed package lays out has none beside it
+if LIBRARY.exists() and not LIBRARY.samefile(Path(zarrpyramid.__file__).parent):
     raise SystemExit(
         f"zarrpyramid: {SCRIPTS} cannot be used beside {Path(zarrpyramid.__file__).parents[1]} in one "
         "workflow; take all modules from the same place, at the same tag or commit"
     )
 
-from zarrpyramid.config import image_configs, suggestion
-from zarrpyramid.errors import PyramidError
+from zarrpyramid.config import image_configs
+from zarrpyramid.errors import PyramidError, suggestion
 from zarrpyramid.hierarchy import read_node
 from zarrpyramid.holds import release_hold, take_hold
 from zarrpyramid.images import base_layout, open_image, source_layout
-from zarrpyramid.logs import failures, refusal_line, success_lines
-from zarrpyramid.places import check_places, check_room
+from zarrpyramid.logs import failures, refusal_line
+from zarrpyramid.places import check_places, check_room, nested_images
 from zarrpyramid.plan import describe_level, provenance
 from zarrpyramid.resources import (
     PROCESS_BYTES,
@@ -61,7 +63,7 @@ from zarrpyramid.resources import (
     measured_rate,
 )
 from zarrpyramid.staleness import set_aside, stale_sentinels
-from zarrpyramid.summary import write_overview
+from zarrpyramid.summary import success_lines, write_overview
 
 
 @functools.cache
@@ -104,6 +106,7 @@ for name, image_config in CONFIGS.items():
         IMAGES[name] = open_image(image_config)
     except PyramidError as error:
         REFUSED[name] = str(error)
+NESTED = nested_images(IMAGES)
 # Images whose level 0 may be made by this run: it is not yet what jobs will find.
 MADE = {
     name
@@ -115,6 +118,8 @@ MADE = {
 @functools.cache
 def why_refused(name):
     """Return what keeps an image from being built, or nothing."""
+    if name in NESTED:
+        return NESTED[name]
     if name in IMAGES:
         try:
             check_places(IMAGES[name])
@@ -139,10 +144,26 @@ def refuse():
         raise SystemExit(refusal_line(REFUSED, len(CONFIGS)))
 
 
+HELD = []
+
+
+def let_go(number, _):
+    """Release all images, and end by the signal that came."""
+    for held in HELD:
+        release_hold(held)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 def hold(name):
     """Hold an image until this process ends, or end it where another run holds it."""
+    # Those that nobody handles end a process without a word; Snakemake takes over later.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, let_go)
     try:
-        atexit.register(release_hold, take_hold(IMAGES[name]))
+        HELD.append(take_hold(IMAGES[name]))
+        atexit.register(release_hold, HELD[-1])
     except PyramidError as error:
         raise SystemExit(f"zarrpyramid: {error}") from None
 
@@ -170,10 +191,11 @@ def settle(name):
 def all_targets(wildcards):
     """Return every sentinel: a deleted one in the middle is not missed by asking for the last."""
     refuse()
+    for name in CONFIGS:
+        settle(name)  # a run that another one stops here leaves no list
     list_at_end()
     targets = []
     for name, image_config in CONFIGS.items():
-        settle(name)
         # The first job of a refused image fails with what is wrong.
         levels = range(1 if name in REFUSED else len(IMAGES[name].plan.levels))
         targets += [f"{NAMED_RESULTS}/{name}/levels/{level}.json" for level in levels]
@@ -404,7 +426,7 @@ onsuccess:
         for name, image in IMAGES.items()
         if (RESULTS / name / "multiscales.json").exists()
     ]
-    for line in reversed(success_lines(built, RESULTS)):
+    for line in reversed(success_lines(built, RESULTS, LOGS)):
         atexit.register(print, line, file=sys.stderr)
 
 

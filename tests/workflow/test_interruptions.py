@@ -1,0 +1,192 @@
+"""Runs that are killed, ended or whose memory is tampered with; each time the next run is right."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+
+IMAGE = {"store": "image.zarr", "field": "raw"}
+N_KILLS = int(os.environ.get("ZARRPYRAMID_RUN_KILLS", "20"))
+
+
+def make_slow(workspace, name="image.zarr"):
+    """Write an image whose codec makes level 1 take some seconds."""
+    group = zarr.open_group(workspace / name, mode="w", zarr_format=2).create_group("raw")
+    array = group.create_array(
+        "0", shape=(64,) * 3, chunks=(8,) * 3, dtype="u2", compressors=numcodecs.LZMA(preset=6)
+    )
+    array[...] = np.random.default_rng(0).integers(0, 99, (64,) * 3, "u2")
+
+
+def start(workspace):
+    return subprocess.Popen(
+        workspace.command(**IMAGE),
+        env=workspace.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def members(session):
+    """Return the processes of a session that are not dead."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - names alone
+        try:
+            with open(f"/proc/{name}/stat") as file:  # noqa: PTH123
+                state, _, _, sid = file.read().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(sid) == session and state != "Z":
+            found.append(int(name))
+    return found
+
+
+def kill_all(session):
+    """Kill every process of a session; new ones may be born meanwhile."""
+    while found := members(session):
+        for process in found:
+            try:
+                os.kill(process, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.01)
+
+
+def check_whole_or_absent(workspace):
+    """See that a level that has a document has all of its objects."""
+    for level, n_objects in ((1, 4**3), (2, 2**3)):
+        folder = workspace / f"image.zarr/raw/{level}"
+        if (folder / ".zarray").exists():
+            names = [path.name for path in folder.iterdir() if path.name[0].isdigit()]
+            assert len([name for name in names if "partial" not in name]) == n_objects
+
+
+def contents(workspace, name):
+    return {
+        str(path.relative_to(workspace / name)): path.read_bytes()
+        for path in (workspace / name).rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def undisturbed(workspace):
+    """Return the workspace's image as an undisturbed run leaves it, and the sentinels of that."""
+    make_slow(workspace)
+    shutil.copytree(workspace / "image.zarr", workspace / "copy.zarr")
+    began = time.monotonic()
+    workspace.run(store="copy.zarr", field="raw")
+    took = time.monotonic() - began
+    return contents(workspace, "copy.zarr"), workspace.sentinels("copy-raw"), took
+
+
+def check_right(workspace, undisturbed):
+    workspace.run("--unlock", **IMAGE)
+    workspace.run(**IMAGE)
+    assert workspace.sentinels() == undisturbed[1]
+    assert contents(workspace, "image.zarr") == undisturbed[0]
+
+
+def check_kills(workspace, undisturbed, n_rounds):
+    """Kill snakemake and all of its jobs at random moments; return how many were in time."""
+    draw, n_killed, longest = random.Random(5), 0, undisturbed[2]
+    bare = shutil.copytree(workspace / "image.zarr", workspace / "bare.zarr")
+    level = workspace / "image.zarr/raw/1"
+    for number in range(n_rounds):
+        shutil.rmtree(workspace / "image.zarr")
+        shutil.copytree(bare, workspace / "image.zarr")
+        shutil.rmtree(workspace / "results/image-raw", ignore_errors=True)
+        process, began = start(workspace), time.monotonic()
+        # Every other one while levels are made, the others at any moment.
+        while number % 2 == 0 and not level.exists() and process.poll() is None:
+            time.sleep(0.005)
+        try:
+            process.communicate(timeout=draw.uniform(0, 1 if number % 2 == 0 else longest))
+            longest = time.monotonic() - began
+        except subprocess.TimeoutExpired:
+            n_killed += 1
+        kill_all(process.pid)
+        process.communicate()
+        check_whole_or_absent(workspace)
+        check_right(workspace, undisturbed)
+        print(f"{n_killed} of {number + 1} rounds were killed before their end", flush=True)
+    return n_killed
+
+
+def test_snakemake_and_its_jobs_killed_at_random_moments(workspace, undisturbed):
+    assert check_kills(workspace, undisturbed, 2)
+
+
+@pytest.mark.slow
+def test_snakemake_and_its_jobs_killed_at_random_moments_each_time(workspace, undisturbed):
+    assert check_kills(workspace, undisturbed, N_KILLS)
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "Ctrl-C"])
+def test_a_run_that_is_ended_ends_soon(workspace, undisturbed, how):
+    process = start(workspace)
+    level = workspace / "image.zarr/raw/1"
+    try:
+        deadline = time.monotonic() + 60
+        while not (level.exists() and any(level.iterdir())):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        began = time.monotonic()
+        # To all of its processes, as batch systems and terminals do.
+        os.killpg(process.pid, signal.SIGTERM if how == "SIGTERM" else signal.SIGINT)
+        process.communicate(timeout=30)
+        while members(process.pid):
+            assert time.monotonic() < began + 30
+            time.sleep(0.01)
+        took = time.monotonic() - began
+    finally:
+        kill_all(process.pid)
+    assert took < 5
+    assert process.returncode != 0
+    check_whole_or_absent(workspace)
+    assert not (workspace / "results/image-raw/levels/1.json").exists()
+    check_right(workspace, undisturbed)
+
+
+def test_results_deleted_sentinels_edited_and_times_in_the_future(workspace):
+    workspace.make("image.zarr/raw", (21, 18, 13))
+    workspace.run(**IMAGE)
+    sentinels, whole = workspace.sentinels(), contents(workspace, "image.zarr")
+    shutil.rmtree(workspace / "results")
+    workspace.run(**IMAGE)
+    assert workspace.sentinels() == sentinels
+    assert contents(workspace, "image.zarr") == whole
+
+    path = workspace / "results/image-raw/levels/1.json"
+    record = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**record, "digest": "0" * 32}))
+    workspace.run(**IMAGE)
+    assert workspace.sentinels() == sentinels
+    assert contents(workspace, "image.zarr") == whole
+
+    future = time.time() + 10 * 365 * 86400
+    for path in [*(workspace / "results").rglob("*"), *(workspace / "image.zarr").rglob("*")]:
+        if path.is_file():
+            os.utime(path, (future, future))
+    base = zarr.open_array(workspace / "image.zarr/raw/0")
+    base[:8, :8, :8] = 7  # of today, far older than all else
+    anew = shutil.copytree(workspace / "image.zarr", workspace / "anew.zarr")
+    for level in anew.glob("raw/[1-9]"):
+        shutil.rmtree(level)
+    workspace.run(**IMAGE)
+    workspace.run(store="anew.zarr", field="raw")
+    assert workspace.sentinels() == workspace.sentinels("anew-raw")
+    assert contents(workspace, "image.zarr") == contents(workspace, "anew.zarr")
+    assert workspace.run(**IMAGE).jobs == []
