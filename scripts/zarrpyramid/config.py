@@ -75,7 +75,8 @@ class ImageConfig:
     store
         Absolute path of the zarr store, or its URL.
     source
-        Absolute path of the group or array that level 0 is taken from; None where it is there.
+        Absolute path or URL of the group or array that level 0 is taken from; None where it is
+        there.
     levels, axes, dtype, chunks, parts, part_size
         None stands for ``auto`` and ``same``.
     """
@@ -112,6 +113,7 @@ class ImageConfig:
     missing_chunks: str
     follow_links: bool
     storage_options: dict[str, str | int | float | bool]
+    source_options: dict[str, str | int | float | bool]
 
 
 @functools.cache
@@ -232,6 +234,24 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     return configs
 
 
+def options_for(path: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `storage_options` that a configuration has for the image at a path or URL.
+
+    Those of the image that stands there, else those of all.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration does not fit its schema.
+    """
+    checked = check_config(config)
+    for own in checked.get("images", {}).values():
+        field = own.get("field", checked.get("field", ""))
+        if group_path(own["store"], field) == path.rstrip("/") and "storage_options" in own:
+            return dict(own["storage_options"])
+    return dict(checked.get("storage_options", {}))
+
+
 def restore(settings: dict[str, Any]) -> ImageConfig:
     """Return the record of an image from what `dataclasses.asdict` made of it."""
     made, base = settings["test_image"], settings["base"]
@@ -276,8 +296,13 @@ def _checked_name(name: object) -> str:
     return text
 
 
-def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
+def image_config(name: str, given: dict[str, Any], *, is_read: bool = False) -> ImageConfig:
     """Return one image's record: checked settings, with the defaults of those that are absent.
+
+    Parameters
+    ----------
+    is_read
+        Whether the image's store is only looked at, and may be on a web server.
 
     Raises
     ------
@@ -306,15 +331,13 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
     for key in ("store", "field", "source"):
         if "\0" in values[key]:
             raise ConfigError(f"image {name}: {key} {values[key]!r} holds a NUL, as no path does")
-    if is_url(values["source"]):
-        msg = f"image {name}: source {values['source']!r} is a URL, expected a local path"
-        raise ConfigError(msg)
-    store, scheme = values["store"], "s3"
-    if is_url(store):
-        store, scheme = check_url(store, f"image {name}: store"), store.partition("://")[0]
-    check_options(values["storage_options"], f"image {name}: storage_options", scheme)
-    if is_url(store) and values["link_base"]:
-        msg = f"image {name}: link_base needs a local store, {store} has no links; leave it out"
+    store = _place(name, "store", values["store"], values["storage_options"], is_read=is_read)
+    source = values["source"]
+    if source:
+        source = _place(name, "source", source, values["source_options"], is_read=True)
+    if values["link_base"] and (is_url(store) or is_url(source)):
+        key, url = ("store", store) if is_url(store) else ("source", source)
+        msg = f"image {name}: link_base needs a local {key}, {url} has no links; leave it out"
         raise ConfigError(msg)
     if made is not None and values["source"]:
         msg = f"image {name}: source and test_image both say what level 0 is; keep one of them"
@@ -331,9 +354,9 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         raise ConfigError(msg)
     return ImageConfig(
         name=name,
-        store=store if is_url(store) else _absolute(store),
+        store=store,
         field=_checked_field(values["field"], name),
-        source=_absolute(values["source"]) if values["source"] else None,
+        source=source or None,
         link_base=values["link_base"],
         overwrite=values["overwrite"],
         test_image=made,
@@ -363,7 +386,19 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         missing_chunks=values["missing_chunks"],
         follow_links=values["follow_links"],
         storage_options=dict(values["storage_options"]),
+        source_options=dict(values["source_options"]),
     )
+
+
+def _place(name: str, key: str, place: str, options: Mapping[str, Any], *, is_read: bool) -> str:
+    """Return a store or a source as it is kept: its absolute path, or its URL."""
+    where = f"image {name}: {'storage' if key == 'store' else key}_options"
+    if not is_url(place):
+        check_options(options, where)
+        return _absolute(place)
+    url = check_url(place, f"image {name}: {key}", is_read=is_read)
+    check_options(options, where, url.partition("://")[0])
+    return url
 
 
 def _declared_base(name: str, given: dict[str, Any]) -> DeclaredBase:

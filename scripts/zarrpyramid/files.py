@@ -45,6 +45,10 @@ class Files(Protocol):
     def shared(self) -> bool:
         """Whether other processes that get a pickle of it reach the same objects."""
 
+    @property
+    def lists(self) -> bool:
+        """Whether it tells its keys; else `keys`, `children` and `stats` raise StoreError."""
+
     def get(self, key: str) -> bytes | None:
         """Return an object, or None where there is none."""
 
@@ -140,6 +144,11 @@ class LocalFiles:
     @property
     def shared(self) -> bool:
         """True: a process that sees the same file system reaches the same files."""
+        return True
+
+    @property
+    def lists(self) -> bool:
+        """True."""
         return True
 
     def get(self, key: str) -> bytes | None:

@@ -20,7 +20,8 @@ from .files import Files, LocalFiles
 from .metadata import ArrayMetadata, parse_array
 from .multiscales import base_path
 from .paths import is_inside
-from .remote import is_url, open_remote
+from .remote import check_url, is_url
+from .web import open_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -79,8 +80,8 @@ def locate(
     if "\0" in store:
         raise StoreError(f"{store!r} holds a NUL, as no path does")
     if is_url(store):
-        files, above = open_remote(store, options or {})
-        return files, join(above, field)
+        url = check_url(store, "the image", is_read=True)
+        return _locate_remote(url, field, options or {})
     root = Path(store)
     inside = [field]
     while root != root.parent and any(
@@ -90,6 +91,21 @@ def locate(
         root = root.parent
     trusted = ["/"] if follow_links else [os.path.realpath(store)]
     return LocalFiles(root, trusted=trusted), join(*inside)
+
+
+def _locate_remote(url: str, field: str, options: Mapping[str, Any]) -> tuple[Files, str]:
+    files = open_url(url, options)
+    while files.url.count("/") > 2:
+        above, _, name = files.url.rpartition("/")
+        parent = open_url(above, options)
+        try:
+            is_group = any(parent.size(key) is not None for key in ("zarr.json", ".zgroup"))
+        except StoreError:
+            break  # who may read the store need not be allowed to read what is around it
+        if not is_group:
+            break
+        files, field = parent, join(name, field)
+    return files, field
 
 
 def read_node(files: Files, path: str) -> Node | None:
@@ -202,7 +218,7 @@ def find_images(files: Files, path: str = "", depth: int = 3) -> Iterator[str]:
         return
     if node is not None and base is not None and base.kind == "array":
         yield path
-    if depth:
+    if depth and files.lists:
         for name in files.children(path)[:200]:
             yield from find_images(files, join(path, name), depth - 1)
 

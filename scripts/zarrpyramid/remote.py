@@ -8,13 +8,16 @@ replaced only where it is still what was read.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
+import shlex
 import time
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from .errors import ConfigError, StoreError
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
 _SCHEMES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE_STORAGE"}
 """Those that are served, and how the names of their variables in the environment begin."""
+
+_WEB = ("http", "https")
+"""Those of servers that are read by names alone."""
 
 _SECRET = re.compile(
     r"secret|token|password|credential|signature_key|service_account|access_key|account_key"
@@ -43,8 +49,13 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
-def check_url(url: str, where: str) -> str:
+def check_url(url: str, where: str, *, is_read: bool = False) -> str:
     """Return a URL of a store as it is kept: without a slash at its end.
+
+    Parameters
+    ----------
+    is_read
+        Whether the store is only read, as those of web servers are.
 
     Raises
     ------
@@ -52,9 +63,13 @@ def check_url(url: str, where: str) -> str:
         If it is none that is served, or says more than a place.
     """
     scheme, _, rest = url.partition("://")
-    if scheme not in _SCHEMES:
-        known = ", ".join(f"{name}://" for name in _SCHEMES)
-        msg = f"{where} {url!r} is a URL of {scheme}, expected a path, or one of {known}"
+    served = [*_SCHEMES, *(_WEB if is_read else ())]
+    if scheme not in served:
+        known = ", ".join(f"{name}://" for name in served)
+        # What else it holds is not told: it may be a password.
+        msg = f"{where} is a URL of {scheme}, expected a path, or one of {known}"
+        if scheme in _WEB:
+            msg += "; a web server is only read: give it as source beside a store of your own"
         raise ConfigError(msg)
     steps = rest.strip("/").split("/")
     if "@" in steps[0] or "?" in rest or "#" in rest or {"", ".", ".."}.intersection(steps):
@@ -74,32 +89,23 @@ def check_options(options: Mapping[str, Any], where: str, scheme: str = "s3") ->
     """
     for key, value in options.items():
         if _SECRET.search(key) or re.match(r"\w+://[^/]*@", str(value)):
+            msg = f"{where}.{key} holds a secret, which options are no place for; remove it"
+            if scheme in _WEB:
+                raise ConfigError(f"{msg}: over http no credentials are sent")
             prefix = _SCHEMES[scheme]
             bare = re.sub(r"^(aws|google|azure(_storage)?)_", "", key, flags=re.IGNORECASE)
-            msg = f"{where}.{key} holds a secret, which options are no place for; remove it and "
-            raise ConfigError(f"{msg}set {prefix}_{bare.upper()} in the environment")
+            raise ConfigError(f"{msg} and set {prefix}_{bare.upper()} in the environment")
 
 
-def open_remote(url: str, options: Mapping[str, Any]) -> tuple[RemoteFiles, str]:
-    """Return the topmost group above a store as files, and the path of the store in it.
+def as_arguments(options: Mapping[str, Any]) -> str:
+    """Return options as commands take them, with a blank before each.
 
-    Raises
-    ------
-    ConfigError
-        If an option is unknown, or obstore is not installed.
+    >>> as_arguments({"endpoint": "http://minio:9000"})
+    ' --storage-option endpoint=http://minio:9000'
     """
-    files, inside = RemoteFiles(url, options), ""
-    while files.url.count("/") > 3:
-        above, _, name = files.url.rpartition("/")
-        parent = RemoteFiles(above, options)
-        try:
-            is_group = any(parent.size(key) is not None for key in ("zarr.json", ".zgroup"))
-        except StoreError:
-            break  # who may read the store need not be allowed to read what is around it
-        if not is_group:
-            break
-        files, inside = parent, f"{name}/{inside}".rstrip("/")
-    return files, inside
+    return "".join(
+        f" --storage-option {shlex.quote(f'{key}={value}')}" for key, value in options.items()
+    )
 
 
 class RemoteFiles:
@@ -117,18 +123,24 @@ class RemoteFiles:
     """
 
     shared = True
+    lists: bool = True
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         self.url = url
         self.options = dict(options)
 
     def __reduce__(self) -> tuple[type[RemoteFiles], tuple[str, dict[str, Any]]]:
-        return RemoteFiles, (self.url, self.options)
+        return type(self), (self.url, self.options)
 
     @property
     def name(self) -> str:
         """The URL."""
         return self.url
+
+    @property
+    def address(self) -> str:
+        """The URL as obstore takes it, which would make ``a b`` of a key ``a%20b``."""
+        return quote(self.url, safe=":/")
 
     @cached_property
     def client(self) -> Any:
@@ -149,7 +161,8 @@ class RemoteFiles:
         }
         client: dict[str, Any] = {key: config.pop(key) for key in _CLIENT if key in config}
         client.setdefault("timeout", "300s")  # of a request: a shard may be large
-        named = (config.get("endpoint"), *map(os.environ.get, ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")))
+        endpoint = self.url if self.url.startswith("http") else config.get("endpoint")
+        named = (endpoint, *map(os.environ.get, ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")))
         if str(next(filter(None, named), "")).startswith("http://"):
             client.setdefault("allow_http", True)
         make: Any = (
@@ -157,7 +170,7 @@ class RemoteFiles:
         )
         try:
             return make(
-                self.url,
+                self.address,
                 config={key: _spelled(value) for key, value in config.items()},
                 client_options={key: _spelled(value) for key, value in client.items()},
                 retry_config=retries,
@@ -188,9 +201,14 @@ class RemoteFiles:
 
     def size(self, key: str) -> int | None:
         """Return the bytes of an object, or None where there is none."""
+        found = self.version(key)
+        return None if found is None else found[0]
+
+    def version(self, key: str) -> tuple[int, int] | None:
+        """Return bytes and version of an object as `stats` does, or None where there is none."""
         try:
             with self._telling("read", key):
-                return int(self.client.head(key)["size"])
+                return _seen(self.client.head(key))
         except FileNotFoundError:
             return None
 
@@ -259,9 +277,7 @@ class RemoteFiles:
         below = f"{prefix}/" if prefix else ""
         for page in self._pages(prefix):
             for found in page:
-                tag = str(found["e_tag"] or found["last_modified"]).encode()
-                version = int.from_bytes(hashlib.blake2b(tag, digest_size=8).digest())
-                yield found["path"].removeprefix(below), int(found["size"]), version
+                yield found["path"].removeprefix(below), *_seen(found)
 
     def sync(self) -> None:
         """Do nothing: a put that was answered is the server's to keep."""
@@ -335,12 +351,17 @@ class RemoteFiles:
             raise
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
             msg = f"cannot {verb} {self.url}/{key}: the server refuses it to {self._identity()}"
-            raise StoreError(f"{msg}; give that the right to, or use other credentials") from error
+            refused = StoreError(f"{msg}; give that the right to, or use other credentials")
+            refused.errno = errno.EACCES
+            raise refused from error
         except (exceptions.BaseError, OSError, ValueError) as error:
             hint = "see whether the server is there, and run again"
-            raise StoreError(
+            failed = StoreError(
                 f"cannot {verb} {self.url}/{key} ({client!r}): {_line(error)}; {hint}"
-            ) from error
+            )
+            if isinstance(error, exceptions.NotSupportedError):
+                failed.errno = errno.ENOTSUP
+            raise failed from error
 
     def _identity(self) -> str:
         """Tell as whom the server is asked, without any secret."""
@@ -353,6 +374,12 @@ class RemoteFiles:
         if secrets:
             return f"the credentials of the environment ({', '.join(secrets)})"
         return f"the credentials of this machine (no {prefix}_... in the environment holds any)"
+
+
+def _seen(found: Any) -> tuple[int, int]:
+    """Return bytes and version of an object: a number made of its ETag, else of its time."""
+    tag = str(found["e_tag"] or found["last_modified"]).encode()
+    return int(found["size"]), int.from_bytes(hashlib.blake2b(tag, digest_size=8).digest())
 
 
 def _spelled(value: Any) -> Any:

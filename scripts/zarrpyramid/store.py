@@ -54,6 +54,11 @@ class ZarrFiles:
             return not _REMOTE.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
         return False
 
+    @property
+    def lists(self) -> bool:
+        """True."""
+        return True
+
     def get(self, key: str) -> bytes | None:
         """Return an object, or None."""
         return self._get(key, None)

@@ -21,8 +21,9 @@ LAYERS = (
     {"methods", "compiled_windows", "kernels"},
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
     {"files", "remote", "metadata", "multiscales", "layouts"},  # keys and bytes; documents as dicts
+    {"web"},
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
-    {"inflation"},
+    {"inflation", "lookups"},
     {"sampling", "findings"},
     {"ladders", "viewers", "tasks", "probes"},
     {"plan", "shards", "digests", "store", "sources"},
@@ -81,7 +82,7 @@ DOORS = {
 # What a Snakefile imports while it parses.
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
-PLANNING += ("encodings", "ladders", "objects", "remote")
+PLANNING += ("encodings", "ladders", "objects", "remote", "web", "lookups")
 PLANNING += ("methods", "voxel_types")
 PLANNING += ("paths", "places", "sources", "viewers", "pages")
 PLANNING += ("tasks", "openings", "resources", "forecast", "holds")
