@@ -1,4 +1,4 @@
-"""Servers of objects for tests: one that speaks S3, and a proxy before it that misbehaves."""
+"""Servers of objects for tests: of S3, of a folder over http, and a proxy that misbehaves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import http.client
 import logging
 import threading
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 from moto.server import ThreadedMotoServer
 
@@ -32,6 +33,40 @@ def s3_server():
         yield url
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def web_server(folder, requests=None, refused=lambda path: False):
+    """Serve a folder as ``python -m http.server`` does; yields its URL.
+
+    Requests are noted as (method, path); those that are `refused` are answered with 403.
+    """
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+        def send_head(self):
+            if requests is not None:
+                requests.append((self.command, self.path))
+            if refused(self.path):
+                self.send_error(403)
+                return None
+            return super().send_head()
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # of 5, the kernel drops connections, and asks again after 1 s
+
+    server = Server(("127.0.0.1", 0), partial(Handler, directory=folder))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class Proxy:

@@ -74,6 +74,9 @@ def check_url(url: str, where: str, *, is_read: bool = False) -> str:
     steps = rest.strip("/").split("/")
     if "@" in steps[0] or "?" in rest or "#" in rest or {"", ".", ".."}.intersection(steps):
         # What it holds is not told: it may be a password.
+        if scheme in _WEB:
+            msg = f"{where} must be {scheme}://HOST/PATH and nothing else"
+            raise ConfigError(msg + "; over http no credentials are sent")
         msg = f"{where} must be {scheme}://BUCKET/PATH and nothing else; credentials come from the "
         raise ConfigError(msg + "environment, an endpoint from storage_options")
     return f"{scheme}://{'/'.join(steps)}"
