@@ -252,7 +252,9 @@ class _ObjectNote:
 
         def change(found: bytes | None) -> bytes | None:
             nonlocal is_mine
-            is_gone = found and over is not None and _parsed(found).get("token") == over["token"]
+            is_gone = (
+                found and over is not None and _parsed(found).get("token") == over.get("token")
+            )
             is_mine = found in (None, data) or bool(is_gone)  # a request may be heard twice
             return data if is_mine else None
 
