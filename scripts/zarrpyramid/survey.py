@@ -84,7 +84,9 @@ class Survey:
         return read_multiscales(self.group.attributes)
 
     def repair(self, options: str = "") -> str:
-        """Return the command that mends the pyramid; `options` as for `repair_command`."""
+        """Return what mends the pyramid, a command; `options` as for `repair_command`."""
+        if not self.files.lists:
+            return "mend it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
         stated = self.files.options if isinstance(self.files, RemoteFiles) else {}
         return repair_command(self.where, options, stated)
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import threading
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -160,7 +161,12 @@ def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, pr
     files = RemoteFiles(place, {"endpoint": server})
     folder = fill(tmp_path / "a.zarr", compressors=None)
     upload(folder, files)
-    given = {"source": place, "source_options": {"endpoint": proxy.url}, "n_workers": 1}
+    given = {
+        "source": place,
+        "source_options": {"endpoint": proxy.url},
+        "n_workers": 1,
+        "levels": 1,
+    }
     proxy.fault = lambda method, path, n: 403 if path.endswith("0/c/2/0/0") else None
     with pytest.raises(StoreError, match="refuses"):
         build_pyramid(tmp_path / "mine.zarr", **given)
@@ -168,14 +174,14 @@ def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, pr
     zarr.open_array(folder / "0", mode="r+")[0, 0, 0] = 7  # of the same size
     upload(folder, files)
     built = build_pyramid(tmp_path / "mine.zarr", **given)
-    assert built == build_pyramid(tmp_path / "local.zarr", source=folder)
+    assert built == build_pyramid(tmp_path / "local.zarr", source=folder, levels=1)
     # Whole by now: an object of the source, and one of the copy.
     zarr.open_array(folder / "0", mode="r+")[9, 0, 0] = 8
     upload(folder, files)
     damaged = tmp_path / "mine.zarr/0/c/0/0/0"
     damaged.write_bytes(damaged.read_bytes()[::-1])
     again = build_pyramid(tmp_path / "mine.zarr", **given)
-    assert again == build_pyramid(tmp_path / "local.zarr", source=folder)
+    assert again == build_pyramid(tmp_path / "local.zarr", source=folder, levels=1)
     assert again != built
     damaged.write_bytes(damaged.read_bytes()[::-1])
     assert build_pyramid(tmp_path / "mine.zarr", **given) == again
@@ -329,6 +335,25 @@ def test_files_of_a_web_server_are_read_only(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
+def test_files_of_a_server_that_gives_parts_and_etags(server, place):
+    files = RemoteFiles(place, {"endpoint": server})
+
+    def put(data):
+        public = {"x-amz-acl": "public-read", "Content-Type": "application/octet-stream"}
+        urlopen(Request(f"{server}/{place[5:]}/a", data, public, method="PUT")).close()
+
+    put(b"0123456789")
+    web = WebFiles(f"{server}/{place[5:]}", {"timeout": "30s"})
+    assert web.get_range("a", 2, 3) == b"234"
+    assert web.get_range("a", -4, 2) == b"67"
+    before = web.version("a")
+    assert before == files.version("a") == next(files.stats(""))[1:]
+    put(b"9876543210")
+    assert web.version("a") != before
+    with pytest.raises(ConfigError, match="cannot be opened with storage_options"):
+        WebFiles(server, {"endpoint": "x"}).get("a")
+
+
 def opened(place, server):
     given = {"store": place, "storage_options": {"endpoint": server}}
     return open_image(image_config("image", given))
@@ -410,9 +435,7 @@ def test_a_store_at_the_root_of_a_bucket_and_two_fields_of_it(tmp_path, server):
     fill(folder / "two")
     zarr.consolidate_metadata(zarr.open_group(folder, mode="a").store)
     files = RemoteFiles("s3://wholly", {"endpoint": server})
-    import urllib.request
-
-    urllib.request.urlopen(urllib.request.Request(f"{server}/wholly", method="PUT")).close()
+    urlopen(Request(f"{server}/wholly", method="PUT")).close()
     upload(folder, files)
     for given in (("s3://wholly/", "one"), ("s3://wholly/two", "")):
         build_pyramid(*given, storage_options={"endpoint": server}, levels=1)
