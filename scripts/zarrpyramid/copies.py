@@ -133,9 +133,10 @@ def _copy(
         else:
             hide_array(files, path)
     change_group_attributes(files, image.path, lambda known: {**known, BASE_KEY: "copy"})
-    if state is not None:
-        put_document(files, join(path, OPENING_DOCUMENT), state)
     is_begun = found is None and begun is not None and begun == state
+    if state is not None and not is_begun:
+        files.delete_tree(path)  # of another state, which nobody could tell from this one's
+        put_document(files, join(path, OPENING_DOCUMENT), state)
     tally = _run(image, source, n_workers, write=True, is_known=is_begun)
     assert tally is not None
     if source_layout(image) != layout:

@@ -171,8 +171,12 @@ def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, pr
     with pytest.raises(StoreError, match="refuses"):
         build_pyramid(tmp_path / "mine.zarr", **given)
     proxy.fault = lambda method, path, n: None
-    zarr.open_array(folder / "0", mode="r+")[0, 0, 0] = 7  # of the same size
+    zarr.open_array(folder / "0", mode="r+")[-1, -1, -1] = 7  # of the same size
     upload(folder, files)
+    proxy.fault = lambda method, path, n: 403 if "/0/c/" in path else None
+    with pytest.raises(StoreError, match="refuses"):
+        build_pyramid(tmp_path / "mine.zarr", **given)
+    proxy.fault = lambda method, path, n: None
     built = build_pyramid(tmp_path / "mine.zarr", **given)
     assert built == build_pyramid(tmp_path / "local.zarr", source=folder, levels=1)
     # Whole by now: an object of the source, and one of the copy.
