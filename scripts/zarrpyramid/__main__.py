@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
-from .errors import ConfigError, PyramidError, suggestion
-from .findings import printable
+from .errors import ConfigError, PyramidError, printable, suggestion
 from .hierarchy import locate
 from .logs import warn_to_stderr
 from .viewers import VIEWERS, lint, read_pyramid
@@ -113,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _unlock(given.path, _options_of(given))
         return _clean(given.path, given.base, _options_of(given))
     except PyramidError as error:
-        print(printable(f"zarrpyramid: error: {error}"), file=sys.stderr)
+        print(f"zarrpyramid: error: {error}", file=sys.stderr)
         return 2 if given.command == "verify" else 1
     finally:
         logging.getLogger("zarrpyramid").removeHandler(handler)

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 
 class PyramidError(Exception):
-    """Base of all errors that a user can act on."""
+    r"""Base of all errors that a user can act on; as text one line, whatever it quotes.
+
+    >>> print(PyramidError("no array a\nb"))
+    no array a\nb
+    """
+
+    def __str__(self) -> str:
+        """Return the message, printable."""
+        return printable(super().__str__())
 
 
 class ConfigError(PyramidError, ValueError):
@@ -40,6 +48,17 @@ class VoxelError(PyramidError, RuntimeError):
 
 class WorkerError(PyramidError, RuntimeError):
     """A process that worked for this one is gone."""
+
+
+def printable(line: str) -> str:
+    r"""Return a line with all that is no text escaped: documents may hold what steers a terminal.
+
+    >>> print(printable("a\x1b[2J\nb"))
+    a\x1b[2J\nb
+    """
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def missing_message(what: str) -> str:

@@ -247,6 +247,10 @@ def _check_record(survey: Survey, level: FoundLevel, finer: FoundLevel | None) -
         yield defect("the level that it was made from is not there")
         return
     method, factors = recipe
+    if len(metadata.shape) != len(finer.metadata.shape) or len(metadata.shape) != len(factors):
+        yield defect(f"has other axes than {finer.path} and its record",
+                     times(finer.metadata.shape), times(metadata.shape))  # fmt: skip
+        return
     said = {
         "level": survey.paths.level(level.path),
         "shape": list(metadata.shape),
