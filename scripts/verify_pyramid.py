@@ -18,5 +18,6 @@ with job_log(snakemake.log.text, snakemake.log.timing):
         n_workers=snakemake.threads,
         seed=random.randrange(1 << 32),
         follow_links=image.follow_links,
+        storage_options=image.storage_options,
     )
     Path(snakemake.output.report).write_text(report.json() + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
 from .errors import ConfigError, PyramidError, printable, suggestion
@@ -53,6 +53,7 @@ _COMMANDS = {
             f"{_BRAIN} --full",
             f"{_BRAIN} --sample 100 --seed 7 --json",
             f"{_BRAIN} --repair",
+            "s3://bucket/brain.zarr/raw --storage-option endpoint=http://minio.lab:9000",
         ),
     ),
     "lint": (
@@ -94,22 +95,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler = warn_to_stderr()
     try:
         if given.command == "plan":
-            return _plan(given.path, given.configfile)
+            return _plan(given)
         if given.command == "view":
             return _view(given)
         if given.command == "workflow":
             return _workflow(given.copy)
         if given.command == "status":
-            return _status(given.path)
+            return _status(given.path, _options_of(given))
         if given.command == "verify":
             return _verify(given)
         if given.command == "reproduce":
-            return _reproduce(given.path)
+            return _reproduce(given.path, _options_of(given))
         if given.command == "lint":
-            return _lint(given.path, given.viewer, given.json)
+            return _lint(given)
         if given.command == "unlock":
-            return _unlock(given.path)
-        return _clean(given.path, given.base)
+            return _unlock(given.path, _options_of(given))
+        return _clean(given.path, given.base, _options_of(given))
     except PyramidError as error:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
         return 2 if given.command == "verify" else 1
@@ -163,7 +164,22 @@ def _parser() -> argparse.ArgumentParser:
             "path",
             metavar="STORE/FIELD",
             nargs="?" if name == "plan" else None,
-            help="path of the image's group: the folder that holds the array 0",
+            help="path of the image's group: the folder that holds the array 0; or its URL",
+        )
+        if name == "view":
+            continue
+        command.add_argument(
+            "--storage-option",
+            action="append",
+            type=_option,
+            metavar="KEY=VALUE",
+            help="of a URL, as in storage_options; may be given more than once",
+        )
+        command.add_argument(
+            "--configfile",
+            metavar="F",
+            help="a configuration, as snakemake takes it"
+            + ("" if name == "plan" else "; of it, storage_options are taken"),
         )
     _add_options(commands.choices)
     return parser
@@ -171,8 +187,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
     """Give each command what it knows beside the path."""
-    plan, view, verify = (commands[name] for name in ("plan", "view", "verify"))
-    plan.add_argument("--configfile", metavar="F", help="a configuration, as snakemake takes it")
+    view, verify = commands["view"], commands["verify"]
     commands["workflow"].add_argument(
         "--copy", metavar="DIR", type=Path, required=True, help="folder that takes them; made"
     )
@@ -230,6 +245,28 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _option(text: str) -> tuple[str, str]:
+    """Return key and value of an option; what it holds is not told, it may be a password."""
+    key, is_given, value = text.partition("=")
+    if not (key and is_given):
+        raise argparse.ArgumentTypeError("expected KEY=VALUE, such as endpoint=http://minio:9000")
+    return key, value
+
+
+def _options_of(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of a URL: those of a configuration file, and over them those given."""
+    from .config import options_for, read_config
+    from .remote import check_options, is_url
+
+    options = {}
+    if given.configfile is not None:
+        options = options_for(given.path, read_config(Path(given.configfile)))
+    options.update(given.storage_option or ())
+    scheme = given.path.partition("://")[0] if is_url(given.path) else "s3"
+    check_options(options, "--storage-option", scheme)
+    return options
+
+
 def _verify(given: argparse.Namespace) -> int:
     import random
     import traceback
@@ -245,6 +282,7 @@ def _verify(given: argparse.Namespace) -> int:
         "seed": random.randrange(1 << 32) if given.seed is None else given.seed,
         "n_workers": n_cores(),
         "follow_links": given.follow_links,
+        "storage_options": _options_of(given),
     }
     tell = (lambda line: None) if given.json else _tell
     report = Report(path=given.path)
@@ -275,26 +313,26 @@ def _view(given: argparse.Namespace) -> int:
     return 0
 
 
-def _reproduce(path: str) -> int:
+def _reproduce(path: str, options: Mapping[str, Any]) -> int:
     from .reproduction import reproduce
 
-    print(reproduce(path), end="")
+    print(reproduce(path, storage_options=options), end="")
     return 0
 
 
-def _plan(path: str | None, configfile: str | None) -> int:
+def _plan(given: argparse.Namespace) -> int:
     from .config import image_configs, read_config, short_name
     from .forecast import forecast
     from .images import open_image
     from .pyramid import n_cores, open_path
 
-    if (path is None) == (configfile is None):
+    if given.path is None and given.configfile is None:
         raise ConfigError("give either STORE/FIELD or --configfile F")
-    if path is not None:
-        image = open_path(path)
+    if given.path is not None:
+        image = open_path(given.path, storage_options=_options_of(given), is_read=False)
         images = {short_name(image.files.name, image.path): image}
     else:
-        configs = image_configs(read_config(Path(configfile or "")), Path("results"))
+        configs = image_configs(read_config(Path(given.configfile)), Path("results"))
         images = {config.name: open_image(config) for config in configs}
     logs, n_workers = Path("logs"), n_cores()
     tables = [forecast(image, logs / name, n_workers) for name, image in images.items()]
@@ -312,10 +350,10 @@ def _workflow(folder: Path) -> int:
     return 0
 
 
-def _status(path: str) -> int:
+def _status(path: str, options: Mapping[str, Any]) -> int:
     from .pyramid import level_statuses
 
-    statuses = level_statuses(path)
+    statuses = level_statuses(path, storage_options=options)
     rows = [_COLUMNS]
     for status in statuses:
         record, expected = status.record or {}, status.expected_objects
@@ -338,19 +376,19 @@ def _status(path: str) -> int:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         print(printable("  ".join(cells).rstrip()))
-    faults = _faults(path, statuses)
+    faults = _faults(path, options, statuses)
     for fault in faults:
         line = f"zarrpyramid: {fault}; run the workflow again to mend it"
         print(printable(line), file=sys.stderr)
     return 1 if faults else 0
 
 
-def _faults(path: str, statuses: Sequence[LevelStatus]) -> list[str]:
+def _faults(path: str, options: Mapping[str, Any], statuses: Sequence[LevelStatus]) -> list[str]:
     """Return what is wrong with the levels of an image as they are listed and stored."""
     from .pyramid import absent_levels
 
     there = {status.path: status for status in statuses}
-    absent = absent_levels(path)
+    absent = absent_levels(path, storage_options=options)
     faults = [f"level {name} is listed and absent" for name in absent or ()]
     for name, status in there.items():
         if not status.level:
@@ -362,30 +400,31 @@ def _faults(path: str, statuses: Sequence[LevelStatus]) -> list[str]:
     return faults
 
 
-def _lint(path: str, viewers: Sequence[str] | None, as_json: bool) -> int:
-    findings = lint(read_pyramid(*locate(path, "")), viewers or VIEWERS)
-    if as_json:
+def _lint(given: argparse.Namespace) -> int:
+    viewers = given.viewer or VIEWERS
+    findings = lint(read_pyramid(*locate(given.path, "", options=_options_of(given))), viewers)
+    if given.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
         for finding in findings:
             print(printable(finding.line))
         if not findings:
-            print(f"nothing known goes wrong in {', '.join(viewers or VIEWERS)}")
+            print(f"nothing known goes wrong in {', '.join(viewers)}")
     return 1 if findings else 0
 
 
-def _unlock(path: str) -> int:
+def _unlock(path: str, options: Mapping[str, Any]) -> int:
     from .holds import unlock
 
-    print(unlock(path))
+    print(unlock(path, storage_options=options))
     return 0
 
 
-def _clean(path: str, base: bool) -> int:
+def _clean(path: str, base: bool, options: Mapping[str, Any]) -> int:
     from .pyramid import base_taken, clean
 
-    taken = base_taken(path)
-    removed = clean(path, base=base)
+    taken = base_taken(path, storage_options=options)
+    removed = clean(path, base=base, storage_options=options)
     shown = ", ".join(map(str, removed)) if removed else "none (no level carries our record)"
     print(f"removed levels: {shown}")
     if taken and not base:

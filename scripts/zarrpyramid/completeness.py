@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import geometry
 from .errors import MetadataError
-from .findings import DEFECT, NOTE, WARNING, Check, Finding, repair_command
+from .findings import DEFECT, NOTE, WARNING, Check, Finding
 from .hierarchy import ARRAY_DOCUMENTS, join, read_node
 from .images import OBJECT_KEY, expected_objects
+from .lookups import levels_there, object_stats
 from .objects import RECORD_ENTRY, KeyTally
 from .places import LITTER_KEY
 
@@ -63,7 +64,7 @@ def take_inventory(
     found = Inventory(seen=bytearray(n_all // 8 + 1) if n_all <= _MOST_BITS else None)
     inside = {other.path[len(level.path) + 1 :] for other in survey.levels
               if other.path.startswith(f"{level.path}/")}  # fmt: skip
-    for key, size, _ in survey.files.stats(survey.array_path(level)):
+    for key, size, _ in object_stats(survey.files, survey.array_path(level)):
         if key in ARRAY_DOCUMENTS or any(key.startswith(f"{path}/") for path in inside):
             continue
         index = _place(metadata, key, grid)
@@ -96,7 +97,7 @@ def check_objects(survey: Survey, level: FoundLevel, found: Inventory) -> Iterat
         + ("" if expected in (None, n_all) else "written ")
         + f"objects, {found.n_bytes} bytes",
     )
-    again = repair_command(survey.where) if ours else ""
+    again = survey.repair() if ours else ""
     restore = again or "restore it from a copy"
     whole: dict[str, Any] = {"level": level.number, "key": survey.name(level)}
     yield from _named(survey, level, found.empty, "is empty, and no chunk", DEFECT, restore)
@@ -130,7 +131,7 @@ def check_remains(survey: Survey) -> Iterator[Finding]:
     """Yield folders in the places of levels that hold objects and no array."""
     paths = survey.paths
     known = {level.path for level in survey.levels}
-    for number in paths.levels(survey.files.children(join(survey.path, paths.folder))):
+    for number in levels_there(survey.files, survey.path, paths):
         place = join(survey.path, paths.path(number))
         try:
             is_there = read_node(survey.files, place) is not None
@@ -145,7 +146,7 @@ def check_remains(survey: Survey) -> Iterator[Finding]:
                 what=f"holds {len(keys)} objects and no array: a run died while it made it",
                 grade=DEFECT if survey.is_ours else WARNING,
                 key=join(survey.where, paths.path(number)),
-                way_out=repair_command(survey.where) if survey.is_ours else "remove the folder",
+                way_out=survey.repair() if survey.is_ours else "remove the folder",
             )
 
 

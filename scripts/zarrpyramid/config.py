@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from .errors import ConfigError, nearest, suggestion
+from .remote import check_options, check_url, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,9 +73,10 @@ class ImageConfig:
     name
         Unique in a run; names its folder of results.
     store
-        Absolute path of the zarr store.
+        Absolute path of the zarr store, or its URL.
     source
-        Absolute path of the group or array that level 0 is taken from; None where it is there.
+        Absolute path or URL of the group or array that level 0 is taken from; None where it is
+        there.
     levels, axes, dtype, chunks, parts, part_size
         None stands for ``auto`` and ``same``.
     """
@@ -110,6 +112,8 @@ class ImageConfig:
     force_space: bool
     missing_chunks: str
     follow_links: bool
+    storage_options: dict[str, str | int | float | bool]
+    source_options: dict[str, str | int | float | bool]
 
 
 @functools.cache
@@ -219,7 +223,8 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
         raise ConfigError(msg)
     groups: dict[str, str] = {}
     for image in configs:
-        group = os.path.realpath(group_path(image.store, image.field))
+        group = group_path(image.store, image.field)
+        group = group if is_url(group) else os.path.realpath(group)
         other = groups.setdefault(group, image.name)
         if other != image.name:
             msg = (
@@ -228,6 +233,24 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
             )
             raise ConfigError(msg)
     return configs
+
+
+def options_for(path: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `storage_options` that a configuration has for the image at a path or URL.
+
+    Those of the image that stands there, else those of all.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration does not fit its schema.
+    """
+    checked = check_config(config)
+    for own in checked.get("images", {}).values():
+        field = own.get("field", checked.get("field", ""))
+        if group_path(own["store"], field) == path.rstrip("/") and "storage_options" in own:
+            return dict(own["storage_options"])
+    return dict(checked.get("storage_options", {}))
 
 
 def restore(settings: dict[str, Any]) -> ImageConfig:
@@ -251,7 +274,7 @@ def short_name(store: str, field: str, results: Path | None = None) -> str:
     >>> short_name("/data/brain.zarr", "raw/488")
     'brain-raw-488'
     """
-    path = str(Path(store).absolute())
+    path = store.rstrip("/") if is_url(store) else str(Path(store).absolute())
     stem = Path(path).name
     stem = re.sub(r"(\.ome)?\.(zarr|zr)$", "", stem) or stem
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{stem}/{field}").strip("-.") or "image"
@@ -274,8 +297,13 @@ def _checked_name(name: object) -> str:
     return text
 
 
-def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
+def image_config(name: str, given: dict[str, Any], *, is_read: bool = False) -> ImageConfig:
     """Return one image's record: checked settings, with the defaults of those that are absent.
+
+    Parameters
+    ----------
+    is_read
+        Whether the image's store is only looked at, and may be on a web server.
 
     Raises
     ------
@@ -304,12 +332,14 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
     for key in ("store", "field", "source"):
         if "\0" in values[key]:
             raise ConfigError(f"image {name}: {key} {values[key]!r} holds a NUL, as no path does")
-    for key in ("store", "source"):
-        if "://" in values[key]:
-            msg = (
-                f"image {name}: {key} {values[key]!r} is a URL, expected the path of a local store"
-            )
-            raise ConfigError(msg)
+    store = _place(name, "store", values["store"], values["storage_options"], is_read=is_read)
+    source = values["source"]
+    if source:
+        source = _place(name, "source", source, values["source_options"], is_read=True)
+    if values["link_base"] and (is_url(store) or is_url(source)):
+        key, url = ("store", store) if is_url(store) else ("source", source)
+        msg = f"image {name}: link_base needs a local {key}, {url} has no links; leave it out"
+        raise ConfigError(msg)
     if made is not None and values["source"]:
         msg = f"image {name}: source and test_image both say what level 0 is; keep one of them"
         raise ConfigError(msg)
@@ -325,9 +355,9 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         raise ConfigError(msg)
     return ImageConfig(
         name=name,
-        store=_absolute(values["store"]),
+        store=store,
         field=_checked_field(values["field"], name),
-        source=_absolute(values["source"]) if values["source"] else None,
+        source=source or None,
         link_base=values["link_base"],
         overwrite=values["overwrite"],
         test_image=made,
@@ -356,7 +386,20 @@ def image_config(name: str, given: dict[str, Any]) -> ImageConfig:
         force_space=values["force_space"],
         missing_chunks=values["missing_chunks"],
         follow_links=values["follow_links"],
+        storage_options=dict(values["storage_options"]),
+        source_options=dict(values["source_options"]),
     )
+
+
+def _place(name: str, key: str, place: str, options: Mapping[str, Any], *, is_read: bool) -> str:
+    """Return a store or a source as it is kept: its absolute path, or its URL."""
+    where = f"image {name}: {'storage' if key == 'store' else key}_options"
+    if not is_url(place):
+        check_options(options, where)
+        return _absolute(place)
+    url = check_url(place, f"image {name}: {key}", is_read=is_read)
+    check_options(options, where, url.partition("://")[0])
+    return url
 
 
 def _declared_base(name: str, given: dict[str, Any]) -> DeclaredBase:

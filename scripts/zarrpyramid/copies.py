@@ -16,27 +16,30 @@ from .digests import Tally
 from .errors import StoreError, missing_message
 from .files import LocalFiles
 from .hierarchy import (
+    OPENING_DOCUMENT,
     change_group_attributes,
     delete_array,
     hide_array,
     join,
     make_groups,
+    put_document,
     read_array,
+    read_document,
     tell_ancestors,
     write_array,
 )
-from .images import source_layout
+from .images import missing_objects, source_layout, watched_by
 from .listing import withdraw_levels
 from .multiscales import carried_over, read_multiscales, without_our_list
 from .places import LITTER_KEY, check_base_place, is_taken
 from .sentinels import RECORD_KEY
-from .sources import BASE_KEY, COPY_KEY
+from .sources import BASE_KEY, COPY_KEY, SEEN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .geometry import Index
-    from .images import Image
+    from .images import BaseLayout, Image
     from .metadata import ArrayMetadata
     from .sentinels import Record
     from .sources import Source
@@ -50,7 +53,8 @@ def copy_base(
     """Take level 0 from its source, and the groups above it where they are absent.
 
     A level 0 that equals its source is left as it is. What a killed run has copied is compared with
-    the source, object by object, and kept where it is the same.
+    the source, object by object, and kept where it is the same. Of a source that is a URL nothing
+    is read twice: while it is what it was (by `base_watch`), objects of its sizes are kept.
 
     Parameters
     ----------
@@ -111,8 +115,11 @@ def _copy(
     layout = source_layout(image)
     is_link = files.is_link(path)
     found = None if is_link else read_array(files, path)
-    if found is not None and found.form == target.form:
-        tally = _run(image, source, n_workers, write=False)
+    state = _state(image, source, layout)
+    begun = None if state is None else read_document(files, join(path, OPENING_DOCUMENT))
+    is_as_seen = state is not None and found is not None and found.attributes.get(SEEN_KEY) == state
+    if found is not None and found.form == target.form and (state is None or is_as_seen):
+        tally = _run(image, source, n_workers, write=False, is_known=is_as_seen)
         if tally is not None:
             record = _record(image, tally.fingerprint(target.form), layout.stored_bytes)
             if found.attributes.get(COPY_KEY) == record:
@@ -126,7 +133,11 @@ def _copy(
         else:
             hide_array(files, path)
     change_group_attributes(files, image.path, lambda known: {**known, BASE_KEY: "copy"})
-    tally = _run(image, source, n_workers, write=True)
+    is_begun = found is None and begun is not None and begun == state
+    if state is not None and not is_begun:
+        files.delete_tree(path)  # of another state, which nobody could tell from this one's
+        put_document(files, join(path, OPENING_DOCUMENT), state)
+    tally = _run(image, source, n_workers, write=True, is_known=is_begun)
     assert tally is not None
     if source_layout(image) != layout:
         raise StoreError(
@@ -137,11 +148,36 @@ def _copy(
             files.delete(join(path, key))
     record = _record(image, tally.fingerprint(target.form), layout.stored_bytes)
     theirs = {
-        key: item for key, item in target.attributes.items() if key not in (RECORD_KEY, COPY_KEY)
+        key: item
+        for key, item in target.attributes.items()
+        if key not in (RECORD_KEY, COPY_KEY, SEEN_KEY)
     }
+    seen = {} if state is None else {SEEN_KEY: state}
     files.sync()
-    write_array(files, path, replace(target, attributes={**theirs, COPY_KEY: record}))
+    files.delete(join(path, OPENING_DOCUMENT))
+    write_array(files, path, replace(target, attributes={**theirs, COPY_KEY: record, **seen}))
+    _tell_missing(image, source)
     return record
+
+
+def _state(image: Image, source: Source, layout: BaseLayout) -> Record | None:
+    """Return what tells that a source is what it was; None of one that is soon read again."""
+    if isinstance(source.files, LocalFiles):
+        return None
+    watched = watched_by(image, source.files)
+    logger.info("changes of %s are seen by: %s (base_watch)", source.name, watched)
+    return {"source": source.name, "watch": layout.watch}
+
+
+def _tell_missing(image: Image, source: Source) -> None:
+    missing = missing_objects(image)
+    if missing:
+        logger.warning(
+            "%s has no %s%s, which stands for fill value (missing_chunks: error refuses that)",
+            source.name,
+            missing[0],
+            f" and {len(missing) - 1} more objects" if len(missing) > 1 else "",
+        )
 
 
 def _link(image: Image, source: Source, before_rebuild: Callable[[], None]) -> Record:
@@ -170,9 +206,17 @@ def _remove(image: Image) -> None:
         delete_array(image.files, path)
 
 
-def _run(image: Image, source: Source, n_workers: int, *, write: bool) -> Tally | None:
-    """Copy or compare all objects; None where one was found to differ."""
-    copier = _Copier(image, source, write)
+def _run(
+    image: Image, source: Source, n_workers: int, *, write: bool, is_known: bool
+) -> Tally | None:
+    """Copy or compare all objects; None where one was found to differ.
+
+    Parameters
+    ----------
+    is_known
+        Whether the source is what it was when the objects that are here were copied.
+    """
+    copier = _Copier(image, source, write=write, is_known=is_known)
     grid = geometry.grid_shape(source.base.shape, source.base.write_shape)
     tally = Tally()
     document = "zarr.json" if source.base.zarr_format == 3 else ".zarray"
@@ -190,21 +234,31 @@ def _run(image: Image, source: Source, n_workers: int, *, write: bool) -> Tally 
 class _Copier:
     """Copies one stored object, or only compares it."""
 
-    def __init__(self, image: Image, source: Source, write: bool) -> None:
+    def __init__(self, image: Image, source: Source, *, write: bool, is_known: bool) -> None:
         self.files, self.path = image.files, image.level_path(0)
         self.source_files, self.source_path = source.files, source.path
         self.base: ArrayMetadata = source.base
-        self.write = write
+        self.write, self.is_known = write, is_known
         self.needs_all = image.plan.image.missing_chunks == "error"
 
     def __call__(self, place: Index) -> Tally | None:
         """Return the digest of the object, or None where it differs and shall not be written."""
         index = tuple(place)
         name = self.base.object_key(index)
-        key = join(self.path, name)
-        data = self.source_files.get(join(self.source_path, name))
+        key, original = join(self.path, name), join(self.source_path, name)
+        tally = Tally()
+        if self.is_known:
+            data = self.files.get(key)
+            # Of a whole level 0 the digest tells. Of a part, no file system that is known to us
+            # keeps the length of what it lost with the power, and a server keeps what it answered.
+            if not self.write or (
+                data is not None and len(data) == self.source_files.size(original)
+            ):
+                tally.add_payload(index, data)
+                return tally
+        data = self.source_files.get(original)
         if data is None and self.needs_all:
-            raise StoreError(missing_message(f"{self.source_files.name}/{self.source_path}/{name}"))
+            raise StoreError(missing_message(join(self.source_files.name, original)))
         if self.files.get(key) != data:
             if not self.write:
                 return None
@@ -216,7 +270,6 @@ class _Copier:
                 raise StoreError(
                     f"{self.files.name}/{key} is not read back as it was written; check the disk"
                 )
-        tally = Tally()
         tally.add_payload(index, data)
         return tally
 

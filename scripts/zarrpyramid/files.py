@@ -45,6 +45,10 @@ class Files(Protocol):
     def shared(self) -> bool:
         """Whether other processes that get a pickle of it reach the same objects."""
 
+    @property
+    def lists(self) -> bool:
+        """Whether it tells its keys; else `keys`, `children` and `stats` raise StoreError."""
+
     def get(self, key: str) -> bytes | None:
         """Return an object, or None where there is none."""
 
@@ -61,6 +65,12 @@ class Files(Protocol):
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write an object whole or not at all."""
+
+    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace an object by what `change` makes of it, or of none; None leaves it.
+
+        To be called under `exclusive`. Where a store has no locks, `change` may be asked again.
+        """
 
     def delete(self, key: str) -> None:
         """Remove an object if it is there."""
@@ -134,6 +144,11 @@ class LocalFiles:
     @property
     def shared(self) -> bool:
         """True: a process that sees the same file system reaches the same files."""
+        return True
+
+    @property
+    def lists(self) -> bool:
+        """True."""
         return True
 
     def get(self, key: str) -> bytes | None:
@@ -217,6 +232,12 @@ class LocalFiles:
             with contextlib.suppress(OSError, ValueError):
                 os.unlink(aside)  # noqa: PTH108
             raise self._failed("write", key, error) from error
+
+    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace a file by what `change` makes of it; `exclusive` holds others off."""
+        data = change(self.get(key))
+        if data is not None:
+            self.put(key, data)
 
     def delete(self, key: str) -> None:
         """Remove a file, if it is there."""

@@ -10,8 +10,10 @@ import shlex
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .remote import as_arguments
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 DEFECT, WARNING, NOTE = "defect", "warning", "note"
 """Grades: what makes a pyramid unsound; what misleads some readers; what is worth knowing."""
@@ -134,7 +136,9 @@ class Report:
         return [finding for finding in self.findings if finding.grade == grade]
 
 
-def repair_command(group: str, options: str = "") -> str:
+def repair_command(
+    group: str, options: str = "", storage_options: Mapping[str, Any] | None = None
+) -> str:
     """Return the command that mends a pyramid of ours.
 
     Parameters
@@ -143,8 +147,11 @@ def repair_command(group: str, options: str = "") -> str:
         Path of the pyramid's group.
     options
         That have the same blocks looked at.
+    storage_options
+        Of a URL.
     """
-    return f"uv run zarrpyramid verify {shlex.quote(group)} --repair {options}".rstrip()
+    where = shlex.quote(group) + as_arguments(storage_options or {})
+    return f"uv run zarrpyramid verify {where} --repair {options}".rstrip()
 
 
 def replace_command(group: str) -> str:

@@ -78,8 +78,17 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
             *_room(image),
             f"changes of level 0 are seen by: {watched_by(image)} (base_watch: "
             f"{plan.image.base_watch})",
+            *_source(image),
         ]
     )
+
+
+def _source(image: Image) -> list[str]:
+    """Return where level 0 comes from, if from elsewhere."""
+    if image.source is None:
+        return []
+    seen = watched_by(image, image.source.files)
+    return [f"level 0 comes from {image.source.name}, changes of which are seen by: {seen}"]
 
 
 def _is_measured(image: Image, rate: float) -> bool:
@@ -87,10 +96,11 @@ def _is_measured(image: Image, rate: float) -> bool:
 
 
 def _room(image: Image) -> list[str]:
-    """Return what is needed beside what is free, where the store is a folder."""
-    if not isinstance(image.files, LocalFiles):
-        return []
+    """Return what is needed beside what is free, which no object store tells."""
     need = room_needed(image, source_layout(image))
+    written = f"to be written: {need.n_objects} files, about {need.n_bytes / 1e9:.4g} GB; "
+    if not isinstance(image.files, LocalFiles):
+        return [f"{written}free: not checked, {image.files.name} is no local folder"]
     folder = standing_folder(image.files, image.path)
     free = free_room(folder)
     inodes = "not counted" if free.n_objects is None else str(free.n_objects)
@@ -98,7 +108,6 @@ def _room(image: Image) -> list[str]:
         free.n_objects is None or free.n_objects >= (need.n_objects or 0)
     )
     return [
-        f"to be written: {need.n_objects} files, about {need.n_bytes / 1e9:.4g} GB; free in "
-        f"{folder}: {inodes} inodes, {free.n_bytes / 1e9:.4g} GB: "
+        f"{written}free in {folder}: {inodes} inodes, {free.n_bytes / 1e9:.4g} GB: "
         + ("enough" if enough else "NOT ENOUGH")
     ]

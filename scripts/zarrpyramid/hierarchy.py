@@ -20,9 +20,11 @@ from .files import Files, LocalFiles
 from .metadata import ArrayMetadata, parse_array
 from .multiscales import base_path
 from .paths import is_inside
+from .remote import check_url, is_url
+from .web import open_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     Document = dict[str, Any]
 
@@ -61,15 +63,25 @@ def join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def locate(store: str, field: str, *, follow_links: bool = False) -> tuple[LocalFiles, str]:
+def locate(
+    store: str,
+    field: str,
+    *,
+    follow_links: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Files, str]:
     """Return the topmost group above a store as files, and the path of an image's group in it.
 
     Starting above the store where folders above it are groups too is what keeps their consolidated
     metadata in step. Of links that lead out of it, those are followed by which the store itself is
-    reached, and a level 0 that the group says was linked here; with `follow_links`, all.
+    reached, and a level 0 that the group says was linked here; with `follow_links`, all. `options`
+    are for a store that is a URL.
     """
     if "\0" in store:
         raise StoreError(f"{store!r} holds a NUL, as no path does")
+    if is_url(store):
+        url = check_url(store, "the image", is_read=True)
+        return _locate_remote(url, field, options or {})
     root = Path(store)
     inside = [field]
     while root != root.parent and any(
@@ -79,6 +91,21 @@ def locate(store: str, field: str, *, follow_links: bool = False) -> tuple[Local
         root = root.parent
     trusted = ["/"] if follow_links else [os.path.realpath(store)]
     return LocalFiles(root, trusted=trusted), join(*inside)
+
+
+def _locate_remote(url: str, field: str, options: Mapping[str, Any]) -> tuple[Files, str]:
+    files = open_url(url, options)
+    while files.url.count("/") > 2:
+        above, _, name = files.url.rpartition("/")
+        parent = open_url(above, options)
+        try:
+            is_group = any(parent.size(key) is not None for key in ("zarr.json", ".zgroup"))
+        except StoreError:
+            break  # who may read the store need not be allowed to read what is around it
+        if not is_group:
+            break
+        files, field = parent, join(name, field)
+    return files, field
 
 
 def read_node(files: Files, path: str) -> Node | None:
@@ -191,7 +218,7 @@ def find_images(files: Files, path: str = "", depth: int = 3) -> Iterator[str]:
         return
     if node is not None and base is not None and base.kind == "array":
         yield path
-    if depth:
+    if depth and files.lists:
         for name in files.children(path)[:200]:
             yield from find_images(files, join(path, name), depth - 1)
 
@@ -237,7 +264,8 @@ def make_groups(files: Files, path: str, zarr_format: int, *, below: str | None 
     if zarr_format == 3:
         document, name = {"attributes": {}, **document, "node_type": "group"}, "zarr.json"
     for above in absent_groups(files, path, zarr_format, below=below):
-        put_document(files, join(above, name), document)
+        # One that another run has made meanwhile stays.
+        files.replace(join(above, name), lambda found: None if found else _encoded(document))
     tell_ancestors(files, path)  # always: a run may have been killed before it did
 
 
@@ -285,19 +313,25 @@ def change_group_attributes(
     Attributes that `change` keeps are written back as they were read.
     """
     with files.exclusive():
-        node = open_group(files, path)
-        before = node.attributes
-        after = change(json.loads(json.dumps(before)))
-        if _text(after) == _text(before):
-            _tell_ancestors(files, path)
-            return False
-        if node.zarr_format == 3:
-            document = {**node.documents["zarr.json"], "attributes": after}
-            put_document(files, join(path, "zarr.json"), document)
-        else:
-            put_document(files, join(path, ".zattrs"), after)
+        is_v3 = open_group(files, path).zarr_format == 3
+        key = join(path, "zarr.json" if is_v3 else ".zattrs")
+        differs = False
+
+        def changed(data: bytes | None) -> bytes | None:
+            nonlocal differs
+            document = {} if data is None else _decoded(files, key, data)
+            before = (document.get("attributes") or {}) if is_v3 else document
+            after = change(json.loads(json.dumps(before)))
+            differs = _text(after) != _text(before)
+            if not differs:
+                return None
+            if is_v3 and data is None:
+                raise StoreError(f"{files.name}/{key} was removed while it was to be changed")
+            return _encoded({**document, "attributes": after} if is_v3 else after)
+
+        files.replace(key, changed)
         _tell_ancestors(files, path)
-        return True
+        return differs
 
 
 def read_document(files: Files, key: str) -> Document | None:
@@ -309,8 +343,10 @@ def read_document(files: Files, key: str) -> Document | None:
         If it is something else than a JSON object.
     """
     data = files.get(key)
-    if data is None:
-        return None
+    return None if data is None else _decoded(files, key, data)
+
+
+def _decoded(files: Files, key: str, data: bytes) -> Document:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -322,6 +358,10 @@ def read_document(files: Files, key: str) -> Document | None:
         msg = f"{files.name}/{key} is nested more than {_DEEPEST} times; restore it from a copy"
         raise MetadataError(msg)
     return document
+
+
+def _encoded(document: Document) -> bytes:
+    return json.dumps(document, indent=2).encode()
 
 
 def _is_shallow(document: Document) -> bool:
@@ -339,7 +379,7 @@ def _is_shallow(document: Document) -> bool:
 
 def put_document(files: Files, key: str, document: Document) -> None:
     """Write a JSON object, indented as zarr-python does."""
-    files.put(key, json.dumps(document, indent=2).encode())
+    files.put(key, _encoded(document))
 
 
 def tell_ancestors(files: Files, path: str) -> None:
@@ -363,17 +403,20 @@ def _tell_ancestors(files: Files, path: str) -> None:
 
 def _change_document(files: Files, key: str, change: Callable[[Document], None]) -> None:
     """Change a document in place, and write it if it is there and comes out different."""
-    document = read_document(files, key)
-    if document is None:
-        return
-    before = _text(document)
-    try:
-        change(document)
-    except (KeyError, TypeError, AttributeError) as error:
-        msg = f"{files.name}/{key} holds damaged consolidated metadata; consolidate it anew"
-        raise MetadataError(msg) from error
-    if _text(document) != before:
-        put_document(files, key, document)
+
+    def changed(data: bytes | None) -> bytes | None:
+        if data is None:
+            return None
+        document = _decoded(files, key, data)
+        before = _text(document)
+        try:
+            change(document)
+        except (KeyError, TypeError, AttributeError) as error:
+            msg = f"{files.name}/{key} holds damaged consolidated metadata; consolidate it anew"
+            raise MetadataError(msg) from error
+        return None if _text(document) == before else _encoded(document)
+
+    files.replace(key, changed)
 
 
 def _text(document: Document) -> str:

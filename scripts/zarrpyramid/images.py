@@ -17,6 +17,7 @@ from .config import group_path
 from .errors import ConfigError, StoreError
 from .files import LocalFiles
 from .hierarchy import find_images, join, locate, open_group, read_array, read_node
+from .lookups import levels_there, object_stats
 from .multiscales import base_path, listed_paths, without_paths
 from .objects import RECORD_ENTRY, tally_keys
 from .paths import LevelPaths, is_inside
@@ -102,6 +103,9 @@ MOST_COUNTED = 1 << 17
 A stat, a sort and a hash: 5.5 us an object, 0.7 s in all.
 """
 
+MOST_ASKED = 1 << 10
+"""The same where a server lists no keys: a request an object."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseLayout:
@@ -124,12 +128,19 @@ class BaseLayout:
     stored_bytes: int | None
 
 
-def watched_by(image: Image) -> str:
-    """Return by what a change of level 0 is seen: objects, metadata or none."""
+def watched_by(image: Image, files: Files | None = None) -> str:
+    """Return by what a change of level 0 is seen: objects, metadata or none.
+
+    Parameters
+    ----------
+    files
+        Where it is looked at, if not in the image's own: those of its source.
+    """
     asked = image.plan.image.base_watch
     if asked != "auto":
         return asked
-    return "objects" if image.plan.levels[0].n_objects <= MOST_COUNTED else "metadata"
+    most = MOST_COUNTED if (files or image.files).lists else MOST_ASKED
+    return "objects" if image.plan.levels[0].n_objects <= most else "metadata"
 
 
 def stored_objects(image: Image, level: int) -> list[tuple[str, int, int]]:
@@ -138,7 +149,7 @@ def stored_objects(image: Image, level: int) -> list[tuple[str, int, int]]:
 
 
 def _objects(files: Files, path: str) -> list[tuple[str, int, int]]:
-    return sorted(found for found in files.stats(path) if OBJECT_KEY.fullmatch(found[0]))
+    return sorted(found for found in object_stats(files, path) if OBJECT_KEY.fullmatch(found[0]))
 
 
 def base_layout(image: Image) -> BaseLayout:
@@ -154,7 +165,7 @@ def source_layout(image: Image) -> BaseLayout:
 
 
 def _layout(image: Image, files: Files, path: str) -> BaseLayout:
-    watched = watched_by(image)
+    watched = watched_by(image, files)
     if watched == "none":
         return BaseLayout(fingerprint="", watch=watched, stored_bytes=None)
     form = json.dumps(image.plan.base.form, sort_keys=True)
@@ -260,8 +271,7 @@ def why_remade(
 
 def levels_beside(image: Image) -> list[int]:
     """Return the numbers of the levels at whose paths something stands, whoever made it."""
-    names = image.files.children(join(image.path, image.paths.folder))
-    levels = image.paths.levels(names)
+    levels = levels_there(image.files, image.path, image.paths)
     return [
         level for level in levels if read_node(image.files, image.level_path(level)) is not None
     ]
@@ -300,8 +310,14 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
         it.
     """
     if files is None:
-        files, path = locate(config.store, config.field, follow_links=config.follow_links)
-        files.durable = config.durability != "none"
+        files, path = locate(
+            config.store,
+            config.field,
+            follow_links=config.follow_links,
+            options=config.storage_options,
+        )
+        if isinstance(files, LocalFiles):
+            files.durable = config.durability != "none"
     if config.source is not None:
         return _open_taken(config, files, path)
     made = config.test_image
@@ -423,7 +439,7 @@ def _read_base(files: Files, path: str, group: Node, base: str) -> ArrayMetadata
             "the group's multiscales"
         )
     if found is None:
-        inside = ", ".join(files.children(path)) or "nothing"
+        inside = ", ".join(files.children(path) if files.lists else ()) or "nothing"
         fields = ", ".join(repr(field) for field in find_images(files, path))
         hint = f"groups below it that have one: {fields}; give one as field" if fields else ""
         raise StoreError(f"{where} has no array 0 for level 0; {hint or f'it holds {inside}'}")

@@ -110,6 +110,8 @@ def build_pyramid(
     force_space: bool = False,
     missing_chunks: str = "fill",
     follow_links: bool = False,
+    storage_options: Mapping[str, str | int | float | bool] | None = None,
+    source_options: Mapping[str, str | int | float | bool] | None = None,
     n_workers: int | None = None,
     progress: bool | None = None,
 ) -> list[Record]:
@@ -121,12 +123,13 @@ def build_pyramid(
     Parameters
     ----------
     store
-        A path, a zarr store object, or a group opened from one.
+        A path, a URL (s3, gs, az), a zarr store object, or a group opened from one.
     field
         Path of the group in the store; "" is its root.
     source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
     compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, durability, \
-    dask_scheduler, base_watch, force_space, missing_chunks, follow_links
+    dask_scheduler, base_watch, force_space, missing_chunks, follow_links, storage_options, \
+    source_options
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -166,6 +169,8 @@ def build_pyramid(
         "force_space": force_space,
         "missing_chunks": missing_chunks,
         "follow_links": follow_links,
+        "storage_options": storage_options,
+        "source_options": source_options,
         "parts": 1,  # of this process
     }
     image = find_image(store, field, settings)
@@ -205,15 +210,27 @@ def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
     return open_image(config)
 
 
-def open_path(path: str, *, follow_links: bool = False) -> Image:
-    """Return the image whose group is at a path, planned with the default settings."""
-    given = {"store": path, "follow_links": follow_links}
-    return open_image(image_config(short_name(path, ""), check_config(given)))
+def open_path(
+    path: str, *, storage_options: Mapping[str, Any] | None = None, is_read: bool = True
+) -> Image:
+    """Return the image whose group is at a path or URL, planned with the default settings.
+
+    Parameters
+    ----------
+    storage_options
+        For a URL.
+    is_read
+        Whether it is only looked at, and may be on a web server.
+    """
+    given = {"store": path, "storage_options": storage_options}
+    return open_image(image_config(short_name(path, ""), check_config(given), is_read=is_read))
 
 
-def level_statuses(path: str) -> list[LevelStatus]:
-    """Tell what is known of the levels of the image at a path, level 0 first."""
-    image = open_path(path)
+def level_statuses(
+    path: str, *, storage_options: Mapping[str, Any] | None = None
+) -> list[LevelStatus]:
+    """Tell what is known of the levels of the image at a path or URL, level 0 first."""
+    image = open_path(path, storage_options=storage_options)
     listed = listed_paths(open_group(image.files, image.path).attributes)
     statuses: list[LevelStatus] = []
     downsampling: Shape | None = (1,) * len(image.plan.axes)
@@ -258,9 +275,11 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def absent_levels(path: str) -> list[str] | None:
+def absent_levels(
+    path: str, *, storage_options: Mapping[str, Any] | None = None
+) -> list[str] | None:
     """Return the listed paths at which no array is, None where the group cannot list levels."""
-    image = open_path(path)
+    image = open_path(path, storage_options=storage_options)
     if not image.plan.lists_levels:
         return None
     listed = listed_paths(open_group(image.files, image.path).attributes)
@@ -271,19 +290,21 @@ def absent_levels(path: str) -> list[str] | None:
     ]
 
 
-def base_taken(path: str) -> str | None:
+def base_taken(path: str, *, storage_options: Mapping[str, Any] | None = None) -> str | None:
     """Tell whether level 0 of the image at a path was taken as a "copy" or a "link", else None."""
-    image = open_path(path)
+    image = open_path(path, storage_options=storage_options)
     return taken_as(image) if is_taken(image) else None
 
 
-def clean(path: str, *, base: bool = False) -> list[int]:
+def clean(
+    path: str, *, base: bool = False, storage_options: Mapping[str, Any] | None = None
+) -> list[int]:
     """Remove the levels that carry our record from the image at a path; return their numbers.
 
     Level 0 stays as it is, and so does every level that is not ours. With `base`, a level 0 that
     was taken from a source, as a copy or a link, is removed too.
     """
-    image = open_path(path)
+    image = open_path(path, storage_options=storage_options, is_read=False)
     with held(image), image.files.hold(image.level_path(0)):
         removed = remove_levels(image, 1)
         return [0, *removed] if base and remove_base(image) else removed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import geometry
 from .chunks import chunks_of_object, open_chunks, read_chunk
@@ -41,7 +41,7 @@ from .survey import survey_pyramid
 from .verify import SAMPLE, verify_pyramid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .geometry import Index
     from .images import Image
@@ -60,6 +60,7 @@ def repair_pyramid(
     seed: int = 0,
     n_workers: int = 1,
     follow_links: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Check | Finding]:
     """Mend a pyramid, and yield what was done and then what `verify_pyramid` finds.
 
@@ -68,7 +69,7 @@ def repair_pyramid(
 
     Parameters
     ----------
-    path, sample, full, seed, n_workers, follow_links
+    path, sample, full, seed, n_workers, follow_links, storage_options
         As for `verify_pyramid`, which looks at what was made again too.
 
     Raises
@@ -76,9 +77,10 @@ def repair_pyramid(
     PyramidError
         If there is no pyramid of ours, or another process is building it.
     """
-    survey = _survey(path, follow_links)
+    survey = _survey(path, follow_links, storage_options)
     known = reproduced_settings(survey, trusts_list=True)
-    settings = {**known, "follow_links": follow_links, "parts": 1}
+    how = {"follow_links": follow_links, "storage_options": storage_options}
+    settings = {**known, **how, "parts": 1}
     image = open_image(image_config(short_name(path, ""), check_config(settings)))
     mender = _Mender(image, None if full else sample, seed, n_workers)
     made: dict[str, set[Index]] = {}
@@ -113,6 +115,7 @@ def repair_pyramid(
         seed=seed,
         n_workers=n_workers,
         follow_links=follow_links,
+        storage_options=storage_options,
         also=made,
     )
 
@@ -260,9 +263,9 @@ class _Mender:
         return compare_task(image.files, source, target, wanted.method, wanted.factors)
 
 
-def _survey(path: str, follow_links: bool) -> Survey:
+def _survey(path: str, follow_links: bool, options: Mapping[str, Any] | None) -> Survey:
     """Find a pyramid, after taking our levels off a list that has one of them for level 0."""
-    survey = survey_pyramid(path, follow_links=follow_links)
+    survey = survey_pyramid(path, follow_links=follow_links, storage_options=options)
     ours = [level.path for level in survey.levels if record_of(level.metadata)]
     largest = max(
         survey.levels,
@@ -271,4 +274,4 @@ def _survey(path: str, follow_links: bool) -> Survey:
     if survey.levels[0].path not in ours or largest.path in ours:
         return survey
     change_group_attributes(survey.files, survey.path, partial(without_paths, paths=ours))
-    return survey_pyramid(path, follow_links=follow_links)
+    return survey_pyramid(path, follow_links=follow_links, storage_options=options)

@@ -18,12 +18,14 @@ from .structure import recipe_of
 from .survey import survey_pyramid
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .geometry import Shape
     from .metadata import ArrayMetadata
     from .survey import FoundLevel, Survey
 
 
-def reproduce(path: str) -> str:
+def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) -> str:
     """Return the configuration, as YAML, that makes the pyramid at a path.
 
     A build by it in a copy without levels gives equal documents and equal digests.
@@ -33,8 +35,10 @@ def reproduce(path: str) -> str:
     PyramidError
         If there is no pyramid of ours, or none that one configuration makes.
     """
-    survey = survey_pyramid(path)
+    survey = survey_pyramid(path, storage_options=storage_options)
     settings = reproduced_settings(survey)
+    if storage_options:
+        settings["storage_options"] = dict(storage_options)
     return f"# Makes the pyramid of {survey.where} again.\n{to_yaml(settings)}"
 
 

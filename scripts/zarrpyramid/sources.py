@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from .errors import StoreError
@@ -17,6 +17,8 @@ from .hierarchy import find_images, read_array, read_node
 from .metadata import parse_array
 from .multiscales import base_path
 from .paths import is_inside
+from .remote import is_url
+from .web import open_url
 
 if TYPE_CHECKING:
     from .config import ImageConfig
@@ -30,6 +32,9 @@ BASE_KEY = "zarrpyramid_base"
 
 COPY_KEY = "zarrpyramid_copy"
 """The attribute of a level 0 that was copied, which holds the record of the copy."""
+
+SEEN_KEY = "zarrpyramid_source"
+"""The same, of one that was copied from a URL: which, and what its objects looked like then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,14 +51,14 @@ class Source:
         Those of the group; none where the source is an array.
     """
 
-    files: LocalFiles
+    files: Files
     path: str
     base: ArrayMetadata
     attributes: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """The array's absolute path."""
+        """The array's absolute path, or its URL."""
         return f"{self.files.name}/{self.path}".rstrip("/")
 
 
@@ -87,12 +92,11 @@ def open_source(config: ImageConfig, target: Files) -> Source:
     """
     assert config.source is not None
     _check_apart(config, target)
-    # Of the source, what stands behind its own path is its own.
-    trusted = ["/"] if config.follow_links else []
-    files = LocalFiles(config.source, trusted=trusted)
+    files = _files(config.source, config)
     node = read_node(files, "")
     if node is None:
-        what = "is neither a zarr group nor an array" if files.root.exists() else "is not there"
+        is_there = not isinstance(files, LocalFiles) or files.root.exists()
+        what = "is neither a zarr group nor an array" if is_there else "is not there"
         raise StoreError(f"image {config.name}: source {config.source} {what}; check the path")
     if node.kind == "array":
         base = parse_array(node.documents, config.source)
@@ -113,13 +117,18 @@ def open_source(config: ImageConfig, target: Files) -> Source:
     return Source(files=files, path=path, base=found, attributes=node.attributes)
 
 
+def _files(source: str, config: ImageConfig) -> Files:
+    if is_url(source):
+        return open_url(source, config.source_options)
+    # Of the source, what stands behind its own path is its own.
+    return LocalFiles(source, trusted=["/"] if config.follow_links else [])
+
+
 def _check_apart(config: ImageConfig, target: Files) -> None:
     """See that nothing which is written stands in the source or above it."""
-    if not isinstance(target, LocalFiles):
-        return
-    source, store = (Path(os.path.realpath(path)) for path in (config.source or "", target.root))
+    source, store = (_real(path) for path in (config.source or "", target.name))
     if source == store or source in store.parents or store in source.parents:
-        inside = f"inside {target.root}" if store in source.parents else f"around {target.root}"
+        inside = f"inside {target.name}" if store in source.parents else f"around {target.name}"
         if source == store:
             inside = "the same"
         raise StoreError(
@@ -127,3 +136,7 @@ def _check_apart(config: ImageConfig, target: Files) -> None:
             f"source is {inside}), but a source is never written; choose a store elsewhere, or "
             "leave source out to build beside level 0"
         )
+
+
+def _real(path: str) -> PurePath:
+    return PurePosixPath(path) if is_url(path) else Path(os.path.realpath(path))

@@ -18,9 +18,10 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore, Stor
 from .errors import MetadataError, StoreError
 from .files import Files, LocalFiles
 from .hierarchy import put_document
+from .remote import RemoteFiles, is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
 
@@ -53,6 +54,11 @@ class ZarrFiles:
             return not _REMOTE.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
         return False
 
+    @property
+    def lists(self) -> bool:
+        """True."""
+        return True
+
     def get(self, key: str) -> bytes | None:
         """Return an object, or None."""
         return self._get(key, None)
@@ -84,6 +90,12 @@ class ZarrFiles:
             sync(self.store.set(key, buffer))
         except OSError as error:
             raise StoreError(f"cannot write {self.name}/{key}: {error}") from error
+
+    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace an object by what `change` makes of it; zarr's stores tell no version."""
+        data = change(self.get(key))
+        if data is not None:
+            self.put(key, data)
 
     def delete(self, key: str) -> None:
         """Remove an object if it is there."""
@@ -180,7 +192,9 @@ def memory_files() -> ZarrFiles:
 
 
 def as_path(store: object) -> str | None:
-    """Return the path of a store that is a local folder, else None."""
+    """Return the path or the URL of a store, or None for a store object that is no local folder."""
+    if isinstance(store, str) and is_url(store):
+        return store
     files = open_files(store)
     return str(files.root) if isinstance(files, LocalFiles) else None
 
@@ -230,6 +244,8 @@ def read_region(array: zarr.Array[Any], region: tuple[slice, ...]) -> np.ndarray
 def _store_of(files: Files) -> Store:
     if isinstance(files, ZarrFiles):
         return files.store
+    if isinstance(files, RemoteFiles):
+        return ObjectStore(files.client)
     raise StoreError(f"{files.name} cannot be opened by zarr-python")
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import geometry
-from .findings import DEFECT, NOTE, WARNING, Check, Finding, repair_command, replace_command
+from .findings import DEFECT, NOTE, WARNING, Check, Finding, replace_command
 from .methods import METHODS
 from .multiscales import SPACE, axis_type, numbers, read_axes
 from .ngff import check_ngff, version_of
@@ -237,7 +237,7 @@ def _check_record(survey: Survey, level: FoundLevel, finer: FoundLevel | None) -
             key=survey.name(level),
             expected=str(expected),
             found=str(found),
-            way_out=repair_command(survey.where),
+            way_out=survey.repair(),
         )
 
     if recipe is None:
@@ -379,4 +379,4 @@ def _close(found: tuple[float, ...], expected: tuple[float, ...], unit: tuple[fl
 
 def _again(survey: Survey) -> str:
     """Return the command that lists or replaces the levels."""
-    return (repair_command if survey.is_ours else replace_command)(survey.where)
+    return survey.repair() if survey.is_ours else replace_command(survey.where)

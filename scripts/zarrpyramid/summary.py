@@ -14,6 +14,7 @@ from .geometry import count
 from .images import read_level, stored_objects, watched_by, why_incomplete
 from .logs import failures
 from .plan import times, voxel_size
+from .remote import RemoteFiles, as_arguments
 from .resources import level_timings, peak_memory, read_timing
 
 if TYPE_CHECKING:
@@ -162,17 +163,23 @@ def _success_line(image: Image, results: Path, logs: Path) -> str:
         n_bytes += sum(job["voxels"] for job in told) * plan.levels[level.level - 1].item_size
     speed = f", {seconds:.3g} s of jobs, {n_bytes / seconds / 1e9:.2g} GB/s" if n_bytes else ""
     built = f"levels 0 to {last} are complete" if last else "level 0 is small enough to stand alone"
-    look = (
-        f"look at it: uv run --extra view zarrpyramid view {where}, or napari --plugin "
-        f"napari-ome-zarr {where}"
-        if plan.lists_levels
-        else "it has too few space axes for OME-Zarr viewers; see its levels: uv run zarrpyramid "
-        f"status {where}"
-    )
     return (
         f"zarrpyramid: {name}: {built} in {where} ({count(plan.levels[0].shape):,} voxels{speed}); "
-        f"{look}; report: {results / name}/report.html"
+        f"{_way_to_look(image)}; report: {results / name}/report.html"
     )
+
+
+def _way_to_look(image: Image) -> str:
+    where = shlex.quote(image.plan.where)
+    if isinstance(image.files, RemoteFiles):
+        where += as_arguments(image.files.options)
+    elif image.plan.lists_levels:
+        return (
+            f"look at it: uv run --extra view zarrpyramid view {where}, or napari --plugin "
+            f"napari-ome-zarr {where}"
+        )
+    few = "" if image.plan.lists_levels else "it has too few space axes for OME-Zarr viewers; "
+    return f"{few}see its levels: uv run zarrpyramid status {where}"
 
 
 def _image_row(

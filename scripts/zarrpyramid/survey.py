@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import MetadataError, StoreError
+from .findings import repair_command
 from .hierarchy import join, locate, open_group, read_node
 from .images import record_of
+from .lookups import levels_there
 from .metadata import parse_array
 from .multiscales import base_path, listed_paths, read_multiscales
 from .paths import LevelPaths, is_inside
+from .remote import RemoteFiles
 from .sources import trust_linked_base
 
 if TYPE_CHECKING:
-    from .files import LocalFiles
+    from collections.abc import Mapping
+
+    from .files import Files
     from .hierarchy import Node
     from .metadata import ArrayMetadata
     from .sentinels import Record
@@ -63,7 +68,7 @@ class Survey:
         Of the group in the files.
     """
 
-    files: LocalFiles
+    files: Files
     path: str
     group: Node
     levels: tuple[FoundLevel, ...]
@@ -77,6 +82,13 @@ class Survey:
     def multiscales(self) -> dict[str, Any] | None:
         """What the group lists, or None."""
         return read_multiscales(self.group.attributes)
+
+    def repair(self, options: str = "") -> str:
+        """Return what mends the pyramid, a command; `options` as for `repair_command`."""
+        if not self.files.lists:
+            return "mend it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
+        stated = self.files.options if isinstance(self.files, RemoteFiles) else {}
+        return repair_command(self.where, options, stated)
 
     @property
     def is_ours(self) -> bool:
@@ -97,7 +109,9 @@ class Survey:
         return join(self.where, level.path, key)
 
 
-def survey_pyramid(path: str, *, follow_links: bool = False) -> Survey:
+def survey_pyramid(
+    path: str, *, follow_links: bool = False, storage_options: Mapping[str, Any] | None = None
+) -> Survey:
     """Find the pyramid whose group is at a path.
 
     Levels are what the group lists first of its multiscales, in that order, and arrays with our
@@ -108,7 +122,7 @@ def survey_pyramid(path: str, *, follow_links: bool = False) -> Survey:
     PyramidError
         If there is no group, or no level in it.
     """
-    files, inside = locate(path, "", follow_links=follow_links)
+    files, inside = locate(path, "", follow_links=follow_links, options=storage_options)
     group = open_group(files, inside)
     listed = listed_paths(group.attributes)
     base = base_path(group.attributes) or "0"
@@ -116,7 +130,7 @@ def survey_pyramid(path: str, *, follow_links: bool = False) -> Survey:
         trust_linked_base(files, group, join(inside, base))
     paths = LevelPaths(base=base)
     found = {name: _look(files, join(inside, name), name) for name in listed}
-    beside = [base, *map(paths.path, paths.levels(files.children(join(inside, paths.folder))))]
+    beside = [base, *map(paths.path, levels_there(files, inside, paths))]
     for name in dict.fromkeys(beside):
         metadata, fault = _look(files, join(inside, name), name)
         if name not in found and metadata and (not listed or record_of(metadata)):
@@ -137,7 +151,7 @@ def survey_pyramid(path: str, *, follow_links: bool = False) -> Survey:
     return Survey(files=files, path=inside, group=group, levels=levels)
 
 
-def _look(files: LocalFiles, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
+def _look(files: Files, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
     """Return the metadata of an array, or why there is none."""
     if not is_inside(name):
         return None, "is no path inside the group"

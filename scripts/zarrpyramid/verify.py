@@ -22,7 +22,6 @@ from .findings import (
     Check,
     Finding,
     Report,
-    repair_command,
     replace_command,
 )
 from .levels import digest_header
@@ -68,6 +67,7 @@ def verify_pyramid(
     seed: int = 0,
     n_workers: int = 1,
     follow_links: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
     also: Mapping[str, Iterable[Index]] = {},
 ) -> Iterator[Check | Finding]:
     """Look at a pyramid, and yield each check and each finding as it comes.
@@ -75,7 +75,7 @@ def verify_pyramid(
     Parameters
     ----------
     path
-        Of the image's group.
+        Of the image's group, or its URL.
     sample
         Random blocks of each level that are made again, beside those at its corners and edges.
     full
@@ -86,6 +86,8 @@ def verify_pyramid(
         Processes or threads.
     follow_links
         Whether symbolic links are followed out of the store.
+    storage_options
+        For a URL.
     also
         Objects that are looked at beside the sample, by the path of their level.
 
@@ -94,7 +96,7 @@ def verify_pyramid(
     PyramidError
         If there is no pyramid at the path.
     """
-    survey = survey_pyramid(path, follow_links=follow_links)
+    survey = survey_pyramid(path, follow_links=follow_links, storage_options=storage_options)
     how = "all blocks of each level" if full else f"{sample} random blocks a level, seed {seed}"
     yield Check(name="sample", figure=how)
     yield from check_structure(survey)
@@ -127,7 +129,12 @@ def verify_pyramid(
 
 
 def assure_pyramid(
-    path: str, *, n_workers: int = 1, seed: int = 0, follow_links: bool = False
+    path: str,
+    *,
+    n_workers: int = 1,
+    seed: int = 0,
+    follow_links: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> Report:
     """Verify a pyramid into the log, and return the report of one that is sound.
 
@@ -137,7 +144,13 @@ def assure_pyramid(
         If it is not.
     """
     report = Report(path=path)
-    events = verify_pyramid(path, seed=seed, n_workers=n_workers, follow_links=follow_links)
+    events = verify_pyramid(
+        path,
+        seed=seed,
+        n_workers=n_workers,
+        follow_links=follow_links,
+        storage_options=storage_options,
+    )
     report.gather(events, logger.info)
     logger.info("%s", report.verdict)
     if not report.is_sound:
@@ -377,7 +390,7 @@ class _Look:
 
     def _mend(self, level: FoundLevel, *, is_read: bool) -> str:
         if is_read:
-            return repair_command(self._survey.where, self._options)
+            return self._survey.repair(self._options)
         return "restore it from a copy, or have it made again where it is a level made here"
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .errors import ConfigError, MetadataError, StoreError
+from .files import LocalFiles
 from .hierarchy import join, locate, open_group
 from .multiscales import CHANNEL, SPACE
+from .remote import is_url
 from .sentinels import RECORD_KEY
 from .serving import Folder, FolderServer
 from .sources import BASE_KEY
@@ -23,7 +25,6 @@ from .viewers import NEUROGLANCER, UNITS, lint, read_pyramid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .files import LocalFiles
     from .sentinels import Record
     from .viewers import Pyramid
 
@@ -50,8 +51,11 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
     PyramidError
         If there is no image with levels, neuroglancer is not installed or the port is taken.
     """
+    if is_url(path):
+        raise StoreError(f"{path} is a URL, expected a local path; give the URL to a viewer itself")
     client = _client()
     files, inside = locate(str(Path(path).absolute()), "")
+    assert isinstance(files, LocalFiles)
     pyramid = read_pyramid(files, inside)
     if not pyramid.arrays:
         raise StoreError(

@@ -32,10 +32,12 @@ def can_fork() -> bool:
 
     A copy has the memory of all threads but only one of them, so that a lock which another holds
     stays locked in it for ever. (Threads of OpenBLAS and of the C library are prepared for it.)
-    Workers of `multiprocessing.Pool` are daemons, which may have no children.
+    Workers of `multiprocessing.Pool` are daemons, which may have no children. The threads of
+    obstore are not prepared for a copy: once it is loaded, threads run the blocks, as suits what
+    waits for a network.
     """
     alone = threading.active_count() == 1 and not multiprocessing.current_process().daemon
-    return sys.platform == "linux" and alone
+    return sys.platform == "linux" and alone and "obstore" not in sys.modules
 
 
 @contextmanager

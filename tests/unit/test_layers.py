@@ -20,9 +20,10 @@ LAYERS = (
     {"compiled", "workers", "figures", "pages", "serving"},  # arrays; processes; pictures; HTTP
     {"methods", "compiled_windows", "kernels"},
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
-    {"files", "metadata", "multiscales", "layouts"},  # keys and bytes; documents as dicts
+    {"files", "remote", "metadata", "multiscales", "layouts"},  # keys and bytes; documents as dicts
+    {"web"},
     {"config", "hierarchy", "sentinels", "codecs", "encodings", "objects", "counts"},
-    {"inflation"},
+    {"inflation", "lookups"},
     {"sampling", "findings"},
     {"ladders", "viewers", "tasks", "probes"},
     {"plan", "shards", "digests", "store", "sources"},
@@ -64,6 +65,7 @@ DOORS = {
     "dask": {"blocks"},
     "distributed": {"blocks"},
     "numba": {"compiled"},  # whose decorator `compiled_windows` takes
+    "obstore": {"remote"},
     "xxhash": {"digests"},
     "yaml": {"config"},
     "matplotlib": {"figures"},
@@ -80,7 +82,7 @@ DOORS = {
 # What a Snakefile imports while it parses.
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
-PLANNING += ("encodings", "ladders", "objects")
+PLANNING += ("encodings", "ladders", "objects", "remote", "web", "lookups")
 PLANNING += ("methods", "voxel_types")
 PLANNING += ("paths", "places", "sources", "viewers", "pages")
 PLANNING += ("tasks", "openings", "resources", "forecast", "holds")
@@ -157,7 +159,8 @@ def loaded_by(code):
 def test_what_a_snakefile_imports_loads_no_array_library():
     loaded = loaded_by(f"from zarrpyramid import {', '.join(PLANNING)}")
     assert (
-        loaded & {"numpy", "zarr", "dask", "numba", "numcodecs", "jsonschema", "matplotlib"}
+        loaded
+        & {"numpy", "zarr", "obstore", "dask", "numba", "numcodecs", "jsonschema", "matplotlib"}
         == set()
     )
 

@@ -1,0 +1,396 @@
+"""Keys and bytes of a store that is a prefix of an object store: S3, Google's or Azure's.
+
+The only module that imports obstore, and only once a store is a URL. What keys mean is for others
+to know. There are no locks here: an object is put whole, and one that several runs change is
+replaced only where it is still what was read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import shlex
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from .errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+_SCHEMES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE_STORAGE"}
+"""Those that are served, and how the names of their variables in the environment begin."""
+
+_WEB = ("http", "https")
+"""Those of servers that are read by names alone."""
+
+_SECRET = re.compile(
+    r"secret|token|password|credential|signature_key|service_account|access_key|account_key"
+    r"|master_key|encryption_key|customer_key|sas_key|bearer",
+    re.IGNORECASE,
+)
+_CLIENT = ("allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_url", "timeout")
+_CUTS = 5
+"""Answers in a row that break off; of all failures obstore does not ask again for this one."""
+
+_CHANGES = 20
+"""Changes of a document by others in a row after which this one is given up."""
+
+
+def is_url(path: str) -> bool:
+    """Tell whether a path is a URL."""
+    return "://" in path
+
+
+def check_url(url: str, where: str, *, is_read: bool = False) -> str:
+    """Return a URL of a store as it is kept: without a slash at its end.
+
+    Parameters
+    ----------
+    is_read
+        Whether the store is only read, as those of web servers are.
+
+    Raises
+    ------
+    ConfigError
+        If it is none that is served, or says more than a place.
+    """
+    scheme, _, rest = url.partition("://")
+    served = [*_SCHEMES, *(_WEB if is_read else ())]
+    if scheme not in served:
+        known = ", ".join(f"{name}://" for name in served)
+        # What else it holds is not told: it may be a password.
+        msg = f"{where} is a URL of {scheme}, expected a path, or one of {known}"
+        if scheme in _WEB:
+            msg += "; a web server is only read: give it as source beside a store of your own"
+        raise ConfigError(msg)
+    steps = rest.strip("/").split("/")
+    if "@" in steps[0] or "?" in rest or "#" in rest or {"", ".", ".."}.intersection(steps):
+        # What it holds is not told: it may be a password.
+        if scheme in _WEB:
+            msg = f"{where} must be {scheme}://HOST/PATH and nothing else"
+            raise ConfigError(msg + "; over http no credentials are sent")
+        msg = f"{where} must be {scheme}://BUCKET/PATH and nothing else; credentials come from the "
+        raise ConfigError(msg + "environment, an endpoint from storage_options")
+    return f"{scheme}://{'/'.join(steps)}"
+
+
+def check_options(options: Mapping[str, Any], where: str, scheme: str = "s3") -> None:
+    """See that no option is a secret: options stand in logs, in results and on command lines.
+
+    Raises
+    ------
+    ConfigError
+        If one is; the message names the variable of the environment to use instead.
+    """
+    for key, value in options.items():
+        if _SECRET.search(key) or re.match(r"\w+://[^/]*@", str(value)):
+            msg = f"{where}.{key} holds a secret, which options are no place for; remove it"
+            if scheme in _WEB:
+                raise ConfigError(f"{msg}: over http no credentials are sent")
+            prefix = _SCHEMES[scheme]
+            bare = re.sub(r"^(aws|google|azure(_storage)?)_", "", key, flags=re.IGNORECASE)
+            raise ConfigError(f"{msg} and set {prefix}_{bare.upper()} in the environment")
+
+
+def as_arguments(options: Mapping[str, Any]) -> str:
+    """Return options as commands take them, with a blank before each.
+
+    >>> as_arguments({"endpoint": "http://minio:9000"})
+    ' --storage-option endpoint=http://minio:9000'
+    """
+    return "".join(
+        f" --storage-option {shlex.quote(f'{key}={value}')}" for key, value in options.items()
+    )
+
+
+class RemoteFiles:
+    """The objects below a URL.
+
+    Instances are small and can be pickled: a worker makes a client of its own, with the credentials
+    of its own environment.
+
+    Parameters
+    ----------
+    url
+        As `check_url` returns it.
+    options
+        As ``storage_options`` of the configuration.
+    """
+
+    shared = True
+    lists: bool = True
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        self.url = url
+        self.options = dict(options)
+
+    def __reduce__(self) -> tuple[type[RemoteFiles], tuple[str, dict[str, Any]]]:
+        return type(self), (self.url, self.options)
+
+    @property
+    def name(self) -> str:
+        """The URL."""
+        return self.url
+
+    @property
+    def address(self) -> str:
+        """The URL as obstore takes it, which would make ``a b`` of a key ``a%20b``."""
+        return quote(self.url, safe=":/")
+
+    @cached_property
+    def client(self) -> Any:
+        """The store as obstore has it.
+
+        Its threads are one runtime a process, which no fork takes along: `can_fork` knows.
+        """
+        try:
+            from obstore.exceptions import BaseError
+            from obstore.store import from_url
+        except ModuleNotFoundError as error:
+            msg = f"{self.url} needs the package obstore; pip install 'zarrpyramid[remote]'"
+            raise ConfigError(msg) from error
+        config = dict(self.options)
+        retries: Any = {
+            "max_retries": int(config.pop("max_retries", 10)),
+            "retry_timeout": timedelta(seconds=float(config.pop("retry_timeout", 120))),
+        }
+        client: dict[str, Any] = {key: config.pop(key) for key in _CLIENT if key in config}
+        client.setdefault("timeout", "300s")  # of a request: a shard may be large
+        endpoint = self.url if self.url.startswith("http") else config.get("endpoint")
+        named = (endpoint, *map(os.environ.get, ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")))
+        if str(next(filter(None, named), "")).startswith("http://"):
+            client.setdefault("allow_http", True)
+        make: Any = (
+            from_url  # its overloads, a signature a scheme, are not for options read from a file
+        )
+        try:
+            return make(
+                self.address,
+                config={key: _spelled(value) for key, value in config.items()},
+                client_options={key: _spelled(value) for key, value in client.items()},
+                retry_config=retries,
+            )
+        except (BaseError, ValueError, TypeError) as error:
+            msg = f"{self.url} cannot be opened with storage_options {self.options}: {_line(error)}"
+            raise ConfigError(msg) from error
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, or None where there is none."""
+        return self._get(key)[0]
+
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Return part of an object; a negative start counts from its end."""
+        if start < 0:
+            if self.url.startswith("az://"):  # Azure knows no range from the end
+                size = self.size(key)
+                return None if size is None else self.get_range(key, max(0, size + start), length)
+            data = self._get(key, {"suffix": -start})[0]
+            return None if data is None else data[:length]
+        return self._get(key, (start, start + length))[0]
+
+    def get_into(
+        self, key: str, buffer: memoryview, start: int = 0, length: int | None = None
+    ) -> bytes | memoryview | None:
+        """Return an object or part of it; what comes from the network has memory of its own."""
+        return self.get(key) if length is None else self.get_range(key, start, length)
+
+    def size(self, key: str) -> int | None:
+        """Return the bytes of an object, or None where there is none."""
+        found = self.version(key)
+        return None if found is None else found[0]
+
+    def version(self, key: str) -> tuple[int, int] | None:
+        """Return bytes and version of an object as `stats` does, or None where there is none."""
+        try:
+            with self._telling("read", key):
+                return _seen(self.client.head(key))
+        except FileNotFoundError:
+            return None
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write an object whole, in one request: servers show all of it or nothing."""
+        with self._telling("write", key):
+            self.client.put(key, data, use_multipart=False)
+
+    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace an object by what `change` makes of it; None leaves it.
+
+        Where another process has changed it since it was read, `change` is asked again.
+
+        Raises
+        ------
+        StoreError
+            If others change it again and again.
+        """
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        for _ in range(_CHANGES):
+            found, e_tag = self._get(key)
+            data = change(found)
+            if data is None or data == found:
+                return
+            mode: Any = "create" if found is None else {"e_tag": e_tag}
+            try:
+                with self._telling("write", key):
+                    self.client.put(key, data, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                continue  # also a request that was heard twice; what is there then is read
+            return
+        raise StoreError(
+            f"{self.url}/{key} was changed by others {_CHANGES} times while it was to be changed; "
+            "let one run have the image to itself"
+        )
+
+    def delete(self, key: str) -> None:
+        """Remove an object if it is there."""
+        with contextlib.suppress(FileNotFoundError), self._telling("remove", key):
+            self.client.delete(key)
+
+    def delete_tree(self, prefix: str) -> None:
+        """Remove every object below a prefix, a thousand in a request where the server can."""
+        for page in self._pages(prefix):
+            with contextlib.suppress(FileNotFoundError), self._telling("remove", prefix):
+                self.client.delete([found["path"] for found in page])
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys below a prefix, relative to it."""
+        for key, _, _ in self.stats(prefix):
+            yield key
+
+    def children(self, prefix: str) -> list[str]:
+        """Return the names directly below a prefix that have objects below them."""
+        with self._telling("list", prefix):
+            found = self.client.list_with_delimiter(prefix or None)["common_prefixes"]
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+
+    def is_link(self, prefix: str) -> bool:
+        """Return False: object stores have no links."""
+        return False
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
+        """Yield (relative key, bytes, number made of the ETag), a thousand of them a request."""
+        below = f"{prefix}/" if prefix else ""
+        for page in self._pages(prefix):
+            for found in page:
+                yield found["path"].removeprefix(below), *_seen(found)
+
+    def sync(self) -> None:
+        """Do nothing: a put that was answered is the server's to keep."""
+
+    def hold(self, prefix: str, *, shared: bool = False) -> AbstractContextManager[None]:
+        """Hold nothing off: there are no locks."""
+        return contextlib.nullcontext()
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold nothing off: `replace` sees what others have changed."""
+        return contextlib.nullcontext()
+
+    def _get(self, key: str, part: Any = None) -> tuple[bytes | None, str | None]:
+        """Return an object or part of it, and its ETag; None where there is none."""
+        options = {} if part is None else {"range": part}
+
+        def ask() -> tuple[bytes, str | None]:
+            found = self.client.get(key, options=options)
+            return bytes(found.bytes()), found.meta["e_tag"]
+
+        try:
+            with self._telling("read", key):
+                for attempt in range(_CUTS):
+                    try:
+                        return ask()
+                    except self._generic_error as error:
+                        if "response body" not in str(error):
+                            raise
+                        time.sleep(0.1 * 2**attempt)
+                return ask()
+        except FileNotFoundError:
+            return None, None
+
+    @property
+    def _generic_error(self) -> type[Exception]:
+        from obstore.exceptions import GenericError
+
+        return GenericError
+
+    def _pages(self, prefix: str) -> Iterator[list[Any]]:
+        with self._telling("list", prefix):
+            pages = iter(self.client.list(prefix or None, chunk_size=1000))
+        while True:
+            with self._telling("list", prefix):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield list(page)
+
+    @contextlib.contextmanager
+    def _telling(self, verb: str, key: str) -> Iterator[None]:
+        """Raise what obstore says of a request as an error of ours.
+
+        A FileNotFoundError is let through where it is the object that is absent, and those of
+        conditions always.
+        """
+        client = self.client  # whose module is there then
+        from obstore import exceptions
+
+        try:
+            yield
+        except FileNotFoundError as error:
+            if re.search(r"NoSuchBucket|ContainerNotFound|bucket does not exist", str(error)):
+                bucket = self.url.split("/")[2]
+                raise StoreError(
+                    f"cannot {verb} {self.url}/{key}: there is no bucket {bucket}; check the URL, "
+                    "and the endpoint in storage_options"
+                ) from error
+            raise
+        except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+            raise
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+            msg = f"cannot {verb} {self.url}/{key}: the server refuses it to {self._identity()}"
+            refused = StoreError(f"{msg}; give that the right to, or use other credentials")
+            refused.errno = errno.EACCES
+            raise refused from error
+        except (exceptions.BaseError, OSError, ValueError) as error:
+            hint = "see whether the server is there, and run again"
+            failed = StoreError(
+                f"cannot {verb} {self.url}/{key} ({client!r}): {_line(error)}; {hint}"
+            )
+            if isinstance(error, exceptions.NotSupportedError):
+                failed.errno = errno.ENOTSUP
+            raise failed from error
+
+    def _identity(self) -> str:
+        """Tell as whom the server is asked, without any secret."""
+        if str(self.options.get("skip_signature", "")).lower() == "true":
+            return "nobody (storage_options.skip_signature)"
+        prefix = _SCHEMES[self.url.partition("://")[0]]
+        secrets = sorted(
+            name for name in os.environ if name.startswith(prefix) and _SECRET.search(name)
+        )
+        if secrets:
+            return f"the credentials of the environment ({', '.join(secrets)})"
+        return f"the credentials of this machine (no {prefix}_... in the environment holds any)"
+
+
+def _seen(found: Any) -> tuple[int, int]:
+    """Return bytes and version of an object: a number made of its ETag, else of its time."""
+    tag = str(found["e_tag"] or found["last_modified"]).encode()
+    return int(found["size"]), int.from_bytes(hashlib.blake2b(tag, digest_size=8).digest())
+
+
+def _spelled(value: Any) -> Any:
+    """Return an option as obstore reads it: text, or true and false."""
+    return value if isinstance(value, bool | str) else str(value)
+
+
+def _line(error: object) -> str:
+    """Return an error in one line, without the document that servers add."""
+    text = " ".join(str(error).partition("Debug source:")[0].split())
+    return text if len(text) < 400 else f"{text[:400]}..."

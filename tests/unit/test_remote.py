@@ -1,0 +1,284 @@
+"""Stores in an object store: a real S3 server, and a proxy before it that misbehaves."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+
+from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
+from zarrpyramid import build_pyramid
+from zarrpyramid.config import image_configs
+from zarrpyramid.errors import ConfigError, StoreError
+from zarrpyramid.files import LocalFiles
+from zarrpyramid.hierarchy import change_group_attributes
+from zarrpyramid.pyramid import clean, level_statuses
+from zarrpyramid.remote import RemoteFiles
+from zarrpyramid.verify import assure_pyramid
+
+pytestmark = pytest.mark.filterwarnings(
+    # zarr-python says so of every array with a numcodecs filter.
+    "ignore:Numcodecs codecs are not in the Zarr version 3:UserWarning",
+)
+QUICK = {"max_retries": 2, "retry_timeout": 5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def credentials():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def proxy(server):
+    with Proxy(server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def place(request):
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name).strip("-")
+    return f"s3://{BUCKET}/{name}.zarr"
+
+
+def fill(folder, **keywords):
+    """Make an image in a local folder."""
+    group = zarr.open_group(folder, mode="w", zarr_format=keywords.pop("zarr_format", 3))
+    voxels = np.random.default_rng(0).integers(0, 999, (19, 24, 21)).astype("uint16")
+    group.create_array("0", data=voxels, chunks=(8, 10, 7), **keywords)
+    return folder
+
+
+def upload(folder, files):
+    for key in LocalFiles(folder).keys(""):
+        files.put(key, (Path(folder) / key).read_bytes())
+
+
+def objects(files):
+    return {key: files.get(key) for key in files.keys("")}
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [{}, {"shards": (16, 20, 14)}, {"zarr_format": 2}, {"zarr_format": 2, "order": "F"}],
+    ids=["v3", "v3 shards", "v2", "v2 in F order"],
+)
+def test_a_remote_pyramid_equals_a_local_one_to_the_byte(tmp_path, server, place, keywords):
+    files = RemoteFiles(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr", **keywords), files)
+    local = build_pyramid(tmp_path / "a.zarr", write_empty_chunks=False)
+    remote = build_pyramid(place, storage_options={"endpoint": server}, write_empty_chunks=False)
+    assert remote == local
+    found = objects(files)
+    for key, data in objects(LocalFiles(tmp_path / "a.zarr")).items():
+        if key in ("zarr.json", ".zattrs"):  # the group's name follows its store's
+            data = data.replace(b'"a"', f'"{place[len("s3://bucket/") : -5]}"'.encode())
+        assert found.pop(key) == data, key
+    assert found == {}
+
+
+def test_through_zarr_python_where_the_chunk_engine_does_not_know_a_codec(tmp_path, server, place):
+    files = RemoteFiles(place, {"endpoint": server})
+    folder = fill(tmp_path / "a.zarr", zarr_format=2, filters=[numcodecs.Delta(dtype="<u2")])
+    upload(folder, files)
+    remote = build_pyramid(place, storage_options={"endpoint": server})
+    assert remote == build_pyramid(folder)
+
+
+def test_a_level_0_from_a_local_source(tmp_path, server, place):
+    folder = fill(tmp_path / "a.zarr")
+    options = {"endpoint": server}
+    first = build_pyramid(place, "raw/488", source=folder, storage_options=options)
+    assert first == build_pyramid(tmp_path / "b.zarr", "raw/488", source=folder)
+    files = RemoteFiles(place, options)
+    before = {key: version for key, _, version in files.stats("")}
+    assert build_pyramid(place, "raw/488", source=folder, storage_options=options) == first
+    assert {key: version for key, _, version in files.stats("")} == before
+
+
+def test_commands_on_a_url_with_all_from_the_environment(tmp_path, server, place, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    folder = fill(tmp_path / "a.zarr")
+    records = build_pyramid(f"{place}/inside", source=folder)
+    statuses = level_statuses(f"{place}/inside")
+    assert [status.shape for status in statuses] == [tuple(each["shape"]) for each in records]
+    assert all(status.complete and status.listed for status in statuses)
+    assure_pyramid(f"{place}/inside", n_workers=2, seed=0)  # raises
+    assert clean(f"{place}/inside") == list(range(1, len(records)))
+    assert {key.split("/")[1] for key in RemoteFiles(place, {}).keys("")} == {"0", "zarr.json"}
+
+
+def test_files(server, place):
+    files = pickle.loads(pickle.dumps(RemoteFiles(place, {"endpoint": server})))
+    files.put("a/0", b"0123456789")
+    files.put("a/b/1", memoryview(b"xy"))
+    assert files.get("a/0") == b"0123456789"
+    assert files.get("a") is None
+    assert files.get_range("a/0", 2, 3) == b"234"
+    assert files.get_range("a/0", -4, 2) == b"67"
+    assert files.get_range("a/1", -4, 2) is None
+    assert (files.size("a/0"), files.size("a/1")) == (10, None)
+    assert sorted(files.keys("a")) == ["0", "b/1"]
+    assert (files.children(""), files.children("a"), files.children("c")) == (["a"], ["b"], [])
+    before = {key: version for key, _, version in files.stats("")}
+    files.put("a/0", b"9876543210")
+    after = {key: version for key, _, version in files.stats("")}
+    assert [key for key in after if after[key] != before[key]] == ["a/0"]
+    files.delete("a/0")
+    files.delete("a/0")
+    files.delete_tree("a")
+    files.delete_tree("a")
+    assert list(files.keys("")) == []
+
+
+def test_two_that_change_attributes_at_once_lose_nothing(server, place):
+    one, other = (RemoteFiles(place, {"endpoint": server}) for _ in range(2))
+    document = {"zarr_format": 3, "node_type": "group", "attributes": {"kept": 1}}
+    one.put("zarr.json", json.dumps(document).encode())
+    asked = []
+
+    def change(attributes):
+        if not asked:  # between the other's reading and its writing
+            change_group_attributes(other, "", lambda found: {**found, "theirs": 2})
+        asked.append(attributes)
+        return {**attributes, "mine": 3}
+
+    assert change_group_attributes(one, "", change)
+    assert asked == [{"kept": 1}, {"kept": 1, "theirs": 2}]
+    attributes = json.loads(one.get("zarr.json"))["attributes"]
+    assert attributes == {"kept": 1, "theirs": 2, "mine": 3}
+
+
+def test_one_that_is_always_too_late_gives_up(server, place):
+    files = RemoteFiles(place, {"endpoint": server})
+    numbers = iter(range(1000))
+
+    def change(found):
+        files.put("a", str(next(numbers)).encode())
+        return b"mine"
+
+    with pytest.raises(StoreError, match="changed by others 20 times"):
+        files.replace("a", change)
+
+
+def is_chunk(path, level=0):
+    return f".zarr/{level}/c/" in path
+
+
+def test_a_refused_object_is_an_error_and_never_fill_value(tmp_path, server, proxy, place):
+    direct = RemoteFiles(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), direct)
+    proxy.fault = lambda method, path, n: 403 if path.endswith("/0/c/1/2/0") else None
+    with pytest.raises(StoreError, match="the server refuses") as caught:
+        build_pyramid(place, storage_options={"endpoint": proxy.url})
+    message = str(caught.value)
+    assert f"{place}/0/c/1/2/0" in message
+    assert "AWS_SECRET_ACCESS_KEY" in message
+    assert "secret-of-a-test" not in message
+    assert "\n" not in message
+    assert direct.get("1/zarr.json") is None
+    assert b"multiscales" not in direct.get("zarr.json")
+
+
+@pytest.mark.parametrize("fault", [500, 503, "cut"])
+def test_a_storm_that_passes_is_sat_out(tmp_path, server, proxy, place, fault):
+    upload(fill(tmp_path / "a.zarr"), RemoteFiles(place, {"endpoint": server}))
+    # Every ninth request, until it is asked again; a list of keys that breaks off ends the run.
+    proxy.fault = lambda method, path, n: (
+        fault if n % 9 == 0 and method == "GET" and "list-type" not in path else None
+    )
+    found = build_pyramid(place, storage_options={"endpoint": proxy.url})
+    assert found == build_pyramid(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize(("method", "fault"), [("PUT", 503), ("GET", 500), ("GET", "cut")])
+def test_a_storm_that_stays_ends_the_run_with_nothing_published(
+    tmp_path, server, proxy, place, method, fault
+):
+    direct = RemoteFiles(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), direct)
+    level = 1 if method == "PUT" else 0
+
+    def storm(asked, path, n):
+        return fault if asked == method and path.endswith(f"/{level}/c/1/1/1") else None
+
+    proxy.fault = storm
+    with pytest.raises(StoreError, match=f"cannot (read|write) {place}/{level}/c/1/1/1") as caught:
+        build_pyramid(place, storage_options={"endpoint": proxy.url, **QUICK})
+    assert "\n" not in str(caught.value)
+    assert direct.get("1/zarr.json") is None
+    assert b"multiscales" not in direct.get("zarr.json")
+    found = build_pyramid(place, storage_options={"endpoint": server})
+    assert found == build_pyramid(tmp_path / "a.zarr")
+
+
+def test_no_bucket(server):
+    with pytest.raises(StoreError, match="there is no bucket elsewhere"):
+        build_pyramid("s3://elsewhere/a.zarr", storage_options={"endpoint": server})
+
+
+def test_the_metadata_document_comes_after_all_objects(tmp_path, server, proxy, place):
+    upload(fill(tmp_path / "a.zarr"), RemoteFiles(place, {"endpoint": server}))
+    build_pyramid(place, storage_options={"endpoint": proxy.url})
+    puts = [path for method, path in proxy.requests if method == "PUT"]
+    document = next(n for n, path in enumerate(puts) if path.endswith("/1/zarr.json"))
+    assert any(is_chunk(path, 1) for path in puts[:document])
+    assert not any(is_chunk(path, 1) for path in puts[document:])
+    assert puts[-1].endswith(".zarr/zarr.json")
+
+
+@pytest.mark.parametrize(
+    ("store", "options", "message"),
+    [
+        ("https://host/a.zarr", {}, "is a URL of https"),
+        ("s3://me:word@bucket/a.zarr", {}, "must be s3://BUCKET/PATH"),
+        ("s3://bucket/../a.zarr", {}, "must be s3://BUCKET/PATH"),
+        ("s3://b/a", {"secret_access_key": "x"}, "set AWS_SECRET_ACCESS_KEY in the env"),
+        ("s3://b/a", {"aws_session_token": "x"}, "set AWS_SESSION_TOKEN in the env"),
+        ("az://b/a", {"account_key": "x"}, "set AZURE_STORAGE_ACCOUNT_KEY in the env"),
+        ("s3://b/a", {"endpoint": "http://me:word@host"}, "holds a secret"),
+        ("s3://b/a", {"endpoint": ["x"]}, "expected a text, a number, true or false"),
+    ],
+)
+def test_what_is_refused(store, options, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        image_configs({"store": store, "storage_options": options})
+    assert "me:word" not in str(caught.value)
+
+
+def test_an_unknown_option_is_named(place):
+    with pytest.raises(ConfigError, match="endpiont"):
+        build_pyramid(place, storage_options={"endpiont": "http://127.0.0.1:1"})
+
+
+def test_without_obstore_the_command_to_install_it_is_told(place):
+    code = (
+        "import sys; sys.modules['obstore'] = None\n"
+        "from zarrpyramid import build_pyramid\n"
+        f"build_pyramid({place!r})"
+    )
+    library = Path(build_pyramid.__code__.co_filename).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(library)},
+    )
+    assert "needs the package obstore; pip install 'zarrpyramid[remote]'" in done.stderr
