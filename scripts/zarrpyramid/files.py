@@ -45,6 +45,10 @@ class Files(Protocol):
     def shared(self) -> bool:
         """Whether other processes that get a pickle of it reach the same objects."""
 
+    @property
+    def at_once(self) -> int:
+        """How many requests shall be under way at once, where answers are waited for; else 1."""
+
     def get(self, key: str) -> bytes | None:
         """Return an object, or None where there is none."""
 
@@ -141,6 +145,11 @@ class LocalFiles:
     def shared(self) -> bool:
         """True: a process that sees the same file system reaches the same files."""
         return True
+
+    @property
+    def at_once(self) -> int:
+        """1: no thread waits long for a file."""
+        return 1
 
     def get(self, key: str) -> bytes | None:
         """Return a file's bytes, or None where there is no file."""

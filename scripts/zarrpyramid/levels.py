@@ -262,7 +262,8 @@ def run_tasks(
     """
     remaining: Numbers | None = numbers if notes is None else notes
     n_tasks = geometry.count(task.grid) if remaining is None else len(remaining)
-    task = replace(task, n_threads=max(1, n_workers // max(1, n_tasks)))
+    n_workers, n_threads = task.spread(n_workers, n_tasks)
+    task = replace(task, n_threads=n_threads)
     seen = BlockResult()
     if notes is not None:
         seen.merge(notes.seen)

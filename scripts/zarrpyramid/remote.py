@@ -31,6 +31,13 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _CLIENT = ("allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_url", "timeout")
+_AT_ONCE = 32
+"""Requests under way at once.
+
+A request takes some 30 ms whatever it asks for: one after the other, chunks of 250 KB come at 8
+MB/s, 32 at once at 270, which is more than two cores decode.
+"""
+
 _CUTS = 5
 """Answers in a row that break off; of all failures obstore does not ask again for this one."""
 
@@ -117,6 +124,7 @@ class RemoteFiles:
     """
 
     shared = True
+    at_once = _AT_ONCE
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         self.url = url
@@ -168,7 +176,8 @@ class RemoteFiles:
 
     def get(self, key: str) -> bytes | None:
         """Return an object, or None where there is none."""
-        return self._get(key)[0]
+        data = self._get(key)[0]
+        return None if data is None else bytes(data)
 
     def get_range(self, key: str, start: int, length: int) -> bytes | None:
         """Return part of an object; a negative start counts from its end."""
@@ -177,14 +186,17 @@ class RemoteFiles:
                 size = self.size(key)
                 return None if size is None else self.get_range(key, max(0, size + start), length)
             data = self._get(key, {"suffix": -start})[0]
-            return None if data is None else data[:length]
-        return self._get(key, (start, start + length))[0]
+            return None if data is None else bytes(data)[:length]
+        data = self._get(key, (start, start + length))[0]
+        return None if data is None else bytes(data)
 
     def get_into(
         self, key: str, buffer: memoryview, start: int = 0, length: int | None = None
     ) -> bytes | memoryview | None:
         """Return an object or part of it; what comes from the network has memory of its own."""
-        return self.get(key) if length is None else self.get_range(key, start, length)
+        part = None if length is None else (start, start + length)
+        data = self._get(key, part)[0]
+        return None if data is None else memoryview(data)
 
     def size(self, key: str) -> int | None:
         """Return the bytes of an object, or None where there is none."""
@@ -212,7 +224,8 @@ class RemoteFiles:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         for _ in range(_CHANGES):
-            found, e_tag = self._get(key)
+            held, e_tag = self._get(key)
+            found = None if held is None else bytes(held)
             data = change(found)
             if data is None or data == found:
                 return
@@ -274,13 +287,13 @@ class RemoteFiles:
         """Hold nothing off: `replace` sees what others have changed."""
         return contextlib.nullcontext()
 
-    def _get(self, key: str, part: Any = None) -> tuple[bytes | None, str | None]:
+    def _get(self, key: str, part: Any = None) -> tuple[Any, str | None]:
         """Return an object or part of it, and its ETag; None where there is none."""
         options = {} if part is None else {"range": part}
 
-        def ask() -> tuple[bytes, str | None]:
+        def ask() -> tuple[Any, str | None]:
             found = self.client.get(key, options=options)
-            return bytes(found.bytes()), found.meta["e_tag"]
+            return found.bytes(), found.meta["e_tag"]
 
         try:
             with self._telling("read", key):

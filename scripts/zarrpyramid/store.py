@@ -54,6 +54,11 @@ class ZarrFiles:
             return not _REMOTE.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
         return False
 
+    @property
+    def at_once(self) -> int:
+        """1: requests of all threads go through zarr-python's one event loop."""
+        return 1
+
     def get(self, key: str) -> bytes | None:
         """Return an object, or None."""
         return self._get(key, None)
