@@ -14,13 +14,15 @@ import re
 import time
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
+
+Answer = TypeVar("Answer")
 
 _SCHEMES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE_STORAGE"}
 """Those that are served, and how the names of their variables in the environment begin."""
@@ -260,8 +262,9 @@ class RemoteFiles:
     def children(self, prefix: str) -> list[str]:
         """Return the names directly below a prefix that have objects below them."""
         with self._telling("list", prefix):
-            found = self.client.list_with_delimiter(prefix or None)["common_prefixes"]
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+            found = self._patiently(lambda: self.client.list_with_delimiter(prefix or None))
+        names = found["common_prefixes"]
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in names)
 
     def is_link(self, prefix: str) -> bool:
         """Return False: object stores have no links."""
@@ -297,32 +300,43 @@ class RemoteFiles:
 
         try:
             with self._telling("read", key):
-                for attempt in range(_CUTS):
-                    try:
-                        return ask()
-                    except self._generic_error as error:
-                        if "response body" not in str(error):
-                            raise
-                        time.sleep(0.1 * 2**attempt)
-                return ask()
+                return self._patiently(ask)
         except FileNotFoundError:
             return None, None
 
-    @property
-    def _generic_error(self) -> type[Exception]:
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """Return an answer, asked for again where it breaks off."""
         from obstore.exceptions import GenericError
 
-        return GenericError
+        for attempt in range(_CUTS):
+            try:
+                return ask()
+            except GenericError as error:
+                if "response body" not in str(error):
+                    raise
+                time.sleep(0.1 * 2**attempt)
+        return ask()
 
     def _pages(self, prefix: str) -> Iterator[list[Any]]:
-        with self._telling("list", prefix):
-            pages = iter(self.client.list(prefix or None, chunk_size=1000))
+        stream: Any = None
+        last: str | None = None
+
+        def ask() -> list[Any] | None:
+            nonlocal stream
+            stream, running = None, stream  # one that breaks off has no next page
+            if running is None:
+                running = iter(self.client.list(prefix or None, offset=last, chunk_size=1000))
+            page = next(running, None)
+            stream = running
+            return None if page is None else list(page)
+
         while True:
             with self._telling("list", prefix):
-                page = next(pages, None)
-            if page is None:
+                page = self._patiently(ask)
+            if not page:
                 return
-            yield list(page)
+            last = page[-1]["path"]
+            yield page
 
     @contextlib.contextmanager
     def _telling(self, verb: str, key: str) -> Iterator[None]:
@@ -346,10 +360,13 @@ class RemoteFiles:
             raise
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
             raise
-        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            msg = f"cannot {verb} {self.url}/{key}: the server refuses it to {self._identity()}"
-            raise StoreError(f"{msg}; give that the right to, or use other credentials") from error
         except (exceptions.BaseError, OSError, ValueError) as error:
+            refused = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
+            # Where keys are listed or removed, obstore has no error of its own for it.
+            if isinstance(error, refused) or re.search(r"status code: 40[13]\b", str(error)):
+                msg = f"cannot {verb} {self.url}/{key}: the server refuses it to {self._identity()}"
+                msg += "; give that the right to, or use other credentials"
+                raise StoreError(msg) from error
             hint = "see whether the server is there, and run again"
             raise StoreError(
                 f"cannot {verb} {self.url}/{key} ({client!r}): {_line(error)}; {hint}"

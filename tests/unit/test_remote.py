@@ -7,6 +7,8 @@ import pickle
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numcodecs
@@ -17,7 +19,7 @@ import zarr
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_configs
-from zarrpyramid.errors import ConfigError, StoreError
+from zarrpyramid.errors import ConfigError, StoreError, VoxelError
 from zarrpyramid.files import LocalFiles
 from zarrpyramid.hierarchy import change_group_attributes
 from zarrpyramid.pyramid import clean, level_statuses
@@ -53,7 +55,7 @@ def proxy(server):
 
 @pytest.fixture
 def place(request):
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name).strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     return f"s3://{BUCKET}/{name}.zarr"
 
 
@@ -196,18 +198,88 @@ def test_a_refused_object_is_an_error_and_never_fill_value(tmp_path, server, pro
     assert b"multiscales" not in direct.get("zarr.json")
 
 
-@pytest.mark.parametrize("fault", [500, 503, "cut"])
-def test_a_storm_that_passes_is_sat_out(tmp_path, server, proxy, place, fault):
+@pytest.mark.parametrize("what", ["/1/c/1/1/0", "list-type"], ids=["put", "list"])
+def test_who_may_not_write_or_list_is_told_so(tmp_path, server, proxy, place, what):
+    direct = RemoteFiles(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), direct)
+    proxy.fault = lambda method, path, n: 403 if what in path and method != "DELETE" else None
+    with pytest.raises(StoreError, match=r"cannot (write|list) .*the server refuses") as caught:
+        build_pyramid(place, storage_options={"endpoint": proxy.url})
+    assert "AWS_SECRET_ACCESS_KEY" in str(caught.value)
+    assert direct.get("1/zarr.json") is None
+
+
+STORMS = {  # what is done to which requests, and to every how manieth of them
+    "500": (500, "GET", 6),
+    "503": (503, "GET", 6),
+    "503 to put": (503, "PUT", 3),
+    "answer cut": ("cut", "GET", 6),
+    "answer to put cut": ("cut", "PUT", 3),
+    "put cut": ("drop", "PUT", 3),
+    "no answer": ("drop", "GET", 6),
+    "heard twice": ("twice", "PUT", 1),
+    "stalls": (1.5, "GET", 50),
+    "put stalls": (1.5, "PUT", 6),
+}
+
+
+@pytest.mark.parametrize(
+    "storm",
+    [pytest.param(name, marks=[pytest.mark.slow] * ("stall" in name)) for name in STORMS],
+)
+def test_a_storm_that_passes_is_sat_out(tmp_path, server, proxy, place, storm):
     upload(fill(tmp_path / "a.zarr"), RemoteFiles(place, {"endpoint": server}))
-    # Every ninth request, until it is asked again; a list of keys that breaks off ends the run.
-    proxy.fault = lambda method, path, n: (
-        fault if n % 9 == 0 and method == "GET" and "list-type" not in path else None
-    )
-    found = build_pyramid(place, storage_options={"endpoint": proxy.url})
+    fault, chosen, period = STORMS[storm]
+    asked = []
+
+    def now_and_then(method, path, n):  # lists of keys and documents among them
+        if method == chosen:
+            asked.append(path)
+        return fault if method == chosen and len(asked) % period == 0 else None
+
+    proxy.fault = now_and_then
+    found = build_pyramid(place, storage_options={"endpoint": proxy.url, "timeout": "1s"})
+    assert len(asked) >= 2 * period
     assert found == build_pyramid(tmp_path / "a.zarr")
+    files = RemoteFiles(place, {"endpoint": server})
+    for key, data in objects(LocalFiles(tmp_path / "a.zarr")).items():
+        if key != "zarr.json":  # holds the store's name
+            assert files.get(key) == data, key
 
 
-@pytest.mark.parametrize(("method", "fault"), [("PUT", 503), ("GET", 500), ("GET", "cut")])
+@pytest.mark.slow
+def test_a_list_of_keys_that_breaks_off_goes_on_where_it_was(server, proxy, place):
+    direct = RemoteFiles(place, {"endpoint": server})
+    for n in range(1005):
+        direct.put(f"{n:04}", b"x")
+    lists = []
+
+    def fault(method, path, n):
+        lists.append(path)
+        return "cut" if len(lists) in (1, 3, 4) else None
+
+    proxy.fault = fault
+    files = RemoteFiles(place, {"endpoint": proxy.url})
+    assert list(files.keys("")) == [f"{n:04}" for n in range(1005)]
+    assert len(lists) == 5
+    proxy.fault = lambda method, path, n: "cut"
+    with pytest.raises(StoreError, match=f"cannot list {place}") as caught:
+        list(files.keys(""))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [
+        ("PUT", 503),
+        ("GET", 500),
+        ("PUT", "drop"),
+        ("GET", "short"),
+        pytest.param("GET", "cut", marks=pytest.mark.slow),
+        pytest.param("GET", 1.5, marks=pytest.mark.slow),
+        pytest.param("PUT", 1.5, marks=pytest.mark.slow),
+    ],
+)
 def test_a_storm_that_stays_ends_the_run_with_nothing_published(
     tmp_path, server, proxy, place, method, fault
 ):
@@ -219,13 +291,78 @@ def test_a_storm_that_stays_ends_the_run_with_nothing_published(
         return fault if asked == method and path.endswith(f"/{level}/c/1/1/1") else None
 
     proxy.fault = storm
-    with pytest.raises(StoreError, match=f"cannot (read|write) {place}/{level}/c/1/1/1") as caught:
-        build_pyramid(place, storage_options={"endpoint": proxy.url, **QUICK})
+    told = f"cannot (read|write) {place}/{level}/c/1/1/1|{place}/0/c/1/1/1 is damaged"
+    with pytest.raises(StoreError, match=told) as caught:
+        build_pyramid(place, storage_options={"endpoint": proxy.url, "timeout": "1s", **QUICK})
     assert "\n" not in str(caught.value)
     assert direct.get("1/zarr.json") is None
     assert b"multiscales" not in direct.get("zarr.json")
     found = build_pyramid(place, storage_options={"endpoint": server})
     assert found == build_pyramid(tmp_path / "a.zarr")
+
+
+def test_an_object_that_is_lost_is_missed(tmp_path, server, proxy, place):
+    direct = RemoteFiles(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), direct)
+    options = {"endpoint": proxy.url}
+    proxy.fault = lambda method, path, n: 404 if path.endswith("/0/c/1/2/0") else None
+    with pytest.raises(StoreError, match=f"{place}/0/c/1/2/0"):
+        build_pyramid(place, storage_options=options, missing_chunks="error")
+    # What a level is made from has a digest: nothing else is taken for it.
+    proxy.fault = lambda method, path, n: (
+        404 if method == "GET" and path.endswith("/1/c/1/0/0") else None
+    )
+    with pytest.raises(VoxelError, match="holds other voxels than its record says"):
+        build_pyramid(place, storage_options=options)
+    assert direct.get("1/zarr.json") is not None
+    assert direct.get("2/zarr.json") is None
+
+
+def test_a_job_that_is_killed_leaves_nothing_that_is_seen(tmp_path, server, proxy, place):
+    direct = RemoteFiles(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), direct)
+    written = threading.Event()
+
+    def fault(method, path, n):
+        if method == "PUT" and is_chunk(path, 1):
+            if written.is_set():
+                return 30.0  # the job ends before
+            written.set()
+        return None
+
+    proxy.fault = fault
+    code = "import sys, zarrpyramid; zarrpyramid.build_pyramid(sys.argv[1], storage_options="
+    code += "{'endpoint': sys.argv[2]})"
+    with subprocess.Popen([sys.executable, "-c", code, place, proxy.url]) as job:
+        assert written.wait(30)
+        time.sleep(0.2)
+        job.kill()
+    proxy.fault = lambda method, path, n: None
+    assert any(key.startswith("1/c/") for key in direct.keys(""))
+    assert direct.get("1/zarr.json") is None
+    assert b"multiscales" not in direct.get("zarr.json")
+    found = build_pyramid(place, storage_options={"endpoint": server})
+    assert found == build_pyramid(tmp_path / "a.zarr")
+
+
+def test_two_processes_that_change_one_list_lose_nothing(server, place):
+    files = RemoteFiles(place, {"endpoint": server})
+    document = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+    files.put("zarr.json", json.dumps(document).encode())
+    code = """
+import sys
+from zarrpyramid.hierarchy import change_group_attributes
+from zarrpyramid.remote import RemoteFiles
+files = RemoteFiles(sys.argv[1], {"endpoint": sys.argv[2]})
+for number in range(20):
+    change_group_attributes(files, "", lambda found: {**found, f"{sys.argv[3]}{number}": number})
+"""
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, place, server, name]) for name in "ab"
+    ]
+    assert [process.wait(60) for process in started] == [0, 0]
+    attributes = json.loads(files.get("zarr.json"))["attributes"]
+    assert attributes == {f"{name}{number}": number for name in "ab" for number in range(20)}
 
 
 def test_no_bucket(server):
