@@ -226,12 +226,12 @@ class RemoteFiles:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         for _ in range(_CHANGES):
-            held, e_tag = self._get(key)
+            held, version = self._get(key)
             found = None if held is None else bytes(held)
             data = change(found)
             if data is None or data == found:
                 return
-            mode: Any = "create" if found is None else {"e_tag": e_tag}
+            mode: Any = "create" if found is None else version
             try:
                 with self._telling("write", key):
                     self.client.put(key, data, mode=mode, use_multipart=False)
@@ -290,19 +290,21 @@ class RemoteFiles:
         """Hold nothing off: `replace` sees what others have changed."""
         return contextlib.nullcontext()
 
-    def _get(self, key: str, part: Any = None) -> tuple[Any, str | None]:
-        """Return an object or part of it, and its ETag; None where there is none."""
+    def _get(self, key: str, part: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Return an object or part of it, None where none is, and what says which one it was."""
         options = {} if part is None else {"range": part}
 
-        def ask() -> tuple[Any, str | None]:
+        def ask() -> tuple[Any, dict[str, Any]]:
             found = self.client.get(key, options=options)
-            return found.bytes(), found.meta["e_tag"]
+            # Google compares versions, which it calls generations, the others ETags.
+            version = {name: found.meta[name] for name in ("e_tag", "version")}
+            return found.bytes(), {name: tag for name, tag in version.items() if tag is not None}
 
         try:
             with self._telling("read", key):
                 return self._patiently(ask)
         except FileNotFoundError:
-            return None, None
+            return None, {}
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Return an answer, asked for again where it breaks off."""
@@ -345,7 +347,7 @@ class RemoteFiles:
         A FileNotFoundError is let through where it is the object that is absent, and those of
         conditions always.
         """
-        client = self.client  # whose module is there then
+        _ = self.client  # whose module is there then
         from obstore import exceptions
 
         try:
@@ -357,7 +359,9 @@ class RemoteFiles:
                     f"cannot {verb} {self.url}/{key}: there is no bucket {bucket}; check the URL, "
                     "and the endpoint in storage_options"
                 ) from error
-            raise
+            if verb in ("read", "remove"):
+                raise
+            raise self._failed(verb, key, error) from error
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
             raise
         except (exceptions.BaseError, OSError, ValueError) as error:
@@ -367,10 +371,13 @@ class RemoteFiles:
                 msg = f"cannot {verb} {self.url}/{key}: the server refuses it to {self._identity()}"
                 msg += "; give that the right to, or use other credentials"
                 raise StoreError(msg) from error
-            hint = "see whether the server is there, and run again"
-            raise StoreError(
-                f"cannot {verb} {self.url}/{key} ({client!r}): {_line(error)}; {hint}"
-            ) from error
+            raise self._failed(verb, key, error) from error
+
+    def _failed(self, verb: str, key: str, error: Exception) -> StoreError:
+        return StoreError(
+            f"cannot {verb} {self.url}/{key}: {_line(error)}; see whether the server is there, and "
+            "run again"
+        )
 
     def _identity(self) -> str:
         """Tell as whom the server is asked, without any secret."""

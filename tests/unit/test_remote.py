@@ -357,9 +357,7 @@ files = RemoteFiles(sys.argv[1], {"endpoint": sys.argv[2]})
 for number in range(20):
     change_group_attributes(files, "", lambda found: {**found, f"{sys.argv[3]}{number}": number})
 """
-    started = [
-        subprocess.Popen([sys.executable, "-c", code, place, server, name]) for name in "ab"
-    ]
+    started = [subprocess.Popen([sys.executable, "-c", code, place, server, name]) for name in "ab"]
     assert [process.wait(60) for process in started] == [0, 0]
     attributes = json.loads(files.get("zarr.json"))["attributes"]
     assert attributes == {f"{name}{number}": number for name in "ab" for number in range(20)}
