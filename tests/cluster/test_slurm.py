@@ -15,6 +15,10 @@ import numpy as np
 import pytest
 import zarr
 
+from servers import BUCKET, ENVIRONMENT, s3_server
+from zarrpyramid.files import LocalFiles
+from zarrpyramid.remote import RemoteFiles
+
 pytestmark = pytest.mark.system
 
 SCRIPT = Path(__file__).with_name("slurm.sh")
@@ -68,13 +72,13 @@ def image(workspace, local):
 
 
 @contextlib.contextmanager
-def started(workspace, profile, *arguments):
+def started(workspace, profile, *arguments, **config):
     """Run snakemake with a profile, and with times that a test can wait for."""
     quick = ("--latency-wait", "10", "--max-threads", "2", "--jobs", "12")
     quick += ("--seconds-between-status-checks", "1")
     command = workspace.command(
         *("--profile", str(PROFILES / profile), *quick, *arguments),
-        **IMAGE,
+        **{**IMAGE, **config},
         part_size=-(-(256**3) // N_PARTS),
     )
     with subprocess.Popen(
@@ -156,6 +160,27 @@ def test_parts_on_several_nodes_make_what_one_machine_makes(slurm, image, local,
     assert len({node for *_, node in ran}) >= 2
     # Level 0, the opening, its parts, what gathers them; and all that comes after in one.
     assert len(ran) == 1 + 1 + N_PARTS + 1 + 1
+
+
+def test_parts_of_a_remote_store_make_what_one_machine_makes(slurm, workspace, local, monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    place = f"s3://{BUCKET}/image.zarr"
+    with s3_server() as url:
+        files, base = RemoteFiles(place, {"endpoint": url}), LocalFiles(local / "base.zarr")
+        for key in base.keys(""):
+            files.put(key, base.get(key))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        with started(workspace, "cluster-generic", store=place) as process:
+            text = process.communicate(timeout=240)[0]
+        assert process.returncode == 0, text
+        mine, expected = workspace.sentinels(), local.sentinels()
+        # Level 0's says where its objects lie and when they were put there.
+        assert {**mine, "0": b""} == {**expected, "0": b""}
+        made = LocalFiles(local / "image.zarr")
+        for key in made.keys("raw"):
+            if not key.startswith("."):
+                assert files.get(f"raw/{key}") == made.get(f"raw/{key}"), key
 
 
 def test_a_cancelled_part_is_made_again(slurm, image, local):

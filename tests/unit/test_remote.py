@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import numcodecs
@@ -18,12 +19,14 @@ import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
 from zarrpyramid import build_pyramid
-from zarrpyramid.config import image_configs
+from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
 from zarrpyramid.files import LocalFiles
 from zarrpyramid.hierarchy import change_group_attributes
+from zarrpyramid.images import open_image
 from zarrpyramid.pyramid import clean, level_statuses
 from zarrpyramid.remote import RemoteFiles
+from zarrpyramid.resources import level_need, peak_memory, read_timing
 from zarrpyramid.verify import assure_pyramid
 
 pytestmark = pytest.mark.filterwarnings(
@@ -352,6 +355,7 @@ def test_two_processes_that_change_one_list_lose_nothing(server, place):
     code = """
 import sys
 from zarrpyramid.hierarchy import change_group_attributes
+from zarrpyramid.images import open_image
 from zarrpyramid.remote import RemoteFiles
 files = RemoteFiles(sys.argv[1], {"endpoint": sys.argv[2]})
 for number in range(20):
@@ -361,6 +365,84 @@ for number in range(20):
     assert [process.wait(60) for process in started] == [0, 0]
     attributes = json.loads(files.get("zarr.json"))["attributes"]
     assert attributes == {f"{name}{number}": number for name in "ab" for number in range(20)}
+
+
+JOB = """
+import sys
+from zarrpyramid.config import image_config
+from zarrpyramid.images import open_image
+from zarrpyramid.levels import build_level
+from zarrpyramid.logs import job_log
+from zarrpyramid.pyramid import seal_base
+
+store, endpoint, told_in = sys.argv[1:]
+with job_log(f"{told_in}.log", told_in) as told:
+    keys = {"store": store, "levels": 1, "storage_options": {"endpoint": endpoint}}
+    image = open_image(image_config("image", keys))
+    build_level(image, 1, seal_base(image), n_workers=2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("shape", "keywords"),
+    [
+        ((250, 250, 250), {"chunks": (25, 25, 25)}),  # windows across chunks
+        ((256, 256, 512), {"chunks": (64, 64, 64), "shards": (256, 256, 256)}),
+        ((512, 256, 256), {"chunks": (128, 128, 128)}),
+    ],
+    ids=["small chunks", "shards", "large chunks"],
+)
+def test_a_job_takes_the_memory_that_was_planned(tmp_path, server, place, shape, keywords):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    noise = np.random.default_rng(0).integers(0, 255, shape, "uint16")
+    group.create_array("0", data=noise, **keywords)
+    upload(tmp_path / "a.zarr", RemoteFiles(place, {"endpoint": server}))
+    keys = {"store": place, "levels": 1, "storage_options": {"endpoint": server}}
+    planned = level_need(open_image(image_config("image", keys)), 1, 2, 1e8)
+    job = [sys.executable, "-c", JOB, place, server, str(tmp_path / "told.json")]
+    subprocess.run(job, check=True)
+    taken = peak_memory(read_timing(tmp_path / "told.json"))
+    assert planned.memory / 2.5 < taken < planned.resources["mem_mb"] * 1e6
+
+
+def kind(request):
+    """Return what a server counts a request as, and whether it is for voxels."""
+    method, path = request
+    if "list-type" in path:
+        return "LIST", False
+    return {"POST": "DELETE"}.get(method, method), "/c/" in path
+
+
+@pytest.mark.parametrize("shards", [None, (16, 16, 16)], ids=["chunks", "shards"])
+def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    voxels = np.random.default_rng(0).integers(1, 99, (64, 64, 64), "uint16")
+    group.create_array("0", data=voxels, chunks=(8, 8, 8), shards=shards)
+    upload(tmp_path / "a.zarr", RemoteFiles(place, {"endpoint": server}))
+    options = {"endpoint": proxy.url}
+    image = open_image(image_config("image", {"store": place, "storage_options": options}))
+    assert len(proxy.requests) <= 4  # the group and level 0, and whether a group is above them
+    levels = image.plan.levels
+    assert len(levels) == 4
+    proxy.requests.clear()
+    build_pyramid(place, storage_options=options)
+    seen = Counter(map(kind, proxy.requests))
+    read, written = levels[:-1], levels[1:]
+    assert seen["PUT", True] == sum(level.n_objects for level in written)
+    # The index of a shard is asked for once, and the shard for its size.
+    indexes = sum(level.n_objects for level in read if level.shards)
+    assert seen["GET", True] == sum(level.n_chunks for level in read) + indexes
+    assert seen["HEAD", True] == indexes
+    documents = sum(n for (_, of_voxels), n in seen.items() if not of_voxels)
+    assert documents <= 50 + 45 * len(written)
+    assert seen["PUT", False] == len(written) + 2  # their documents, level 0's, and the list
+    proxy.requests.clear()
+    build_pyramid(place, storage_options=options)
+    again = Counter(map(kind, proxy.requests))
+    assert {name for name, of_voxels in again} == {"GET", "HEAD", "LIST"}
+    assert again["GET", True] == 0
+    assert sum(again.values()) <= 30 + 20 * len(written)
+    print(seen, again)
 
 
 def test_no_bucket(server):
