@@ -47,7 +47,7 @@ _GROUP = 8
 _ADDRESS = "DASK_SCHEDULER_ADDRESS"
 
 _PATIENCE = 14
-"""Seconds after which a scheduler that does not answer is given up; twice that where it is none."""
+"""Seconds after which a scheduler that does not answer is given up; at most twice that in all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,6 +223,8 @@ def _users_scheduler() -> Any:
 
 @contextlib.contextmanager
 def _connect(address: str) -> Iterator[Any]:
+    import asyncio  # 20 ms, of which most jobs have no need
+
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
@@ -231,6 +233,9 @@ def _connect(address: str) -> Iterator[Any]:
             "install it (pip install distributed), or leave dask_scheduler out"
         ) from error
     try:
+        # By itself first: a client waits for ever for what takes a connection and says nothing.
+        with ThreadPoolExecutor(1) as pool:  # here an event loop may be running
+            pool.submit(asyncio.run, _check_scheduler(address)).result()
         client = Client(  # type: ignore[no-untyped-call]
             address, timeout=_PATIENCE, set_as_default=False
         )
@@ -241,6 +246,23 @@ def _connect(address: str) -> Iterator[Any]:
         ) from error
     with client:
         yield client
+
+
+async def _check_scheduler(address: str) -> None:
+    """See that what answers at an address says that it is a scheduler."""
+    import asyncio
+
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    async with rpc(address, connection_args=arguments) as server:  # type: ignore[no-untyped-call]
+        try:
+            kind = (await asyncio.wait_for(server.identity(), _PATIENCE))["type"]
+        except TimeoutError as error:
+            raise TimeoutError(f"no word within {_PATIENCE} s") from error
+    if kind != "Scheduler":
+        raise TypeError(f"a {kind.lower()} does")
 
 
 def _check_versions(client: Any) -> None:

@@ -204,8 +204,9 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
         own = image_config(short_name(store, field), {**checked, "store": store, "field": field})
         configs = [replace(own, name=short_name(own.store, own.field, results))]
     elif images:
+        shared = checked if field is None else {"field": field, **checked}
         configs = [
-            image_config(_checked_name(name), {**checked, **own}) for name, own in images.items()
+            image_config(_checked_name(name), {**shared, **own}) for name, own in images.items()
         ]
     elif demo:
         made = {key: demo.pop(key) for key in ("store", "field") if key in demo}
@@ -215,7 +216,7 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     else:
         msg = "no image is named; give --config store=PATH field=NAME, or images: in a config file"
         raise ConfigError(msg)
-    if field is not None and store is None:
+    if field is not None and store is None and not images:
         msg = f"field {field!r} is given without a store; add --config store=PATH"
         raise ConfigError(msg)
     groups: dict[str, str] = {}

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import image as mpl_image
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +51,8 @@ _STYLE: Any = {  # whose keys matplotlib's types list, another list in each rele
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
 }
+# Margins are given: a layout that matplotlib finds takes as long as the chart.
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LEVELS = mpl.colormaps["viridis"]
 
 
@@ -93,13 +95,15 @@ def label_picture(pixels: Pixels, side: int) -> bytes:
 def drift_chart(levels: Sequence[int], statistics: Mapping[str, Sequence[float]]) -> bytes:
     """Return statistics by level as charts side by side, each on an axis of its own."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9.0, 2.3), layout="constrained")
-        all_axes = figure.subplots(1, len(statistics), squeeze=False)[0]
+        figure = Figure(figsize=(9.0, 2.3))
+        margins = {"left": 0.085, "right": 0.99, "bottom": 0.2, "top": 0.82, "wspace": 0.42}
+        all_axes = figure.subplots(1, len(statistics), squeeze=False, gridspec_kw=margins)[0]
         for axes, (name, values) in zip(all_axes, statistics.items(), strict=True):
             axes.plot(levels, values, marker="o", color=ACCENT)
             axes.set_title(name, fontsize=9, loc="left", color=INK)
             axes.margins(x=0.12, y=0.25)
             axes.ticklabel_format(axis="y", useOffset=False)
+            axes.yaxis.get_major_locator().set_params(nbins=4)
             _level_axis(axes)
         return _svg(figure)
 
@@ -107,8 +111,10 @@ def drift_chart(levels: Sequence[int], statistics: Mapping[str, Sequence[float]]
 def histogram_chart(edges: Floats, counts: Mapping[int, Pixels]) -> bytes:
     """Return the shares of voxels by value, one line a level, on a logarithmic axis."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9.0, 2.9), layout="constrained")
-        axes = figure.subplots()
+        figure = Figure(figsize=(9.0, 2.9))
+        axes = figure.subplots(
+            gridspec_kw={"left": 0.07, "right": 0.99, "bottom": 0.16, "top": 0.97}
+        )
         for position, (level, found) in enumerate(sorted(counts.items())):
             share = found / max(found.sum(), 1)
             colour = _LEVELS(0.9 * position / max(len(counts) - 1, 1))
@@ -121,6 +127,8 @@ def histogram_chart(edges: Floats, counts: Mapping[int, Pixels]) -> bytes:
                 baseline=None,
             )
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(_power))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("value")
         axes.set_ylabel("share of voxels")
         axes.legend(ncols=min(len(counts), 6), fontsize=8, loc="upper right")
@@ -130,9 +138,13 @@ def histogram_chart(edges: Floats, counts: Mapping[int, Pixels]) -> bytes:
 def speed_chart(levels: Sequence[int], seconds: Sequence[float], rates: Sequence[float]) -> bytes:
     """Return seconds and GB/s by level as two bar charts."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9.0, 2.1), layout="constrained")
+        figure = Figure(figsize=(9.0, 2.1))
+        margins = {"left": 0.01, "right": 0.99, "bottom": 0.22, "top": 0.88, "wspace": 0.04}
         for axes, values, name in zip(
-            figure.subplots(1, 2), (seconds, rates), ("seconds", "GB/s of voxels read"), strict=True
+            figure.subplots(1, 2, gridspec_kw=margins),
+            (seconds, rates),
+            ("seconds", "GB/s of voxels read"),
+            strict=True,
         ):
             bars = axes.bar(levels, values, width=0.55, color=ACCENT)
             axes.bar_label(bars, fmt="%.3g", fontsize=8, padding=2, color=INK)
@@ -147,6 +159,12 @@ def _level_axis(axes: Axes) -> None:
     axes.set_xlabel("level")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=False, axis="x")
+
+
+def _power(value: float, position: int) -> str:
+    """Return a power of ten as text; what matplotlib makes is drawn by its own reader of TeX."""
+    exponent = str(round(np.log10(value)))
+    return f"10{exponent.translate(_RAISED)}" if exponent != "0" else "1"
 
 
 def _thinned(pixels: Pixels, side: int) -> Pixels:

@@ -175,7 +175,8 @@ def _read_level(image: Image, level: int, edges: Edges, budget: int) -> tuple[Pr
         return Preview(level=level, absent=absent), 0
     indices = geometry.iterate_units(grid) if is_whole else iter(touched)
     chunks = open_chunks(image.files, image.level_path(level), metadata)
-    pixels, counts = _read_chunks(chunks, indices, [region for _, region in regions], edges)
+    bins = edges if is_whole else edges[:0]
+    pixels, counts = _read_chunks(chunks, indices, [region for _, region in regions], bins)
     slices = tuple(
         Slice(channel=channel, rows=rows, columns=columns, pixels=_flat(plane, rows, columns))
         for ((channel, rows, columns), _), plane in zip(regions, pixels, strict=True)
@@ -253,7 +254,13 @@ def _count(block: Block, edges: Edges) -> Counts:
     """Return how many voxels are in each bin; what is not finite is in none."""
     if edges.size == 0:
         return np.zeros(0, np.int64)
-    n_bins = edges.size - 1
+    n_bins, values, times = edges.size - 1, _finite(block), None
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+        # Each value once, which takes a quarter of the time.
+        low = int(values.min())
+        times = np.bincount(np.subtract(values, low, dtype=np.intp))
+        values = np.arange(low, low + times.size)
     # numpy's histogram takes four times as long.
-    place = (_finite(block).astype(np.float64) - edges[0]) * (n_bins / (edges[-1] - edges[0]))
-    return np.bincount(np.clip(place, 0, n_bins - 1).astype(np.intp), minlength=n_bins)
+    place = (values.astype(np.float64) - edges[0]) * (n_bins / (edges[-1] - edges[0]))
+    places = np.clip(place, 0, n_bins - 1).astype(np.intp)
+    return np.bincount(places, times, minlength=n_bins).astype(np.int64)

@@ -5,14 +5,16 @@ Pictures and histograms come from coarse levels, all else from records, timings 
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import logging
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, figures, geometry
+from . import __version__, geometry
 from .methods import METHODS
 from .multiscales import CHANNEL, SPACE, TIME
 from .pages import box, element, page, picture, table
@@ -60,7 +62,11 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
     pyramid = read_pyramid(image.files, image.path)
     is_labels = pyramid.is_labels or image.plan.image.label_report
     is_labels = is_labels or image.plan.image.method.startswith("mode")
-    previews, edges = read_previews(image, records, histograms=not is_labels)
+    with ThreadPoolExecutor(1) as pool:
+        # Loading matplotlib takes as long as reading, which leaves the interpreter to others.
+        loading = pool.submit(importlib.import_module, f"{__package__}.figures")
+        previews, edges = read_previews(image, records, histograms=not is_labels)
+    loading.result()
     findings = lint(pyramid)
     for finding in findings:
         logger.info("%s", finding.line)
@@ -130,6 +136,8 @@ def _header(
 def _pictures(
     image: Image, previews: Sequence[Preview], pyramid: Pyramid, side: int, *, is_labels: bool
 ) -> Iterator[str]:
+    from . import figures
+
     shown = [preview for preview in previews if preview.slices]
     if not shown:
         return
@@ -323,6 +331,8 @@ def _drift(image: Image, facts: Sequence[LevelFacts], is_labels: bool) -> Iterat
     yield element("h2", "Drift")
     yield element("p", said, class_="soft")
     alt = f"Charts of {', '.join(found)} by level, from {numbers[0]} to {numbers[-1]}. {said}"
+    from . import figures
+
     yield _chart(figures.drift_chart(numbers, found), alt)
 
 
@@ -337,6 +347,8 @@ def _histograms(previews: Sequence[Preview], edges: Edges) -> Iterator[str]:
     said = "Shares of all voxels, of the finest level of at most 256³ voxels and of those below."
     yield element("p", said, class_="soft")
     alt = f"Histograms of levels {named}, from {edges[0]:.6g} to {edges[-1]:.6g}"
+    from . import figures
+
     yield _chart(figures.histogram_chart(edges, counts), alt)
 
 
@@ -354,6 +366,8 @@ def _speed(facts: Sequence[LevelFacts]) -> Iterator[str]:
         f"level {level}: {wall:.3g} s, {rate:.3g} GB/s"
         for level, wall, rate in zip(numbers, seconds, rates, strict=True)
     )
+    from . import figures
+
     yield _chart(figures.speed_chart(numbers, seconds, rates), f"Seconds and GB/s by level: {told}")
 
 

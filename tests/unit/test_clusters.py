@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from distributed import Client
+from distributed import Client, LocalCluster
 
 import zarrpyramid
 from dask_elsewhere import LIBRARY, Elsewhere
@@ -169,6 +170,28 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     assert "\n" not in str(raised.value)
     assert time.monotonic() - start < 10
     assert tree(store).keys() == before.keys()
+
+
+@pytest.mark.parametrize("is_worker", [False, True])
+def test_what_is_no_scheduler_is_said_not_to_be_one(tmp_path, monkeypatch, is_worker):
+    monkeypatch.setattr("zarrpyramid.blocks._PATIENCE", 1)
+    store = make(tmp_path / "image.zarr")
+    start = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        if is_worker:
+            cluster = stack.enter_context(
+                LocalCluster(n_workers=1, processes=False, protocol="tcp", dashboard_address=None)
+            )
+            address = cluster.workers[0].address
+        else:  # it takes connections and says nothing
+            silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(WorkerError, match=f"no dask scheduler answers at {address} ") as raised:
+            build_pyramid(store, dask_scheduler=address, progress=False)
+    assert ("a worker does" in str(raised.value)) == is_worker
+    assert "\n" not in str(raised.value)
+    assert time.monotonic() - start < 10
+    assert not (Path(store) / "1").exists()
 
 
 def test_an_address_without_distributed_is_one_line(tmp_path, monkeypatch):

@@ -397,7 +397,7 @@ def test_a_home_is_found(monkeypatch):
     [
         ({}, "no image is named"),
         ({"images": {}}, "no image is named"),
-        ({"images": {"a": {"store": "b"}}, "field": "raw"}, "field 'raw' is given without a store"),
+        ({"demo": {"store": "b"}, "field": "raw"}, "field 'raw' is given without a store"),
         (
             {"images": {"a": {"store": "/s"}, "b": {"store": "/s/"}}},
             "images.b and images.a are the same group /s; keep one of them",
@@ -436,3 +436,10 @@ def test_defaults_of_a_test_image():
     made = image.test_image
     assert (made.shape, made.chunks) == ((256,) * 3, (64,) * 3)
     assert (made.dtype, made.pattern, made.seed) == ("bool", "blobs", 0)
+
+
+def test_a_field_at_the_top_is_that_of_images_without_one():
+    images = image_configs(
+        {"images": {"a": {"store": "a"}, "b": {"store": "b", "field": "own"}}, "field": "raw"}
+    )
+    assert [image.field for image in images] == ["raw", "own"]

@@ -300,3 +300,17 @@ def test_a_damaged_object_fails_its_job(workspace):
     shutil.rmtree(workspace / f"{RAW}/1")  # the way out that the line gives
     workspace.run(**config)
     assert workspace.sentinels() == sentinels
+
+
+@pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
+def test_a_profile_without_its_plugin_names_the_command_that_installs_it(workspace, profile):
+    # Made for another plugin by exchanging its name, as docs/cluster.md says; nobody has that one.
+    made = workspace / "profiles" / profile
+    shutil.copytree(workspace.checkout / "profiles" / profile, made)
+    text = (made / "profile.v9+.yaml").read_text(encoding="utf-8")
+    module = f"snakemake_executor_plugin_{profile}".replace("-", "_")
+    assert module in text
+    text = text.replace(module, "snakemake_executor_plugin_none").replace(profile, "none")
+    (made / "profile.v9+.yaml").write_text(text, encoding="utf-8")
+    last = workspace.run("--profile", str(made), "--dry-run", code=2).text.splitlines()[-1]
+    assert "whose plugin is missing: pip install snakemake-executor-plugin-none'" in last

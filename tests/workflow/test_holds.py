@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid.holds import release_hold, take_hold
+from zarrpyramid.pyramid import open_path
+
 HOLD = "image.zarr/raw/.zarrpyramid-hold"
 
 
@@ -71,3 +74,20 @@ def test_the_second_run_stops_and_names_the_first(workspace, new_workspace, at_w
         assert f"was held by process {at_work.pid}, which is gone" in told.text
         assert not (workspace / HOLD).exists()
         assert "1" in other.sentinels()
+
+
+def test_with_keep_going_a_held_image_keeps_no_other_from_being_built(workspace):
+    workspace.make()
+    workspace.make("other.zarr/raw")
+    workspace.write(
+        "two.yaml", "images: {a: {store: image.zarr}, b: {store: other.zarr}}\nfield: raw"
+    )
+    held = take_hold(open_path(str(workspace / "image.zarr/raw")))
+    try:
+        told = workspace.run("--keep-going", "--configfile", str(workspace / "two.yaml"), code=1)
+    finally:
+        release_hold(held)
+    assert f"{workspace / 'image.zarr/raw'} is held by a run of" in told.text
+    assert workspace.sentinels("b")
+    assert not workspace.sentinels("a")
+    assert not (workspace / "image.zarr/raw/1").exists()

@@ -136,11 +136,15 @@ if workflow.is_main_process:  # a job's process looks at its own image alone
     REFUSED = {name: reason for name in CONFIGS if (reason := why_refused(name))}
 
 
+def going_on():
+    """Tell whether a failed image shall not keep the others from being built."""
+    # Asked for targets, since Snakemake parses before it knows how it shall execute.
+    return workflow.execution_settings and workflow.execution_settings.keep_going
+
+
 def refuse():
     """End the run where images are refused, unless it shall go on with the others."""
-    # Called for targets, since Snakemake parses before it knows how it shall execute.
-    going_on = workflow.execution_settings and workflow.execution_settings.keep_going
-    if REFUSED and workflow.is_main_process and not going_on:
+    if REFUSED and workflow.is_main_process and not going_on():
         raise SystemExit(refusal_line(REFUSED, len(CONFIGS)))
 
 
@@ -156,7 +160,7 @@ def let_go(number, _):
 
 
 def hold(name):
-    """Hold an image until this process ends, or end it where another run holds it."""
+    """Hold an image until this process ends; where another run holds it, refuse it or end."""
     # Those that nobody handles end a process without a word; Snakemake takes over later.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -165,7 +169,10 @@ def hold(name):
         HELD.append(take_hold(IMAGES[name]))
         atexit.register(release_hold, HELD[-1])
     except PyramidError as error:
-        raise SystemExit(f"zarrpyramid: {error}") from None
+        # Jobs elsewhere parse anew, and would not know of it.
+        if not going_on() or workflow.non_local_exec:
+            raise SystemExit(f"zarrpyramid: {error}") from None
+        REFUSED[name] = str(error)
 
 
 @functools.cache
@@ -232,7 +239,7 @@ def image_settings(wildcards, input):
 
 def refusal(wildcards, input):
     """Return what keeps an image from being built; `input` as above."""
-    return why_refused(wildcards.image)
+    return REFUSED.get(wildcards.image) or why_refused(wildcards.image)
 
 
 def level_recipe(wildcards):
