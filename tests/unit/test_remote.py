@@ -439,10 +439,10 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     proxy.requests.clear()
     build_pyramid(place, storage_options=options)
     again = Counter(map(kind, proxy.requests))
-    assert {name for name, of_voxels in again} == {"GET", "HEAD", "LIST"}
-    assert again["GET", True] == 0
-    assert sum(again.values()) <= 30 + 20 * len(written)
-    print(seen, again)
+    # No sentinel says that level 0 is the same: its bytes are read, and none is decoded.
+    assert again["GET", True] <= levels[0].n_chunks + levels[0].n_objects
+    assert again["PUT", True] == again["PUT", False] == 0
+    assert sum(n for (_, of_voxels), n in again.items() if not of_voxels) <= 30 + 20 * len(written)
 
 
 def test_no_bucket(server):
