@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import logging
 import threading
+import time
 import urllib.request
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -73,7 +74,11 @@ class Proxy:
     """Passes requests on to a server, but for those that `fault` says something of.
 
     `fault(method, path, number)` returns None to pass a request on, a status to answer it with, or
-    "cut", to break the connection within the body of the answer.
+
+    - "drop" to break the connection within the body of the request,
+    - "cut" to break it within the body of the answer, "short" to say that half of it is all,
+    - "twice" to pass it on twice and give the second answer,
+    - seconds, as a float, to wait before the answer.
     """
 
     def __init__(self, url):
@@ -83,6 +88,7 @@ class Proxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or bodies wait 40 ms for the other side's nod
 
             def log_message(self, *arguments):
                 pass
@@ -91,15 +97,23 @@ class Proxy:
                 with lock:
                     self.requests.append((handler.command, handler.path))
                     fault = self.fault(handler.command, handler.path, len(self.requests))
-                body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+                length = int(handler.headers.get("Content-Length", 0))
+                if fault == "drop":
+                    handler.rfile.read(length // 2)
+                    handler.close_connection = True
+                    return
+                body = handler.rfile.read(length)
+                if isinstance(fault, float):
+                    time.sleep(fault)
                 if isinstance(fault, int):
                     text = f"<Error><Code>Fault{fault}</Code></Error>".encode()
                     handler.reply(fault, {"Content-Type": "application/xml"}, text)
                     return
                 connection = http.client.HTTPConnection(target, timeout=30)
-                connection.request(handler.command, handler.path, body, dict(handler.headers))
-                found = connection.getresponse()
-                data = found.read()
+                for _ in range(2 if fault == "twice" else 1):
+                    connection.request(handler.command, handler.path, body, dict(handler.headers))
+                    found = connection.getresponse()
+                    data = found.read()
                 kept = {
                     name: value
                     for name, value in found.getheaders()
@@ -107,6 +121,8 @@ class Proxy:
                 }
                 if handler.command == "HEAD":
                     kept["Content-Length"] = found.getheader("Content-Length", "0")
+                if fault == "short":
+                    data = data[: len(data) // 2]
                 handler.reply(found.status, kept, data, cut=fault == "cut")
                 connection.close()
 
@@ -116,9 +132,10 @@ class Proxy:
                     handler.send_header(name, value)
                 if handler.command != "HEAD":
                     handler.send_header("Content-Length", str(len(data)))
-                handler.end_headers()
-                if handler.command != "HEAD":
-                    handler.wfile.write(data[: len(data) // 2] if cut else data)
+                with contextlib.suppress(OSError):  # who asked has given up meanwhile
+                    handler.end_headers()
+                    if handler.command != "HEAD":
+                        handler.wfile.write(data[: len(data) // 2] if cut else data)
                 handler.close_connection = cut
 
             do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815

@@ -8,6 +8,7 @@ levels and means.
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from .inflation import check_inflation, most_stored
 from .shards import MISSING, ShardCodec, shard_codec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .files import Files
     from .geometry import Index, Region, Shape
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     Block = np.ndarray[Any, np.dtype[Any]]
     Payload = Any
+
+_INDEXES = 64
+"""Indexes of shards that are kept: more than there are threads, each of which is at one shard."""
 
 _scratch = threading.local()
 
@@ -143,7 +147,7 @@ class DirectChunks:
         self._shards = shards
         self._dtype = native_dtype(metadata)
         self._grid = geometry.coarse_shape(metadata.write_shape, metadata.chunks)
-        self._indexes = threading.local()
+        self._indexes = _ShardIndexes(self._read_index)
         # No codec makes a chunk much larger than its voxels are.
         raw = geometry.count(metadata.chunks) * metadata.item_size
         self._room = (raw + raw // 8 + 4096,)
@@ -155,7 +159,7 @@ class DirectChunks:
             return self._files.get_into(self._key(index), buffer)
         place = tuple(i // n for i, n in zip(index, self._grid, strict=True))
         inner = tuple(i % n for i, n in zip(index, self._grid, strict=True))
-        entries = self._shard_index(place)
+        entries = self._indexes.get(place)
         if entries is None:
             return None
         offset, length = (
@@ -198,6 +202,7 @@ class DirectChunks:
 
     def put(self, index: Index, payloads: Sequence[bytes | None]) -> bool:
         """Write one object whole; where nothing is in it, see that none is there."""
+        self._indexes.drop(index)
         data = payloads[0] if self._shards is None else self._encode_shard(index, payloads)
         if data is None:
             self._files.delete(self._key(index))
@@ -213,13 +218,6 @@ class DirectChunks:
             inner = tuple(i % n for i, n in zip(chunk, self._grid, strict=True))
             slots[int(np.ravel_multi_index(inner, self._grid))] = payload
         return self._shards.encode_shard(slots)
-
-    def _shard_index(self, place: Index) -> Any:
-        """Return the index of a shard; each thread keeps the one that it read last."""
-        if getattr(self._indexes, "place", None) != place:
-            self._indexes.entries = self._read_index(place)
-            self._indexes.place = place
-        return self._indexes.entries
 
     def _read_index(self, place: Index) -> Any:
         assert self._shards is not None
@@ -246,6 +244,37 @@ class DirectChunks:
             f"{self._files.name}/{self._key(place)}{inside} is damaged: {error}; "
             "restore it from a copy, or delete it to have it read as fill value"
         )
+
+
+class _ShardIndexes:
+    """The indexes of the shards that were read last, each read once for all threads."""
+
+    def __init__(self, read: Callable[[Index], Any]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._held: dict[Index, Future[Any]] = {}
+
+    def get(self, place: Index) -> Any:
+        """Return the index of a shard, which one thread reads while others wait for it."""
+        with self._lock:
+            found = self._held.pop(place, None)
+            is_new = found is None
+            found = found or Future()
+            self._held[place] = found  # as the last
+            if len(self._held) > _INDEXES:
+                del self._held[next(iter(self._held))]
+        if is_new:
+            try:
+                found.set_result(self._read(place))
+            except BaseException as error:
+                self.drop(place)
+                found.set_exception(error)
+        return found.result()
+
+    def drop(self, place: Index) -> None:
+        """Forget the index of a shard that will be another."""
+        with self._lock:
+            self._held.pop(place, None)
 
 
 _REFUSALS = (

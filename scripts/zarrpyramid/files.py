@@ -49,6 +49,10 @@ class Files(Protocol):
     def lists(self) -> bool:
         """Whether it tells its keys; else `keys`, `children` and `stats` raise StoreError."""
 
+    @property
+    def at_once(self) -> int:
+        """How many requests shall be under way at once, where answers are waited for; else 1."""
+
     def get(self, key: str) -> bytes | None:
         """Return an object, or None where there is none."""
 
@@ -150,6 +154,11 @@ class LocalFiles:
     def lists(self) -> bool:
         """True."""
         return True
+
+    @property
+    def at_once(self) -> int:
+        """1: no thread waits long for a file."""
+        return 1
 
     def get(self, key: str) -> bytes | None:
         """Return a file's bytes, or None where there is no file."""

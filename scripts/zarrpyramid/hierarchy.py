@@ -392,11 +392,13 @@ def _tell_ancestors(files: Files, path: str) -> None:
     steps = path.split("/") if path else []
     nodes = [read_node(files, join(*steps[:depth])) for depth in range(len(steps) + 1)]
     for depth in range(len(steps), -1, -1):
-        ancestor = join(*steps[:depth])
+        ancestor, here = join(*steps[:depth]), nodes[depth]
         # The groups between may be younger than the ancestor's consolidated metadata.
         between = {join(*steps[depth:end]): nodes[end] for end in range(depth + 1, len(steps) + 1)}
-        if between:
-            _change_document(files, join(ancestor, "zarr.json"), partial(_update_v3, between))
+        if here is not None and here.zarr_format == 3:
+            if between and here.documents["zarr.json"].get("consolidated_metadata"):
+                _change_document(files, join(ancestor, "zarr.json"), partial(_update_v3, between))
+            continue
         own = {"": nodes[depth]} if depth == len(steps) else between
         _change_document(files, join(ancestor, ".zmetadata"), partial(_update_v2, own))
 

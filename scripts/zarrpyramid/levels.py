@@ -7,6 +7,7 @@ document last. Whoever reads at any time finds whole levels only. Keeps out the 
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -242,8 +243,17 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
     base = read_level(image, 0)
     chunks = open_chunks(image.files, image.level_path(0), base)
     tally = Tally()
-    for index in geometry.iterate_units(geometry.grid_shape(base.shape, base.chunks)):
-        tally.add_payload(index, chunks.payload(index))
+
+    def read(index: Index) -> Tally:
+        one = Tally()
+        one.add_payload(index, chunks.payload(index))
+        return one
+
+    places = geometry.iterate_units(geometry.grid_shape(base.shape, base.chunks))
+    with ThreadPoolExecutor(image.files.at_once) as pool:
+        for batch in geometry.batches(places, 1024):
+            for one in pool.map(read, batch):
+                tally.merge(one)
     return bool(made_from.get("fingerprint") == tally.fingerprint(base.form))
 
 
@@ -262,7 +272,8 @@ def run_tasks(
     """
     remaining: Numbers | None = numbers if notes is None else notes
     n_tasks = geometry.count(task.grid) if remaining is None else len(remaining)
-    task = replace(task, n_threads=max(1, n_workers // max(1, n_tasks)))
+    n_workers, n_threads = task.spread(n_workers, n_tasks)
+    task = replace(task, n_threads=n_threads)
     seen = BlockResult()
     if notes is not None:
         seen.merge(notes.seen)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,14 @@ from .sources import BASE_KEY, COPY_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from .files import Files
     from .images import BaseLayout, Image
 
 _SAMPLE = 64
 """Objects that stand for all where level 0 has too many to look at."""
+
+_REMOTE_SAMPLE = 8
+"""The same where each costs a request."""
 
 LITTER_KEY = re.compile(rf".*{re.escape(TEMPORARY_SUFFIX)}|.*[./][0-9a-f]{{32}}\.partial")
 """Key of a file aside that a kill left, of ours or of zarr-python."""
@@ -267,9 +272,17 @@ def _sample_sizes(image: Image) -> list[int]:
     base = image.plan.base
     grid = geometry.grid_shape(base.shape, base.write_shape)
     n_objects = geometry.count(grid)
-    numbers = range(0, n_objects, -(-n_objects // _SAMPLE))
+    n_looked_at = _SAMPLE if files.at_once == 1 else _REMOTE_SAMPLE
+    numbers = range(0, n_objects, -(-n_objects // n_looked_at))
     keys = [base.object_key(index) for index in geometry.iterate_units(grid, numbers)]
-    return [files.size(join(path, key)) or 0 for key in keys]
+    # Of a protocol nobody says that it can be hashed; all files can.
+    return _sizes(files, tuple(join(path, key) for key in keys))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=8)
+def _sizes(files: Files, keys: tuple[str, ...]) -> list[int]:
+    """Return the bytes of objects; asked once, for every level is planned with them."""
+    return [files.size(key) or 0 for key in keys]
 
 
 def _groups_between(image: Image, level: int) -> Iterator[str]:

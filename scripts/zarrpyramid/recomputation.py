@@ -181,6 +181,8 @@ def compare_sample(
 def compare_all(task: CompareTask, n_workers: int) -> Iterator[Comparison]:
     """Yield the same of every place; the results cover each chunk of both levels once."""
     task = replace(task, tallies=True, block_bytes=shared_block_bytes(task.target, n_workers))
+    n_workers, n_threads = task.spread(n_workers, geometry.count(task.grid))
+    task = replace(task, n_threads=n_threads)
     yield from run_blocks(
         task,
         task.grid,

@@ -23,7 +23,14 @@ from .digests import Tally, chunk_digest
 from .errors import StoreError, VoxelError, missing_message
 from .kernels import describe
 from .objects import KeyTally
-from .tasks import BLOCK_BYTES, compiled_pays, is_aligned, task_extents
+from .tasks import (
+    BLOCK_BYTES,
+    compiled_pays,
+    is_aligned,
+    spread_threads,
+    task_bytes,
+    task_extents,
+)
 from .windows import compiled_is_ready, load_compiled, reduce_and_describe, reduce_windows
 
 if TYPE_CHECKING:
@@ -116,6 +123,11 @@ class LevelTask:
     def grid(self) -> Shape:
         """Tasks along each axis."""
         return geometry.grid_shape(self.target.shape, self.unit)
+
+    def spread(self, n_workers: int, n_tasks: int) -> tuple[int, int]:
+        """Return how many of some tasks run at once for so many workers, and their threads."""
+        bytes_each = task_bytes(self.source, self.target, self.factors, self.block_bytes)
+        return spread_threads(n_workers, n_tasks, self.files.at_once, bytes_each)
 
     def loader(self, n_tasks: int) -> Callable[[], Thread] | None:
         """Return what loads compiled kernels into a process, None where it does not pay.

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from . import geometry
 from .places import stored_share
-from .tasks import FEW, compiled_pays, is_aligned, shared_block_bytes, task_extents
+from .remote import is_url
+from .tasks import (
+    FEW,
+    compiled_pays,
+    shared_block_bytes,
+    spread_threads,
+    task_bytes,
+    task_extents,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +41,9 @@ NUMBA_BYTES = 130_000_000
 NUMBA_WORKER_BYTES = 47_000_000
 """What a worker that is forked afterwards has of that."""
 
+CLIENT_BYTES = 30_000_000
+"""What the client of an object store adds to a process, with its connections."""
+
 OBJECT_BYTES = 400
 """For each object of a level that is listed: key, size and time, in two lists."""
 
@@ -45,9 +56,6 @@ A third to a half of what uint16 with zstd took on the machine of the other figu
 _START_SECONDS = 2.0
 _LEAST_MEASURED = 1 << 22
 """Voxels below which starting took most of a job's time."""
-
-_SLAB_VOXELS = 1 << 19
-"""Voxels that kernels take at once in wider types."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,32 +90,25 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     source, target, cut = plan.levels[level - 1], plan.levels[level], plan.cut(level)
     in_parts = cut.n_parts > 1
     block_bytes = cut.block_bytes if in_parts else shared_block_bytes(target, n_workers)
-    step, unit = task_extents(source, target, target.factors, block_bytes)
+    form = (source, target, target.factors, block_bytes)
+    step, unit = task_extents(*form)
     n_all = geometry.count(geometry.grid_shape(target.shape, unit))
     n_tasks = -(-n_all // cut.n_parts)
-    source_chunk = geometry.count(source.chunks) * source.item_size
-    target_chunk = geometry.count(target.chunks) * target.item_size
-    block = geometry.count(tuple(map(min, step, target.shape))) * target.item_size
-    slab = min(geometry.count(source.chunks), _SLAB_VOXELS)
-    share = stored_share(image)
-    # Stored bytes and voxels; what is made of them, and its stored bytes; wider sums.
-    buffers = math.ceil((1 + share) * source_chunk + block + share * target_chunk) + 8 * slab
-    if not is_aligned(source, target.factors):
-        buffers += block // target.item_size * math.prod(target.factors) * source.item_size
-    # A shard is held as its chunks, and once more as it is put together.
-    held = geometry.count(tuple(map(min, unit, target.shape))) * target.item_size
     n_steps = geometry.count(geometry.grid_shape(unit, step))
-    held = math.ceil(held * share * (1 if target.shards is None else 2))
+    buffers, held = task_bytes(*form, share=stored_share(image))
     n_voxels = geometry.count(source.shape) * n_tasks // n_all
     compiled = compiled_pays(target.method, n_voxels, n_tasks)
     process = PROCESS_BYTES + compiled * NUMBA_BYTES
-    if n_tasks > FEW and n_workers > 1:
+    is_remote = is_url(image.plan.image.store)
+    if n_tasks > FEW and n_workers > 1 and not is_remote:
         worker = WORKER_BYTES + compiled * NUMBA_WORKER_BYTES + buffers + held
         memory = process + n_workers * worker
     else:
-        n_busy = min(n_workers, n_tasks)
-        n_threads = min(n_workers, n_busy * n_steps)
-        memory = process + n_threads * buffers + n_busy * held
+        # With whole bytes, as the job does, which does not know the share of those that are stored.
+        at_once = image.files.at_once
+        n_busy, each = spread_threads(n_workers, n_tasks, at_once, task_bytes(*form))
+        n_threads = n_busy * min(each, n_steps)
+        memory = process + is_remote * CLIENT_BYTES + n_threads * buffers + n_busy * held
     if not in_parts:
         memory += OBJECT_BYTES * target.n_objects
     return Need(

@@ -59,6 +59,11 @@ class ZarrFiles:
         """True."""
         return True
 
+    @property
+    def at_once(self) -> int:
+        """1: requests of all threads go through zarr-python's one event loop."""
+        return 1
+
     def get(self, key: str) -> bytes | None:
         """Return an object, or None."""
         return self._get(key, None)

@@ -28,6 +28,12 @@ BLOCK_BYTES = 1 << 25
 Only where chunks of the two levels lie across each other; a task of one object may be larger.
 """
 
+WAITING_BYTES = 1 << 29
+"""Bytes that threads may hold between them of which most wait for a network."""
+
+SLAB_VOXELS = 1 << 19
+"""Voxels that kernels take at once in wider types."""
+
 FEW = 8
 """A level of at most so many tasks imports neither dask nor numba."""
 
@@ -115,6 +121,57 @@ def shared_block_bytes(target: Array, n_sharing: int) -> int:
     # Enough tasks for all come before decoding each chunk once.
     share = geometry.count(target.shape) * target.item_size // (4 * n_sharing)
     return min(BLOCK_BYTES, share)
+
+
+def task_bytes(
+    source: Array, target: Array, factors: Shape, block_bytes: int, share: float = 1.0
+) -> tuple[int, int]:
+    """Return the bytes that a thread needs for what is reduced at once, and that a task holds.
+
+    A task holds its objects, encoded, until it writes them.
+
+    Parameters
+    ----------
+    share
+        Stored bytes a byte of voxels.
+    """
+    step, unit = task_extents(source, target, factors, block_bytes)
+    source_chunk = geometry.count(source.chunks) * source.item_size
+    target_chunk = geometry.count(target.chunks) * target.item_size
+    block = geometry.count(tuple(map(min, step, target.shape))) * target.item_size
+    slab = min(geometry.count(source.chunks), SLAB_VOXELS)
+    # Stored bytes and voxels; what is made of them, and its stored bytes; wider sums.
+    of_step = math.ceil((1 + share) * source_chunk + block + share * target_chunk) + 8 * slab
+    if not is_aligned(source, factors):
+        of_step += block // target.item_size * math.prod(factors) * source.item_size
+    # A shard is held as its chunks, and once more as it is put together.
+    held = geometry.count(tuple(map(min, unit, target.shape))) * target.item_size
+    return of_step, math.ceil(held * share * (1 if target.shards is None else 2))
+
+
+def spread_threads(
+    n_workers: int, n_tasks: int, at_once: int, bytes_each: tuple[int, int]
+) -> tuple[int, int]:
+    """Return how many tasks run at once, and on how many threads each.
+
+    Parameters
+    ----------
+    at_once
+        Requests that shall be under way at once, one a thread; 1 where none is waited for.
+    bytes_each
+        Of `task_bytes`: what waits for a network holds memory, `WAITING_BYTES` at most.
+
+    >>> spread_threads(2, 1000, 1, (10**6, 10**6)), spread_threads(2, 1000, 32, (10**6, 10**6))
+    ((2, 1), (32, 1))
+    >>> spread_threads(2, 1000, 32, (10**6, 10**8)), spread_threads(8, 2, 1, (0, 0))
+    ((5, 6), (2, 4))
+    """
+    of_step, of_task = bytes_each
+    fitting = WAITING_BYTES // max(1, of_step + of_task)
+    n_tasks_at_once = max(1, min(n_tasks, max(n_workers, min(at_once, fitting))))
+    left = WAITING_BYTES - n_tasks_at_once * of_task
+    n_threads = min(at_once, left // max(1, of_step)) // n_tasks_at_once
+    return n_tasks_at_once, max(1, n_workers // n_tasks_at_once, n_threads)
 
 
 def compiled_pays(method: str, n_voxels: int, n_tasks: int) -> bool:

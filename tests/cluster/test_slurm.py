@@ -15,6 +15,10 @@ import numpy as np
 import pytest
 import zarr
 
+from servers import BUCKET, ENVIRONMENT, s3_server
+from zarrpyramid.files import LocalFiles
+from zarrpyramid.remote import RemoteFiles
+
 pytestmark = pytest.mark.system
 
 SCRIPT = Path(__file__).with_name("slurm.sh")
@@ -68,14 +72,13 @@ def image(workspace, local):
 
 
 @contextlib.contextmanager
-def started(workspace, profile, *arguments):
+def started(workspace, profile, *arguments, **config):
     """Run snakemake with a profile, and with times that a test can wait for."""
     quick = ("--latency-wait", "10", "--max-threads", "2", "--jobs", "12")
     quick += ("--seconds-between-status-checks", "1")
     command = workspace.command(
         *("--profile", str(PROFILES / profile), *quick, *arguments),
-        **IMAGE,
-        part_size=-(-(256**3) // N_PARTS),
+        **{**IMAGE, "part_size": -(-(256**3) // N_PARTS), **config},
     )
     with subprocess.Popen(
         command,
@@ -156,6 +159,30 @@ def test_parts_on_several_nodes_make_what_one_machine_makes(slurm, image, local,
     assert len({node for *_, node in ran}) >= 2
     # Level 0, the opening, its parts, what gathers them; and all that comes after in one.
     assert len(ran) == 1 + 1 + N_PARTS + 1 + 1
+
+
+def test_parts_of_a_remote_store_make_what_one_machine_makes(slurm, new_workspace, monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    alone, workspace = new_workspace(), new_workspace()
+    alone.make("image.zarr/raw", (64, 64, 64), chunks=(16, 16, 16))
+    place = f"s3://{BUCKET}/image.zarr"
+    with s3_server() as url:
+        files, made = RemoteFiles(place, {"endpoint": url}), LocalFiles(alone / "image.zarr")
+        for key in made.keys(""):
+            files.put(key, made.get(key))
+        alone.run(**IMAGE)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        with started(workspace, "cluster-generic", store=place, part_size=64**3 // 4) as process:
+            text = process.communicate(timeout=240)[0]
+        assert process.returncode == 0, text
+        assert len(list((workspace / "results/image-raw/parts").glob("1.*-of-4.json"))) == 4
+        mine, expected = workspace.sentinels(), alone.sentinels()
+        assert list(mine) == ["0", "1", "2"]
+        # Level 0's says when its objects were put where they are.
+        assert {**mine, "0": b""} == {**expected, "0": b""}
+        for key in made.keys("raw"):
+            assert files.get(f"raw/{key}") == made.get(f"raw/{key}"), key
 
 
 def test_a_cancelled_part_is_made_again(slurm, image, local):

@@ -7,6 +7,9 @@ import pickle
 import re
 import subprocess
 import sys
+import threading
+import time
+from collections import Counter
 from pathlib import Path
 
 import numcodecs
@@ -16,12 +19,14 @@ import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
 from zarrpyramid import build_pyramid
-from zarrpyramid.config import image_configs
-from zarrpyramid.errors import ConfigError, StoreError
+from zarrpyramid.config import image_config, image_configs
+from zarrpyramid.errors import ConfigError, StoreError, VoxelError
 from zarrpyramid.files import LocalFiles
 from zarrpyramid.hierarchy import change_group_attributes
+from zarrpyramid.images import open_image
 from zarrpyramid.pyramid import clean, level_statuses
 from zarrpyramid.remote import RemoteFiles
+from zarrpyramid.resources import level_need, peak_memory, read_timing
 from zarrpyramid.verify import assure_pyramid
 
 pytestmark = pytest.mark.filterwarnings(
@@ -53,7 +58,7 @@ def proxy(server):
 
 @pytest.fixture
 def place(request):
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name).strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     return f"s3://{BUCKET}/{name}.zarr"
 
 
@@ -196,18 +201,88 @@ def test_a_refused_object_is_an_error_and_never_fill_value(tmp_path, server, pro
     assert b"multiscales" not in direct.get("zarr.json")
 
 
-@pytest.mark.parametrize("fault", [500, 503, "cut"])
-def test_a_storm_that_passes_is_sat_out(tmp_path, server, proxy, place, fault):
+@pytest.mark.parametrize("what", ["/1/c/1/1/0", "list-type"], ids=["put", "list"])
+def test_who_may_not_write_or_list_is_told_so(tmp_path, server, proxy, place, what):
+    direct = RemoteFiles(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), direct)
+    proxy.fault = lambda method, path, n: 403 if what in path and method != "DELETE" else None
+    with pytest.raises(StoreError, match=r"cannot (write|list) .*the server refuses") as caught:
+        build_pyramid(place, storage_options={"endpoint": proxy.url})
+    assert "AWS_SECRET_ACCESS_KEY" in str(caught.value)
+    assert direct.get("1/zarr.json") is None
+
+
+STORMS = {  # what is done to which requests, and to every how manieth of them
+    "500": (500, "GET", 6),
+    "503": (503, "GET", 6),
+    "503 to put": (503, "PUT", 3),
+    "answer cut": ("cut", "GET", 6),
+    "answer to put cut": ("cut", "PUT", 3),
+    "put cut": ("drop", "PUT", 3),
+    "no answer": ("drop", "GET", 6),
+    "heard twice": ("twice", "PUT", 1),
+    "stalls": (1.5, "GET", 50),
+    "put stalls": (1.5, "PUT", 6),
+}
+
+
+@pytest.mark.parametrize(
+    "storm",
+    [pytest.param(name, marks=[pytest.mark.slow] * ("stall" in name)) for name in STORMS],
+)
+def test_a_storm_that_passes_is_sat_out(tmp_path, server, proxy, place, storm):
     upload(fill(tmp_path / "a.zarr"), RemoteFiles(place, {"endpoint": server}))
-    # Every ninth request, until it is asked again; a list of keys that breaks off ends the run.
-    proxy.fault = lambda method, path, n: (
-        fault if n % 9 == 0 and method == "GET" and "list-type" not in path else None
-    )
-    found = build_pyramid(place, storage_options={"endpoint": proxy.url})
+    fault, chosen, period = STORMS[storm]
+    asked = []
+
+    def now_and_then(method, path, n):  # lists of keys and documents among them
+        if method == chosen:
+            asked.append(path)
+        return fault if method == chosen and len(asked) % period == 0 else None
+
+    proxy.fault = now_and_then
+    found = build_pyramid(place, storage_options={"endpoint": proxy.url, "timeout": "1s"})
+    assert len(asked) >= 2 * period
     assert found == build_pyramid(tmp_path / "a.zarr")
+    files = RemoteFiles(place, {"endpoint": server})
+    for key, data in objects(LocalFiles(tmp_path / "a.zarr")).items():
+        if key != "zarr.json":  # holds the store's name
+            assert files.get(key) == data, key
 
 
-@pytest.mark.parametrize(("method", "fault"), [("PUT", 503), ("GET", 500), ("GET", "cut")])
+@pytest.mark.slow
+def test_a_list_of_keys_that_breaks_off_goes_on_where_it_was(server, proxy, place):
+    direct = RemoteFiles(place, {"endpoint": server})
+    for n in range(1005):
+        direct.put(f"{n:04}", b"x")
+    lists = []
+
+    def fault(method, path, n):
+        lists.append(path)
+        return "cut" if len(lists) in (1, 3, 4) else None
+
+    proxy.fault = fault
+    files = RemoteFiles(place, {"endpoint": proxy.url})
+    assert list(files.keys("")) == [f"{n:04}" for n in range(1005)]
+    assert len(lists) == 5
+    proxy.fault = lambda method, path, n: "cut"
+    with pytest.raises(StoreError, match=f"cannot list {place}") as caught:
+        list(files.keys(""))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [
+        ("PUT", 503),
+        ("GET", 500),
+        ("PUT", "drop"),
+        ("GET", "short"),
+        pytest.param("GET", "cut", marks=pytest.mark.slow),
+        pytest.param("GET", 1.5, marks=pytest.mark.slow),
+        pytest.param("PUT", 1.5, marks=pytest.mark.slow),
+    ],
+)
 def test_a_storm_that_stays_ends_the_run_with_nothing_published(
     tmp_path, server, proxy, place, method, fault
 ):
@@ -219,13 +294,155 @@ def test_a_storm_that_stays_ends_the_run_with_nothing_published(
         return fault if asked == method and path.endswith(f"/{level}/c/1/1/1") else None
 
     proxy.fault = storm
-    with pytest.raises(StoreError, match=f"cannot (read|write) {place}/{level}/c/1/1/1") as caught:
-        build_pyramid(place, storage_options={"endpoint": proxy.url, **QUICK})
+    told = f"cannot (read|write) {place}/{level}/c/1/1/1|{place}/0/c/1/1/1 is damaged"
+    with pytest.raises(StoreError, match=told) as caught:
+        build_pyramid(place, storage_options={"endpoint": proxy.url, "timeout": "1s", **QUICK})
     assert "\n" not in str(caught.value)
     assert direct.get("1/zarr.json") is None
     assert b"multiscales" not in direct.get("zarr.json")
     found = build_pyramid(place, storage_options={"endpoint": server})
     assert found == build_pyramid(tmp_path / "a.zarr")
+
+
+def test_an_object_that_is_lost_is_missed(tmp_path, server, proxy, place):
+    direct = RemoteFiles(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), direct)
+    options = {"endpoint": proxy.url}
+    proxy.fault = lambda method, path, n: 404 if path.endswith("/0/c/1/2/0") else None
+    with pytest.raises(StoreError, match=f"{place}/0/c/1/2/0"):
+        build_pyramid(place, storage_options=options, missing_chunks="error")
+    # What a level is made from has a digest: nothing else is taken for it.
+    proxy.fault = lambda method, path, n: (
+        404 if method == "GET" and path.endswith("/1/c/1/0/0") else None
+    )
+    with pytest.raises(VoxelError, match="holds other voxels than its record says"):
+        build_pyramid(place, storage_options=options)
+    assert direct.get("1/zarr.json") is not None
+    assert direct.get("2/zarr.json") is None
+
+
+def test_a_job_that_is_killed_leaves_nothing_that_is_seen(tmp_path, server, proxy, place):
+    direct = RemoteFiles(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), direct)
+    written = threading.Event()
+
+    def fault(method, path, n):
+        if method == "PUT" and is_chunk(path, 1):
+            if written.is_set():
+                return 30.0  # the job ends before
+            written.set()
+        return None
+
+    proxy.fault = fault
+    code = "import sys, zarrpyramid; zarrpyramid.build_pyramid(sys.argv[1], storage_options="
+    code += "{'endpoint': sys.argv[2]})"
+    with subprocess.Popen([sys.executable, "-c", code, place, proxy.url]) as job:
+        assert written.wait(30)
+        time.sleep(0.2)
+        job.kill()
+    proxy.fault = lambda method, path, n: None
+    assert any(key.startswith("1/c/") for key in direct.keys(""))
+    assert direct.get("1/zarr.json") is None
+    assert b"multiscales" not in direct.get("zarr.json")
+    found = build_pyramid(place, storage_options={"endpoint": server})
+    assert found == build_pyramid(tmp_path / "a.zarr")
+
+
+def test_two_processes_that_change_one_list_lose_nothing(server, place):
+    files = RemoteFiles(place, {"endpoint": server})
+    document = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+    files.put("zarr.json", json.dumps(document).encode())
+    code = """
+import sys
+from zarrpyramid.hierarchy import change_group_attributes
+from zarrpyramid.images import open_image
+from zarrpyramid.remote import RemoteFiles
+files = RemoteFiles(sys.argv[1], {"endpoint": sys.argv[2]})
+for number in range(20):
+    change_group_attributes(files, "", lambda found: {**found, f"{sys.argv[3]}{number}": number})
+"""
+    started = [subprocess.Popen([sys.executable, "-c", code, place, server, name]) for name in "ab"]
+    assert [process.wait(60) for process in started] == [0, 0]
+    attributes = json.loads(files.get("zarr.json"))["attributes"]
+    assert attributes == {f"{name}{number}": number for name in "ab" for number in range(20)}
+
+
+JOB = """
+import sys
+from zarrpyramid.config import image_config
+from zarrpyramid.images import open_image
+from zarrpyramid.levels import build_level
+from zarrpyramid.logs import job_log
+from zarrpyramid.pyramid import seal_base
+
+store, endpoint, told_in = sys.argv[1:]
+with job_log(f"{told_in}.log", told_in) as told:
+    keys = {"store": store, "levels": 1, "storage_options": {"endpoint": endpoint}}
+    image = open_image(image_config("image", keys))
+    build_level(image, 1, seal_base(image), n_workers=2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("shape", "keywords"),
+    [
+        ((250, 250, 250), {"chunks": (25, 25, 25)}),  # windows across chunks
+        ((256, 256, 512), {"chunks": (64, 64, 64), "shards": (256, 256, 256)}),
+        ((512, 256, 256), {"chunks": (128, 128, 128)}),
+    ],
+    ids=["small chunks", "shards", "large chunks"],
+)
+def test_a_job_takes_the_memory_that_was_planned(tmp_path, server, place, shape, keywords):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    noise = np.random.default_rng(0).integers(0, 255, shape, "uint16")
+    group.create_array("0", data=noise, **keywords)
+    upload(tmp_path / "a.zarr", RemoteFiles(place, {"endpoint": server}))
+    keys = {"store": place, "levels": 1, "storage_options": {"endpoint": server}}
+    planned = level_need(open_image(image_config("image", keys)), 1, 2, 1e8)
+    job = [sys.executable, "-c", JOB, place, server, str(tmp_path / "told.json")]
+    subprocess.run(job, check=True)
+    taken = peak_memory(read_timing(tmp_path / "told.json"))
+    assert planned.memory / 2.5 < taken < planned.resources["mem_mb"] * 1e6
+
+
+def kind(request):
+    """Return what a server counts a request as, and whether it is for voxels."""
+    method, path = request
+    if "list-type" in path:
+        return "LIST", False
+    return {"POST": "DELETE"}.get(method, method), "/c/" in path
+
+
+@pytest.mark.parametrize("shards", [None, (16, 16, 16)], ids=["chunks", "shards"])
+def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    voxels = np.random.default_rng(0).integers(1, 99, (64, 64, 64), "uint16")
+    group.create_array("0", data=voxels, chunks=(8, 8, 8), shards=shards)
+    upload(tmp_path / "a.zarr", RemoteFiles(place, {"endpoint": server}))
+    options = {"endpoint": proxy.url}
+    image = open_image(image_config("image", {"store": place, "storage_options": options}))
+    assert len(proxy.requests) <= 4  # the group and level 0, and whether a group is above them
+    levels = image.plan.levels
+    assert len(levels) == 4
+    proxy.requests.clear()
+    build_pyramid(place, storage_options=options)
+    seen = Counter(map(kind, proxy.requests))
+    read, written = levels[:-1], levels[1:]
+    assert seen["PUT", True] == sum(level.n_objects for level in written)
+    # The index of a shard is asked for once, and the shard for its size.
+    indexes = sum(level.n_objects for level in read if level.shards)
+    assert seen["GET", True] == sum(level.n_chunks for level in read) + indexes
+    assert seen["HEAD", True] == indexes
+    documents = sum(n for (_, of_voxels), n in seen.items() if not of_voxels)
+    assert documents <= 50 + 45 * len(written)
+    assert seen["PUT", False] == len(written) + 2  # their documents, level 0's, and the list
+    proxy.requests.clear()
+    build_pyramid(place, storage_options=options)
+    again = Counter(map(kind, proxy.requests))
+    # No sentinel says that level 0 is the same: its bytes are read, and none is decoded.
+    assert again["GET", True] <= levels[0].n_chunks + levels[0].n_objects
+    assert again["PUT", True] == again["PUT", False] == 0
+    assert sum(n for (_, of_voxels), n in again.items() if not of_voxels) <= 30 + 20 * len(written)
 
 
 def test_no_bucket(server):

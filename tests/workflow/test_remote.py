@@ -31,6 +31,11 @@ def test_the_same_sentinels_as_from_a_local_run(new_workspace, monkeypatch):
         # Through a proxy from the start, which misbehaves at the end.
         given = {"store": store, "storage_options": f"{{endpoint: '{proxy.url}'}}"}
         first = workspace.run(**given)
+        proxy.requests.clear()
+        assert workspace.run(**given).jobs == []
+        assert {method for method, _ in proxy.requests} <= {"GET", "HEAD"}
+        assert not any("/c/" in path for _, path in proxy.requests)
+        assert len(proxy.requests) < 30
         (workspace / "results").rename(workspace / "remote")
         assert workspace.run(store=workspace / "a.zarr").jobs == first.jobs
         proved = sentinels(workspace / "remote" / "a")

@@ -61,3 +61,17 @@ def compete(build: Build, package: str, load: Callable[[Path], None] | None = No
         "version": version(package),
     }
     print(json.dumps(report))
+
+
+def compete_remotely(build: Callable[[int, int, int], None], package: str) -> None:
+    """Build the pyramid in the bucket at a port, and report how long it took."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("--levels", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    given = parser.parse_args()
+    with contextlib.redirect_stdout(sys.stderr):
+        cpu, wall = cpu_seconds(), time.perf_counter()
+        build(given.port, given.levels, given.threads)
+        wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+    print(json.dumps({"wall": wall, "cpu": cpu, "version": version(package)}))
