@@ -6,6 +6,7 @@ costs as much as the whole of a small level. Nothing here schedules anything its
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import itertools
@@ -47,7 +48,7 @@ _GROUP = 8
 _ADDRESS = "DASK_SCHEDULER_ADDRESS"
 
 _PATIENCE = 14
-"""Seconds after which a scheduler that does not answer is given up; twice that where it is none."""
+"""Seconds after which a scheduler that does not answer is given up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,6 +232,9 @@ def _connect(address: str) -> Iterator[Any]:
             "install it (pip install distributed), or leave dask_scheduler out"
         ) from error
     try:
+        # In a thread, since a notebook's own has a loop that runs.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, _greet(address)).result()
         client = Client(  # type: ignore[no-untyped-call]
             address, timeout=_PATIENCE, set_as_default=False
         )
@@ -241,6 +245,17 @@ def _connect(address: str) -> Iterator[Any]:
         ) from error
     with client:
         yield client
+
+
+async def _greet(address: str) -> None:
+    """See that a scheduler answers: for its first words a client would wait without an end."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    options = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    greeting = connect(address, timeout=_PATIENCE, **options)  # type: ignore[no-untyped-call]
+    comm = await asyncio.wait_for(greeting, _PATIENCE + 1)
+    comm.abort()
 
 
 def _check_versions(client: Any) -> None:

@@ -112,6 +112,23 @@ def check_place(image: Image, level: int) -> None:
         )
 
 
+def left_overs(image: Image) -> list[int]:
+    """Return the planned levels of which there is no array, but objects that a killed run left.
+
+    They are those that a build of the level would remove.
+    """
+    return [level.level for level in image.plan.levels[1:] if _is_left_over(image, level.level)]
+
+
+def _is_left_over(image: Image, level: int) -> bool:
+    path = image.level_path(level)
+    try:
+        check_place(image, level)
+        return read_node(image.files, path) is None and any(image.files.keys(path))
+    except StoreError:
+        return False  # something else stands there, which is for a build to tell of
+
+
 def is_foreign(image: Image, level: int) -> bool:
     """Tell whether something that is not ours stands in a level's place and shall stay there."""
     if level == 0:

@@ -171,6 +171,29 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     assert tree(store).keys() == before.keys()
 
 
+@pytest.mark.parametrize("words", [b"", b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n"])
+def test_what_listens_and_is_no_scheduler_is_named(tmp_path, monkeypatch, words):
+    """One that says nothing would be waited for without an end."""
+    monkeypatch.setattr("zarrpyramid.blocks._PATIENCE", 1)
+    store = make(tmp_path / "image.zarr")
+    start = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor(1) as pool:
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+
+        def speak():
+            connection, _ = other.accept()
+            with connection:
+                connection.sendall(words)
+                return connection.recv(1 << 20)
+
+        heard = pool.submit(speak)
+        with pytest.raises(WorkerError, match=f"no dask scheduler answers at {address}") as raised:
+            build_pyramid(store, dask_scheduler=address, progress=False)
+        assert heard.result()
+    assert "\n" not in str(raised.value)
+    assert time.monotonic() - start < 10
+
+
 def test_an_address_without_distributed_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match="the package distributed is not installed"):
