@@ -250,7 +250,7 @@ def _connect(address: str) -> Iterator[Any]:
 async def _greet(address: str) -> None:
     """See that a scheduler answers: for its first words a client would wait without an end."""
     from distributed import Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     options = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
     greeting = connect(address, timeout=_PATIENCE, **options)  # type: ignore[no-untyped-call]
