@@ -98,7 +98,7 @@ def _room(image: Image) -> list[str]:
         free.n_objects is None or free.n_objects >= (need.n_objects or 0)
     )
     return [
-        f"to be written: {need.n_objects} files, about {need.n_bytes / 1e9:.4g} GB; free in "
+        f"to be written: {need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB; free in "
         f"{folder}: {inodes} inodes, {free.n_bytes / 1e9:.4g} GB: "
         + ("enough" if enough else "NOT ENOUGH")
     ]

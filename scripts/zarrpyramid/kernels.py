@@ -344,9 +344,7 @@ def _mean_of_floats(source: Block, window: tuple[int, ...], out: Block) -> None:
     np.copyto(out, sums, casting="same_kind")
 
 
-def _mean_of_integers(
-    source: Block, window: tuple[int, ...], out: Block, bound: int | None
-) -> int:
+def _mean_of_integers(source: Block, window: tuple[int, ...], out: Block, bound: int | None) -> int:
     n_voxels = math.prod(window)
     bound = _magnitude(source) if bound is None else bound
     if n_voxels == 1:
