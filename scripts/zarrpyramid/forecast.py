@@ -98,7 +98,8 @@ def _is_measured(image: Image, rate: float) -> bool:
 def _room(image: Image) -> list[str]:
     """Return what is needed beside what is free, which no object store tells."""
     need = room_needed(image, source_layout(image))
-    written = f"to be written: {need.n_objects} files, about {need.n_bytes / 1e9:.4g} GB; "
+    what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
+    written = f"to be written: {what}; "
     if not isinstance(image.files, LocalFiles):
         return [f"{written}free: not checked, {image.files.name} is no local folder"]
     folder = standing_folder(image.files, image.path)

@@ -58,7 +58,12 @@ class Moments:
 
 
 def reduce_mean(
-    source: Block, factors: tuple[int, ...], out: Block, *, compiled: bool = False
+    source: Block,
+    factors: tuple[int, ...],
+    out: Block,
+    *,
+    compiled: bool = False,
+    bound: int | None = None,
 ) -> int | None:
     """Fill `out` with the means of the windows of `source`.
 
@@ -83,6 +88,8 @@ def reduce_mean(
         no memory with `source`.
     compiled
         Use numba where it is faster. The bits are the same.
+    bound
+        The largest absolute value of integer voxels, where it is known.
 
     Returns
     -------
@@ -120,7 +127,7 @@ def reduce_mean(
                     _mean_of_floats(slab, window, part)
             else:
                 for slab, part in slabs(piece, window, means):
-                    total += _mean_of_integers(slab, window, part)
+                    total += _mean_of_integers(slab, window, part, bound)
     return None if source.dtype.kind == "f" else total
 
 
@@ -135,6 +142,11 @@ def reduce_and_describe(
         if extremes is not None:
             minimum, maximum, total = extremes
             return Moments(minimum=minimum, maximum=maximum, total=total)
+    elif source.dtype.kind in "iu":
+        # The extremes are wanted in any case: the means need not look for them again.
+        minimum, maximum = int(source.min()), int(source.max())
+        found = reduce_mean(source, factors, out, bound=max(-minimum, maximum))
+        return Moments(minimum=minimum, maximum=maximum, total=found or 0)
     return describe(source, reduce_mean(source, factors, out, compiled=compiled), compiled=compiled)
 
 
@@ -332,8 +344,9 @@ def _mean_of_floats(source: Block, window: tuple[int, ...], out: Block) -> None:
     np.copyto(out, sums, casting="same_kind")
 
 
-def _mean_of_integers(source: Block, window: tuple[int, ...], out: Block) -> int:
-    n_voxels, bound = math.prod(window), _magnitude(source)
+def _mean_of_integers(source: Block, window: tuple[int, ...], out: Block, bound: int | None) -> int:
+    n_voxels = math.prod(window)
+    bound = _magnitude(source) if bound is None else bound
     if n_voxels == 1:
         np.copyto(out, source)
         return _exact_sum(source, bound)

@@ -30,7 +30,7 @@ from .images import (
     watched_by,
 )
 from .methods import METHODS
-from .places import is_foreign
+from .places import is_foreign, left_overs
 from .plan import provenance
 from .sentinels import fits
 
@@ -183,8 +183,19 @@ def remove_levels(image: Image, first: int) -> list[int]:
     ours = our_levels(image, first)
     if ours:
         withdraw_levels(image, first)
-    for level in ours:
+    _remove(image, ours)
+    return ours
+
+
+def remove_left_overs(image: Image) -> list[int]:
+    """Remove the objects that killed runs left of levels; return the numbers of these."""
+    left = left_overs(image)
+    _remove(image, left)
+    return left
+
+
+def _remove(image: Image, levels: list[int]) -> None:
+    for level in levels:
         logger.info("removing %s", image.name(level))
         delete_array(image.files, image.level_path(level))
         delete_empty_groups(image.files, image.level_path(level), image.path)
-    return ours

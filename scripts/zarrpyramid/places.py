@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .files import Files
     from .images import BaseLayout, Image
+    from .plan import ImagePlan, LevelPlan
 
 _SAMPLE = 64
 """Objects that stand for all where level 0 has too many to look at."""
@@ -117,6 +118,23 @@ def check_place(image: Image, level: int) -> None:
         )
 
 
+def left_overs(image: Image) -> list[int]:
+    """Return the planned levels of which there is no array, but objects that a killed run left.
+
+    They are those that a build of the level would remove.
+    """
+    return [level.level for level in image.plan.levels[1:] if _is_left_over(image, level.level)]
+
+
+def _is_left_over(image: Image, level: int) -> bool:
+    path = image.level_path(level)
+    try:
+        check_place(image, level)
+        return read_node(image.files, path) is None and any(image.files.keys(path))
+    except StoreError:
+        return False  # something else stands there, which is for a build to tell of
+
+
 def is_foreign(image: Image, level: int) -> bool:
     """Tell whether something that is not ours stands in a level's place and shall stay there."""
     if level == 0:
@@ -205,7 +223,7 @@ def check_room(image: Image, layout: BaseLayout) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Room:
-    """Bytes and files, needed or free; None where a file system does not count files."""
+    """Bytes and inodes, needed or free; None where a file system does not count inodes."""
 
     n_bytes: int
     n_objects: int | None
@@ -230,9 +248,20 @@ def room_needed(image: Image, layout: BaseLayout) -> Room:
     as_level_0 = 0 if image.plan.image.compressor == "none" else stored
     return Room(
         n_bytes=stored * copies + space_needed(image.plan.base, absent, as_level_0),
-        n_objects=sum(level.n_objects for level in absent)
-        + image.plan.levels[0].n_objects * copies,
+        n_objects=sum(map(partial(_n_inodes, image.plan), absent))
+        + _n_inodes(image.plan, image.plan.levels[0]) * copies,
     )
+
+
+def _n_inodes(plan: ImagePlan, level: LevelPlan) -> int:
+    """Return the files and folders of a level: its objects, its documents, and what holds them."""
+    grid = geometry.grid_shape(level.shape, level.write_shape)
+    key = plan.pattern.object_key((0,) * len(grid))
+    # A folder a number before the last one, and one for the c of v3.
+    depths = range(len(grid) - key.count("/"), len(grid))
+    folders = 1 + sum(geometry.count(grid[:depth]) for depth in depths)
+    documents = 1 if plan.pattern.zarr_format == 3 else 2
+    return level.n_objects + folders + documents
 
 
 def free_room(folder: Path) -> Room:

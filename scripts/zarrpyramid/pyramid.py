@@ -24,7 +24,7 @@ from .images import (
     why_incomplete,
 )
 from .levels import build_level
-from .listing import remove_levels, seal_base, write_multiscales
+from .listing import remove_left_overs, remove_levels, seal_base, write_multiscales
 from .metadata import parse_array
 from .multiscales import listed_paths
 from .paths import is_inside
@@ -301,12 +301,13 @@ def clean(
 ) -> list[int]:
     """Remove the levels that carry our record from the image at a path; return their numbers.
 
-    Level 0 stays as it is, and so does every level that is not ours. With `base`, a level 0 that
-    was taken from a source, as a copy or a link, is removed too.
+    What a killed run left of a planned level goes too, as a build would remove it. Level 0 stays as
+    it is, and so does every level that is not ours. With `base`, a level 0 that was taken from a
+    source, as a copy or a link, is removed too.
     """
     image = open_path(path, storage_options=storage_options, is_read=False)
     with held(image), image.files.hold(image.level_path(0)):
-        removed = remove_levels(image, 1)
+        removed = sorted([*remove_levels(image, 1), *remove_left_overs(image)])
         return [0, *removed] if base and remove_base(image) else removed
 
 

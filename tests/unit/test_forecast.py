@@ -21,7 +21,7 @@ def test_plan_of_a_path(tmp_path, capsys):
     assert [row[0] for row in rows] == ["level", "0", "1", "2", "3"]
     assert "20 x 18 x 25" in lines[3]
     assert "a default, not measured" in lines[7]
-    assert "to be written: 45 files" in lines[8]
+    assert "to be written: 74 files and folders" in lines[8]
     assert lines[8].endswith("enough")
     assert lines[9] == "changes of level 0 are seen by: objects (base_watch: auto)"
 

@@ -182,7 +182,7 @@ def test_levels_with_our_record_are_ours(tmp_path):
 
 def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
     image = opened(make(tmp_path), levels=1)
-    found = SimpleNamespace(f_bavail=3, f_frsize=10, f_files=9, f_favail=4)
+    found = SimpleNamespace(f_bavail=3, f_frsize=10, f_files=9, f_favail=9)
     monkeypatch.setattr(places.os, "statvfs", lambda folder: found)
     needed = 6 * 5
     check_room(image, images.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
@@ -191,8 +191,8 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
         check_room(image, images.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
     assert needed == 30
     check_room(opened(tmp_path, levels=1, force_space=True), base_layout(image))
-    found.f_bavail, found.f_favail = 99, 3
-    with pytest.raises(StoreError, match=r"has 3 inodes free, the levels of .* need 4"):
+    found.f_bavail, found.f_favail = 99, 8
+    with pytest.raises(StoreError, match=r"has 8 inodes free, the levels of .* need 9"):
         check_room(image, base_layout(image))
     found.f_files = 0  # a file system that counts none
     check_room(image, base_layout(image))
@@ -319,4 +319,19 @@ def test_room_is_reckoned_from_a_few_objects_where_none_is_watched(tmp_path):
     image = opened(tmp_path, levels=1, base_watch="none")
     assert places.sampled_bytes(image) == 9 * 16
     assert places.stored_share(image) == 1.0
-    assert places.room_needed(image, base_layout(image)).n_objects == 4
+    n_others = 5  # its folders and document
+    assert places.room_needed(image, base_layout(image)).n_objects == 4 + n_others
+
+
+@pytest.mark.parametrize("separator", [".", "/"])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_room_counts_every_file_and_folder(tmp_path, zarr_format, separator):
+    encoding = {"name": "v2" if zarr_format == 2 else "default", "separator": separator}
+    group = zarr.create_group(tmp_path, zarr_format=zarr_format)
+    options = {"chunks": (4, 4, 4), "chunk_key_encoding": encoding}
+    group.create_array("0", data=np.ones((40, 30, 20), "u1"), **options)
+    before = len(list(tmp_path.rglob("*")))
+    image = opened(tmp_path)
+    needed = places.room_needed(image, base_layout(image)).n_objects
+    build_pyramid(tmp_path, progress=False)
+    assert len(list(tmp_path.rglob("*"))) - before == needed

@@ -14,6 +14,8 @@ from zarrpyramid.__main__ import main
 from zarrpyramid.config import image_config
 from zarrpyramid.errors import StoreError
 from zarrpyramid.images import base_layout, open_image
+from zarrpyramid.listing import seal_base
+from zarrpyramid.parts import open_level
 from zarrpyramid.places import check_places, nested_images
 from zarrpyramid.pyramid import build_pyramid, clean, level_statuses
 from zarrpyramid.sampler import Downsampler
@@ -286,3 +288,29 @@ def test_an_image_inside_a_level_of_another_is_refused(tmp_path, inner):
         "inner": f"image inner: its group {tmp_path}/a.zarr/{inner} lies in {level}, where a level "
         "of image outer is or will be; choose another store or field"
     }
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_clean_removes_what_a_killed_run_left(tmp_path, zarr_format):
+    """Of level 1 there are objects and no document; of level 2 too, beside a file of others."""
+    path = make(tmp_path / "a", "0", zarr_format=zarr_format)
+    build_pyramid(path, levels=2, progress=False)
+    for level in ("1", "2"):
+        (path / level / (".zarray" if zarr_format == 2 else "zarr.json")).unlink()
+    (path / "1" / "c.17-4.zarrpyramid-partial").write_bytes(b"half an object")
+    (path / "2" / "notes.txt").write_text("mine")
+    before = sorted((path / "2").rglob("*"))
+    assert clean(str(path)) == [1]
+    assert not (path / "1").exists()
+    assert sorted((path / "2").rglob("*")) == before
+    assert clean(str(path)) == []
+
+
+def test_clean_removes_a_level_that_is_open_for_its_parts(tmp_path):
+    path = make(tmp_path / "a", "scale0/image")
+    image = open_image(image_config("a", {"store": str(path), "levels": 1}))
+    open_level(image, 1, seal_base(image))
+    (path / "scale1" / "image" / "c" / "0").mkdir(parents=True)
+    (path / "scale1" / "image" / "c" / "0" / "0").write_bytes(b"an object of a part")
+    assert clean(str(path)) == [1]
+    assert sorted(child.name for child in path.iterdir()) == ["scale0", "zarr.json"]
