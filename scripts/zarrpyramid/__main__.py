@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
-from .errors import ConfigError, PyramidError, suggestion
-from .findings import printable
+from .errors import ConfigError, PyramidError, printable, suggestion
 from .hierarchy import locate
 from .logs import warn_to_stderr
 from .viewers import VIEWERS, lint, read_pyramid

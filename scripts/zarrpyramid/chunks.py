@@ -28,6 +28,17 @@ if TYPE_CHECKING:
     Block = np.ndarray[Any, np.dtype[Any]]
     Payload = Any
 
+_FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What zarr-python and its codecs raise of options and bytes that make no sense to them."""
+
 _scratch = threading.local()
 
 
@@ -308,7 +319,7 @@ class ForeignChunks:
         where = f"{self._files.name}/{self._path}, chunk {list(index)}"
         try:
             return self._read_region(self._array, chunk_region(self.metadata, index))
-        except (ValueError, RuntimeError, TypeError, OSError) as error:
+        except _FAILURES as error:
             raise StoreError(f"{where} cannot be read: {error}") from error
 
     def encode(self, index: Index, block: Block) -> Block:
@@ -325,7 +336,7 @@ class ForeignChunks:
             block[inside] = payload
         try:
             self._array[region] = block
-        except (ValueError, RuntimeError, TypeError, OSError) as error:
+        except _FAILURES as error:
             raise StoreError(
                 f"cannot write {self._files.name}/{self._path}/{key}: {error}"
             ) from error

@@ -14,8 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def printable(line: str) -> str:
+    r"""Return a line with all that is no text escaped: documents may hold what steers a terminal.
+
+    >>> print(printable("a\x1b[2J\nb"))
+    a\x1b[2J\nb
+    """
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
 class PyramidError(Exception):
     """Base of all errors that a user can act on."""
+
+    def __str__(self) -> str:
+        """Return the message as one line, whatever a document or a path put into it."""
+        return printable(super().__str__())
 
 
 class ConfigError(PyramidError, ValueError):

@@ -134,17 +134,6 @@ class Report:
         return [finding for finding in self.findings if finding.grade == grade]
 
 
-def printable(line: str) -> str:
-    r"""Return a line with all that is no text escaped: documents may hold what steers a terminal.
-
-    >>> print(printable("a\x1b[2J\nb"))
-    a\x1b[2J\nb
-    """
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-
-
 def repair_command(group: str, options: str = "") -> str:
     """Return the command that mends a pyramid of ours.
 
