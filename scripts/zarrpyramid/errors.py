@@ -30,7 +30,8 @@ class PyramidError(Exception):
 
     def __str__(self) -> str:
         """Return the message as one line, whatever a document or a path put into it."""
-        return printable(super().__str__())
+        lines = super().__str__().splitlines()
+        return printable(" ".join(line.strip() for line in lines))
 
 
 class ConfigError(PyramidError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import resource
 import shutil
@@ -16,8 +17,11 @@ import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from zarrpyramid import files, levels
+from zarrpyramid.config import image_config
 from zarrpyramid.errors import PyramidError, StoreError, VoxelError
 from zarrpyramid.findings import Report
+from zarrpyramid.images import open_image
+from zarrpyramid.listing import seal_base
 from zarrpyramid.logs import job_log
 from zarrpyramid.pyramid import build_pyramid
 from zarrpyramid.sentinels import write_sentinel
@@ -278,6 +282,46 @@ def test_a_full_disk_under_sentinel_log_and_report(mount, capsys):
     assert str(end.value).startswith("zarrpyramid: error: cannot write ")
     assert str(end.value).endswith("No space left on device")
     assert not list(place.glob("*partial"))
+
+
+@pytest.mark.system
+def test_a_disk_that_fills_up_under_a_log_fails_no_job(mount, capfd):
+    place = mount("256k")
+    with job_log(str(place / "log"), str(place / "timing")):
+        descriptor = os.open(place / "ballast", os.O_CREAT | os.O_WRONLY)
+        with pytest.raises(OSError, match="No space left"):
+            while True:
+                os.write(descriptor, bytes(4096))
+        os.close(descriptor)
+        for _ in range(3):
+            logging.getLogger("zarrpyramid").info("x" * 3000)
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split()[1:] for line in lines] == [
+        [str(place / name), *"cannot be written (No space left on device)".split()]
+        for name in ("log", "timing")
+    ]
+
+
+@pytest.mark.system
+def test_a_full_disk_under_a_ledger_loses_no_voxel(tmp_path, mount, sound):
+    path, place = make(tmp_path / "a.zarr"), mount("64k")
+    ballast = os.open(place / "ballast", os.O_CREAT | os.O_WRONLY)
+    with pytest.raises(OSError, match="No space left"):
+        while True:
+            os.write(ballast, bytes(4096))
+    os.close(ballast)
+
+    def build_with_ledger():
+        image = open_image(image_config("a", {"store": str(path), "levels": 2}))
+        return levels.build_level(image, 1, seal_base(image), n_workers=1, results=place / "a")
+
+    with pytest.raises(StoreError) as error:
+        build_with_ledger()
+    check_line(error.value, "No space left on device")
+    check_nothing_half(path)
+    (place / "ballast").unlink()
+    assert build_with_ledger() == sound[1]
+    check_mended(path, sound)
 
 
 @pytest.mark.system
