@@ -23,6 +23,7 @@ from zarrpyramid.findings import Report
 from zarrpyramid.images import open_image
 from zarrpyramid.listing import seal_base
 from zarrpyramid.logs import job_log
+from zarrpyramid.parts import build_part, gather_level, open_level
 from zarrpyramid.pyramid import build_pyramid
 from zarrpyramid.sentinels import write_sentinel
 from zarrpyramid.verify import verify_pyramid
@@ -149,6 +150,29 @@ def test_level_0_changes_under_a_run(tmp_path, monkeypatch, sound):
         with pytest.raises(VoxelError, match=r"0 has changed while level 1 was made of it"):
             build(path)
     assert not (path / "1/zarr.json").exists()
+    check_mended(path, sound)
+
+
+def test_level_0_changes_while_level_1_is_made_in_parts(tmp_path, sound):
+    path = make(tmp_path / "a.zarr")
+    keys = {"store": str(path), "levels": 2, "part_size": 4000}
+    image = open_image(image_config("a", keys))
+    base, n_parts = seal_base(image), image.plan.cut(1).n_parts
+    assert n_parts > 1
+
+    def make_parts(change):
+        opening = open_level(image, 1, base)
+        parts = [
+            build_part(image, 1, part + 1, base, opening, n_workers=1) for part in range(n_parts)
+        ]
+        change()
+        return gather_level(image, 1, base, parts)
+
+    stored = path / "0/c/0/0/0"
+    with pytest.raises(VoxelError, match=r"0 has changed while level 1 was made of it"):
+        make_parts(lambda: stored.write_bytes(stored.read_bytes()))
+    assert not (path / "1/zarr.json").exists()
+    assert make_parts(lambda: None) == sound[1]
     check_mended(path, sound)
 
 
