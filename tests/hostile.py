@@ -1,6 +1,7 @@
 """Seeded harm to valid documents: every way in which a stranger's metadata may be wrong.
 
-Small stores, v2 and v3, and one mutated document each. Keeps out what must come of it.
+Small stores, v2 and v3, of ours and of others, and one or two mutated documents each. Keeps out
+what must come of it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ ODD = (
     *("uint16", "<u2", "|O", "|V8", "object", "Infinity", "0x", "0xzz", "0x7fc00000", "-Infinity"),
     *("c/0", ".", "\\", "$(touch pwned)", "a\nb", "time", "space", "2", "0.5", "zstd", "blosc"),
     *([], {}, [[]], [{}], [None], [0], [1, 1, 1], [2**62] * 3, [-1, 8, 8], ["8", "8", "8"]),
+    *([1e199] * 3, [1e-199] * 3, [5e-324, 1e199, 1.0], [1, 1], [2, 2, 2, 2], [9, 9, 2**40]),
     *([8, 8], [1.0, 1.0, 1.0], [0, 0, 0], {"name": None}, {"name": "regular"}, [1] * 2000),
     *({"id": "pickle"}, {"id": "zstd", "level": 10**9}, {"name": "sharding_indexed"}),
     *([{"id": "json2"}], {"": ""}, {"name": "r16"}, [float("nan")] * 3, [["z", "y", "x"]]),
@@ -47,7 +49,7 @@ DOORS = ("0/zarr.json", "0/.zarray", "0/.zattrs", ".zgroup", ".zattrs", "zarr.js
 
 
 class Case(NamedTuple):
-    """A harmed store: where it is, and what was done to which document."""
+    """A harmed store: where it is, and what was done to which documents."""
 
     path: object
     document: str
@@ -75,11 +77,22 @@ def make_templates(folder):
             group.attrs["ome"] = {**group.attrs["ome"], "omero": described}
         else:
             group.attrs["omero"] = described
-    return sorted(folder / name for name in kinds)
+    for name in ("v3", "v2", "v2-float"):
+        shutil.copytree(folder / name, folder / f"{name}-of-others")
+        _disown(folder / f"{name}-of-others")
+    return sorted(path for path in folder.iterdir() if path.name.startswith("v"))
+
+
+def _disown(path):
+    """Take our records out of a pyramid, so that it is one of somebody else's."""
+    for place in [*path.glob("*/zarr.json"), *path.glob("*/.zattrs")]:
+        document = json.loads(place.read_bytes())
+        document.get("attributes", document).pop("zarrpyramid", None)
+        place.write_text(json.dumps(document), encoding="utf-8")
 
 
 def harmed_stores(templates, folder, seeds):
-    """Yield a copy of a template with one document harmed, for each seed."""
+    """Yield a copy of a template with one document harmed, or two, for each seed."""
     for seed in seeds:
         draw = random.Random(seed)
         template = draw.choice(templates)
@@ -90,13 +103,16 @@ def harmed_stores(templates, folder, seeds):
         ]
         # Level 0 and the group decide most.
         likely = [path for path in documents if path.parent.name in (template.name, "0")]
-        document = draw.choice(likely if draw.random() < 0.7 else documents)
         place = folder / f"{seed}.zarr"
         shutil.copytree(template, place)
-        name = document.relative_to(template)
-        text, harm = harmed(document.read_bytes(), draw)
-        (place / name).write_bytes(text)
-        yield Case(place, str(name), harm)
+        names, harms = [], []
+        for _ in range(draw.choice((1, 1, 1, 2))):
+            document = draw.choice(likely if draw.random() < 0.7 else documents)
+            text, harm = harmed(document.read_bytes(), draw)
+            (place / document.relative_to(template)).write_bytes(text)
+            names.append(str(document.relative_to(template)))
+            harms.append(harm)
+        yield Case(place, ", ".join(names), "; then ".join(harms))
         shutil.rmtree(place)
 
 

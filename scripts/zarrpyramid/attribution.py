@@ -212,7 +212,7 @@ class AttributeTask:
         )
 
     def _count_fill(self, finer: Block, found: Block, result: Attribution) -> None:
-        if found.dtype.kind == "c":
+        if "c" in (finer.dtype.kind, found.dtype.kind):
             return
         fill: Any = np.array(self.target.fill_value, found.dtype)
         first = _made("stride", finer, self.factors)
@@ -301,8 +301,8 @@ def _compare(made: Block, found: Block, factors: Shape) -> tuple[int, float]:
     Floats may differ by what adding up a window in their own precision loses.
     """
     if made.dtype != found.dtype:
-        made = made.astype(np.float64)
-        found = found.astype(np.float64)
+        wide = np.complex128 if "c" in (made.dtype.kind, found.dtype.kind) else np.float64
+        made, found = made.astype(wide), found.astype(wide)
     wrong = made != found
     if found.dtype.kind in "fc":
         wrong &= ~(np.isnan(made) & np.isnan(found))

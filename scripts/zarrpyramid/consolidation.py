@@ -5,6 +5,7 @@ Reads documents alone. What they must say is for others to know.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from .findings import Check, Finding
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from .survey import Survey
 
     Document = dict[str, Any]
-
-_WAY_OUT = "consolidate it anew: python -c \"import zarr; zarr.consolidate_metadata('{}')\""
 
 
 def check_consolidated(survey: Survey) -> Iterator[Check | Finding]:
@@ -46,9 +45,15 @@ def check_consolidated(survey: Survey) -> Iterator[Check | Finding]:
                         what=f"consolidated metadata of {where} {what}, and readers believe it",
                         level=number,
                         key=join(files.name, path, key),
-                        way_out=_WAY_OUT.format(where),
+                        way_out=f"consolidate it anew: {_consolidate_command(where)}",
                     )
         yield Check(name="consolidated", figure=f"{join(where, name)}, {n_wrong} differ")
+
+
+def _consolidate_command(where: str) -> str:
+    """Return the command that has zarr-python consolidate a group anew."""
+    code = f"import zarr; zarr.consolidate_metadata({where!r})"
+    return f"uv run python -c {shlex.quote(code)}"
 
 
 def _documents(survey: Survey, path: str) -> dict[str, Document | None]:

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 class PyramidError(Exception):
     r"""Base of all errors that a user can act on; as text one line, whatever it quotes.
 
-    >>> print(PyramidError("no array a\nb"))
-    no array a\nb
+    >>> print(PyramidError("no array a\n  \x1b[2Jb"))
+    no array a \x1b[2Jb
     """
 
     def __str__(self) -> str:
-        """Return the message, printable."""
-        return printable(super().__str__())
+        """Return the message as one line, whatever a document or a path put into it."""
+        lines = super().__str__().splitlines()
+        return printable(" ".join(line.strip() for line in lines))
 
 
 class ConfigError(PyramidError, ValueError):

@@ -128,10 +128,7 @@ def make_level(
         with taking_notes(image, level, finer, task, results) as notes:
             seen = run_tasks(task, n_workers, cluster=cluster, notes=notes, on_block=on_block)
             if before is not None and base_layout(image) != before:
-                raise VoxelError(
-                    f"{image.name(0)} has changed while level 1 was made of it, which is not "
-                    "published; run again when nobody writes to it"
-                )
+                raise base_changed(image)
             source = digest_header(read_level(image, level - 1))
             # What a ledger says is never taken on trust alone.
             kept = 0 if notes is None else notes.n_kept
@@ -152,6 +149,14 @@ def make_level(
         results=results,
         before_rebuild=before_rebuild,
         on_block=on_block,
+    )
+
+
+def base_changed(image: Image) -> VoxelError:
+    """Return the error of a level 1 whose source is no longer the one that it was begun from."""
+    return VoxelError(
+        f"{image.name(0)} has changed while level 1 was made of it, which is not published; run "
+        "again when nobody writes to it"
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -28,6 +29,8 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     """Log a job to a file, its warnings to the terminal too, and its seconds to another file.
 
     An error that a user can act on ends the process with one line; its traceback is in the log.
+    So does SIGTERM, as Ctrl-C does: what was made by then is noted. Where the log itself cannot be
+    written to its end that is said once, and fails no job.
 
     Parameters
     ----------
@@ -38,13 +41,18 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
         and ``worker_peak_bytes`` of the largest that it started, and whatever the job adds to the
         dict that this yields. Times stand here so that sentinels hold none.
     """
-    handler = logging.FileHandler(text, mode="w", encoding="utf-8")
+    try:
+        handler = _LogFile(text, mode="w", encoding="utf-8")
+    except OSError as error:
+        line = f"{_FAILURE}{text}: {error.strerror}; mend that and run again"
+        raise SystemExit(line) from None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("zarrpyramid")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     terminal = warn_to_stderr()
     told: dict[str, Any] = {}
+    before = signal.signal(signal.SIGTERM, _end)
     start, cpu = time.perf_counter(), time.process_time()
     try:
         yield told
@@ -74,9 +82,37 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
             logger.warning("%s cannot be written (%s)", timing, error.strerror)
         logger.info("done in %s s", told["seconds"])
     finally:
+        signal.signal(signal.SIGTERM, before)
         logger.removeHandler(terminal)
         logger.removeHandler(handler)
         handler.close()
+
+
+def _end(number: int, _frame: object) -> None:
+    """End this process by an exception, and at once if it is asked once more."""
+    signal.signal(number, signal.SIG_DFL)
+    raise SystemExit(128 + number)
+
+
+class _LogFile(logging.FileHandler):
+    """A log that goes without what a full disk does not take."""
+
+    _is_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Say on the terminal, once, that the log is not whole."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._is_told:
+            self._is_told = True
+            path, reason = self.baseFilename, error.strerror
+            print(f"zarrpyramid: {path} cannot be written ({reason})", file=sys.stderr)
+
+    def close(self) -> None:
+        """Close the file, with or without what was not written yet."""
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

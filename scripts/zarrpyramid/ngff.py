@@ -254,7 +254,9 @@ def _check_transformations(
                 'length of "axes"',
                 values,
             )
-        elif numbers(values) is None or (step["type"] == "scale" and min(values) <= 0):
+        elif numbers(values) is None or (
+            step["type"] == "scale" and any(value <= 0 for value in values)
+        ):
             # Not said by the specification, but no reader can place such a level.
             yield broken(f"{step['type']} is not of numbers that place a voxel", "", values)
 

@@ -16,6 +16,7 @@ from .errors import StoreError, VoxelError
 from .hierarchy import read_node
 from .images import level_metadata, record_of, stored_objects, why_incomplete
 from .levels import (
+    base_changed,
     check_finer,
     clear_place,
     current_record,
@@ -168,7 +169,8 @@ def gather_level(
     StoreError
         If they are not all parts of one opening, or objects were lost since they were written.
     VoxelError
-        If the level before holds other voxels than its record says.
+        If the level before holds other voxels than its record says, or level 0 has changed since
+        the level was opened.
     """
     with image.files.hold(image.level_path(0)):
         check_finer(image, level, finer)
@@ -194,6 +196,9 @@ def gather_level(
             return record  # published already, by a job that was killed before it could say so
         if found is None or not fits(found, {**form(image, level), "opening": number}):
             raise _changed(image, level)
+        if not fits(found, purpose(image, level, finer)):
+            end_opening(image, level)
+            raise base_changed(image)
         whole = replace(level_metadata(image, level), attributes={RECORD_KEY: record})
         fault = why_incomplete(whole, stored_objects(image, level))
         if fault:

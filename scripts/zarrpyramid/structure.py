@@ -6,6 +6,7 @@ Reads no voxel and no object; imports no array library.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,15 @@ def factors_between(finer: Shape, coarser: Shape, ratio: tuple[float, ...] | Non
 
 
 def scale_ratio(survey: Survey, finer: FoundLevel, coarser: FoundLevel) -> tuple[float, ...] | None:
-    """Return how much larger voxels of one level are than those of another, as listed."""
+    """Return how much larger voxels of one level are than those of another, as listed.
+
+    None where they list none, or scales so far apart that their ratio is no number.
+    """
     size, larger = (transformation(survey, level, "scale") for level in (finer, coarser))
     if size is None or larger is None or len(size) != len(larger):
         return None
-    return tuple(b / a for a, b in zip(size, larger, strict=True))
+    ratio = tuple(b / a for a, b in zip(size, larger, strict=True))
+    return ratio if all(0 < by < math.inf for by in ratio) else None
 
 
 def transformation(survey: Survey, level: FoundLevel, kind: str) -> tuple[float, ...] | None:
@@ -245,6 +250,10 @@ def _check_record(survey: Survey, level: FoundLevel, finer: FoundLevel | None) -
         return
     if finer is None or finer.metadata is None:
         yield defect("the level that it was made from is not there")
+        return
+    if len(finer.metadata.shape) != len(metadata.shape):
+        yield defect(f"has other axes than {finer.path}", list(finer.metadata.shape),
+                     list(metadata.shape))  # fmt: skip
         return
     method, factors = recipe
     if len(metadata.shape) != len(finer.metadata.shape) or len(metadata.shape) != len(factors):

@@ -6,14 +6,13 @@ And which files a URL stands for. What is below a prefix there is for `lookups` 
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import StoreError
 from .remote import RemoteFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
 
 
 def open_url(url: str, options: Mapping[str, Any]) -> RemoteFiles:
@@ -31,21 +30,21 @@ class WebFiles(RemoteFiles):
         """The URL as it is: one of the web says with percent signs what a browser would."""
         return self.url
 
-    def get_range(self, key: str, start: int, length: int) -> bytes | None:
-        """Return part of an object, of all of it where the server gives no parts.
+    def _get(self, key: str, part: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Return part of an object, cut out of all of it where the server gives no parts.
 
         Python's ``http.server`` gives none.
         """
         try:
-            return super().get_range(key, start, length)
+            return super()._get(key, part)
         except StoreError as error:
-            if error.errno != errno.ENOTSUP:
+            if part is None or error.errno != errno.ENOTSUP:
                 raise
-        data = self.get(key)
+        data, version = super()._get(key)
         if data is None:
-            return None
-        first = max(0, len(data) + start) if start < 0 else start
-        return data[first : first + length]
+            return None, version
+        start, stop = part if isinstance(part, tuple) else (-part["suffix"], None)
+        return memoryview(data)[start:stop], version
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Refuse to write."""

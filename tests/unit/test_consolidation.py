@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +42,16 @@ def defects(path):
     return [found.what for found in report.findings if found.grade == DEFECT]
 
 
+def check_mended(path):
+    """Run the command that findings print, and see that it leaves none."""
+    report = Report(path=str(path))
+    report.gather(verify_pyramid(str(path / "raw")))
+    (way_out,) = {found.way_out for found in report.findings if "consolidated" in found.what}
+    _, _, *command = shlex.split(way_out.removeprefix("consolidate it anew: "))
+    subprocess.run([sys.executable, *command[1:]], check=True, timeout=60, capture_output=True)
+    assert defects(path) == []
+
+
 def change(path, edit):
     name = ".zmetadata" if (path / ".zmetadata").exists() else "zarr.json"
     document = json.loads((path / name).read_bytes())
@@ -55,6 +69,9 @@ def test_another_shape(store):
     assert [what.partition("a.zarr ")[2] for what in defects(store)] == [
         "has another shape, and readers believe it"
     ]
+    there = store.rename(store.with_name("it's $(touch pwned).zarr"))
+    check_mended(there)
+    assert not Path("pwned").exists()
 
 
 def test_a_level_that_is_not_shown(store):

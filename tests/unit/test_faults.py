@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
 import os
 import resource
 import shutil
@@ -16,9 +18,13 @@ import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from zarrpyramid import files, levels
+from zarrpyramid.config import image_config
 from zarrpyramid.errors import PyramidError, StoreError, VoxelError
 from zarrpyramid.findings import Report
+from zarrpyramid.images import open_image
+from zarrpyramid.listing import seal_base
 from zarrpyramid.logs import job_log
+from zarrpyramid.parts import build_part, gather_level, open_level
 from zarrpyramid.pyramid import build_pyramid
 from zarrpyramid.sentinels import write_sentinel
 from zarrpyramid.verify import verify_pyramid
@@ -62,6 +68,15 @@ def check_mended(path, sound, **settings):
     report.gather(verify_pyramid(str(path), full=True))
     assert report.is_sound, report.findings
     assert not [key for key in path.rglob("*") if "partial" in key.name]
+
+
+def fill_up(place):
+    """Leave no byte on the disk of a folder."""
+    descriptor = os.open(place / "ballast", os.O_CREAT | os.O_WRONLY)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(descriptor, bytes(4096))
+    os.close(descriptor)
 
 
 def check_line(error, reason):
@@ -146,6 +161,30 @@ def test_level_0_changes_under_a_run(tmp_path, monkeypatch, sound):
             build(path)
     assert not (path / "1/zarr.json").exists()
     check_mended(path, sound)
+
+
+def test_level_0_changes_while_level_1_is_made_in_parts(tmp_path):
+    path = make(tmp_path / "a.zarr")
+    sound = build(make(tmp_path / "b.zarr"), chunks=[4, 4, 4])
+    keys = {"store": str(path), "levels": 2, "chunks": [4, 4, 4], "parts": 2}
+    image = open_image(image_config("a", keys))
+    base, n_parts = seal_base(image), image.plan.cut(1).n_parts
+    assert n_parts == 2
+
+    def make_parts(change):
+        opening = open_level(image, 1, base)
+        parts = [
+            build_part(image, 1, part + 1, base, opening, n_workers=1) for part in range(n_parts)
+        ]
+        change()
+        return gather_level(image, 1, base, parts)
+
+    stored = path / "0/c/0/0/0"
+    with pytest.raises(VoxelError, match=r"0 has changed while level 1 was made of it"):
+        make_parts(lambda: stored.write_bytes(stored.read_bytes()))
+    assert not (path / "1/zarr.json").exists()
+    assert make_parts(lambda: None) == sound[1]
+    check_mended(path, sound, chunks=[4, 4, 4])
 
 
 CHECKED = {"crc32c": Crc32cCodec(), "zstd": ZstdCodec(checksum=True)}
@@ -278,6 +317,38 @@ def test_a_full_disk_under_sentinel_log_and_report(mount, capsys):
     assert str(end.value).startswith("zarrpyramid: error: cannot write ")
     assert str(end.value).endswith("No space left on device")
     assert not list(place.glob("*partial"))
+
+
+@pytest.mark.system
+def test_a_disk_that_fills_up_under_a_log_fails_no_job(mount, capfd):
+    place = mount("256k")
+    with job_log(str(place / "log"), str(place / "timing")):
+        fill_up(place)
+        for _ in range(3):
+            logging.getLogger("zarrpyramid").info("x" * 3000)
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split()[1:] for line in lines] == [
+        f"{place / name} cannot be written (No space left on device)".split()
+        for name in ("log", "timing")
+    ]
+
+
+@pytest.mark.system
+def test_a_full_disk_under_a_ledger_loses_no_voxel(tmp_path, mount, sound):
+    path, place = make(tmp_path / "a.zarr"), mount("64k")
+    fill_up(place)
+
+    def build_with_ledger():
+        image = open_image(image_config("a", {"store": str(path), "levels": 2}))
+        return levels.build_level(image, 1, seal_base(image), n_workers=1, results=place / "a")
+
+    with pytest.raises(StoreError) as error:
+        build_with_ledger()
+    check_line(error.value, "No space left on device")
+    check_nothing_half(path)
+    (place / "ballast").unlink()
+    assert build_with_ledger() == sound[1]
+    check_mended(path, sound)
 
 
 @pytest.mark.system

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -253,18 +254,18 @@ from zarrpyramid import resumption
 from zarrpyramid.logs import job_log
 sys.path.insert(0, sys.argv[1])
 from test_ledgers import build
-resumption.PAUSE = 0.0
+resumption.PAUSE = float(sys.argv[5])
 with job_log(sys.argv[3] + ".log", sys.argv[3] + ".json"):
     build(Path(sys.argv[2]), Path(sys.argv[3]), **eval(sys.argv[4]))
 """
 N_KILLS = int(os.environ.get("ZARRPYRAMID_KILLS", "200"))
 
 
-def start_job(store, results, keys):
+def start_job(store, results, keys, pause=0):
     folder = str(Path(__file__).parent)
     library = str(Path(resumption.__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, "-c", JOB, folder, str(store), str(results), repr(keys)],
+        [sys.executable, "-c", JOB, folder, str(store), str(results), repr(keys), f"{pause}"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([library, str(Path(folder).parent)])},
         stderr=subprocess.PIPE,
         text=True,
@@ -327,6 +328,22 @@ def check_killed(tmp_path, n_kills, kill=signal.SIGKILL, seed=11):
 def test_a_level_killed_at_random_moments_is_resumed(tmp_path, kill):
     killed, _ = check_killed(tmp_path, 1, kill)
     assert killed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_was_made_is_noted_when_a_job_is_ended(tmp_path, number):
+    store, results = slow_store(tmp_path / "brain.zarr"), tmp_path / "results"
+    process = start_job(store, results, {"levels": 1}, pause=1000)
+    while len([path for path in store.glob("raw/1/*") if re.fullmatch(r"\d.*\d", path.name)]) < 9:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode
+    process = start_job(store, results, {"levels": 1})
+    process.communicate()
+    text = Path(f"{results}.log").read_text(encoding="utf-8")
+    assert int(re.search(r"(\d+) of 27 objects are made, the others are kept", text)[1]) < 20
 
 
 @pytest.mark.slow

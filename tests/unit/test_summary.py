@@ -53,6 +53,21 @@ def test_a_row_a_level(tmp_path, shards):
         assert (row["min"], row["max"]) == (str(record["min"]), str(record["max"]))
 
 
+def test_missing_objects_of_level_0_are_counted(tmp_path):
+    voxels = np.arange(11 * 9, dtype="uint8").reshape(11, 9) + 1
+    zarr.create_group(tmp_path / "s").create_array("0", data=voxels, chunks=(4, 4))
+    keys = {"store": str(tmp_path / "s"), "levels": 1}
+    for n_missing, gone in enumerate(("", "c/0/0", "c/2/1")):
+        if gone:
+            (tmp_path / "s/0" / gone).unlink()
+        records = build_pyramid(tmp_path / "s", levels=1)
+        image = open_image(image_config("name", keys))
+        text = summarize_pyramid(image, level_facts(image, records, tmp_path))
+        line = f"\n{n_missing} of 9 objects of level 0 are not there and were read as fill value"
+        assert (line in text) == (n_missing > 0)
+        assert ("are not there" in text) == (n_missing > 0)
+
+
 def test_values_that_json_has_no_number_for(tmp_path):
     voxels = np.full((8, 8), np.nan)
     voxels[0, 0] = np.inf
