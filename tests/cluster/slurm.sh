@@ -5,6 +5,8 @@
 #   slurm.sh node FOLDER NAME              starts a node that was killed
 #   slurm.sh stop FOLDER                   ends what FOLDER's process numbers name, and nothing else
 #
+# What a process started that is gone, such as a killed test, the next start ends.
+#
 # Runs as root. Configuration, key, state and logs stand in FOLDER. The executor plugin drops all
 # SLURM_* variables from a job's environment, so that only the default place of the configuration
 # reaches the commands inside jobs: it becomes a link into FOLDER while this runs.
@@ -72,11 +74,18 @@ all_idle() { [ "$(sinfo -h -N -t idle 2>/dev/null | wc -l)" = "$1" ]; }
 
 start() {
     local nodes=${1:-2} cpus=${2:-1}
-    if [ -e "$default" ] && ! [ "$(readlink "$default")" = "$folder/slurm.conf" ]; then
-        echo "slurm.sh: $default belongs to another Slurm; remove it if that is none" >&2
-        exit 1
+    local other
+    other=$(dirname "$(readlink "$default")")
+    if [ -e "$default" ] && [ "$other" != "$folder" ]; then
+        if [ -s "$other/owner" ] && ! kill -0 "$(cat "$other/owner")" 2>/dev/null; then
+            "$0" stop "$other"
+        else
+            echo "slurm.sh: $default belongs to another Slurm; remove it if that is none" >&2
+            exit 1
+        fi
     fi
     mkdir -p "$folder"/{munge,state,spool,pid,log} /etc/slurm
+    echo "$PPID" >"$folder/owner"
     # munge wants nobody else to be able to write above its socket.
     chmod 755 "$folder" "$folder/munge"
     (umask 377 && head -c 1024 /dev/urandom >"$folder/munge/key")

@@ -53,7 +53,9 @@ def test_the_second_run_stops_and_names_the_first(workspace, new_workspace, at_w
     other = new_workspace("other")
     config = {"store": workspace / "image.zarr", "field": "raw"}
     if ending == signal.SIGTERM:  # the same in all
+        os.killpg(at_work.pid, signal.SIGSTOP)  # however long the other takes to start
         refused = other.run(**config, code=1)
+        os.killpg(at_work.pid, signal.SIGCONT)
         assert refused.jobs == []
         who = f"a run of {holder['owner']} on host {holder['host']}, process {at_work.pid}"
         where = workspace / "image.zarr/raw"
