@@ -343,7 +343,8 @@ def test_what_was_made_is_noted_when_a_job_is_ended(tmp_path, number):
     process = start_job(store, results, {"levels": 1})
     process.communicate()
     text = Path(f"{results}.log").read_text(encoding="utf-8")
-    assert int(re.search(r"(\d+) of 27 objects are made, the others are kept", text)[1]) < 20
+    # Of nine that stood there, those that threads had just written may be made again.
+    assert int(re.search(r"(\d+) of 27 objects are made, the others are kept", text)[1]) < 23
 
 
 @pytest.mark.slow
