@@ -134,7 +134,8 @@ class ImagePlan:
 
     def cut(self, level: int) -> Cut:
         """Return the tasks and parts of a level; one part stands for no parts at all."""
-        return cut_level(self.levels[level - 1], self.levels[level], self.levels[level].parts)
+        source, target = self.levels[level - 1 : level + 1]
+        return cut_level(source, target, target.factors, target.parts)
 
     @property
     def lists_levels(self) -> bool:

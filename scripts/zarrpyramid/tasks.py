@@ -9,18 +9,12 @@ import functools
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from . import geometry
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from .geometry import Shape
-    from .metadata import ArrayMetadata
-    from .plan import LevelPlan
-
-    Array: TypeAlias = ArrayMetadata | LevelPlan
 
 BLOCK_BYTES = 1 << 25
 """Largest block that a thread makes at once so as not to decode chunks of the source twice.
@@ -57,6 +51,30 @@ MOST_PARTS = 2048
 Parts of all levels have one size, that of level 1: so an image of 2**50 voxels has 2,341 of them.
 Were each level cut into as many, three of them would have 6,144.
 """
+
+
+class Array(Protocol):
+    """What is cut: an array that is there, or one that is planned."""
+
+    @property
+    def shape(self) -> Shape:
+        """Extents in voxels."""
+
+    @property
+    def chunks(self) -> Shape:
+        """Extents of what is decoded at once."""
+
+    @property
+    def shards(self) -> Shape | None:
+        """Extents of a stored object of many chunks."""
+
+    @property
+    def write_shape(self) -> Shape:
+        """Extents of a stored object."""
+
+    @property
+    def item_size(self) -> int:
+        """Bytes a voxel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,13 +215,13 @@ def wanted_parts(n_voxels: int, n_base: int, part_size: int | None) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def cut_level(source: LevelPlan, target: LevelPlan, n_wanted: int) -> Cut:
+def cut_level(source: Array, target: Array, factors: Shape, n_wanted: int) -> Cut:
     """Cut a level into parts, of whole tasks that follow each other in memory, near equal in bytes.
 
     There are as many as are wanted, or as there are tasks.
     """
     block_bytes = shared_block_bytes(target, n_wanted)
-    _, unit = task_extents(source, target, target.factors, block_bytes)
+    _, unit = task_extents(source, target, factors, block_bytes)
     grid = geometry.grid_shape(target.shape, unit)
     bounds = even_bounds(target.shape, unit, min(n_wanted, geometry.count(grid)))
     return Cut(block_bytes=block_bytes, grid=grid, bounds=bounds)
