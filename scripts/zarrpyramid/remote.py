@@ -292,7 +292,7 @@ class RemoteFiles:
         return False
 
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
-        """Yield (relative key, bytes, number made of the ETag), a thousand of them a request."""
+        """Yield (relative key, bytes, number of its version), a thousand of them a request."""
         below = f"{prefix}/" if prefix else ""
         for page in self._pages(prefix):
             for found in page:
@@ -416,9 +416,13 @@ class RemoteFiles:
 
 
 def _seen(found: Any) -> tuple[int, int]:
-    """Return bytes and version of an object: a number made of its ETag, else of its time."""
-    tag = str(found["e_tag"] or found["last_modified"]).encode()
-    return int(found["size"]), int.from_bytes(hashlib.blake2b(tag, digest_size=8).digest())
+    """Return bytes and version of an object: 56 bits made of its ETag and of its time.
+
+    An ETag may be made of the bytes alone: as it was before, where they are back.
+    """
+    # Lists give fractions of a second, headers none.
+    tag = f"{found['e_tag']} {found['last_modified']:%Y-%m-%dT%H:%M:%S}".encode()
+    return int(found["size"]), int.from_bytes(hashlib.blake2b(tag, digest_size=7).digest())
 
 
 def _spelled(value: Any) -> Any:

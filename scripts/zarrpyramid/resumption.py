@@ -7,6 +7,7 @@ are there now, and it is still the one that was written. Keeps out how a level i
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -15,9 +16,10 @@ import time
 from typing import TYPE_CHECKING
 
 from . import geometry
+from .errors import StoreError
 from .files import LocalFiles
 from .hierarchy import join, read_array
-from .images import level_metadata, read_level
+from .images import MOST_COUNTED, level_metadata, read_level
 from .ledgers import (
     PARTIAL_SUFFIX,
     Entry,
@@ -29,12 +31,14 @@ from .ledgers import (
 from .openings import form
 from .places import LITTER_KEY
 from .reduction import BlockResult
+from .remote import RemoteFiles
 from .sentinels import encode_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from .files import Files
     from .geometry import Index
     from .images import Image
     from .ledgers import Ledger
@@ -152,7 +156,7 @@ class Notes:
         numbers
             Of the job's tasks; None takes all.
         """
-        assert isinstance(image.files, LocalFiles)
+        assert isinstance(image.files, LocalFiles | RemoteFiles)
         self._files, self._task, self._level = image.files, task, level
         self._grid = geometry.grid_shape(task.target.shape, task.target.write_shape)
         self._source_grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
@@ -205,8 +209,10 @@ class Notes:
             return
         start = time.monotonic()
         self._files.sync()
+        version = self._versions(self._task.target_path)
         for index, (made_from, seen) in self._fresh.items():
-            entry = Entry(version=self._version(index), made_from=made_from, seen=seen)
+            key = self._task.target.object_key(index)
+            entry = Entry(version=version(key), made_from=made_from, seen=seen)
             self._ledger.write(self._number(index), entry)
         self._fresh.clear()
         now = time.monotonic()
@@ -247,7 +253,9 @@ class Notes:
         number, source = self._number(index), None
         for ledger in self._known:
             entry = ledger.read(number)
-            if entry is None or entry.version != self._version(index):
+            if entry is None:
+                continue
+            if entry.version != self._target_versions(self._task.target.object_key(index)):
                 continue
             source = source or self._made_from(index)
             if entry.made_from == source:
@@ -278,8 +286,8 @@ class Notes:
         parts = []
         for place in geometry.covering_units(span, task.source.write_shape):
             if self._level == 1:
-                key = f"{task.source_path}/{task.source.object_key(place)}"
-                part: bytes | None = struct.pack("<qq", *(self._files.version(key) or (-1, -1)))
+                version = self._source_versions(task.source.object_key(place))
+                part: bytes | None = struct.pack("<qq", *(version or (-1, -1)))
             else:
                 number = geometry.unit_number(place, self._source_grid)
                 part = None if self._finer is None else self._finer.voxels(number)
@@ -303,10 +311,24 @@ class Notes:
     def _number(self, index: Index) -> int:
         return geometry.unit_number(index, self._grid)
 
-    def _version(self, index: Index) -> tuple[int, int] | None:
-        return self._files.version(
-            f"{self._task.target_path}/{self._task.target.object_key(index)}"
-        )
+    @functools.cached_property
+    def _source_versions(self) -> Callable[[str], tuple[int, int] | None]:
+        return self._versions(self._task.source_path)
+
+    @functools.cached_property
+    def _target_versions(self) -> Callable[[str], tuple[int, int] | None]:
+        return self._versions(self._task.target_path)
+
+    def _versions(self, path: str) -> Callable[[str], tuple[int, int] | None]:
+        """Return what tells the versions of an array's objects by their keys.
+
+        Of a local store those of that moment. Of a remote one those of now, listed by the thousand:
+        what is changed after it was listed is seen as changed by the next job.
+        """
+        files = self._files
+        if isinstance(files, LocalFiles):
+            return lambda key: files.version(f"{path}/{key}")
+        return {key: (size, version) for key, size, version in files.stats(path)}.get
 
 
 @contextlib.contextmanager
@@ -331,7 +353,7 @@ def taking_notes(
     part
         Number of the part, and how many there are.
     """
-    if results is None or not isinstance(image.files, LocalFiles):
+    if results is None or not _can_note(image.files, task):
         yield None
         return
     whole = ledger_path(results, level)
@@ -348,13 +370,23 @@ def taking_notes(
         )
     try:
         yield notes
-    except BaseException:
+    except BaseException as error:
         # What a signal or an error ends is not lost; the error is what counts if this fails too.
-        with contextlib.suppress(OSError):
-            notes.flush()
+        # A server that was asked again and again is asked no more.
+        if isinstance(image.files, LocalFiles) or not isinstance(error, StoreError):
+            with contextlib.suppress(OSError):
+                notes.flush()
         raise
     finally:
         notes.close()
+
+
+def _can_note(files: Files, task: LevelTask) -> bool:
+    """Tell whether versions of all objects can be known; in remote stores they are listed."""
+    if isinstance(files, RemoteFiles):
+        grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
+        return geometry.count(grid) <= MOST_COUNTED
+    return isinstance(files, LocalFiles)
 
 
 def join_parts(image: Image, level: int, results: Path, n_parts: int, digest: str) -> None:

@@ -18,12 +18,14 @@ import pytest
 import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
-from zarrpyramid import build_pyramid
+from zarrpyramid import build_pyramid, resumption
 from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
 from zarrpyramid.files import LocalFiles
 from zarrpyramid.hierarchy import change_group_attributes
 from zarrpyramid.images import open_image
+from zarrpyramid.levels import build_level
+from zarrpyramid.listing import seal_base
 from zarrpyramid.pyramid import clean, level_statuses
 from zarrpyramid.remote import RemoteFiles
 from zarrpyramid.resources import level_need, peak_memory, read_timing
@@ -444,6 +446,66 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     assert again["GET", True] <= levels[0].n_chunks + levels[0].n_objects
     assert (again["PUT", True], again["PUT", False]) == (0, 1)
     assert sum(n for (_, of_voxels), n in again.items() if not of_voxels) <= 30 + 20 * len(written)
+
+
+def test_what_is_noted_of_objects_is_kept(tmp_path, server, proxy, place, monkeypatch):
+    monkeypatch.setattr(resumption, "PAUSE", 0.0)
+    monkeypatch.setattr(resumption, "_SHARE", 0)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    voxels = np.random.default_rng(0).integers(1, 99, (48, 48, 48), "uint16")
+    group.create_array("0", data=voxels, chunks=(8, 8, 8))
+    folder, direct = tmp_path / "a.zarr", RemoteFiles(place, {"endpoint": server})
+    upload(folder, direct)
+
+    def build(store, **keys):
+        proxy.requests.clear()
+        image = open_image(image_config("image", {"store": str(store), "levels": 2, **keys}))
+        found = [seal_base(image)]
+        for level in (1, 2):
+            results = tmp_path / f"results-{len(keys)}"
+            found.append(build_level(image, level, found[-1], n_workers=2, results=results))
+        made = {path for method, path in proxy.requests if method == "PUT" and "/c/" in path}
+        return found, [sum(is_chunk(path, level) for path in made) for level in (1, 2)]
+
+    def fault(method, path, number):
+        if method == "PUT" and path.endswith("/1/c/2/2/2"):
+            time.sleep(1)
+            return 403
+        return None
+
+    proxy.fault = fault
+    options = {"storage_options": {"endpoint": proxy.url}}
+    with pytest.raises(StoreError):
+        build(place, **options)
+    proxy.fault = lambda method, path, number: None
+    found, (n_made, _) = build(place, **options)
+    assert found == build(folder)[0]
+    assert 0 < n_made < 27
+
+    # Of a chunk of level 0 that changes, its ancestors alone are made again.
+    zarr.open_array(folder / "0")[0, 0, 0] += 1
+    direct.put("0/c/0/0/0", (folder / "0/c/0/0/0").read_bytes())
+    found, n_made = build(place, **options)
+    assert n_made == [1, 1]
+    assert found == build(folder)[0]
+
+    # Also where its bytes are what they were: others may have been read between.
+    time.sleep(1)
+    direct.put("0/c/0/0/0", direct.get("0/c/0/0/0"))
+    direct.delete("1/zarr.json")
+    again, (n_made, _) = build(place, **options)
+    assert n_made == 1
+    assert again == found
+
+    # So is what somebody else put in an object's place.
+    direct.put("1/c/1/1/1", direct.get("1/c/0/0/0"))
+    direct.delete("1/zarr.json")
+    found, (n_made, _) = build(place, **options)
+    assert n_made == 1
+    assert found == build(folder)[0]
+    for level in (1, 2):
+        kept = {key: data for key, data in objects(direct).items() if key.startswith(f"{level}/")}
+        assert all((folder / key).read_bytes() == data for key, data in kept.items())
 
 
 def test_no_bucket(server):
