@@ -508,12 +508,23 @@ def _retyped(value: Any, kind: str) -> Any:
     return value
 
 
+_OWN_NAMES = {
+    "average": "mean",
+    "nearest": "stride",
+    "subsample": "stride",
+    "majority": "mode",
+    "minimum": "min",
+    "maximum": "max",
+}
+"""What other tools call a method, and we do."""
+
+
 def _misfit(value: object, schema: Schema, where: str) -> ConfigError:
     hint = ""
     if isinstance(value, str):
         forms = [schema, *schema.get("anyOf", [])]
         choices = [str(choice) for form in forms for choice in form.get("enum", [])]
-        hint = (suggestion if "enum" in schema else nearest)(value, choices)
+        hint = nearest(_OWN_NAMES.get(value, value), choices)
     return ConfigError(f"{where}: expected {schema['expected']}, found {value!r}{hint}")
 
 

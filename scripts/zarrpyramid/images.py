@@ -440,9 +440,16 @@ def _read_base(files: Files, path: str, group: Node, base: str) -> ArrayMetadata
         )
     if found is None:
         inside = ", ".join(files.children(path) if files.lists else ()) or "nothing"
-        fields = ", ".join(repr(field) for field in find_images(files, path))
-        hint = f"groups below it that have one: {fields}; give one as field" if fields else ""
-        raise StoreError(f"{where} has no array 0 for level 0; {hint or f'it holds {inside}'}")
+        below, beside = (
+            ", ".join(repr(field) for field in find_images(files, place)) for place in (path, "")
+        )
+        if below:
+            hint = f"groups below it that have one: {below}; give one as field"
+        elif beside:
+            hint = f"it holds {inside}; fields of its store that have one: {beside}"
+        else:
+            hint = f"it holds {inside}; write the image there as array 0, or give it as source"
+        raise StoreError(f"{where} has no array 0 for level 0; {hint}")
     if found.zarr_format != group.zarr_format:
         raise StoreError(
             f"{where} is a group of zarr v{group.zarr_format}, its array {base} is of "

@@ -53,6 +53,13 @@ def plan_ladder(
         if isinstance(given, tuple) and any(isinstance(item, tuple | dict) for item in given):
             return geometry.given_ladder(shape, _given_steps(image, given, axes))
         factors = _factors(image, given, axes)
+        if given == 1 or (not isinstance(given, int) and max(factors) == 1):
+            shown = list(given) if isinstance(given, tuple) else given
+            msg = (
+                f"image {image.name}: scale_factors {shown} scales no axis, expected a factor of 2 "
+                "or more for one at least; leave it out for 2 along all space axes"
+            )
+            raise ConfigError(msg)
         return geometry.scale_ladder(shape, chunks, factors, image.levels)
     except GeometryError as error:
         raise GeometryError(f"image {image.name}: {error}") from error

@@ -19,6 +19,7 @@ from .metadata import SHARDING, ArrayMetadata
 from .methods import level_dtype
 from .multiscales import CHANNEL, SPACE, TIME, Axis, axis_type, read_axes
 from .tasks import Cut, cut_level, wanted_parts
+from .units import meant_unit
 from .voxel_types import ITEM_SIZES
 
 if TYPE_CHECKING:
@@ -320,6 +321,15 @@ def _plan_axes(
     _check_dimension_names(image, base, axes)
     for key, values in (("voxel_size", image.voxel_size), ("unit", image.unit)):
         check_names(image.name, key, values, [axis.name for axis in axes])
+    for axis in axes:
+        unit = image.unit.get(axis.name, "")
+        meant = None if unit == axis.unit else meant_unit(unit)  # what is there, others wrote
+        if meant is not None:
+            msg = (
+                f"image {image.name}: unit of axis {axis.name!r}: expected it as OME-NGFF spells "
+                f"it, found {unit!r}; did you mean {meant!r}?"
+            )
+            raise ConfigError(msg)
     axes = [
         axis.changed(size=image.voxel_size.get(axis.name), unit=image.unit.get(axis.name))
         for axis in axes

@@ -21,6 +21,7 @@ from .pages import box, element, page, picture, table
 from .plan import times, voxel_size
 from .previews import MOST_CHANNELS, read_previews
 from .summary import number
+from .units import SYMBOLS
 from .viewers import FAILS, WRONG, lint, read_pyramid
 
 if TYPE_CHECKING:
@@ -40,10 +41,6 @@ LARGEST = 2_000_000
 _SIDES = (448, 288, 176, 96, 48)
 """Pixels along the longer edge of a picture: the first whose report is small enough."""
 
-_UNITS = {
-    "micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m", "angstrom": "Å",
-    "centimeter": "cm", "kilometer": "km", "picometer": "pm",
-}  # fmt: skip
 _PACKAGES = ("numpy", "zarr", "numcodecs", "numba", "dask", "xxhash", "matplotlib", "snakemake")
 _COARSE = 150
 """Pixels along the longer edge up to which each shows as a square."""
@@ -245,7 +242,7 @@ def _scale_bar(image: Image, extents: Sequence[float], part: Slice) -> str:
     width = extents[part.columns]
     length = _round_length(_BAR * width)
     axis = image.plan.axes[part.columns]
-    named = _UNITS.get(axis.unit or "", axis.unit or "")
+    named = SYMBOLS.get(axis.unit or "", axis.unit or "")
     unit = named or ("voxels of level 0" if axis.size == 1 else "units")
     style = f"width: {100 * length / width:.4g}%"
     return element("span", f"{length:.10g} {unit}", class_="bar", style=style)
@@ -263,7 +260,7 @@ def _round_length(most: float) -> float:
 
 def _unit(image: Image) -> str:
     units = {axis.unit for axis in image.plan.axes if axis.unit}
-    return f" {_UNITS.get(name, name)}" if len(units) == 1 and (name := units.pop()) else ""
+    return f" {SYMBOLS.get(name, name)}" if len(units) == 1 and (name := units.pop()) else ""
 
 
 def _levels(facts: Sequence[LevelFacts]) -> Iterator[str]:

@@ -116,7 +116,7 @@ class Downsampler:
         settings = {
             # 0 levels cannot be configured; `auto` plans the base as well, and comes to at least 0.
             "levels": n_coarser or "auto",
-            "scale_factors": self.refine_factor,
+            "scale_factors": self.refine_factor if n_coarser else 2,
             "chunks": self.chunks,
         }
         image = find_image(self.zarr_store_path, zarr_field, settings)

@@ -20,7 +20,8 @@ from .remote import is_url
 from .sentinels import RECORD_KEY
 from .serving import Folder, FolderServer
 from .sources import BASE_KEY
-from .viewers import NEUROGLANCER, UNITS, lint, read_pyramid
+from .units import UNITS
+from .viewers import NEUROGLANCER, lint, read_pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,6 +15,7 @@ from .errors import MetadataError, StoreError
 from .hierarchy import join, open_group, read_array
 from .multiscales import CHANNEL, SPACE, TIME, axis_type, listed_paths, numbers, read_multiscales
 from .paths import is_inside
+from .units import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,26 +47,6 @@ _NG_DTYPES = {"uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "
 _NG_CODECS = {"blosc", "bytes", "crc32c", "gzip", "sharding_indexed", "transpose", "zstd"}
 _NG_COMPRESSORS = {"blosc", "gzip", "zlib", "zstd"}
 _VERSIONS = ("0.4", "0.5")
-_PREFIXES = (
-    *("yotta", "zetta", "exa", "peta", "tera", "giga", "mega", "kilo", "hecto", "deca", "", "deci"),
-    *("centi", "milli", "micro", "nano", "pico", "femto", "atto", "zepto", "yocto"),
-)
-_EXPONENTS = (*range(24, 2, -3), 2, 1, 0, -1, -2, *range(-3, -25, -3))
-_METRES = (
-    *(("angstrom", 1e-10), ("foot", 0.3048), ("inch", 0.0254), ("mile", 1609.34)),
-    *(("parsec", 3.0856775814913673e16), ("yard", 0.9144)),
-)
-_SECONDS = (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
-UNITS = {
-    f"{prefix}{unit}": (10.0**exponent, unit[0])
-    for prefix, exponent in zip(_PREFIXES, _EXPONENTS, strict=True)
-    for unit in ("meter", "second")
-}
-UNITS |= {unit: (size, "m") for unit, size in _METRES}
-UNITS |= {
-    unit: (size, "s") for unit, size in (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
-}
-"""Units of OME-NGFF that neuroglancer knows, in metres and seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ LIBRARY = Path(zarrpyramid.__file__).parent
 # From the ground up; a module may import those of lower rows only.
 LAYERS = (
     {"__init__", "errors"},
-    {"geometry", "voxel_types", "networks", "paths"},  # integers and names
+    {"geometry", "voxel_types", "networks", "paths", "units"},  # integers and names
     {"compiled", "workers", "figures", "pages", "serving"},  # arrays; processes; pictures; HTTP
     {"methods", "compiled_windows", "kernels"},
     {"windows", "agreement"},  # numpy's forms, which load the compiled ones on demand
@@ -83,7 +83,7 @@ DOORS = {
 PLANNING = ("config", "plan", "images", "geometry", "sentinels", "hierarchy", "files")
 PLANNING += ("multiscales", "metadata", "logs", "errors", "listing", "staleness", "summary")
 PLANNING += ("encodings", "ladders", "objects", "remote", "web", "lookups")
-PLANNING += ("methods", "voxel_types")
+PLANNING += ("methods", "voxel_types", "units")
 PLANNING += ("paths", "places", "sources", "viewers", "pages")
 PLANNING += ("tasks", "openings", "resources", "forecast", "holds")
 

@@ -39,7 +39,6 @@ def shapes(store):
             {"levels": 1, "scale_factors": {"c": 2}, "axes": ("c", "y", "x")},
             [(9, 11, 7), (5, 11, 7)],
         ),
-        ({"scale_factors": 1}, [(9, 11, 7)]),
     ],
 )
 def test_arguments_in_any_form(store, keys, expected):
