@@ -9,6 +9,7 @@ import functools
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
+from operator import mod
 from typing import TYPE_CHECKING, Protocol
 
 from . import geometry
@@ -160,6 +161,8 @@ def task_bytes(
     slab = min(geometry.count(source.chunks), SLAB_VOXELS)
     # Stored bytes and voxels; what is made of them, and its stored bytes; wider sums.
     of_step = math.ceil((1 + share) * source_chunk + block + share * target_chunk) + 8 * slab
+    if step != target.chunks or any(map(mod, target.shape, target.chunks)):
+        of_step += target_chunk  # a chunk is put together before it is encoded
     if not is_aligned(source, factors):
         of_step += block // target.item_size * math.prod(factors) * source.item_size
     # A shard is held as its chunks, and once more as it is put together.
