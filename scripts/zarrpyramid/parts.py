@@ -29,7 +29,7 @@ from .openings import begin_opening, end_opening, find_opening, form, purpose
 from .places import check_place
 from .plan import describe_level
 from .reduction import BlockResult
-from .resumption import forget, forget_parts, join_parts, may_keep, taking_notes
+from .resumption import forget, forget_parts, join_parts, may_keep, remove_litter, taking_notes
 from .sentinels import RECORD_KEY, fits
 
 if TYPE_CHECKING:
@@ -209,6 +209,7 @@ def gather_level(
             )
         if results is not None:
             join_parts(image, level, results, len(parts), record["digest"])
+        remove_litter(image, level)  # of parts that were killed; the level stayed open for others
         publish(image, level, record)
         if results is not None:
             forget_parts(results, level)

@@ -21,6 +21,7 @@ import zarr
 from strategies import DTYPES
 from zarrpyramid import resumption
 from zarrpyramid.config import image_config
+from zarrpyramid.files import TEMPORARY_SUFFIX
 from zarrpyramid.images import open_image
 from zarrpyramid.levels import build_level
 from zarrpyramid.listing import seal_base, write_multiscales
@@ -345,6 +346,21 @@ def test_what_was_made_is_noted_when_a_job_is_ended(tmp_path, number):
     text = Path(f"{results}.log").read_text(encoding="utf-8")
     # Of nine that stood there, those that threads had just written may be made again.
     assert int(re.search(r"(\d+) of 27 objects are made, the others are kept", text)[1]) < 23
+
+
+def test_what_killed_parts_left_aside_is_removed(tmp_path):
+    image = image_of(make(tmp_path / "brain.zarr"), levels=1, parts=2)
+    base = seal_base(image)
+    opening = open_level(image, 1, base)
+    # As zarr-python names them, and as we do.
+    names = ("1.1.96f6cf392a3643a4a1ee8c3cdbc141d6.partial", f"c/0/0/1.77-78{TEMPORARY_SUFFIX}")
+    aside = [tmp_path / "brain.zarr/raw/1" / name for name in names]
+    for path in aside:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    parts = [build_part(image, 1, n, base, opening, n_workers=1) for n in (1, 2)]
+    gather_level(image, 1, base, parts)
+    assert not any(path.exists() for path in aside)
 
 
 @pytest.mark.slow
