@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.copies import copy_base
-from zarrpyramid.images import open_image, source_layout
-from zarrpyramid.logs import job_log
-from zarrpyramid.sentinels import write_sentinel
-from zarrpyramid.staleness import write_source
+from zarrpyramid.downsample import copy_base, job_log, write_source
+from zarrpyramid.metadata import write_sentinel
+from zarrpyramid.plan import open_image, source_layout
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,13 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.images import open_image
-from zarrpyramid.levels import build_level
-from zarrpyramid.logs import job_log
-from zarrpyramid.parts import gather_level
-from zarrpyramid.progress import Progress, Terminal
-from zarrpyramid.resources import expectation
-from zarrpyramid.sentinels import load_sentinel, write_sentinel
+from zarrpyramid.downsample import Progress, Terminal, build_level, gather_level, job_log
+from zarrpyramid.metadata import load_sentinel, write_sentinel
+from zarrpyramid.plan import expectation, open_image
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.images import open_image
-from zarrpyramid.logs import job_log
-from zarrpyramid.sentinels import write_sentinel
-from zarrpyramid.synthetic import make_test_image
+from zarrpyramid.downsample import job_log, make_test_image
+from zarrpyramid.metadata import write_sentinel
+from zarrpyramid.plan import open_image
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.images import open_image
-from zarrpyramid.logs import job_log
-from zarrpyramid.parts import open_level
-from zarrpyramid.sentinels import load_sentinel, write_sentinel
+from zarrpyramid.downsample import job_log, open_level
+from zarrpyramid.metadata import load_sentinel, write_sentinel
+from zarrpyramid.plan import open_image
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.images import open_image
-from zarrpyramid.labels import label_table, report_labels
-from zarrpyramid.logs import job_log
-from zarrpyramid.sentinels import load_sentinel, write_sentinel
+from zarrpyramid.downsample import job_log
+from zarrpyramid.metadata import load_sentinel, write_sentinel
+from zarrpyramid.plan import open_image
+from zarrpyramid.report import label_table, report_labels
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
+from zarrpyramid.downsample import job_log, seal_base, write_owner
 from zarrpyramid.errors import StoreError
-from zarrpyramid.images import open_image
-from zarrpyramid.listing import seal_base
-from zarrpyramid.logs import job_log
-from zarrpyramid.sentinels import write_sentinel
-from zarrpyramid.staleness import write_owner
+from zarrpyramid.metadata import write_sentinel
+from zarrpyramid.plan import open_image
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

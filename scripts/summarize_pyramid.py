@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.files import write_aside
-from zarrpyramid.images import open_image
-from zarrpyramid.logs import job_log
-from zarrpyramid.report import report_pyramid
-from zarrpyramid.sentinels import load_sentinel
-from zarrpyramid.summary import level_facts, summarize_pyramid
+from zarrpyramid.downsample import job_log
+from zarrpyramid.metadata import load_sentinel
+from zarrpyramid.plan import open_image
+from zarrpyramid.report import level_facts, report_pyramid, summarize_pyramid
+from zarrpyramid.stores import write_aside
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

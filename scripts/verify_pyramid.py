@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import group_path, restore
-from zarrpyramid.logs import job_log
+from zarrpyramid.downsample import job_log
 from zarrpyramid.verify import assure_pyramid
 
 if TYPE_CHECKING:

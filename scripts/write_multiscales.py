@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.images import open_image
-from zarrpyramid.listing import write_multiscales
-from zarrpyramid.logs import job_log
-from zarrpyramid.sentinels import remove_beyond, write_sentinel
+from zarrpyramid.downsample import job_log, write_multiscales
+from zarrpyramid.metadata import remove_beyond, write_sentinel
+from zarrpyramid.plan import open_image
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -7,9 +7,8 @@ import shutil
 
 import numpy as np
 import zarr
-
-from zarrpyramid.findings import DEFECT, Report
-from zarrpyramid.verify import verify_pyramid
+from zarrpyramid.verify.verify.findings import DEFECT, Report
+from zarrpyramid.verify.verify.verify import verify_pyramid
 
 SHAPE, CHUNKS = (37, 22, 29), (8, 8, 8)
 

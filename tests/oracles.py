@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 
 from strategies import DTYPES
-from zarrpyramid.methods import METHODS
-from zarrpyramid.voxel_types import kind_of
+from zarrpyramid.reduce.dtypes import kind_of
+from zarrpyramid.reduce.methods import METHODS
 
 COMPLEX = ("complex64", "complex128")
 TAKEN = [

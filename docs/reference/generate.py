@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 import zarrpyramid
-from zarrpyramid.__main__ import _parser
-from zarrpyramid.config import load_schema
+from zarrpyramid.cli.main import _parser
+from zarrpyramid.config.config import load_schema
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Made by generate.py in this folder; change the words in {} instead. -->"
@@ -57,7 +57,7 @@ def command_line() -> str:
         action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
     )
     lines = [
-        *("# Command line", "", NOTE.format("scripts/zarrpyramid/__main__.py"), ""),
+        *("# Command line", "", NOTE.format("scripts/zarrpyramid/cli/main.py"), ""),
         "`zarrpyramid COMMAND`, in a clone `uv run zarrpyramid COMMAND`. Pyramids are built by the "
         "[workflow](../tutorial.md), or [from Python](../howto/python.md).",
     ]

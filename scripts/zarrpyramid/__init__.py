@@ -21,18 +21,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Downsampler": "sampler",
+    "Downsampler": "pyramid_sampler",
     "PyramidError": "errors",
-    "VOXEL_REVISION": "plan",
-    "build_pyramid": "pyramid",
-    "initialize_test_image": "sampler",
+    "VOXEL_REVISION": "plan.levels",
+    "build_pyramid": "downsample.pyramid",
+    "initialize_test_image": "pyramid_sampler",
 }
 
 if TYPE_CHECKING:
+    from .downsample.pyramid import build_pyramid
     from .errors import PyramidError
-    from .plan import VOXEL_REVISION
-    from .pyramid import build_pyramid
-    from .sampler import Downsampler, initialize_test_image
+    from .plan.levels import VOXEL_REVISION
+    from .pyramid_sampler import Downsampler, initialize_test_image
 else:
 
     def __getattr__(name: str) -> object:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numcodecs import blosc, zstd
 
-from zarrpyramid.kernels import reduce_mean
+from zarrpyramid.reduce.mean import reduce_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

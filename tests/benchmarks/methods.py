@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from machine import machine, table
 
-from zarrpyramid.methods import METHODS
-from zarrpyramid.voxel_types import kind_of
-from zarrpyramid.windows import reduce_windows
+from zarrpyramid.reduce.dtypes import kind_of
+from zarrpyramid.reduce.methods import METHODS
+from zarrpyramid.reduce.windows import reduce_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ import pytest
 import zarr
 
 from servers import BUCKET, ENVIRONMENT, s3_server
-from zarrpyramid.files import LocalFiles
-from zarrpyramid.remote import RemoteFiles
+from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.stores.object_store import RemoteFiles
 
 pytestmark = pytest.mark.system
 

@@ -19,11 +19,11 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 import zarr
+from zarrpyramid.metadata.array.group import locate
+from zarrpyramid.report.report.neuroglancer import _client, store_folder, viewer_state
+from zarrpyramid.report.report.serving import Folder, FolderServer
 
 import zarrpyramid
-from zarrpyramid.hierarchy import locate
-from zarrpyramid.serving import Folder, FolderServer
-from zarrpyramid.view import _client, store_folder, viewer_state
 
 pytestmark = pytest.mark.system
 
@@ -88,13 +88,13 @@ class Viewing:
         self.thread.start()
         self.handler = logging.Handler()
         self.handler.emit = self._note
-        logger = logging.getLogger("zarrpyramid.serving")
+        logger = logging.getLogger("zarrpyramid.report.serving")
         logger.addHandler(self.handler)
         logger.setLevel(logging.DEBUG)
         return self
 
     def __exit__(self, *exception):
-        logging.getLogger("zarrpyramid.serving").removeHandler(self.handler)
+        logging.getLogger("zarrpyramid.report.serving").removeHandler(self.handler)
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.holds import release_hold, take_hold
-from zarrpyramid.pyramid import open_path
+from zarrpyramid.downsample.lock import release_hold, take_hold
+from zarrpyramid.downsample.pyramid import open_path
 
 HOLD = "image.zarr/raw/.zarrpyramid-hold"
 

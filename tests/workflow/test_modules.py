@@ -111,7 +111,7 @@ def test_from_a_repository(workspace, importer, monkeypatch):
     """The library comes from the same tag or commit as the rules, not from the environment."""
     voxels = workspace.make(shape=(20, 18))
     code = workspace.copy_code("code")
-    kernel = code / "scripts/zarrpyramid/plan.py"
+    kernel = code / "scripts/zarrpyramid/plan/levels.py"
     text = kernel.read_text(encoding="utf-8")
     kernel.write_text(text.replace("VOXEL_REVISION = 1", "VOXEL_REVISION = 777"), encoding="utf-8")
     git = ("git", "-C", str(code), "-c", "user.name=n", "-c", "user.email=e@example.org")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.files import LocalFiles
+from zarrpyramid.stores.local import LocalFiles
 
 RAW = "image.zarr/raw"
 IMAGE = {"store": "image.zarr", "field": "raw", "levels": 2}

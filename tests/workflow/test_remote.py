@@ -6,9 +6,9 @@ import numpy as np
 import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
-from zarrpyramid.files import LocalFiles
-from zarrpyramid.holds import HOLD_FILE
-from zarrpyramid.remote import RemoteFiles
+from zarrpyramid.downsample.lock import HOLD_FILE
+from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.stores.object_store import RemoteFiles
 
 
 def sentinels(folder):

@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 import zarr
+from zarrpyramid.config.config.config import image_config
+from zarrpyramid.plan.levels.image import open_image
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server, web_server
-from zarrpyramid.config import image_config
-from zarrpyramid.holds import held
-from zarrpyramid.images import open_image
-from zarrpyramid.remote import RemoteFiles
+from zarrpyramid.downsample.lock import held
+from zarrpyramid.stores.object_store import RemoteFiles
 
 
 def test_from_a_web_server(workspace):

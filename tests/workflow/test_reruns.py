@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.__main__ import main
+from zarrpyramid.cli.main import main
 
 IMAGE = {"store": "image.zarr", "field": "raw"}
 RAW = "image.zarr/raw"
@@ -46,12 +46,12 @@ def test_changes_of_the_code(workspace):
     for script in (code / "scripts").glob("*.py"):
         script.touch()
     assert workspace.run(**IMAGE).jobs == [], "touched scripts"
-    kernels = code / "scripts/zarrpyramid/kernels.py"
+    kernels = code / "scripts/zarrpyramid/reduce/mean.py"
     edit(kernels, "_SLAB_VOXELS = 1 << 19", "_SLAB_VOXELS = 1 << 18")
     assert workspace.run(**IMAGE).jobs == [], "a library of another speed"
     assert workspace.files("image.zarr") == store
 
-    plan = code / "scripts/zarrpyramid/plan.py"
+    plan = code / "scripts/zarrpyramid/plan/levels.py"
     edit(plan, "VOXEL_REVISION = 1\n", "VOXEL_REVISION = 2\n")
     assert workspace.run(**IMAGE).jobs == ["1", "2", "list", "summary"]
     after = workspace.files("image.zarr")

@@ -22,8 +22,10 @@ def scripts_folder():
         # keeps the paths of a repository.
         workflow.source_path("../schemas/config.schema.yaml")
         tree = library.hosted_repo.repo.commit(library.ref).tree[library.path]
-        for blob in tree.blobs:
-            fetched = workflow.source_path(f"../../scripts/zarrpyramid/{blob.name}")
+        for item in tree.traverse():
+            if item.type == "blob":
+                workflow.source_path(f"../../{item.path}")
+        fetched = workflow.source_path("../../scripts/zarrpyramid/__init__.py")
         return Path(fetched).parents[1]
     return Path(library.get_path_or_uri(secret_free=True)).parent
 
@@ -48,22 +50,15 @@ if LIBRARY.exists() and not LIBRARY.samefile(Path(zarrpyramid.__file__).parent):
 
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError, suggestion
-from zarrpyramid.hierarchy import read_node
-from zarrpyramid.holds import release_hold, take_hold
-from zarrpyramid.images import base_layout, open_image, source_layout
-from zarrpyramid.logs import failures, refusal_line
-from zarrpyramid.places import check_places, check_room, nested_images
+from zarrpyramid.metadata import read_node
+from zarrpyramid.downsample import release_hold, take_hold
+from zarrpyramid.plan import base_layout, open_image, source_layout
+from zarrpyramid.downsample import failures, refusal_line
+from zarrpyramid.plan import check_places, check_room, nested_images
 from zarrpyramid.plan import describe_level, provenance
-from zarrpyramid.resources import (
-    PROCESS_BYTES,
-    Need,
-    base_need,
-    documents_need,
-    level_need,
-    measured_rate,
-)
-from zarrpyramid.staleness import set_aside, stale_sentinels
-from zarrpyramid.summary import success_lines, write_overview
+from zarrpyramid.plan import (PROCESS_BYTES, Need, base_need, documents_need, level_need, measured_rate)
+from zarrpyramid.downsample import set_aside, stale_sentinels
+from zarrpyramid.report import success_lines, write_overview
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import obstore  # noqa: F401 - is imported before the clock starts, as the other
 from contender import compete_remotely
 
 import zarrpyramid
-from zarrpyramid import windows
+from zarrpyramid.reduce import windows
 
 
 def build(port: int, levels: int, threads: int) -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from contender import compete
 
 import zarrpyramid
-from zarrpyramid import chunks, kernels, pyramid
+from zarrpyramid.arrays import chunks
+from zarrpyramid.downsample import pyramid
+from zarrpyramid.reduce import mean as kernels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,37 @@
+from . import zarr_python as zarr_python
+from .chunks import (
+    Block as Block,
+)
+from .chunks import (
+    Chunks as Chunks,
+)
+from .chunks import (
+    chunk_region as chunk_region,
+)
+from .chunks import (
+    chunks_of_object as chunks_of_object,
+)
+from .chunks import (
+    native_dtype as native_dtype,
+)
+from .chunks import (
+    open_chunks as open_chunks,
+)
+from .chunks import (
+    read_chunk as read_chunk,
+)
+from .chunks import (
+    scratch as scratch,
+)
+from .zarr_python import (
+    as_path as as_path,
+)
+from .zarr_python import (
+    open_files as open_files,
+)
+from .zarr_python import (
+    open_root as open_root,
+)
+from .zarr_python import (
+    path_inside as path_inside,
+)

@@ -1,0 +1,126 @@
+from .base import (
+    copy_base as copy_base,
+)
+from .level import (
+    build_level as build_level,
+)
+from .level import (
+    digest_header as digest_header,
+)
+from .level import (
+    level_task as level_task,
+)
+from .level import (
+    make_level as make_level,
+)
+from .level import (
+    publish as publish,
+)
+from .lock import (
+    held as held,
+)
+from .lock import (
+    release_hold as release_hold,
+)
+from .lock import (
+    take_hold as take_hold,
+)
+from .lock import (
+    unlock as unlock,
+)
+from .log import (
+    failures as failures,
+)
+from .log import (
+    job_log as job_log,
+)
+from .log import (
+    refusal_line as refusal_line,
+)
+from .log import (
+    warn_to_stderr as warn_to_stderr,
+)
+from .parts import (
+    build_part as build_part,
+)
+from .parts import (
+    gather_level as gather_level,
+)
+from .parts import (
+    open_level as open_level,
+)
+from .progress import (
+    Progress as Progress,
+)
+from .progress import (
+    Terminal as Terminal,
+)
+from .publish import (
+    seal_base as seal_base,
+)
+from .publish import (
+    withdraw_levels as withdraw_levels,
+)
+from .publish import (
+    write_multiscales as write_multiscales,
+)
+from .pyramid import (
+    LevelStatus as LevelStatus,
+)
+from .pyramid import (
+    absent_levels as absent_levels,
+)
+from .pyramid import (
+    base_taken as base_taken,
+)
+from .pyramid import (
+    clean as clean,
+)
+from .pyramid import (
+    find_image as find_image,
+)
+from .pyramid import (
+    level_statuses as level_statuses,
+)
+from .pyramid import (
+    n_cores as n_cores,
+)
+from .pyramid import (
+    open_path as open_path,
+)
+from .resume import (
+    remove_litter as remove_litter,
+)
+from .run import (
+    random_array as random_array,
+)
+from .run import (
+    run_blocks as run_blocks,
+)
+from .run import (
+    store_array as store_array,
+)
+from .stale import (
+    set_aside as set_aside,
+)
+from .stale import (
+    stale_sentinels as stale_sentinels,
+)
+from .stale import (
+    write_owner as write_owner,
+)
+from .stale import (
+    write_source as write_source,
+)
+from .synthetic import (
+    make_test_image as make_test_image,
+)
+from .task import (
+    BlockResult as BlockResult,
+)
+from .task import (
+    LevelTask as LevelTask,
+)
+from .task import (
+    count_chunk as count_chunk,
+)

@@ -1,0 +1,246 @@
+"""The recipes that build a level in parts, by jobs that may run on several hosts at once.
+
+One job opens the level, the parts write its objects, one gathers what they saw and publishes the
+level. Each may be killed, repeated or doubled at any time: parts write whole objects, the same
+bytes whoever writes them, and a part's sentinel holds for the opening alone that it was made in.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import StoreError, VoxelError
+from zarrpyramid.metadata import RECORD_KEY, fits, read_node
+from zarrpyramid.plan import (
+    check_place,
+    describe_level,
+    level_metadata,
+    record_of,
+    stored_objects,
+    why_incomplete,
+)
+
+from .level import (
+    base_changed,
+    check_finer,
+    clear_place,
+    current_record,
+    level_task,
+    make_record,
+    publish,
+    run_tasks,
+)
+from .openings import begin_opening, end_opening, find_opening, form, purpose
+from .resume import forget, forget_parts, join_parts, may_keep, remove_litter, taking_notes
+from .run import open_cluster
+from .task import BlockResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from zarrpyramid.metadata import Record
+    from zarrpyramid.plan import Image
+
+logger = logging.getLogger(__name__)
+
+
+def open_level(
+    image: Image,
+    level: int,
+    finer: Record,
+    *,
+    results: Path | None = None,
+    before_rebuild: Callable[[], None] = lambda: None,
+) -> Record:
+    """Clear a level's place for its parts, and return what the opening is.
+
+    Where the level is open already for the same recipe and the same voxels, nothing is touched and
+    the opening is the same. Where it is there already, made so, the opening has no number, and the
+    parts have nothing to do.
+
+    Parameters
+    ----------
+    finer
+        Record of the level before, as its sentinel holds it.
+    results
+        As in `build_level`; objects that its ledgers know stay until a part has looked at them.
+    before_rebuild
+        Called before the level is withdrawn from the list of levels.
+
+    Raises
+    ------
+    StoreError
+        If the level's place is taken by something that is not ours, or others are at the image.
+    """
+    with image.files.hold(image.level_path(0)):
+        check_place(image, level)
+        check_finer(image, level, finer)
+        wanted = purpose(image, level, finer)
+        known = current_record(image, level, finer)
+        if known is not None:
+            end_opening(image, level)
+            return {**wanted, "opening": None, "digest": known["digest"]}
+        found = find_opening(image, level)
+        there = read_node(image.files, image.level_path(level)) is not None
+        if found is not None and fits(found, wanted) and not there:
+            logger.info("%s is open already, and stays so", image.name(level))
+            return found
+        clear_place(image, level, before_rebuild, keep=may_keep(image, level, results))
+        logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
+        return begin_opening(image, level, wanted)
+
+
+def build_part(
+    image: Image,
+    level: int,
+    part: int,
+    finer: Record,
+    opening: Record,
+    *,
+    n_workers: int,
+    results: Path | None = None,
+    on_block: Callable[[int], None] = lambda n_voxels: None,
+) -> Record:
+    """Make the objects of one part of an open level, and return what was seen.
+
+    Parameters
+    ----------
+    part
+        Counted from 1.
+    opening
+        As `open_level` returned it.
+    results
+        As in `build_level`.
+    on_block
+        Called for every finished task with the number of voxels read.
+
+    Raises
+    ------
+    StoreError
+        If the level is not open for this part, or an object cannot be read or written.
+    VoxelError
+        If voxels contradict what was computed of them.
+    """
+    with image.files.hold(image.level_path(0), shared=True):
+        check_finer(image, level, finer)
+        cut = image.plan.cut(level)
+        done: Record = {
+            "level": level,
+            "part": [part, cut.n_parts],
+            "block_bytes": cut.block_bytes,
+            "opening": opening["opening"],
+        }
+        if opening["opening"] is None:
+            return {**done, "digest": opening["digest"]}
+        _check_open(image, level, opening)
+        task = level_task(image, level, cut.block_bytes)
+        numbers = cut.tasks(part)
+        scheduler = image.plan.image.dask_scheduler
+        mine = (part, cut.n_parts)
+        with (
+            open_cluster(scheduler, image.files, image.path) as cluster,
+            taking_notes(image, level, finer, task, results, numbers=numbers, part=mine) as notes,
+        ):
+            seen = run_tasks(task, n_workers, numbers, on_block, cluster=cluster, notes=notes)
+            image.files.sync()
+            _check_open(image, level, opening)
+            if notes is not None:
+                notes.finish()
+        return {**done, "seen": seen.record}
+
+
+def gather_level(
+    image: Image,
+    level: int,
+    finer: Record,
+    parts: Sequence[Record],
+    *,
+    results: Path | None = None,
+) -> Record:
+    """Publish a level whose parts are all made, and return its record: that of one job.
+
+    Parameters
+    ----------
+    parts
+        What `build_part` returned, of all parts.
+    results
+        As in `build_level`; the ledgers of the parts become that of the level.
+
+    Raises
+    ------
+    StoreError
+        If they are not all parts of one opening, or objects were lost since they were written.
+    VoxelError
+        If the level before holds other voxels than its record says, or level 0 has changed since
+        the level was opened.
+    """
+    with image.files.hold(image.level_path(0)):
+        check_finer(image, level, finer)
+        _check_parts(image, level, parts)
+        node = read_node(image.files, image.level_path(level))
+        found, known = find_opening(image, level), record_of(node)
+        number = parts[0]["opening"]
+        if number is None:
+            if known is None or known["digest"] != parts[0]["digest"]:
+                raise _changed(image, level)
+            return known
+        seen = BlockResult()
+        for part in parts:
+            seen.merge(BlockResult.from_record(part["seen"]))
+        try:
+            record = make_record(image, level, seen, finer)
+        except VoxelError:
+            if results is not None:
+                forget(results, level)  # perhaps it was they that were wrong
+            end_opening(image, level)
+            raise
+        if found is None and known == record:
+            return record  # published already, by a job that was killed before it could say so
+        if found is None or not fits(found, {**form(image, level), "opening": number}):
+            raise _changed(image, level)
+        if not fits(found, purpose(image, level, finer)):
+            end_opening(image, level)
+            raise base_changed(image)
+        whole = replace(level_metadata(image, level), attributes={RECORD_KEY: record})
+        fault = why_incomplete(whole, stored_objects(image, level))
+        if fault:
+            end_opening(image, level)
+            raise StoreError(
+                f"{image.name(level)} {fault} that its parts have written; run again, which makes "
+                "all of them again"
+            )
+        if results is not None:
+            join_parts(image, level, results, len(parts), record["digest"])
+        remove_litter(image, level)  # of parts that were killed; the level stayed open for others
+        publish(image, level, record)
+        if results is not None:
+            forget_parts(results, level)
+        end_opening(image, level)
+        return record
+
+
+def _check_open(image: Image, level: int, opening: Record) -> None:
+    if find_opening(image, level) != opening:
+        raise _changed(image, level)
+
+
+def _check_parts(image: Image, level: int, parts: Sequence[Record]) -> None:
+    """See that parts are those of the plan, each once, and of one opening."""
+    cut = image.plan.cut(level)
+    numbers = [[part + 1, cut.n_parts] for part in range(cut.n_parts)]
+    if (
+        sorted(part["part"] for part in parts) != numbers
+        or {part["block_bytes"] for part in parts} != {cut.block_bytes}
+        or len({part["opening"] for part in parts}) > 1
+    ):
+        raise _changed(image, level)
+
+
+def _changed(image: Image, level: int) -> StoreError:
+    return StoreError(
+        f"{image.name(level)} is not open for these parts any more: it was changed, removed or "
+        "opened anew meanwhile; run again, and let one run have the image to itself"
+    )

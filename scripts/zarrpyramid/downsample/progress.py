@@ -1,0 +1,160 @@
+"""How far a level is: a line in the log now and then, and a bar where somebody watches.
+
+Counts voxels that were read; starts no thread, since blocks would then not get processes of their
+own, and so says nothing while no block ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sys
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid import geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zarrpyramid.plan import Image
+
+logger = logging.getLogger(__name__)
+
+LOG_SECONDS = 30.0
+"""Between two lines of a log."""
+
+
+class Progress:
+    """Counts the voxels that a level's job, or one of its parts, has read.
+
+    Parameters
+    ----------
+    may_show
+        Asked until it allows a bar.
+    part
+        Counted from 1; 0 is the whole level. Of a part, the number of all voxels is an estimate
+        until the end, as chunks at the edges are smaller.
+
+    Attributes
+    ----------
+    n_voxels
+        Read by now.
+    """
+
+    def __init__(
+        self, image: Image, level: int, may_show: Callable[[], bool], *, part: int = 0
+    ) -> None:
+        self.n_voxels = 0
+        n_parts = image.plan.cut(level).n_parts if part else 1
+        self._total = geometry.count(image.plan.levels[level - 1].shape) // n_parts
+        self._name = f"level {level}" + (f", part {part} of {n_parts}" if part else "")
+        self._title = f"{image.plan.image.name}, {self._name}"
+        self._may_show = may_show
+        self._bar: Any = None
+        self._start = time.time()
+        self._told: tuple[float, int] | None = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            if exception[0] is None:
+                self._bar.total = self.n_voxels
+                self._bar.refresh()
+            self._bar.close()
+
+    def update(self, n_voxels: int) -> None:
+        """Count voxels that were read, and tell of them when it is time to."""
+        # What comes first may be what a ledger keeps: no rate is made of it.
+        is_first = self._told is None
+        self.n_voxels += n_voxels
+        self._total = max(self._total, self.n_voxels)
+        self._show(0 if is_first and self.n_voxels == self._total else self.n_voxels)
+        now = time.monotonic()
+        if self._told is None:
+            self._told = now, self.n_voxels
+        elif now - self._told[0] >= LOG_SECONDS:
+            rate = (self.n_voxels - self._told[1]) / (now - self._told[0])
+            logger.info("%s: %s", self._name, progress_line(self.n_voxels, self._total, rate))
+            self._told = now, self.n_voxels
+
+    def _show(self, initial: int) -> None:
+        if self._bar is None and self._may_show():
+            self._bar = _make_bar(self._title, self._total, initial)
+            if not initial:  # all was read at once, since the start
+                self._bar.start_t = self._start
+        if self._bar is not None:
+            self._bar.total = self._total
+            self._bar.update(self.n_voxels - self._bar.n)
+
+
+class Terminal:
+    """The terminal that stderr is, which one job at a time has for its bar."""
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+        self._is_held = False
+
+    def __enter__(self) -> Terminal:
+        if sys.stderr.isatty():
+            name = os.ttyname(sys.stderr.fileno())
+            # Opened anew: jobs share the one that they inherit, and would share its lock.
+            self._file = os.open(name, os.O_WRONLY | os.O_NOCTTY)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # of worker processes, too
+            os.close(self._file)
+            self._file, self._is_held = None, False
+
+    def take(self) -> bool:
+        """Tell whether the terminal is this job's, from now on where it is free."""
+        if self._file is None or self._is_held:
+            return self._is_held
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        self._is_held = True
+        return True
+
+
+def is_watched() -> bool:
+    """Tell whether stderr is a terminal, or this is a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return sys.stderr.isatty() or type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def progress_line(n_done: int, n_all: int, rate: float) -> str:
+    """Return what is done of all voxels, at which rate a second, and how long the rest will take.
+
+    >>> progress_line(250_000_000, 1_000_000_000, 5e6)
+    '250,000,000 of 1,000,000,000 voxels (25 %), 5 Mvoxel/s, 0:02:30 left'
+    """
+    left = f"{timedelta(seconds=round((n_all - n_done) / rate))} left" if rate else "no end seen"
+    percent = 100 * n_done // n_all
+    return f"{n_done:,} of {n_all:,} voxels ({percent} %), {rate / 1e6:.3g} Mvoxel/s, {left}"
+
+
+def _make_bar(title: str, n_all: int, initial: int) -> Any:
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):  # type: ignore[misc, type-arg, unused-ignore]
+        monitor_interval = 0  # its thread would keep blocks from processes of their own
+
+    # Terminals of programs often say that they have no columns, and tqdm then draws nothing.
+    unsized = sys.stderr.isatty() and not os.get_terminal_size(sys.stderr.fileno()).columns
+    return Bar(
+        desc=title,
+        total=n_all,
+        initial=initial,
+        unit="voxel",
+        unit_scale=True,
+        miniters=1,
+        **({"ncols": 80, "nrows": 24} if unsized else {"dynamic_ncols": True}),
+    )

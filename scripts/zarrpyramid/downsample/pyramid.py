@@ -1,0 +1,327 @@
+"""Whole pyramids from Python: build one, tell what is there, remove it.
+
+The same recipes as the workflow's rules, in one process and without sentinels.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid import geometry
+from zarrpyramid.config import check_config, image_config, short_name
+from zarrpyramid.metadata import is_inside, join, listed_paths, open_group, parse_array, read_node
+from zarrpyramid.plan import (
+    check_places,
+    check_room,
+    expected_objects,
+    is_taken,
+    levels_beside,
+    open_image,
+    record_of,
+    source_layout,
+    stored_objects,
+    taken_as,
+    voxel_size,
+    why_incomplete,
+)
+
+from .base import copy_base, remove_base
+from .level import build_level
+from .lock import held
+from .progress import Progress, is_watched
+from .publish import remove_left_overs, remove_levels, seal_base, write_multiscales
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zarrpyramid.geometry import Shape
+    from zarrpyramid.metadata import Record
+    from zarrpyramid.plan import Image
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelStatus:
+    """What is known of one level without reading a voxel.
+
+    Attributes
+    ----------
+    path
+        Of the level's array in the image's group.
+    record
+        What the level says of itself; None for level 0 and for levels that are not ours.
+    listed
+        Whether the group's multiscales lists it.
+    n_objects, expected_objects
+        Stored objects found, and those that it has when none is lost: None where nobody knows, as
+        an older release left empty chunks out.
+    stored_bytes
+        Bytes of the objects.
+    fault
+        What is wrong with the objects, or nothing.
+    factors, voxel_size
+        Voxels of the level before along each axis a voxel of this one, as recorded, and its extents
+        in the units of the axes; None where they are not known.
+    """
+
+    level: int
+    path: str
+    shape: Shape
+    chunks: Shape
+    dtype: str
+    record: Record | None
+    listed: bool
+    n_objects: int
+    expected_objects: int | None
+    stored_bytes: int
+    fault: str
+    factors: Shape | None
+    voxel_size: tuple[float, ...] | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every stored object is there, or its absence stands for fill value by recipe."""
+        return not self.fault
+
+
+def build_pyramid(
+    store: object,
+    field: str = "",
+    *,
+    source: str | os.PathLike[str] = "",
+    link_base: bool = False,
+    overwrite: bool = False,
+    levels: int | str = "auto",
+    axes: Sequence[str] | str = "auto",
+    scale_factors: int | str | Sequence[Any] | Mapping[str, int] = 2,
+    method: str = "mean",
+    dtype: str = "same",
+    chunks: Sequence[int] | str = "same",
+    shards: Sequence[int] | str = "same",
+    compressor: str = "same",
+    checksum: bool = False,
+    write_empty_chunks: bool = True,
+    voxel_size: Mapping[str, float] | None = None,
+    unit: Mapping[str, str] | None = None,
+    edit_base: bool = True,
+    durability: str = "flush",
+    dask_scheduler: str = "",
+    base_watch: str = "auto",
+    force_space: bool = False,
+    missing_chunks: str = "fill",
+    follow_links: bool = False,
+    storage_options: Mapping[str, str | int | float | bool] | None = None,
+    source_options: Mapping[str, str | int | float | bool] | None = None,
+    n_workers: int | None = None,
+    progress: bool | None = None,
+) -> list[Record]:
+    """Build the levels of an image beside its level 0, and list them.
+
+    Equal to a run of the workflow with the same keys: the same voxels, metadata and records. Levels
+    that are there already, made by the same recipe from the same voxels, are left as they are.
+
+    Parameters
+    ----------
+    store
+        A path, a URL (s3, gs, az), a zarr store object, or a group opened from one.
+    field
+        Path of the group in the store; "" is its root.
+    source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
+    compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, durability, \
+    dask_scheduler, base_watch, force_space, missing_chunks, follow_links, storage_options, \
+    source_options
+        As in the configuration.
+    n_workers
+        Threads; None takes one a core. A dask client or scheduler that is set is used instead.
+    progress
+        Whether to show a bar; None shows one in a terminal or a notebook.
+
+    Returns
+    -------
+    list of dict
+        The record of every level, level 0 first.
+
+    Raises
+    ------
+    PyramidError
+        If the image is not there or not served, or the settings do not fit it.
+    """
+    settings = {
+        "source": os.fspath(source),
+        "link_base": link_base,
+        "overwrite": overwrite,
+        "levels": levels,
+        "axes": axes,
+        "scale_factors": scale_factors,
+        "method": method,
+        "dtype": dtype,
+        "chunks": chunks,
+        "shards": shards,
+        "compressor": compressor,
+        "checksum": checksum,
+        "write_empty_chunks": write_empty_chunks,
+        "voxel_size": voxel_size,
+        "unit": unit,
+        "edit_base": edit_base,
+        "durability": durability,
+        "dask_scheduler": dask_scheduler,
+        "base_watch": base_watch,
+        "force_space": force_space,
+        "missing_chunks": missing_chunks,
+        "follow_links": follow_links,
+        "storage_options": storage_options,
+        "source_options": source_options,
+        "parts": 1,  # of this process
+    }
+    image = find_image(store, field, settings)
+    check_places(image)
+    check_room(image, source_layout(image))
+    workers = n_workers or n_cores()
+    shown = is_watched() if progress is None else progress
+    with held(image):
+        if image.source is not None:
+            copy_base(image, n_workers=workers)
+        records = [seal_base(image)]
+        for level in range(1, len(image.plan.levels)):
+            with Progress(image, level, lambda: shown) as bar:
+                record = build_level(
+                    image, level, records[-1], n_workers=workers, on_block=bar.update
+                )
+            records.append(record)
+        write_multiscales(image)
+    return records
+
+
+def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
+    """Return the image in a store of whatever form, planned with settings as in the configuration.
+
+    Raises
+    ------
+    PyramidError
+        If the image is not there or not served, or the settings do not fit it.
+    """
+    from zarrpyramid.arrays import as_path, open_files, path_inside
+
+    place, field = as_path(store), join(path_inside(store), field)
+    given = plain({**settings, "store": place or "store", "field": field})
+    config = image_config(short_name(place or "image", field), check_config(given))
+    if place is None:
+        return open_image(config, open_files(store), config.field)
+    return open_image(config)
+
+
+def open_path(
+    path: str, *, storage_options: Mapping[str, Any] | None = None, is_read: bool = True
+) -> Image:
+    """Return the image whose group is at a path or URL, planned with the default settings.
+
+    Parameters
+    ----------
+    storage_options
+        For a URL.
+    is_read
+        Whether it is only looked at, and may be on a web server.
+    """
+    given = {"store": path, "storage_options": storage_options}
+    return open_image(image_config(short_name(path, ""), check_config(given), is_read=is_read))
+
+
+def level_statuses(
+    path: str, *, storage_options: Mapping[str, Any] | None = None
+) -> list[LevelStatus]:
+    """Tell what is known of the levels of the image at a path or URL, level 0 first."""
+    image = open_path(path, storage_options=storage_options)
+    listed = listed_paths(open_group(image.files, image.path).attributes)
+    statuses: list[LevelStatus] = []
+    downsampling: Shape | None = (1,) * len(image.plan.axes)
+    for level in [0, *levels_beside(image)]:
+        node = read_node(image.files, image.level_path(level))
+        if node is None or node.kind == "group":
+            continue
+        metadata = parse_array(node.documents, image.name(level))
+        objects = stored_objects(image, level)
+        sizes = [size for _, size, _ in objects]
+        record = record_of(metadata) if level else None
+        recipe = (record or {}).get("recipe")
+        factors = tuple(recipe["factors"]) if recipe else None
+        if factors is not None and len(factors) != len(image.plan.axes):
+            factors = None
+        if downsampling is not None and level:
+            downsampling = geometry.multiply(downsampling, factors) if factors else None
+        statuses.append(
+            LevelStatus(
+                level=level,
+                path=image.paths.path(level),
+                shape=metadata.shape,
+                chunks=metadata.chunks,
+                dtype=metadata.dtype,
+                record=record,
+                listed=image.paths.path(level) in listed,
+                n_objects=sum(size > 0 for size in sizes),
+                expected_objects=expected_objects(metadata),
+                stored_bytes=sum(sizes),
+                fault=why_incomplete(metadata, objects),
+                factors=factors,
+                voxel_size=downsampling and voxel_size(image.plan.axes, downsampling),
+            )
+        )
+    return statuses
+
+
+def n_cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def absent_levels(
+    path: str, *, storage_options: Mapping[str, Any] | None = None
+) -> list[str] | None:
+    """Return the listed paths at which no array is, None where the group cannot list levels."""
+    image = open_path(path, storage_options=storage_options)
+    if not image.plan.lists_levels:
+        return None
+    listed = listed_paths(open_group(image.files, image.path).attributes)
+    return [
+        name
+        for name in listed
+        if not is_inside(name) or read_node(image.files, join(image.path, name)) is None
+    ]
+
+
+def base_taken(path: str, *, storage_options: Mapping[str, Any] | None = None) -> str | None:
+    """Tell whether level 0 of the image at a path was taken as a "copy" or a "link", else None."""
+    image = open_path(path, storage_options=storage_options)
+    return taken_as(image) if is_taken(image) else None
+
+
+def clean(
+    path: str, *, base: bool = False, storage_options: Mapping[str, Any] | None = None
+) -> list[int]:
+    """Remove the levels that carry our record from the image at a path; return their numbers.
+
+    What a killed run left of a planned level goes too, as a build would remove it. Level 0 stays as
+    it is, and so does every level that is not ours. With `base`, a level 0 that was taken from a
+    source, as a copy or a link, is removed too.
+    """
+    image = open_path(path, storage_options=storage_options, is_read=False)
+    with held(image), image.files.hold(image.level_path(0)):
+        removed = sorted([*remove_levels(image, 1), *remove_left_overs(image)])
+        return [0, *removed] if base and remove_base(image) else removed
+
+
+def plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as a configuration file would hold them: lists, mappings, Python numbers."""
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: bare(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [bare(item) for item in value]
+        if hasattr(value, "tolist"):  # numpy scalars and arrays
+            return value.tolist()
+        return value
+
+    return {key: bare(value) for key, value in given.items() if value is not None}

@@ -1,0 +1,189 @@
+"""Sentinels held against what is in the store, without any memory of earlier runs but their own.
+
+What the Snakefile asks while it plans; imports no array library.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import MetadataError
+from zarrpyramid.metadata import (
+    fits,
+    parse_array,
+    proofs,
+    read_multiscales,
+    read_node,
+    read_sentinel,
+)
+from zarrpyramid.plan import COPY_KEY, MOST_COUNTED, base_layout, base_record, record_of, why_remade
+from zarrpyramid.stores import LocalFiles, write_aside
+
+from .openings import find_opening, form, purpose
+from .publish import listed_attributes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zarrpyramid.metadata import Record
+    from zarrpyramid.plan import BaseLayout, Image
+
+
+def stale_sentinels(
+    image: Image, folder: Path, layout: BaseLayout, source: BaseLayout | None = None
+) -> dict[Path, str]:
+    """Return the sentinels below a folder of results that the store contradicts, and why.
+
+    A level whose array is absent, lacks objects, or holds another record than its sentinel or
+    another recipe than the plan, is not what the sentinel proves; nor is a level 0 any of whose
+    objects has changed; nor is a level 0 that was taken from a source, if either has. Works from
+    what is there alone: a run from a fresh clone finds the same.
+
+    Parameters
+    ----------
+    layout
+        Of level 0's objects.
+    source
+        Of the objects that level 0 is taken from, where it is.
+    """
+    levels = folder / "levels"
+    owner = read_sentinel(folder / "image.json")
+    if owner is not None and not fits(owner, _owner(image)):
+        mine = [
+            path for inside in (".", "levels", "parts") for path in folder.glob(f"{inside}/*.json")
+        ]
+        return dict.fromkeys(mine, f"{folder} was of another image")
+    stale: dict[Path, str] = {}
+    base_is_there = read_node(image.files, image.level_path(0)) is not None
+    if image.plan.image.test_image is not None and not base_is_there:
+        stale[folder / "test_image.json"] = f"{image.name(0)} is absent"
+    if image.source is not None and source is not None:
+        reason = _why_taken_again(image, folder, owner, layout, source)
+        if reason:
+            stale[folder / "base_copy.json"] = stale[levels / "0.json"] = reason
+    sealed = read_sentinel(levels / "0.json")
+    if not base_is_there or sealed != base_record(image, layout):
+        stale[levels / "0.json"] = f"{image.name(0)} has other objects than were sealed"
+    elif owner is not None and owner.get("watch") != layout.watch:
+        for level in (0, 1):
+            stale[levels / f"{level}.json"] = f"objects of {image.name(0)} have changed"
+    for plan in image.plan.levels[1:]:
+        path = levels / f"{plan.level}.json"
+        reason = _why_stale(image, plan.level, read_sentinel(path))
+        if reason:
+            stale[path] = reason
+        if path in stale or not path.exists():
+            stale.update(_stale_parts(image, plan.level, folder, layout))
+    if image.plan.image.label_report and not _counts_hold(image, folder):
+        stale[folder / "labels.json"] = f"{image.plan.where} has other levels than were counted"
+    node = read_node(image.files, image.path)
+    attributes = {} if node is None else node.attributes
+    path = folder / "multiscales.json"
+    listed = read_multiscales(attributes) or {"datasets": []}
+    if image.plan.lists_levels and (
+        _text(listed_attributes(image, attributes)) != _text(attributes)
+        or _text(listed) != _text(read_sentinel(path))
+    ):
+        stale[path] = f"{image.plan.where} lists other levels, or lists them otherwise"
+    return {path: reason for path, reason in stale.items() if path.exists()}
+
+
+def set_aside(stale: dict[Path, str]) -> None:
+    """Move stale sentinels into a folder beside them, where no rule looks for them."""
+    for path in stale:
+        aside = path.parent / "set-aside" / path.name
+        aside.parent.mkdir(exist_ok=True)
+        path.replace(aside)
+
+
+def write_owner(image: Image, folder: Path) -> None:
+    """Note in a folder of results whose they are, and what level 0 looked like when it was sealed.
+
+    Another image then takes another name, and a change of level 0 is seen. Not a sentinel: it holds
+    a path, and a digest of times.
+    """
+    note = {**_owner(image), "watch": base_layout(image).watch}
+    write_aside(folder / "image.json", (json.dumps(note) + "\n").encode())
+
+
+def write_source(image: Image, folder: Path, layout: BaseLayout) -> None:
+    """Note in a folder of results what level 0 was taken from, and what that looked like then."""
+    assert image.source is not None
+    note = {"source": image.source.name, "watch": layout.watch}
+    write_aside(folder / "source.json", (json.dumps(note) + "\n").encode())
+
+
+def _why_taken_again(
+    image: Image, folder: Path, owner: Record | None, layout: BaseLayout, source: BaseLayout
+) -> str:
+    """Return why a level 0 is not what was taken from the source that is configured, or nothing."""
+    assert image.source is not None
+    known = read_sentinel(folder / "base_copy.json")
+    path = image.level_path(0)
+    if image.files.is_link(path):
+        leads = image.files.link_target(path) if isinstance(image.files, LocalFiles) else None
+        is_taken = leads == image.source.name and known is not None and known["taken"] == "link"
+    else:
+        node = read_node(image.files, path)
+        is_taken = node is not None and node.attributes.get(COPY_KEY) == known
+    if not is_taken or known is None:
+        return f"{image.name(0)} is absent, or was not taken from {image.source.name}"
+    if known["taken"] != ("copy" if image.copies else "link"):
+        return f"{image.name(0)} is a {known['taken']}, which link_base says it shall not be"
+    if not image.copies:
+        return ""
+    expected = {"source": image.source.name, "watch": source.watch}
+    if read_sentinel(folder / "source.json") != expected:
+        return f"objects of {image.source.name} have changed since they were copied"
+    if owner is None or owner.get("watch") != layout.watch:
+        return f"objects of {image.name(0)} have changed since they were copied"
+    return ""
+
+
+def _why_stale(image: Image, level: int, sentinel: Record | None) -> str:
+    """Return why a sentinel does not prove its level, or nothing."""
+    if sentinel is None:
+        return "it is no record"
+    node = read_node(image.files, image.level_path(level))
+    if record_of(node) != sentinel or node is None:
+        return f"{image.name(level)} is absent or another level"
+    try:
+        found = parse_array(node.documents, image.name(level))
+    except MetadataError as error:
+        return str(error)
+    return why_remade(image, level, found, most_counted=MOST_COUNTED)
+
+
+def _stale_parts(image: Image, level: int, folder: Path, layout: BaseLayout) -> dict[Path, str]:
+    """Return the sentinels of an unproved level's parts that are not of its opening as it is now.
+
+    Where the level is not open for what it shall be, that is all of them.
+    """
+    found = find_opening(image, level)
+    finer = read_sentinel(folder / "levels" / f"{level - 1}.json")
+    # An absent one is made again, and after it the opening, whatever this one is.
+    wanted = form(image, level) if finer is None else purpose(image, level, finer, layout)
+    number = found.get("opening") if found is not None and fits(found, wanted) else None
+    return {
+        path: f"{image.name(level)} is not open for it"
+        for path in (folder / "parts").glob(f"{level}.*.json")
+        if number is None or (read_sentinel(path) or {}).get("opening") != number
+    }
+
+
+def _counts_hold(image: Image, folder: Path) -> bool:
+    """Tell whether the ids that a report counted are those of the levels that sentinels prove."""
+    report = read_sentinel(folder / "labels.json") or {}
+    numbers = range(len(image.plan.levels))
+    records = [read_sentinel(folder / "levels" / f"{level}.json") or {} for level in numbers]
+    return [counted.get("proof") for counted in report.get("levels", [])] == proofs(records)
+
+
+def _owner(image: Image) -> Record:
+    return {"store": image.plan.image.store, "field": image.plan.image.field}
+
+
+def _text(document: object) -> str:
+    # Compared as text, because NaN is not equal to itself.
+    return json.dumps(document, sort_keys=True)

@@ -1,0 +1,141 @@
+"""Images that are made: for the demo, for tests and for benchmarks.
+
+Equal settings give equal voxels, chunk by chunk and in bounded memory; `blobs` go through `exp`,
+whose last bit may differ between hosts, `noise` is integers alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarrpyramid import geometry
+from zarrpyramid.arrays import chunk_region, chunks_of_object, open_chunks
+from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata import absent_groups, make_groups, read_array, write_array
+from zarrpyramid.plan import made_base
+
+from .run import open_cluster, run_blocks
+
+if TYPE_CHECKING:
+    from zarrpyramid.arrays import Block
+    from zarrpyramid.config import TestImage
+    from zarrpyramid.geometry import Index, Region
+    from zarrpyramid.metadata import ArrayMetadata, Record
+    from zarrpyramid.plan import Image
+
+_ATTRIBUTE = "zarrpyramid_test_image"
+_N_BLOBS = 48
+_MARK = "test-image.zarrpyramid-partial"
+"""Stands in a level 0 that is being made, so that a killed run is known from somebody's data."""
+
+
+def make_test_image(image: Image, *, n_workers: int) -> Record:
+    """Make level 0 of an image that asks for it, and the groups above it.
+
+    Returns
+    -------
+    Record
+        What was made.
+
+    Raises
+    ------
+    StoreError
+        If something else stands there; nothing is written then.
+    """
+    made = image.plan.image.test_image
+    assert made is not None
+    record: Record = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in asdict(made).items()
+    }
+    path = image.level_path(0)
+    found = read_array(image.files, path)
+    if found is not None:
+        if found.attributes.get(_ATTRIBUTE) == record:
+            return record
+        raise StoreError(
+            f"{image.name(0)} is there already and is not the test image asked for; none is ever "
+            "made over other data: choose another store or field, or remove it yourself"
+        )
+    base = made_base(made, image.plan.image.axes)
+    base = replace(base, attributes={_ATTRIBUTE: record})
+    absent_groups(image.files, image.path, 3)  # refused before anything is made
+    if image.files.get(f"{path}/{_MARK}") is None and any(image.files.keys(path)):
+        raise StoreError(
+            f"{image.name(0)} holds files but no metadata document; a test image is never made "
+            "over other data: choose another store or field, or remove them yourself"
+        )
+    make_groups(image.files, image.path, 3)
+    image.files.put(f"{path}/{_MARK}", b"a test image is being made here")
+    writer = _Writer(image, base, made)
+    grid = geometry.grid_shape(base.shape, base.chunks)
+    with open_cluster(image.plan.image.dask_scheduler, image.files, path) as cluster:
+        for _ in run_blocks(
+            writer, grid, n_workers=n_workers, cluster=cluster, shared=image.files.shared
+        ):
+            pass
+    image.files.sync()
+    write_array(image.files, path, base)
+    image.files.delete(f"{path}/{_MARK}")
+    return record
+
+
+class _Writer:
+    """Makes and writes one chunk of a test image."""
+
+    def __init__(self, image: Image, base: ArrayMetadata, made: TestImage) -> None:
+        self.files, self.path, self.base, self.made = image.files, image.level_path(0), base, made
+
+    def __call__(self, place: Index) -> None:
+        chunks = open_chunks(self.files, self.path, self.base)
+        (index,) = chunks_of_object(self.base, tuple(place))
+        block = draw(self.made, chunk_region(self.base, index))
+        chunks.put(index, [chunks.encode(index, block)])
+
+
+def draw(made: TestImage, region: Region) -> Block:
+    """Return the voxels of a region of a test image; its chunks must cover the region whole.
+
+    `noise` is uniform over the data type's range, or over [0, 1); `blobs` are bright Gaussian spots
+    on noise of a twentieth of their height.
+    """
+    dtype = np.dtype(made.dtype)
+    shape = geometry.region_shape(region)
+    place = [axis.start for axis in region]
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence([made.seed, *place])))
+    if made.pattern == "noise":
+        if dtype.kind == "f":
+            return random.random(shape).astype(dtype)
+        if dtype == np.bool_:
+            return random.integers(0, 2, shape).astype(dtype)
+        limits = np.iinfo(dtype)
+        return random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    light: Block = random.random(shape, np.float32) * np.float32(0.05)
+    for centre, width in _blobs(made):
+        profiles = [
+            np.exp(-(((np.arange(axis.start, axis.stop) - c) / w) ** 2) / 2).astype(np.float32)
+            for axis, c, w in zip(region, centre, width, strict=True)
+        ]
+        if min(float(profile.max()) for profile in profiles) > 1e-4:
+            spot: Any = profiles[0]
+            for profile in profiles[1:]:
+                spot = np.multiply.outer(spot, profile)
+            light += spot
+    if dtype == np.bool_:
+        light = light > np.float32(0.3)
+    elif dtype.kind != "f":
+        top = min(np.iinfo(dtype).max, 4000)
+        light = np.minimum(light * np.float32(top / 2), np.float32(top))
+    return light.astype(dtype)
+
+
+def _blobs(made: TestImage) -> list[tuple[list[float], list[float]]]:
+    """Return centre and width of every blob, in voxels."""
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence(made.seed)))
+    extents = np.array(made.shape)
+    centres = random.random((_N_BLOBS, extents.size)) * extents
+    widths = (0.02 + 0.06 * random.random((_N_BLOBS, extents.size))) * extents
+    return list(zip(centres.tolist(), widths.tolist(), strict=True))

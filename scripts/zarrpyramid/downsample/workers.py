@@ -1,0 +1,77 @@
+"""Processes of this machine that run blocks: copies of this one, which end with it.
+
+Threads take turns at the interpreter, which costs them a quarter of their time: a chunk needs some
+twenty calls that give it up and want it back. Keeps out dask and what a block is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import WorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def can_fork() -> bool:
+    """Tell whether this process can be copied: on Linux, while no other Python thread runs.
+
+    A copy has the memory of all threads but only one of them, so that a lock which another holds
+    stays locked in it for ever. (Threads of OpenBLAS and of the C library are prepared for it.)
+    Workers of `multiprocessing.Pool` are daemons, which may have no children. The threads of
+    obstore are not prepared for a copy: once it is loaded, threads run the blocks, as suits what
+    waits for a network.
+    """
+    alone = threading.active_count() == 1 and not multiprocessing.current_process().daemon
+    return sys.platform == "linux" and alone and "obstore" not in sys.modules
+
+
+@contextmanager
+def forked(n_workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Hold a pool of copies of this process, as it is now.
+
+    Raises
+    ------
+    WorkerError
+        If one of them is killed.
+    """
+    pool = ProcessPoolExecutor(
+        n_workers, multiprocessing.get_context("fork"), _start, (os.getpid(),)
+    )
+    try:
+        with warnings.catch_warnings():
+            # Python 3.12 counts native threads too; `can_fork` says why those do not matter.
+            warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+            pool.submit(int)  # all are forked here, before anybody starts a thread
+        yield pool
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            "a worker process was killed, perhaps because memory ran out; run again with fewer "
+            "threads or more memory"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start(parent: int) -> None:
+    """Have this worker end with its parent, and leave Ctrl-C to it."""
+    gc.freeze()  # what the parent had lives on here: to look through it again would copy its pages
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before it could be waited for
+        os._exit(1)

@@ -1,0 +1,5 @@
+"""The documents of a zarr store: arrays, groups, multiscales, records that prove a level."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,124 @@
+"""Records that prove a level, and the small JSON files outside the store that hold them.
+
+A record says what a level is and what it was made from; it holds no time, path, host, image name or
+number of parts, so that equal levels give equal bytes. The same record stands in the level's own
+attributes. Nothing here opens a store.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.errors import StoreError
+from zarrpyramid.stores import write_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    Record = dict[str, Any]
+
+RECORD_KEY = "zarrpyramid"
+"""The attribute of a level that holds its record."""
+
+_LARGEST_EXACT = 2**53
+"""Readers that know only doubles lose digits of larger integers."""
+
+
+def strict_number(value: int | float | None) -> int | float | str | None:
+    """Return a number as every JSON reader takes it, others as text.
+
+    >>> strict_number(float("nan")), strict_number(2**60), strict_number(1.5)
+    ('NaN', '1152921504606846976', 1.5)
+    """
+    if isinstance(value, int):
+        return value if abs(value) <= _LARGEST_EXACT else str(value)
+    if value is None or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def encode_record(record: Record) -> bytes:
+    """Return the bytes of a sentinel: one key a line, sorted, so that a diff of two can be read."""
+    return (json.dumps(record, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def write_sentinel(path: Path, record: Record) -> None:
+    """Write a sentinel aside, flush it, and give it its name last of all."""
+    write_aside(path, encode_record(record))
+
+
+def read_sentinel(path: Path) -> Record | None:
+    """Return the record of a sentinel, or None where it is absent or no record."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def load_sentinel(path: Path) -> Record:
+    """Return the record of a sentinel that must be there.
+
+    Raises
+    ------
+    StoreError
+        If it is absent or no record.
+    """
+    record = read_sentinel(path)
+    if record is None:
+        raise StoreError(
+            f"{path} holds no record of a level; delete it to have the level made again"
+        )
+    return record
+
+
+def remove_beyond(folder: Path, last: int) -> None:
+    """Remove the sentinels and ledgers of levels beyond the last."""
+    for pattern in ("*.json", "*.ledger*"):
+        for path in folder.glob(pattern):
+            if path.stem.isdecimal() and int(path.stem) > last:
+                path.unlink()
+
+
+def fits(record: Record | None, expected: Record) -> bool:
+    """Tell whether a record says of a level all that its plan expects."""
+    return record is not None and all(record.get(key) == value for key, value in expected.items())
+
+
+def well_formed(record: Record) -> Record:
+    """Return a record without the entries whose form no record of ours has.
+
+    What is left may say anything, but no reader of it meets a type that it does not know.
+
+    >>> well_formed({"digest": 7, "recipe": {"method": "mean", "factors": "2"}, "n_nan": 0})
+    {'n_nan': 0}
+    """
+    recipe, objects = record.get("recipe"), record.get("objects")
+    factors = recipe.get("factors") if isinstance(recipe, dict) else None
+    forms = {
+        "digest": isinstance(record.get("digest"), str),
+        "source": isinstance(record.get("source"), dict),
+        "recipe": isinstance(recipe, dict)
+        and isinstance(recipe.get("method"), str)
+        and isinstance(factors, list)
+        and all(type(factor) is int and 0 < factor < 2**63 for factor in factors)
+        and type(recipe.get("voxel_revision", 0)) is int
+        and type(recipe.get("write_empty_chunks", True)) is bool,
+        "objects": isinstance(objects, dict)
+        and type(objects.get("n")) is int
+        and isinstance(objects.get("keys"), str),
+    }
+    return {key: item for key, item in record.items() if forms.get(key, True)}
+
+
+def proofs(records: Sequence[Record]) -> list[str]:
+    """Return what tells the voxels of each level from others, level 0 first.
+
+    Level 0's digest is known to level 1; an image that stands alone has its fingerprint only.
+    """
+    digests = [record.get("digest", "") for record in records[1:]]
+    made_from = records[1].get("source", {}).get("digest") if digests else None
+    return [made_from or records[0].get("fingerprint", ""), *digests]

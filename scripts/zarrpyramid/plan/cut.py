@@ -1,0 +1,254 @@
+"""How a level is cut: into tasks of whole objects, and tasks into parts, each a job of its own.
+
+Extents and ranges alone. What a task does is for `reduction`, what a part does for `parts`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
+from operator import mod
+from typing import TYPE_CHECKING, Protocol
+
+from zarrpyramid import geometry
+
+if TYPE_CHECKING:
+    from zarrpyramid.geometry import Shape
+
+BLOCK_BYTES = 1 << 25
+"""Largest block that a thread makes at once so as not to decode chunks of the source twice.
+
+Only where chunks of the two levels lie across each other; a task of one object may be larger.
+"""
+
+WAITING_BYTES = 1 << 29
+"""Bytes that threads may hold between them of which most wait for a network."""
+
+SLAB_VOXELS = 1 << 19
+"""Voxels that kernels take at once in wider types."""
+
+FEW = 8
+"""A level of at most so many tasks imports neither dask nor numba."""
+
+COMPILED_PAYS = 1 << 31
+"""Source voxels from which on a level loads numba.
+
+Loading takes 0.4 CPU s and 110 MB, and saves 80 us a chunk of 64^3 uint16 (200 us of float32): it
+breaks even near 10^9 voxels. 512^3 uint16 with zstd took 0.9 CPU s without numba, 1.4 with it.
+Of modes it saves 0.6 ms a chunk: they load it from a sixteenth of this on.
+"""
+
+PART_VOXELS = 1 << 33
+"""Source voxels up to which a level is one job unless the configuration says otherwise.
+
+Some minutes of two cores: less is not worth a job of a cluster, which waits half a minute.
+"""
+
+MOST_PARTS = 2048
+"""Parts of level 1, at most, unless the configuration says otherwise.
+
+Parts of all levels have one size, that of level 1: so an image of 2**50 voxels has 2,341 of them.
+Were each level cut into as many, three of them would have 6,144.
+"""
+
+
+class Array(Protocol):
+    """What is cut: an array that is there, or one that is planned."""
+
+    @property
+    def shape(self) -> Shape:
+        """Extents in voxels."""
+
+    @property
+    def chunks(self) -> Shape:
+        """Extents of what is decoded at once."""
+
+    @property
+    def shards(self) -> Shape | None:
+        """Extents of a stored object of many chunks."""
+
+    @property
+    def write_shape(self) -> Shape:
+        """Extents of a stored object."""
+
+    @property
+    def item_size(self) -> int:
+        """Bytes a voxel."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """A level's tasks and parts, the same in every job whatever its threads.
+
+    Attributes
+    ----------
+    block_bytes
+        Of `task_extents`.
+    grid
+        Tasks along each axis.
+    bounds
+        The first task, in the grid's C order, of each part; last of all the number of tasks.
+    """
+
+    block_bytes: int
+    grid: Shape
+    bounds: tuple[int, ...]
+
+    @property
+    def n_parts(self) -> int:
+        """Parts; none of them is empty."""
+        return len(self.bounds) - 1
+
+    def tasks(self, part: int) -> range:
+        """Return the tasks of a part, which is counted from 1."""
+        return range(self.bounds[part - 1], self.bounds[part])
+
+
+def is_aligned(source: Array, factors: Shape) -> bool:
+    """Tell whether chunks of the source hold whole windows."""
+    return all(
+        factor == 1 or chunk % factor == 0 or chunk >= extent
+        for factor, chunk, extent in zip(factors, source.chunks, source.shape, strict=True)
+    )
+
+
+def task_extents(
+    source: Array, target: Array, factors: Shape, block_bytes: int
+) -> tuple[Shape, Shape]:
+    """Return the extents in the level of what is reduced at once, and of one task: whole objects.
+
+    Parameters
+    ----------
+    block_bytes
+        What blocks may grow to where chunks lie across each other.
+    """
+    # Where windows lie across chunks the source is put together first, in its own size.
+    in_memory = target.item_size * (1 if is_aligned(source, factors) else math.prod(factors))
+    # A task holds its objects encoded until the last of their chunks is.
+    of_task = block_bytes * (1 if target.shards is None else 8)
+    step, unit = (
+        geometry.task_grid_unit(extents, source.chunks, factors, target.shape, n_bytes // in_memory)
+        for extents, n_bytes in ((target.chunks, block_bytes), (target.write_shape, of_task))
+    )
+    return step, unit
+
+
+def shared_block_bytes(target: Array, n_sharing: int) -> int:
+    """Return the `block_bytes` that leave four tasks for each of those who share a level."""
+    # Enough tasks for all come before decoding each chunk once.
+    share = geometry.count(target.shape) * target.item_size // (4 * n_sharing)
+    return min(BLOCK_BYTES, share)
+
+
+def task_bytes(
+    source: Array, target: Array, factors: Shape, block_bytes: int, share: float = 1.0
+) -> tuple[int, int]:
+    """Return the bytes that a thread needs for what is reduced at once, and that a task holds.
+
+    A task holds its objects, encoded, until it writes them.
+
+    Parameters
+    ----------
+    share
+        Stored bytes a byte of voxels.
+    """
+    step, unit = task_extents(source, target, factors, block_bytes)
+    source_chunk = geometry.count(source.chunks) * source.item_size
+    target_chunk = geometry.count(target.chunks) * target.item_size
+    block = geometry.count(tuple(map(min, step, target.shape))) * target.item_size
+    slab = min(geometry.count(source.chunks), SLAB_VOXELS)
+    # Stored bytes and voxels; what is made of them, and its stored bytes; wider sums.
+    of_step = math.ceil((1 + share) * source_chunk + block + share * target_chunk) + 8 * slab
+    if step != target.chunks or any(map(mod, target.shape, target.chunks)):
+        of_step += target_chunk  # a chunk is put together before it is encoded
+    if not is_aligned(source, factors):
+        of_step += block // target.item_size * math.prod(factors) * source.item_size
+    # A shard is held as its chunks, and once more as it is put together.
+    held = geometry.count(tuple(map(min, unit, target.shape))) * target.item_size
+    return of_step, math.ceil(held * share * (1 if target.shards is None else 2))
+
+
+def spread_threads(
+    n_workers: int, n_tasks: int, at_once: int, bytes_each: tuple[int, int]
+) -> tuple[int, int]:
+    """Return how many tasks run at once, and on how many threads each.
+
+    Parameters
+    ----------
+    at_once
+        Requests that shall be under way at once, one a thread; 1 where none is waited for.
+    bytes_each
+        Of `task_bytes`: what waits for a network holds memory, `WAITING_BYTES` at most.
+
+    >>> spread_threads(2, 1000, 1, (10**6, 10**6)), spread_threads(2, 1000, 32, (10**6, 10**6))
+    ((2, 1), (32, 1))
+    >>> spread_threads(2, 1000, 32, (10**6, 10**8)), spread_threads(8, 2, 1, (0, 0))
+    ((5, 6), (2, 4))
+    """
+    of_step, of_task = bytes_each
+    fitting = WAITING_BYTES // max(1, of_step + of_task)
+    n_tasks_at_once = max(1, min(n_tasks, max(n_workers, min(at_once, fitting))))
+    left = WAITING_BYTES - n_tasks_at_once * of_task
+    n_threads = min(at_once, left // max(1, of_step)) // n_tasks_at_once
+    return n_tasks_at_once, max(1, n_workers // n_tasks_at_once, n_threads)
+
+
+def compiled_pays(method: str, n_voxels: int, n_tasks: int) -> bool:
+    """Tell whether numba pays for a run of some tasks that read so many voxels."""
+    share = 16 if method in ("mode", "mode_nonzero") else 1
+    return n_tasks > FEW and n_voxels >= COMPILED_PAYS // share
+
+
+def wanted_parts(n_voxels: int, n_base: int, part_size: int | None) -> int:
+    """Return how many parts a level of so many source voxels is cut into.
+
+    Parameters
+    ----------
+    n_base
+        Voxels of level 0.
+    part_size
+        Source voxels a part at most; None takes the larger of `PART_VOXELS` and of level 0's share.
+
+    >>> wanted_parts(2**50, 2**50, None), wanted_parts(2**47, 2**50, None)
+    (2048, 256)
+    """
+    return max(1, -(-n_voxels // (part_size or max(PART_VOXELS, -(-n_base // MOST_PARTS)))))
+
+
+@functools.lru_cache(maxsize=256)
+def cut_level(source: Array, target: Array, factors: Shape, n_wanted: int) -> Cut:
+    """Cut a level into parts, of whole tasks that follow each other in memory, near equal in bytes.
+
+    There are as many as are wanted, or as there are tasks.
+    """
+    block_bytes = shared_block_bytes(target, n_wanted)
+    _, unit = task_extents(source, target, factors, block_bytes)
+    grid = geometry.grid_shape(target.shape, unit)
+    bounds = even_bounds(target.shape, unit, min(n_wanted, geometry.count(grid)))
+    return Cut(block_bytes=block_bytes, grid=grid, bounds=bounds)
+
+
+def even_bounds(shape: Shape, unit: Shape, n_parts: int) -> tuple[int, ...]:
+    """Return where to cut the units of an array, in C order, into parts near equal in voxels.
+
+    Every part has at least one unit, so there must be as many.
+
+    >>> even_bounds((100, 10), (10, 10), 3)
+    (0, 3, 7, 10)
+    """
+    n_units = geometry.count(geometry.grid_shape(shape, unit))
+    total = geometry.count(shape)
+
+    def times_parts(number: int) -> int:
+        return n_parts * geometry.voxels_before(number, unit, shape)
+
+    bounds = [0]
+    for part in range(1, n_parts):
+        # The cut whose voxels before it come nearest to this part's share of all.
+        nearest = bisect_left(range(n_units + 1), part * total, key=times_parts)
+        if part * total - times_parts(nearest - 1) <= times_parts(nearest) - part * total:
+            nearest -= 1
+        bounds.append(min(max(nearest, bounds[-1] + 1), n_units - n_parts + part))
+    return (*bounds, n_units)

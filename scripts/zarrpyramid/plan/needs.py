@@ -1,0 +1,186 @@
+"""What a job will need: memory, seconds, disk; from the plan, before a voxel is read.
+
+Memory is the sum of the resident sets of the job's processes, which is what clusters count. Knows
+the plan and how long the last run took; how a job works is for `reduction` and `blocks`, whose
+figures these are: a change there has to be followed here, and a test measures real jobs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zarrpyramid import geometry
+from zarrpyramid.stores import is_url
+
+from .cut import FEW, compiled_pays, shared_block_bytes, spread_threads, task_bytes, task_extents
+from .places import stored_share
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .image import Image
+
+PROCESS_BYTES = 47_000_000
+"""Resident set of a job's process without numba: 44 MB, 49 MB with dask; 47 MB under Snakemake."""
+
+WORKER_BYTES = 38_000_000
+"""What a forked worker has of it, which counts once more for each."""
+
+NUMBA_BYTES = 130_000_000
+"""What numba and a cached kernel add to a process."""
+
+NUMBA_WORKER_BYTES = 47_000_000
+"""What a worker that is forked afterwards has of that."""
+
+CLIENT_BYTES = 30_000_000
+"""What the client of an object store adds to a process, with its connections."""
+
+OBJECT_BYTES = 400
+"""For each object of a level that is listed: key, size and time, in two lists."""
+
+DEFAULT_RATE = 100_000_000
+"""Bytes of voxels that a core reads and reduces in a second, where no run has measured it.
+
+A third to a half of what uint16 with zstd took on the machine of the other figures.
+"""
+
+_START_SECONDS = 2.0
+_LEAST_MEASURED = 1 << 22
+"""Voxels below which starting took most of a job's time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """What a job needs: bytes of memory and of disk, and seconds."""
+
+    memory: int
+    seconds: float
+    disk: int
+
+    @property
+    def resources(self) -> dict[str, int]:
+        """As Snakemake calls them: mem_mb, runtime in minutes and disk_mb, with room to spare."""
+        return {
+            "mem_mb": math.ceil(1.25 * self.memory / 1e6),
+            "runtime": 5 + math.ceil(4 * self.seconds / 60),
+            "disk_mb": max(1, math.ceil(self.disk / 1e6)),
+        }
+
+
+def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
+    """Return what the job of a level needs, or each of its parts.
+
+    Parameters
+    ----------
+    n_workers
+        Of the job.
+    rate
+        Voxels that each of them takes a second; of `measured_rate`.
+    """
+    plan = image.plan
+    source, target, cut = plan.levels[level - 1], plan.levels[level], plan.cut(level)
+    in_parts = cut.n_parts > 1
+    block_bytes = cut.block_bytes if in_parts else shared_block_bytes(target, n_workers)
+    form = (source, target, target.factors, block_bytes)
+    step, unit = task_extents(*form)
+    n_all = geometry.count(geometry.grid_shape(target.shape, unit))
+    n_tasks = -(-n_all // cut.n_parts)
+    n_steps = geometry.count(geometry.grid_shape(unit, step))
+    buffers, held = task_bytes(*form, share=stored_share(image))
+    n_voxels = geometry.count(source.shape) * n_tasks // n_all
+    compiled = compiled_pays(target.method, n_voxels, n_tasks)
+    process = PROCESS_BYTES + compiled * NUMBA_BYTES
+    is_remote = is_url(image.plan.image.store)
+    if n_tasks > FEW and n_workers > 1 and not is_remote:
+        worker = WORKER_BYTES + compiled * NUMBA_WORKER_BYTES + buffers + held
+        memory = process + n_workers * worker
+    else:
+        # With whole bytes, as the job does, which does not know the share of those that are stored.
+        at_once = image.files.at_once
+        n_busy, each = spread_threads(n_workers, n_tasks, at_once, task_bytes(*form))
+        n_threads = n_busy * min(each, n_steps)
+        memory = process + is_remote * CLIENT_BYTES + n_threads * buffers + n_busy * held
+    if not in_parts:
+        memory += OBJECT_BYTES * target.n_objects
+    return Need(
+        memory=memory,
+        seconds=_START_SECONDS + n_voxels / (rate * n_workers),
+        disk=-(-target.raw_bytes // cut.n_parts),
+    )
+
+
+def base_need(image: Image, n_workers: int, rate: float) -> Need:
+    """Return what it needs to make or take level 0, or to read all levels once."""
+    base = image.plan.levels[0]
+    chunk = geometry.count(base.chunks) * max(8, base.item_size)
+    return Need(
+        memory=3 * PROCESS_BYTES + n_workers * (WORKER_BYTES + 6 * chunk) + _listed(image),
+        seconds=_START_SECONDS + 2 * geometry.count(base.shape) / (rate * n_workers),
+        disk=base.raw_bytes,
+    )
+
+
+def documents_need(image: Image) -> Need:
+    """Return what a job needs that lists objects and writes documents."""
+    return Need(memory=PROCESS_BYTES + _listed(image), seconds=_START_SECONDS, disk=0)
+
+
+def measured_rate(image: Image, logs: Path) -> float:
+    """Return the voxels a second that a core of the last run took, or else of the stated default.
+
+    Parameters
+    ----------
+    logs
+        Folder of what jobs of the image told of themselves.
+    """
+    n_voxels = seconds = 0.0
+    for path in sorted(logs.glob("*.json")):
+        told = read_timing(path)
+        if told.get("voxels", 0) >= _LEAST_MEASURED:
+            n_voxels += told["voxels"]
+            seconds += told["seconds"] * told["n_workers"]
+    return n_voxels / seconds if seconds else DEFAULT_RATE / image.plan.base.item_size
+
+
+def expectation(image: Image, level: int, n_workers: int, logs: Path) -> dict[str, float]:
+    """Return what a level's job or part notes before it starts, to be held against what it took."""
+    need = level_need(image, level, n_workers, measured_rate(image, logs))
+    return {
+        "n_workers": n_workers,
+        "voxels": 0,
+        "planned_bytes": need.memory,
+        "planned_seconds": round(need.seconds, 3),
+    }
+
+
+def level_timings(image: Image, level: int, logs: Path) -> list[dict[str, float]]:
+    """Return what the jobs of a level told of themselves, as many as have run."""
+    names = [str(level)]
+    if level and (n_parts := image.plan.cut(level).n_parts) > 1:
+        parts = [f"{part}-of-{n_parts}" for part in range(1, n_parts + 1)]
+        names += [f"{level}.{part}" for part in ("open", *parts)]
+    told = [read_timing(logs / f"{name}.json") for name in names]
+    return [job for job in told if job]
+
+
+def read_timing(path: Path) -> dict[str, float]:
+    """Return what a job told of itself, nothing where it told nothing."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def peak_memory(told: dict[str, float]) -> int | None:
+    """Return the bytes that a job had at its peak, by what it told of itself."""
+    if "peak_bytes" not in told:
+        return None
+    return int(told["peak_bytes"] + told.get("n_workers", 1) * told.get("worker_peak_bytes", 0))
+
+
+def _listed(image: Image) -> int:
+    return OBJECT_BYTES * max((level.n_objects for level in image.plan.levels[1:]), default=0)

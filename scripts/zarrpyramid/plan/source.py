@@ -1,0 +1,143 @@
+"""Where level 0 is taken from: another group or array, which is only ever read.
+
+Finds it and what it says of itself, by its documents alone. How level 0 comes from there into the
+image's group is for others to know.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata import (
+    base_path,
+    find_images,
+    is_inside,
+    parse_array,
+    read_array,
+    read_node,
+)
+from zarrpyramid.stores import LocalFiles, is_url, open_url
+
+if TYPE_CHECKING:
+    from zarrpyramid.config import ImageConfig
+    from zarrpyramid.metadata import ArrayMetadata, Node
+    from zarrpyramid.stores import Files
+
+
+BASE_KEY = "zarrpyramid_base"
+"""The group's attribute that says how level 0 was taken from a source: "copy" or "link"."""
+
+COPY_KEY = "zarrpyramid_copy"
+"""The attribute of a level 0 that was copied, which holds the record of the copy."""
+
+SEEN_KEY = "zarrpyramid_source"
+"""The same, of one that was copied from a URL: which, and what its objects looked like then."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """An array that level 0 is taken from.
+
+    Attributes
+    ----------
+    files, path
+        The source, and where in it the array is; "" where the source is the array.
+    base
+        The array's metadata.
+    attributes
+        Those of the group; none where the source is an array.
+    """
+
+    files: Files
+    path: str
+    base: ArrayMetadata
+    attributes: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The array's absolute path, or its URL."""
+        return f"{self.files.name}/{self.path}".rstrip("/")
+
+
+def trust_linked_base(files: Files, group: Node | None, path: str) -> None:
+    """Have a level 0 followed that is a link, where the group says that one was made here.
+
+    Parameters
+    ----------
+    path
+        Of level 0 in the files.
+    """
+    is_recorded = group is not None and group.attributes.get(BASE_KEY) == "link"
+    if is_recorded and isinstance(files, LocalFiles) and files.is_link(path):
+        files.trusted.append(os.path.realpath(files.root / path))
+
+
+def open_source(config: ImageConfig, target: Files) -> Source:
+    """Find the source of an image, apart from the store that the image is made in.
+
+    Parameters
+    ----------
+    config
+        Of an image that has a source.
+    target
+        The topmost group above the image's store, whose metadata may be written.
+
+    Raises
+    ------
+    PyramidError
+        If there is no image or array, it is not served, or it stands inside the store or around it.
+    """
+    assert config.source is not None
+    _check_apart(config, target)
+    files = _files(config.source, config)
+    node = read_node(files, "")
+    if node is None:
+        is_there = not isinstance(files, LocalFiles) or files.root.exists()
+        what = "is neither a zarr group nor an array" if is_there else "is not there"
+        raise StoreError(f"image {config.name}: source {config.source} {what}; check the path")
+    if node.kind == "array":
+        base = parse_array(node.documents, config.source)
+        return Source(files=files, path="", base=base, attributes={})
+    path = base_path(node.attributes) or "0"
+    if not is_inside(path):
+        raise StoreError(
+            f"image {config.name}: source {config.source} lists {path!r} as level 0, expected the "
+            "path of an array in the group; give the array itself as source"
+        )
+    found = read_array(files, path)
+    if found is None:
+        fields = ", ".join(repr(field) for field in find_images(files)) or "none"
+        raise StoreError(
+            f"image {config.name}: source {config.source} has no array {path} for level 0; images "
+            f"below it: {fields}; give the path of a group or an array"
+        )
+    return Source(files=files, path=path, base=found, attributes=node.attributes)
+
+
+def _files(source: str, config: ImageConfig) -> Files:
+    if is_url(source):
+        return open_url(source, config.source_options)
+    # Of the source, what stands behind its own path is its own.
+    return LocalFiles(source, trusted=["/"] if config.follow_links else [])
+
+
+def _check_apart(config: ImageConfig, target: Files) -> None:
+    """See that nothing which is written stands in the source or above it."""
+    source, store = (_real(path) for path in (config.source or "", target.name))
+    if source == store or source in store.parents or store in source.parents:
+        inside = f"inside {target.name}" if store in source.parents else f"around {target.name}"
+        if source == store:
+            inside = "the same"
+        raise StoreError(
+            f"image {config.name}: source {config.source} and store {config.store} overlap (the "
+            f"source is {inside}), but a source is never written; choose a store elsewhere, or "
+            "leave source out to build beside level 0"
+        )
+
+
+def _real(path: str) -> PurePath:
+    return PurePosixPath(path) if is_url(path) else Path(os.path.realpath(path))

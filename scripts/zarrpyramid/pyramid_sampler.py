@@ -1,0 +1,253 @@
+"""The Python API of pyramid-sampler 0.1.0, over the recipes of this package.
+
+The same names, arguments and defaults, so that changing one import is enough. What differs is what
+the package promises everywhere: images of 1 to 5 axes and of any shape, integers rounded half to
+even, levels that exist only when they are complete, and a list of them that viewers read.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arrays import open_files, open_root
+from .downsample import (
+    build_level,
+    find_image,
+    n_cores,
+    random_array,
+    seal_base,
+    store_array,
+    write_multiscales,
+)
+from .errors import GeometryError, StoreError
+from .metadata import delete_array, listed_paths, open_group, read_array
+from .plan import base_layout, check_room, record_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .plan import Image, LevelPlan
+
+logger = logging.getLogger(__name__)
+
+
+class Downsampler:
+    """Makes the levels of one image after another in a zarr store.
+
+    Parameters
+    ----------
+    zarr_store_path
+        A path, a zarr store object, or a group opened from one.
+    refine_factor
+        Voxels of the finer level along each axis a voxel of the coarser one, such as (2, 2, 2).
+    level_0_res
+        Shape of the base array.
+    chunks
+        Chunk shape of every level, or one length for all axes; 64 unless given. That of the base
+        array may be another one.
+
+    Raises
+    ------
+    AssertionError
+        If `refine_factor` and `level_0_res` differ in length.
+    GeometryError
+        If `chunks` has another length, or anything is no whole number of at least 1; a ValueError.
+    """
+
+    def __init__(
+        self,
+        zarr_store_path: Any,
+        refine_factor: npt.ArrayLike,
+        level_0_res: npt.ArrayLike,
+        chunks: npt.ArrayLike | None = None,
+    ) -> None:
+        self.refine_factor = _whole_numbers("refine_factor", refine_factor)
+        self.finest_resolution = _whole_numbers("level_0_res", level_0_res)
+        if len(self.refine_factor) != len(self.finest_resolution):
+            raise AssertionError(
+                f"expected one refine_factor an axis, found {self.refine_factor.tolist()} for a "
+                f"level_0_res of {self.finest_resolution.tolist()}"
+            )
+        self.zarr_store_path = zarr_store_path
+        self.ndim = len(self.refine_factor)
+        self.chunks = _chunk_shape(chunks, self.ndim)
+
+    def downsample(self, max_levels: int, zarr_field: str) -> None:
+        """Make the levels 1, 2, ... of an image, each from the one before, and list them.
+
+        Levels are made until there are `max_levels` of them, level 0 included, or until the next
+        one would be shorter than a chunk along an axis that is scaled. Extents divide rounding up,
+        so that 127 voxels and chunks of 64 give a level 1 of 64, and axes of factor 1 do not count.
+        Where nothing is left to scale there is no further level either.
+
+        Of a level that is there already
+
+        1. one that this package made is left as it is if the recipe and the voxels of the level
+           before are the same, and made anew if not;
+        2. one that pyramid-sampler left, complete or not, is replaced: an array of the base's dtype
+           and of the level's shape, rounded up or down, with no attributes, in no multiscales;
+        3. any other is refused before anything is changed.
+
+        Levels that this package made beyond the last one are removed.
+
+        A dask client or scheduler that is set runs the blocks. Stores that its workers cannot reach
+        (memory, a ZIP file, kinds that are not known) are served by threads of this process.
+
+        Parameters
+        ----------
+        max_levels
+            Most levels to have, level 0 included.
+        zarr_field
+            Path of the group that holds the base as the array ``0``.
+
+        Raises
+        ------
+        ValueError
+            If `max_levels` is not positive.
+        PyramidError
+            If the image is not there or not served, its base has another shape than `level_0_res`,
+            or a level's place is taken.
+        """
+        if max_levels <= 0:
+            raise GeometryError(f"max_level must exceed 0, found {max_levels}")
+        n_coarser = self._n_coarser(max_levels)
+        settings = {
+            # 0 levels cannot be configured; `auto` plans the base as well, and comes to at least 0.
+            "levels": n_coarser or "auto",
+            "scale_factors": self.refine_factor if n_coarser else 2,
+            "chunks": self.chunks,
+        }
+        image = find_image(self.zarr_store_path, zarr_field, settings)
+        if image.plan.base.shape != tuple(self.finest_resolution.tolist()):
+            raise GeometryError(
+                f"{image.name(0)} has shape {list(image.plan.base.shape)}, but level_0_res is "
+                f"{self.finest_resolution.tolist()}; give the shape of the array"
+            )
+        levels = image.plan.levels[: n_coarser + 1]
+        image = replace(image, plan=replace(image.plan, levels=levels))
+        leftovers = [level for level in image.plan.levels[1:] if _is_leftover(image, level)]
+        check_room(image, base_layout(image))
+        record = seal_base(image)
+        for level in range(1, n_coarser + 1):
+            logger.info("downsampling to level %d.", level)
+            if image.plan.levels[level] in leftovers:
+                delete_array(image.files, image.level_path(level))
+            record = build_level(image, level, record, n_workers=n_cores())
+        if n_coarser + 1 < max_levels:
+            logger.info("cannot subdivide further, stopping downsampling at level %d.", n_coarser)
+        write_multiscales(image)
+
+    def _n_coarser(self, max_levels: int) -> int:
+        """Return how many levels to make beside level 0."""
+        shape, scaled = self.finest_resolution, self.refine_factor > 1
+        for level in range(1, max_levels):
+            coarse = -(-shape // self.refine_factor)
+            if (coarse < self.chunks)[scaled].any() or (coarse == shape).all():
+                return level - 1
+            shape = coarse
+        return max_levels - 1
+
+
+def initialize_test_image(
+    zarr_store: Any,
+    zarr_field: str,
+    base_resolution: tuple[int, ...],
+    chunks: int | tuple[int, ...] | None = None,
+    overwrite_field: bool = True,
+    dtype: npt.DTypeLike | None = None,
+) -> None:
+    """Make a group with a random base array ``0``.
+
+    Voxels are uniform over [0, 1), or over 0 to 99 for integers, with half of that range (0.5 or
+    50) added in the lower half along each axis, up to the largest value of the dtype.
+
+    Parameters
+    ----------
+    zarr_store
+        The group to make the field in; also a path or a zarr store object, for its root.
+    zarr_field
+        Name of the group to make.
+    base_resolution
+        Shape of the array.
+    chunks
+        Chunk shape, or one length for all axes; 64 along each axis unless given.
+    overwrite_field
+        Whether to remove a field of that name, with all that is in it. The default is True, as it
+        was in pyramid-sampler.
+    dtype
+        float64 unless given.
+
+    Raises
+    ------
+    RuntimeError
+        If `dtype` is neither integer nor floating; nothing is removed or made then.
+    zarr.errors.ContainsGroupError
+        If the field is there and `overwrite_field` is False.
+    """
+    kind = np.dtype(np.float64 if dtype is None else dtype)
+    if kind.kind not in "iuf":
+        raise RuntimeError(f"Unexpected dtype of {dtype}")
+    shape = tuple(_whole_numbers("base_resolution", base_resolution).tolist())
+    edges = tuple(_chunk_shape(chunks, len(shape)).tolist())
+    top = 1.0 if kind.kind == "f" else 100.0
+    voxels = top * random_array(shape, edges)
+    corner = tuple(slice(0, extent // 2) for extent in shape)
+    if 1 not in shape:  # else there is no lower half
+        voxels[corner] = voxels[corner] + 0.5 * top
+    if kind.kind != "f":
+        voxels = voxels.clip(0, np.iinfo(kind).max)
+    root = open_root(zarr_store)
+    field = root.create_group(name=zarr_field, overwrite=overwrite_field)
+    base = field.create_array(name="0", shape=shape, chunks=edges, dtype=kind)
+    store_array(voxels.astype(kind), base, shared=open_files(root).shared)
+
+
+def _whole_numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    numbers = np.asarray(given)
+    whole = numbers.astype(np.int64)
+    if (whole != numbers).any() or (whole < 1).any():
+        raise GeometryError(f"{name} must be whole numbers of at least 1, found {given!r}")
+    return whole
+
+
+def _chunk_shape(chunks: npt.ArrayLike | None, n_axes: int) -> npt.NDArray[np.int64]:
+    edges = _whole_numbers("chunks", 64 if chunks is None else chunks)
+    if edges.shape not in ((), (n_axes,)):
+        raise GeometryError(f"expected chunks for {n_axes} axes, found {edges.tolist()}")
+    return np.broadcast_to(edges, n_axes).copy()
+
+
+def _is_leftover(image: Image, level: LevelPlan) -> bool:
+    """Tell whether pyramid-sampler may have left what stands in a level's place.
+
+    Raises
+    ------
+    StoreError
+        If something stands there that is neither that nor ours.
+    """
+    found = read_array(image.files, image.level_path(level.level))
+    if found is None or record_of(found) is not None:
+        return False
+    base = image.plan.base
+    shapes = (
+        level.shape,
+        tuple(n // f for n, f in zip(base.shape, level.downsampling, strict=True)),
+    )
+    listed = listed_paths(open_group(image.files, image.path).attributes)
+    if (
+        found.shape not in shapes
+        or found.dtype != level.dtype
+        or found.attributes
+        or image.paths.path(level.level) in listed
+    ):
+        raise StoreError(
+            f"{image.name(level.level)} is there already, and nothing that this call or "
+            f"pyramid-sampler makes: expected {level.dtype} of shape {list(level.shape)}, without "
+            f"attributes and in no multiscales; found {found.dtype} of shape {list(found.shape)}; "
+            "move it away"
+        )
+    return True

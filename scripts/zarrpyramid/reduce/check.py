@@ -1,0 +1,158 @@
+"""Whether the voxels of a block agree with those that they were made from.
+
+A check by sums and extremes, which catches a kernel, a buffer or an index gone wrong, not the last
+bit. Keeps out how either was read or made.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from zarrpyramid.geometry import Shape
+
+    from .mean import Block, Moments
+
+
+@dataclass(slots=True)
+class SourceSums:
+    """Sum and extremes of the voxels of a block, or of those that it was made from, by pieces.
+
+    Attributes
+    ----------
+    minimum, maximum
+        Of the voxels that are not NaN; NaN while there are none. Of complex voxels, of their parts.
+    """
+
+    total: int | float | complex = 0
+    largest: int | float = 0
+    minimum: int | float = math.nan
+    maximum: int | float = math.nan
+    has_nan: bool = False
+    is_finite: bool = True
+
+    def add(self, read: Moments) -> None:
+        """Take in a piece."""
+        if read.minimum is not None and read.maximum is not None:
+            # The old value second: NaN is neither less nor more than the new one, which then stays.
+            self.minimum = min(read.minimum, self.minimum)
+            self.maximum = max(read.maximum, self.maximum)
+        self.has_nan |= read.n_nan > 0
+        if read.minimum is None or read.maximum is None or read.n_nan or read.n_inf:
+            self.is_finite = False
+        else:
+            self.total += read.total
+            self.largest = max(self.largest, abs(read.minimum), abs(read.maximum))
+
+    def disagrees(
+        self, sum_of_means: complex, n_voxels: int, window: int, dtype: np.dtype[Any]
+    ) -> bool:
+        """Tell whether a sum of means, each times its window's voxels, is not that of the voxels.
+
+        Rounding moves a mean of integers by half at most, and a mean of floats by half a unit in
+        the last place, of the largest voxel at most. Adding up a window, voxel by voxel, may lose
+        half a unit in the last place of a double each time. Voxels, or sums of them, that are not
+        finite disagree with nothing.
+
+        Parameters
+        ----------
+        sum_of_means
+            As `weighted_sum` returns it.
+        n_voxels
+            Voxels read.
+        window
+            Voxels of a whole window.
+        """
+        if not (self.is_finite and math.isfinite(2 * self.largest * n_voxels)):
+            return False
+        error = 0.5
+        if dtype.kind in "fc":
+            error = float(np.finfo(dtype).eps) * self.largest + float(np.finfo(dtype).tiny)
+        lost = 1e-12 + window * float(np.finfo(np.float64).eps)
+        slack = n_voxels * (error + lost * self.largest)
+        if dtype.kind == "c":  # a part each
+            slack *= 2
+        return math.isfinite(abs(sum_of_means)) and abs(sum_of_means - self.total) > slack
+
+
+def disagreement(
+    method: str,
+    read: SourceSums,
+    written: SourceSums,
+    block: Block,
+    shape: Shape,
+    factors: Shape,
+) -> str:
+    """Return what contradicts that a method made a block of what was read, or nothing.
+
+    1. mean, and nanmean where no NaN was read: the means, each times the voxels of its window, add
+       up to the voxels read, as `SourceSums.disagrees` says.
+    2. sum: the sums add up to the voxels read; of integers exactly, of floats as in 1.
+    3. min, max: the least, or the largest, of the block is that of the voxels read.
+    4. All others, and nanmean: extremes of the block lie within those of the voxels read.
+    5. In 3, NaN comes of NaN alone.
+
+    Parameters
+    ----------
+    read, written
+        What the block was made from, and the block.
+    shape
+        Extents of what was read.
+    """
+    n_voxels, window = math.prod(shape), math.prod(factors)
+    if method == "sum":
+        wrong = written.total != read.total
+        if block.dtype.kind in "fc":
+            wrong = written.is_finite and read.disagrees(
+                written.total, n_voxels, window, block.dtype
+            )
+        return f"their sum is {written.total}, of those read {read.total}" if wrong else ""
+    if method == "mean" or (method == "nanmean" and not read.has_nan):
+        found = weighted_sum(block, written.total, shape, factors)
+        if read.disagrees(found, n_voxels, window, block.dtype):
+            return f"their mean is {found / n_voxels}, of those read {read.total / n_voxels}"
+        return ""
+    if method in ("min", "max"):
+        ends = (
+            (written.minimum, read.minimum) if method == "min" else (written.maximum, read.maximum)
+        )
+        if ends[0] != ends[1] and not all(map(math.isnan, ends)):
+            return f"their {method} is {ends[0]}, of those read {ends[1]}"
+        if written.has_nan and not read.has_nan:
+            return "some are NaN, of those read none is"
+    slack: float = 0
+    if method == "nanmean":
+        # Of equal floats the mean may differ from them in the last bits, as the sum is rounded.
+        largest = max(abs(read.minimum), abs(read.maximum))
+        slack = window * float(np.finfo(block.dtype).eps) * largest
+    if written.minimum < read.minimum - slack or written.maximum > read.maximum + slack:
+        return (
+            f"they lie in [{written.minimum}, {written.maximum}], "
+            f"those read in [{read.minimum}, {read.maximum}]"
+        )
+    return ""
+
+
+def weighted_sum(means: Block, total: complex, shape: Shape, factors: Shape) -> complex:
+    """Return the sum of means, each times the voxels of its window.
+
+    Parameters
+    ----------
+    means
+        Of a source of extents `shape`; windows at its high edges are clipped.
+    total
+        The sum of `means`.
+    """
+    if all(extent % factor == 0 for extent, factor in zip(shape, factors, strict=True)):
+        return total * math.prod(factors)
+    weighted: Any = means.astype(np.complex128 if means.dtype.kind == "c" else np.float64)
+    with np.errstate(all="ignore"):
+        for extent, factor in zip(shape, factors, strict=True):
+            starts = np.arange(0, extent, factor)
+            weighted = np.tensordot(np.minimum(starts + factor, extent) - starts, weighted, (0, 0))
+    found: complex = weighted.item()
+    return found

@@ -1,0 +1,168 @@
+"""What a voxel of a coarser level may be of its window: the methods, and what each can take.
+
+A table of names and promises; imports no array library, since the Snakefile checks a configuration
+against it. How they are computed stands in `windows` and `kernels`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zarrpyramid import geometry
+from zarrpyramid.errors import ConfigError
+
+from .dtypes import ITEM_SIZES, kind_of, limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zarrpyramid.geometry import Shape
+
+_LABELS = ("bool", "int", "uint")
+_ORDERED = (*_LABELS, "float")
+_ANY = (*_ORDERED, "complex")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Method:
+    """One method.
+
+    Attributes
+    ----------
+    equals
+        What a voxel is of the voxels in its window; of a window that sticks out at the high edge,
+        of those that are there.
+    kinds
+        Kinds of data type that it takes.
+    shifts
+        Whether a voxel stands for its whole window and thus at its centre, not at the first voxel.
+    instead
+        The way out for a kind that it does not take.
+    """
+
+    equals: str
+    kinds: tuple[str, ...]
+    shifts: bool = True
+    instead: str = "mean, sum or stride"
+
+
+METHODS = {
+    "mean": Method(
+        equals="their exact mean; integers half to even; bool True where more than half is",
+        kinds=_ANY,
+    ),
+    "nanmean": Method(equals="the mean of those that are not NaN, NaN if all are", kinds=_ORDERED),
+    "sum": Method(equals="their sum, in a dtype with room for it", kinds=_ANY),
+    "min": Method(equals="the least that is not NaN, NaN if all are", kinds=_ORDERED),
+    "max": Method(equals="the largest that is not NaN, NaN if all are", kinds=_ORDERED),
+    "median": Method(
+        equals="the middle one in order, of an even count the lower one; NaN if any is",
+        kinds=_ORDERED,
+    ),
+    "mode": Method(
+        equals="the most frequent value, of equally frequent ones the smallest",
+        kinds=_LABELS,
+        instead="median, mean or stride",
+    ),
+    "mode_nonzero": Method(
+        equals="the most frequent value that is not 0, ties to the smallest; 0 if all are 0",
+        kinds=_LABELS,
+        instead="median, mean or stride",
+    ),
+    "stride": Method(equals="the first voxel", kinds=_ANY, shifts=False),
+}
+"""Minus zero is less than zero, for min, max and median. NaN is always written as the one quiet NaN
+that numpy casts to, except by stride, which copies bits."""
+
+
+def level_dtype(
+    image: str, method: str, dtype: str, given: str | None, shape: Shape, ladder: Sequence[Shape]
+) -> str:
+    """Return the data type of the levels 1 to N, which a method makes of level 0.
+
+    Parameters
+    ----------
+    image
+        Name of the image, for messages.
+    method
+        A key of `METHODS`.
+    dtype
+        Of level 0.
+    given
+        What the configuration asks for; None for that of level 0.
+    shape
+        Extents of level 0.
+    ladder
+        Factors of each level.
+
+    Raises
+    ------
+    ConfigError
+        If the method does not take level 0's type, or makes numbers that the asked one may not
+        hold.
+    """
+    known = METHODS[method]
+    if kind_of(dtype) not in known.kinds:
+        instead = known.instead if kind_of(dtype) != "complex" else METHODS["mean"].instead
+        raise ConfigError(
+            f"image {image}: method {method} does not take level 0's dtype {dtype}, "
+            f"expected {', '.join(known.kinds)}; choose {instead}"
+        )
+    if method == "sum" and ladder:  # without a level nothing is summed
+        return _sum_dtype(image, dtype, given or dtype, shape, ladder)
+    if method != "sum" and given not in (None, dtype):
+        raise ConfigError(
+            f"image {image}: dtype {given} is for method sum alone, {method} keeps level 0's "
+            f"{dtype}; leave dtype out, or choose method sum"
+        )
+    return given or dtype
+
+
+def _sum_dtype(image: str, dtype: str, wanted: str, shape: Shape, ladder: Sequence[Shape]) -> str:
+    """Return the type of sums, if it holds those of the last level, of whatever voxels."""
+    covered = _largest_windows(shape, ladder)
+    kind, wanted_kind = kind_of(dtype), kind_of(wanted)
+    if kind in ("float", "complex"):
+        wide = "float32" if dtype == "float16" else dtype  # the largest float16 is 65504
+        if wanted_kind != kind or ITEM_SIZES[wanted] < ITEM_SIZES[wide]:
+            raise ConfigError(
+                f"image {image}: method sum of level 0's {dtype} takes {wide} or wider {kind} "
+                f"types, found {wanted}; give dtype: {wide}"
+            )
+        return wanted
+    if _holds(wanted, dtype, covered[-1]):
+        return wanted
+    least, largest = limits(dtype)
+    bound = largest if largest > -least else least
+    where = f"image {image}: method sum may overflow {wanted}: a voxel of level {len(covered)} " + (
+        f"adds up to {covered[-1]} voxels of {dtype} and may reach {bound * covered[-1]}"
+    )
+    sums = "int" if least < 0 else "uint"
+    fitting = [f"{sums}{bits}" for bits in (8, 16, 32, 64)]
+    for name in fitting:
+        if _holds(name, dtype, covered[-1]):
+            raise ConfigError(f"{where}; give dtype: {name}")
+    n_levels = sum(_holds(fitting[-1], dtype, n_voxels) for n_voxels in covered)
+    if n_levels:
+        raise ConfigError(f"{where}, which no dtype holds; give levels: {n_levels} with dtype: "
+                          f"{fitting[-1]}")  # fmt: skip
+    raise ConfigError(f"{where}, which no dtype holds; choose mean, or a level 0 of a narrower one")
+
+
+def _largest_windows(shape: Shape, ladder: Sequence[Shape]) -> list[int]:
+    """Return, for each level, the voxels of level 0 that a voxel of it covers at most."""
+    downsampling: Shape = (1,) * len(shape)
+    covered = []
+    for factors in ladder:
+        downsampling = geometry.multiply(downsampling, factors)
+        covered.append(geometry.count(tuple(map(min, downsampling, shape))))
+    return covered
+
+
+def _holds(wanted: str, dtype: str, n_voxels: int) -> bool:
+    """Tell whether a type holds the sum of so many voxels of an integer type, exactly."""
+    if kind_of(wanted) not in ("int", "uint", "float"):
+        return False
+    (least, largest), (lower, upper) = limits(dtype), limits(wanted)
+    return lower <= least * n_voxels and largest * n_voxels <= upper

@@ -1,0 +1,5 @@
+"""What people look at: the summary, the report page, the viewers."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

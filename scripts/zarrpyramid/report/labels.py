@@ -1,0 +1,225 @@
+"""The recipe for a report of labels: how many ids each level has, and which vanished on the way.
+
+Reads voxels of integers and writes nothing into a store. Memory grows neither with the image nor
+with the number of ids.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarrpyramid import geometry
+from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks
+from zarrpyramid.downsample import run_blocks
+from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata import proofs, strict_number
+from zarrpyramid.plan import read_level, record_of
+
+from .counts import LIMIT, Counter, count_ids, without
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import TextIO
+
+    from zarrpyramid.arrays import Chunks
+    from zarrpyramid.geometry import Index
+    from zarrpyramid.metadata import Record
+    from zarrpyramid.plan import Image
+
+    from .counts import Run, Table
+
+logger = logging.getLogger(__name__)
+
+LARGEST = 1000
+"""Vanished ids that the report names a level, largest first; the table beside it names all."""
+
+_SHOWN = 20
+
+
+def report_labels(
+    image: Image,
+    records: Sequence[Record],
+    vanished: Path,
+    scratch: Path,
+    *,
+    n_workers: int,
+    limit: int = LIMIT,
+) -> Record:
+    """Count the ids of every level, and name those that the next level has no voxel of.
+
+    Id 0 is background, counted in voxels alone. An id of level n - 1 has vanished at level n if no
+    voxel of level n has it; its size is its number of voxels at level n - 1. It has appeared at
+    level n if level n - 1 has no voxel of it, as means of different ids do.
+
+    Parameters
+    ----------
+    records
+        Of all levels, as their sentinels hold them.
+    vanished
+        Where a table of all vanished ids is written: level, id and size, tab-separated, in rising
+        order of levels and ids.
+    scratch
+        Folder for what does not fit in memory, at most 16 bytes an id and chunk; removed in the
+        end.
+    n_workers
+        Threads.
+    limit
+        Entries of tables that are held in memory.
+
+    Returns
+    -------
+    Record
+        ``{"levels": [...]}``, strict JSON. Of each level: ``n_ids``, ``background`` (voxels of id
+        0), ``proof`` of what was counted, and from level 1 on ``n_vanished``, ``n_appeared``,
+        ``by_size`` (the vanished by size, in powers of two) and ``largest`` (the first `LARGEST` of
+        them as pairs of id and size, largest first, equal ones in order of ids).
+
+    Raises
+    ------
+    StoreError
+        If a level is absent or another than recorded, an object is damaged, or there is no room.
+    """
+    shutil.rmtree(scratch, ignore_errors=True)  # a killed run's
+    try:
+        with vanished.open("w", encoding="utf-8") as table:
+            table.write("level\tid\tvoxels\n")
+            return {"levels": list(_levels(image, records, table, scratch, n_workers, limit))}
+    except StoreError:
+        raise
+    except OSError as error:
+        where = error.filename or scratch.parent
+        raise StoreError(f"cannot write {where}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _levels(
+    image: Image,
+    records: Sequence[Record],
+    table: TextIO,
+    scratch: Path,
+    n_workers: int,
+    limit: int,
+) -> Iterator[Record]:
+    # Sums of labels may be of a wider type than labels.
+    dtype = np.result_type(*(np.dtype(plan.dtype) for plan in image.plan.levels), np.uint8)
+    finer: Run | None = None
+    for level, proof in enumerate(proofs(records)):
+        counter = Counter(scratch / str(level), dtype, limit)
+        background = _count_level(image, records[level], counter, n_workers)
+        run = counter.finish()
+        logger.info("level %d: %d ids in %d tables on disk", level, run.n_ids, counter.n_spills)
+        counted = {
+            "level": level,
+            "proof": proof,
+            "n_ids": run.n_ids,
+            "background": strict_number(background),
+        }
+        if finer is not None:
+            lost = without(finer.tables(), run.tables())
+            counted |= _describe(lost, level, table)
+            new = without(run.tables(), finer.tables())
+            counted["n_appeared"] = sum(ids.size for ids, _ in new)
+            shutil.rmtree(scratch / str(level - 1))
+        yield counted
+        finer = run
+
+
+def _count_level(image: Image, record: Record, counter: Counter, n_workers: int) -> int:
+    """Count the ids of a level into a counter, and return the voxels of background."""
+    level = record["level"]
+    metadata = read_level(image, level)
+    if level and record_of(metadata) != record:
+        raise StoreError(
+            f"{image.name(level)} is not the level that its sentinel records; "
+            "run the workflow again, which makes it again"
+        )
+    chunks = open_chunks(image.files, image.level_path(level), metadata)
+    grid = geometry.grid_shape(metadata.shape, metadata.chunks)
+
+    def count_chunk(index: Index) -> tuple[int, int]:
+        ids, counts = _count_chunk(chunks, index)
+        is_label = ids != 0
+        counter.add((ids[is_label], counts[is_label]))
+        return int(counts.sum()), int(counts[~is_label].sum())
+
+    # By threads of this process, who share the counter.
+    n_voxels = background = 0
+    for voxels, zeros in run_blocks(count_chunk, grid, n_workers=n_workers, shared=False):
+        n_voxels, background = n_voxels + voxels, background + zeros
+    assert n_voxels == geometry.count(metadata.shape), (n_voxels, metadata.shape)
+    return background
+
+
+def _count_chunk(chunks: Chunks, index: Index) -> Table:
+    payload = chunks.payload(index)
+    if payload is not None:
+        return count_ids(chunks.decode(index, payload))
+    fill = np.array([chunks.metadata.fill_value], native_dtype(chunks.metadata))
+    shape = geometry.region_shape(chunk_region(chunks.metadata, index))
+    return fill, np.array([geometry.count(shape)])
+
+
+def _describe(lost: Iterator[Table], level: int, table: TextIO) -> dict[str, Any]:
+    """Return what the report says of vanished ids, and write all of them to a table."""
+    by_size = np.zeros(64, np.int64)
+    largest: Table | None = None
+    for ids, sizes in lost:
+        rows = zip(ids.tolist(), sizes.tolist(), strict=True)
+        table.writelines(f"{level}\t{name}\t{size}\n" for name, size in rows)
+        by_size += np.bincount(np.frexp(sizes)[1] - 1, minlength=64)
+        known = (ids, sizes)
+        if largest is not None:
+            known = (np.concatenate([largest[0], ids]), np.concatenate([largest[1], sizes]))
+        first = np.argsort(-known[1], kind="stable")[:LARGEST]
+        largest = (known[0][first], known[1][first])
+    named = () if largest is None else zip(*(part.tolist() for part in largest), strict=True)
+    return {
+        "n_vanished": int(by_size.sum()),
+        "by_size": [
+            {"from": 2**power, "to": 2 ** (power + 1) - 1, "n_ids": int(by_size[power])}
+            for power in np.flatnonzero(by_size).tolist()
+        ],
+        "largest": [[strict_number(name), strict_number(size)] for name, size in named],
+    }
+
+
+def label_table(image: Image, report: Record) -> str:
+    """Return a report of labels as text for people, in Markdown."""
+    lines = [f"# {image.plan.image.name}: labels", "", f"`{image.plan.where}`", ""]
+    columns = ("level", "shape", "ids", "vanished", "appeared", "background")
+    lines += [_row(columns), _row(["---"] * len(columns))]
+    for counted in report["levels"]:
+        shape = image.plan.levels[counted["level"]].shape
+        n_voxels, background = geometry.count(shape), int(counted["background"])
+        share = f"{background} voxels, {100 * background / n_voxels:.3g} %"
+        changes = (counted.get(key, "-") for key in ("n_vanished", "n_appeared"))
+        extents = " x ".join(map(str, shape))
+        lines.append(_row([counted["level"], extents, counted["n_ids"], *changes, share]))
+    for counted in report["levels"][1:]:
+        if counted["n_vanished"]:
+            lines += ["", *_vanished_lines(counted)]
+    return "\n".join(lines) + "\n"
+
+
+def _vanished_lines(counted: Record) -> Iterator[str]:
+    level = counted["level"]
+    yield f"## Vanished at level {level}"
+    yield ""
+    yield _row([f"voxels at level {level - 1}", "ids"])
+    yield _row(["---"] * 2)
+    for group in counted["by_size"]:
+        sizes = f"{group['from']} to {group['to']}" if group["to"] > group["from"] else "1"
+        yield _row([sizes, group["n_ids"]])
+    shown = ", ".join(f"{name} ({size})" for name, size in counted["largest"][:_SHOWN])
+    yield ""
+    yield f"The largest, with their voxels: {shown}."
+
+
+def _row(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"

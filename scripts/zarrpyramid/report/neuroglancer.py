@@ -1,0 +1,219 @@
+"""A pyramid in neuroglancer, which runs in the browser and needs nothing from outside.
+
+What neuroglancer is told of a pyramid is its state: here it is made of metadata documents alone.
+"""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from zarrpyramid.errors import ConfigError, MetadataError, StoreError
+from zarrpyramid.metadata import CHANNEL, RECORD_KEY, SPACE, UNITS, join, locate, open_group
+from zarrpyramid.plan import BASE_KEY
+from zarrpyramid.stores import LocalFiles, is_url
+
+from .serving import Folder, FolderServer
+from .viewer_rules import NEUROGLANCER, lint, read_pyramid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zarrpyramid.metadata import Record
+
+    from .viewer_rules import Pyramid
+
+    State = dict[str, Any]
+
+MOST_LAYERS = 6
+"""Channels shown at once; each layer has a slider that leads to the others."""
+_COLORS = ("#ffffff", "#00ff00", "#ff00ff", "#00ffff", "#ffff00", "#ff8000")
+_SHADER = """\
+#uicontrol invlerp normalized
+#uicontrol vec3 color color(default="{color}")
+void main() {{ emitRGB(color * normalized()); }}
+"""
+_LABEL_METHODS = ("mode", "mode_nonzero")
+
+
+def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
+    """Serve the image at a path and show it, until the user interrupts.
+
+    Prints the address that it is shown at, and what neuroglancer is known to get wrong with it.
+
+    Raises
+    ------
+    PyramidError
+        If there is no image with levels, neuroglancer is not installed or the port is taken.
+    """
+    if is_url(path):
+        raise StoreError(f"{path} is a URL, expected a local path; give the URL to a viewer itself")
+    client = _client()
+    files, inside = locate(str(Path(path).absolute()), "")
+    assert isinstance(files, LocalFiles)
+    pyramid = read_pyramid(files, inside)
+    if not pyramid.arrays:
+        raise StoreError(
+            f"the group at {path} lists no level, so there is nothing to show; build its pyramid "
+            "first: uv run snakemake --cores all --config store=STORE field=FIELD"
+        )
+    for finding in lint(pyramid, (NEUROGLANCER,)):
+        print(finding.line)
+    folders = {"v": Folder(path=client), "data": store_folder(files, inside)}
+    with FolderServer(folders, port) as server:
+        state = viewer_state(files, inside, server.url("data"))
+        url = f"{server.url('v')}index.html#!{quote(json.dumps(state))}"
+        print(f"{path} is at\n\n  {url}\n\nuntil Ctrl-C", flush=True)
+        if opens_browser:
+            webbrowser.open(url)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+def store_folder(files: LocalFiles, path: str) -> Folder:
+    """Return what is served of a store: the image's group, and level 0 where that is our link."""
+    group = open_group(files, path)
+    is_link = group.attributes.get(BASE_KEY) == "link"
+    levels = [dataset["path"] for dataset in read_pyramid(files, path).datasets[:1]]
+    places = [files.root / path / level for level in levels if is_link]
+    return Folder(path=files.root / path, also=tuple(place.resolve() for place in places))
+
+
+def viewer_state(files: LocalFiles, path: str, url: str) -> State:
+    """Return neuroglancer's state for the image at a path, with the labels that belong to it.
+
+    Parameters
+    ----------
+    url
+        Where the image's group is served, with a slash at the end.
+    """
+    pyramid = read_pyramid(files, path)
+    name = (files.root / path).name
+    layers = [*_layers(pyramid, name, url)]
+    for label, labels in _labels_of(files, path, pyramid):
+        layers += _layers(labels, label, f"{url}labels/{quote(label)}/")
+    return {"title": name, **_space(pyramid), "layers": layers}
+
+
+def _space(pyramid: Pyramid) -> State:
+    """Return which axes are shown, and how near."""
+    sizes: dict[str, tuple[float, str]] = {}
+    extents = []
+    shape = pyramid.levels[0].shape if pyramid.levels else [1] * len(pyramid.axes)
+    for axis, kind, size, extent in zip(
+        pyramid.axes, pyramid.types, pyramid.voxel_sizes, shape, strict=True
+    ):
+        scale, unit = UNITS.get(str(axis.get("unit")), (1.0, ""))
+        if kind != CHANNEL:
+            sizes[axis["name"]] = (size * scale, unit)
+        if kind == SPACE:
+            extents.append((axis["name"], size * scale, extent))
+    # Canonical voxels, in which zoom is counted: of the least size of all axes shown.
+    widest = max(size * extent for _, size, extent in extents) / min(size for _, size, _ in extents)
+    return {
+        "dimensions": sizes,
+        # Otherwise the first axes are shown, which may be time, and z from left to right.
+        "displayDimensions": [name for name, _, _ in extents][::-1],
+        "crossSectionScale": widest / 400,
+        "projectionScale": 1.5 * widest,
+        "layout": "4panel" if len(extents) > 2 else "xy",
+    }
+
+
+def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:
+    """Yield an image's layers: one of labels, or one a channel."""
+    source = f"{url}|zarr{pyramid.zarr_format}:"
+    if shows_labels(pyramid):
+        yield {"type": "segmentation", "name": name, "source": source}
+        return
+    n_channels, local = 1, {}
+    if CHANNEL in pyramid.types and pyramid.levels:
+        axis = pyramid.types.index(CHANNEL)
+        n_channels = pyramid.levels[0].shape[axis]
+        # The mark with which neuroglancer has a dimension for a layer alone.
+        local = {"localDimensions": {f"{pyramid.axes[axis]['name']}'": [1, ""]}}
+    for channel in range(min(n_channels, MOST_LAYERS)):
+        known = pyramid.channels[channel] if channel < len(pyramid.channels) else {}
+        # White alone; of several, each has a colour.
+        color = _color(known) or _COLORS[channel + 1 if 1 < n_channels < MOST_LAYERS else channel]
+        window = _window(known, pyramid)
+        yield {
+            "type": "image",
+            "name": str(known.get("label") or (f"{name} {channel}" if n_channels > 1 else name)),
+            "source": source,
+            "shader": _SHADER.format(color=color),
+            "opacity": 1,
+            "blend": "additive",
+            **({"shaderControls": {"normalized": {"range": window}}} if window else {}),
+            **({**local, "localPosition": [channel]} if local else {}),
+        }
+
+
+def shows_labels(pyramid: Pyramid) -> bool:
+    """Tell whether an image holds labels: it says so, or its levels were made by a mode."""
+    methods = {record.get("recipe", {}).get("method") for record in _records(pyramid)}
+    integers = all(array.dtype.startswith(("int", "uint")) for array in pyramid.levels)
+    return integers and (pyramid.is_labels or not methods.isdisjoint(_LABEL_METHODS))
+
+
+def _labels_of(files: LocalFiles, path: str, pyramid: Pyramid) -> Iterator[tuple[str, Pyramid]]:
+    """Yield the labels that an image's group `labels` lists, those that can be read."""
+    try:
+        attributes = open_group(files, join(path, "labels")).attributes
+    except (MetadataError, StoreError):
+        return
+    holder = attributes.get("ome") if pyramid.zarr_format == 3 else attributes
+    listed = holder.get("labels") if isinstance(holder, dict) else None
+    for name in listed if isinstance(listed, list) else []:
+        try:
+            labels = read_pyramid(files, join(path, "labels", str(name)))
+        except (MetadataError, StoreError):
+            continue
+        if labels.arrays:
+            yield str(name), labels
+
+
+def _records(pyramid: Pyramid) -> list[Record]:
+    found = [array.attributes.get(RECORD_KEY) for array in pyramid.levels]
+    return [record for record in found if isinstance(record, dict)]
+
+
+def _color(channel: Record) -> str | None:
+    """Return a channel's colour as its group gives it, where it is one."""
+    digits = str(channel.get("color", "")).removeprefix("#")
+    try:
+        return f"#{int(digits, 16):06x}" if len(digits) == 6 else None
+    except ValueError:
+        return None
+
+
+def _window(channel: Record, pyramid: Pyramid) -> list[float] | None:
+    """Return which values are black and full: the group's window, or the coarsest level's range."""
+    window = channel.get("window")
+    given = [window.get(key) for key in ("start", "end")] if isinstance(window, dict) else []
+    records = _records(pyramid)
+    measured = [records[-1].get(key) for key in ("min", "max")] if records else []
+    for pair in (given, measured):
+        numbers = [value for value in pair if isinstance(value, int | float)]
+        if len(numbers) == 2 and numbers[0] < numbers[1]:
+            return numbers
+    return None
+
+
+def _client() -> Path:
+    """Return the folder of neuroglancer's client, which its package holds; nothing is imported."""
+    spec = find_spec("neuroglancer")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        client = Path(folder) / "static" / "client"
+        if (client / "index.html").is_file():
+            return client
+    raise ConfigError(
+        "view needs the client of neuroglancer, which is not installed; in a clone, use "
+        "uv run --extra view zarrpyramid view STORE/FIELD, elsewhere: pip install neuroglancer"
+    )

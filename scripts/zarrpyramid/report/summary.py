@@ -1,0 +1,278 @@
+"""What was built, as tables in Markdown and in a line: of an image, and of all images of a run.
+
+Made from records and timings; reads no voxel.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.downsample import failures
+from zarrpyramid.geometry import count
+from zarrpyramid.plan import (
+    level_timings,
+    peak_memory,
+    read_level,
+    read_timing,
+    stored_objects,
+    times,
+    voxel_size,
+    watched_by,
+    why_incomplete,
+)
+from zarrpyramid.stores import RemoteFiles, as_arguments, write_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from zarrpyramid.metadata import Record
+    from zarrpyramid.plan import Image, LevelPlan
+
+_COLUMNS = (
+    "level", "factors", "shape", "voxel size", "chunks", "objects", "bytes",
+    "mean", "min", "max", "jobs", "seconds", "planned", "MB a job", "planned MB", "digest",
+)  # fmt: skip
+_TOLD = 20
+_IMAGE_COLUMNS = ("image", "state", "levels", "shape", "voxels", "seconds", "where, or why not")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelFacts:
+    """What is known of a level without its voxels.
+
+    Attributes
+    ----------
+    plan
+        Extents, chunks and factors.
+    voxel_size
+        Extents of its voxels, each in its axis's unit.
+    n_objects, stored_bytes
+        Of its stored objects; None where they were not looked at.
+    fault
+        What is wrong with them, or nothing.
+    statistics
+        ``mean``, ``min``, ``max``, ``digest`` and so on; empty of a level 0 that stands alone.
+    n_jobs, seconds, peak_bytes
+        Of the level's jobs, as they told: seconds of all, memory of the largest; None where nothing
+        is known.
+    planned_seconds, planned_bytes
+        The same as they were planned; None where the level was up to date.
+    """
+
+    plan: LevelPlan
+    voxel_size: tuple[float, ...]
+    n_objects: int | None
+    stored_bytes: int | None
+    fault: str
+    statistics: Record
+    n_jobs: int
+    seconds: float | None
+    planned_seconds: float | None
+    peak_bytes: int | None
+    planned_bytes: int | None
+
+    def number(self, key: str) -> float | None:
+        """Return one of the statistics as a number; None where it is absent or a complex one's."""
+        value = self.statistics.get(key)
+        return None if value is None or isinstance(value, list) else float(value)
+
+
+def level_facts(image: Image, records: Sequence[Record], timings: Path) -> list[LevelFacts]:
+    """Look at all levels of an image, level 0 first, at one stat an object.
+
+    Parameters
+    ----------
+    records
+        Of all levels. Level 0's statistics are those that level 1's job gathered.
+    timings
+        Folder of what jobs told of themselves: seconds are of all jobs of a level, memory is of
+        the largest, each beside what was planned.
+    """
+    return [_facts(image, record, _statistics(records, record), timings) for record in records]
+
+
+def summarize_pyramid(image: Image, facts: Sequence[LevelFacts]) -> str:
+    """Return a table of the levels, level 0 first."""
+    rows = [_row(level) for level in facts]
+    lines = [" | ".join(row) for row in (_COLUMNS, ("---",) * len(_COLUMNS), *rows)]
+    table = "\n".join(f"| {line} |" for line in lines)
+    return f"# {image.plan.image.name}\n\n`{image.plan.where}`\n\n{table}\n{_missing(facts[0])}"
+
+
+def _missing(base: LevelFacts) -> str:
+    """Return a line about the objects that level 0 has not, where they were counted."""
+    n_missing = 0 if base.n_objects is None else base.plan.n_objects - base.n_objects
+    if n_missing <= 0:
+        return ""
+    return (
+        f"\n{n_missing} of {base.plan.n_objects} objects of level 0 are not there and were read as "
+        "fill value (`missing_chunks: error` refuses that).\n"
+    )
+
+
+def write_overview(
+    images: Mapping[str, Image | None],
+    refused: Mapping[str, str],
+    results: Path,
+    logs: Path,
+    *,
+    since: float,
+) -> None:
+    """Write a table of all images of a run into the folder of results, whatever became of them.
+
+    Parameters
+    ----------
+    images
+        By name; None where not even a plan could be made.
+    refused
+        Why images were refused before the run, by name.
+    since
+        When the run began, in seconds since 1970.
+    """
+    failed = {**refused, **{job.image: job.reason for job in failures(logs, since=since)}}
+    rows = [_image_row(name, image, failed, results, logs) for name, image in images.items()]
+    n_done = sum(row[1] == "done" for row in rows)
+    lines = [" | ".join(row) for row in (_IMAGE_COLUMNS, ("---",) * len(_IMAGE_COLUMNS), *rows)]
+    table = "\n".join(f"| {line} |" for line in lines)
+    text = f"# Images\n\n{n_done} of {len(rows)} are done.\n\n{table}\n".encode()
+    path = results / "summary.md"
+    if not path.exists() or path.read_bytes() != text:  # a run that does nothing writes nothing
+        write_aside(path, text)
+
+
+def success_lines(images: Sequence[Image], results: Path, logs: Path) -> list[str]:
+    """Return the lines that end a run, one an image: what is there, and how to look at it.
+
+    Parameters
+    ----------
+    results, logs
+        Folders of all images. In the logs the jobs' seconds are. GB/s are of voxels read, by
+        the seconds of all jobs of levels, which may have run side by side.
+    """
+    if len(images) <= _TOLD:
+        return [_success_line(image, results, logs / image.plan.image.name) for image in images]
+    overview = f"all of them: {results / 'summary.md'}"
+    return [f"zarrpyramid: the pyramids of {len(images)} images are complete; {overview}"]
+
+
+def _success_line(image: Image, results: Path, logs: Path) -> str:
+    plan = image.plan
+    name, last, where = plan.image.name, len(plan.levels) - 1, shlex.quote(plan.where)
+    seconds = n_bytes = 0.0
+    for level in plan.levels[1:]:
+        # A level that was up to date has read nothing.
+        told = [job for job in level_timings(image, level.level, logs) if job.get("voxels")]
+        seconds += sum(job["seconds"] for job in told)
+        n_bytes += sum(job["voxels"] for job in told) * plan.levels[level.level - 1].item_size
+    speed = f", {seconds:.3g} s of jobs, {n_bytes / seconds / 1e9:.2g} GB/s" if n_bytes else ""
+    built = f"levels 0 to {last} are complete" if last else "level 0 is small enough to stand alone"
+    return (
+        f"zarrpyramid: {name}: {built} in {where} ({count(plan.levels[0].shape):,} voxels{speed}); "
+        f"{_way_to_look(image)}; report: {results / name}/report.html"
+    )
+
+
+def _way_to_look(image: Image) -> str:
+    where = shlex.quote(image.plan.where)
+    if isinstance(image.files, RemoteFiles):
+        where += as_arguments(image.files.options)
+    elif image.plan.lists_levels:
+        return (
+            f"look at it: uv run --extra view zarrpyramid view {where}, or napari --plugin "
+            f"napari-ome-zarr {where}"
+        )
+    few = "" if image.plan.lists_levels else "it has too few space axes for OME-Zarr viewers; "
+    return f"{few}see its levels: uv run zarrpyramid status {where}"
+
+
+def _image_row(
+    name: str, image: Image | None, failed: Mapping[str, str], results: Path, logs: Path
+) -> Sequence[str]:
+    """Return the row of an image: done, failed, or absent where the run ended before its turn."""
+    folder = results / name
+    if image is None:
+        return (name, "failed", "-", "-", "-", "-", _cell(failed[name]))
+    plan = image.plan
+    there = [(folder / "levels" / f"{level.level}.json").exists() for level in plan.levels]
+    made = [
+        "multiscales.json",
+        "summary.md",
+        "report.html",
+        *["labels.json"] * plan.image.label_report,
+    ]
+    done = all(there) and all((folder / file).exists() for file in made)
+    state = "failed" if name in failed else "done" if done else "absent"
+    seconds = [read_timing(path).get("seconds") for path in (logs / name).glob("*.json")]
+    return (
+        name,
+        state,
+        f"{sum(there)} of {len(there)}",
+        times(plan.levels[0].shape),
+        str(count(plan.levels[0].shape)),
+        f"{sum(filter(None, seconds)):.3f}" if any(seconds) else "-",
+        _cell(failed.get(name, plan.where)),
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _statistics(records: Sequence[Record], record: Record) -> Record:
+    if record["level"] > 0:
+        return record
+    made_from: Record = records[1]["source"] if len(records) > 1 else {}
+    return made_from
+
+
+def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> LevelFacts:
+    level, plan = record["level"], image.plan.levels[record["level"]]
+    # Of a level 0 of millions of objects none is looked at.
+    counted = level > 0 or watched_by(image) == "objects"
+    objects = stored_objects(image, level) if counted else None
+    told = level_timings(image, level, timings)
+    # A level that was up to date needs nothing of what was planned.
+    built = [job for job in told if job.get("voxels")]
+    peaks = [peak for job in told if (peak := peak_memory(job)) is not None]
+    return LevelFacts(
+        plan=plan,
+        voxel_size=voxel_size(image.plan.axes, plan.downsampling),
+        n_objects=None if objects is None else len(objects),
+        stored_bytes=None if objects is None else sum(size for _, size, _ in objects),
+        fault=why_incomplete(read_level(image, level), objects) if level and objects else "",
+        statistics=statistics,
+        n_jobs=len(told),
+        seconds=round(sum(job["seconds"] for job in told), 3) if told else None,
+        planned_seconds=sum(job["planned_seconds"] for job in built) if built else None,
+        peak_bytes=max(peaks, default=None),
+        planned_bytes=max((int(job["planned_bytes"]) for job in built), default=None),
+    )
+
+
+def _row(facts: LevelFacts) -> Sequence[str]:
+    plan = facts.plan
+    planned, peak, room = facts.planned_seconds, facts.peak_bytes, facts.planned_bytes
+    return (
+        str(plan.level),
+        times(plan.factors) if plan.level else "-",
+        times(plan.shape),
+        times(facts.voxel_size),
+        times(plan.write_shape),
+        number(facts.n_objects),
+        number(facts.stored_bytes),
+        *(number(facts.statistics.get(key)) for key in ("mean", "min", "max")),
+        number(facts.n_jobs or None),
+        number(facts.seconds),
+        "-" if planned is None else f"{planned:.1f}",
+        "-" if peak is None else f"{peak / 1e6:.0f}",
+        "-" if room is None else f"{room / 1e6:.0f}",
+        f"`{facts.statistics.get('digest', '-')}`",
+    )
+
+
+def number(value: Any) -> str:
+    """Return a number for people, a dash where there is none."""
+    return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)

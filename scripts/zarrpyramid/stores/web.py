@@ -1,0 +1,85 @@
+"""Objects on a web server, over http or https: read by their names, never listed, never written.
+
+And which files a URL stands for. What is below a prefix there is for `lookups` to find out.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from zarrpyramid.errors import StoreError
+
+from .object_store import RemoteFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+def open_url(url: str, options: Mapping[str, Any]) -> RemoteFiles:
+    """Return the objects below a URL."""
+    return (WebFiles if url.startswith(("http://", "https://")) else RemoteFiles)(url, options)
+
+
+class WebFiles(RemoteFiles):
+    """The objects below a URL of a web server, which tells no keys and takes none."""
+
+    lists = False
+
+    @property
+    def address(self) -> str:
+        """The URL as it is: one of the web says with percent signs what a browser would."""
+        return self.url
+
+    def _get(self, key: str, part: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Return part of an object, cut out of all of it where the server gives no parts.
+
+        Python's ``http.server`` gives none.
+        """
+        try:
+            return super()._get(key, part)
+        except StoreError as error:
+            if part is None or error.errno != errno.ENOTSUP:
+                raise
+        data, version = super()._get(key)
+        if data is None:
+            return None, version
+        start, stop = part if isinstance(part, tuple) else (-part["suffix"], None)
+        return memoryview(data)[start:stop], version
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Refuse to write."""
+        self._refuse()
+
+    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Refuse to write."""
+        self._refuse()
+
+    def delete(self, key: str) -> None:
+        """Refuse to remove."""
+        self._refuse()
+
+    def delete_tree(self, prefix: str) -> None:
+        """Refuse to remove."""
+        self._refuse()
+
+    def children(self, prefix: str) -> list[str]:
+        """Refuse to list."""
+        raise self._no_list(prefix)
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
+        """Refuse to list."""
+        raise self._no_list(prefix)
+
+    def _refuse(self) -> NoReturn:
+        raise StoreError(
+            f"{self.url} is on a web server, which is only read; give it as source beside a store "
+            "of your own"
+        )
+
+    def _no_list(self, prefix: str) -> StoreError:
+        where = f"{self.url}/{prefix}".rstrip("/")
+        return StoreError(f"{where} is on a web server, which lists no keys; copy it to see them")
+
+    def _identity(self) -> str:
+        return "everybody (over http no credentials are sent)"

@@ -1,0 +1,92 @@
+"""Whether consolidated metadata, which many readers take in place of documents, says what they say.
+
+Reads documents alone. What they must say is for others to know.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.metadata import join, read_document, read_node
+
+from .findings import Check, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .pyramid import Survey
+
+    Document = dict[str, Any]
+
+
+def check_consolidated(survey: Survey) -> Iterator[Check | Finding]:
+    """Yield where consolidated metadata of the group, or of one above, contradicts documents."""
+    files, steps = survey.files, survey.path.split("/") if survey.path else []
+    nodes = [survey.path, *(survey.array_path(level) for level in survey.levels)]
+    shown = {path: (level.number if level else None, _documents(survey, path))
+             for path, level in zip(nodes, (None, *survey.levels), strict=True)}  # fmt: skip
+    for depth in range(len(steps) + 1):
+        above = "/".join(steps[:depth])
+        name, kept = _consolidated(survey, above)
+        if kept is None:
+            continue
+        where = join(files.name, above)
+        n_wrong = 0
+        for path, (number, documents) in shown.items():
+            below = path[len(above) :].strip("/")
+            for key, document in documents.items():
+                told = kept.get(below if name == "zarr.json" else join(below, key))
+                if not below and name == "zarr.json":
+                    continue  # a group's own document is not in its consolidated metadata
+                what = _difference(told, document)
+                if what:
+                    n_wrong += 1
+                    yield Finding(
+                        what=f"consolidated metadata of {where} {what}, and readers believe it",
+                        level=number,
+                        key=join(files.name, path, key),
+                        way_out=f"consolidate it anew: {_consolidate_command(where)}",
+                    )
+        yield Check(name="consolidated", figure=f"{join(where, name)}, {n_wrong} differ")
+
+
+def _consolidate_command(where: str) -> str:
+    """Return the command that has zarr-python consolidate a group anew."""
+    code = f"import zarr; zarr.consolidate_metadata({where!r})"
+    return f"uv run python -c {shlex.quote(code)}"
+
+
+def _documents(survey: Survey, path: str) -> dict[str, Document | None]:
+    """Return a node's documents by name; None stands for the one that is not there."""
+    level = next((each for each in survey.levels if survey.array_path(each) == path), None)
+    if level is not None and level.metadata is None:
+        absent = level.fault == "is listed, and there is no array"
+        names = {2: ".zarray", 3: "zarr.json"}
+        return {names[survey.group.zarr_format]: None} if absent else {}
+    node = read_node(survey.files, path)
+    return {} if node is None else dict(node.documents)
+
+
+def _consolidated(survey: Survey, above: str) -> tuple[str, Document | None]:
+    """Return the document that holds consolidated metadata, and what that says by key."""
+    if survey.group.zarr_format == 2:
+        found: Any = read_document(survey.files, join(above, ".zmetadata"))
+        name = ".zmetadata"
+    else:
+        name = "zarr.json"
+        found = (read_document(survey.files, join(above, name)) or {}).get("consolidated_metadata")
+    kept = found.get("metadata") if isinstance(found, dict) else None
+    return name, kept if isinstance(kept, dict) else None
+
+
+def _difference(told: Any, document: Document | None) -> str:
+    """Return how consolidated metadata differs from a document, or nothing."""
+    if document is None:
+        return "" if told is None else "shows an array that is not there"
+    if not isinstance(told, dict):
+        return "does not show it"
+    wrong = [key for key in document
+             if key in told and key != "consolidated_metadata" and told[key] != document[key]
+             and str(told[key]) != str(document[key])]  # fmt: skip
+    return f"has another {', '.join(sorted(wrong))}" if wrong else ""

@@ -1,0 +1,370 @@
+"""Ledgers: what a rebuild keeps and makes, equal to a build without them; damage and kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from zarrpyramid.config.config.config import image_config
+from zarrpyramid.plan.levels.image import open_image
+
+from strategies import DTYPES
+from zarrpyramid.downsample import resume as resumption
+from zarrpyramid.downsample.level import build_level
+from zarrpyramid.downsample.parts import build_part, gather_level, open_level
+from zarrpyramid.downsample.publish import seal_base, write_multiscales
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.stores.local import TEMPORARY_SUFFIX
+
+SHAPE, CHUNKS = (40, 36, 33), (8, 8, 8)
+
+
+def make(store, dtype="uint16", shape=SHAPE, chunks=CHUNKS, zarr_format=3, **settings):
+    draw = np.random.default_rng(3)
+    voxels = (draw.random(shape) * 200).astype(dtype)
+    if np.dtype(dtype).kind in "fc":
+        voxels[..., :2] = np.nan
+    group = zarr.open_group(store, mode="w", zarr_format=zarr_format).create_group("raw")
+    group.create_array("0", data=voxels, chunks=chunks, **settings)
+    return store
+
+
+def image_of(store, **keys):
+    return open_image(image_config("brain", {"store": str(store), "field": "raw", **keys}))
+
+
+def build(store, results, n_parts=1, **keys):
+    """Build all levels as the workflow does, and return their records."""
+    results = Path(results)
+    results.mkdir(exist_ok=True)
+    image = image_of(store, **keys)
+    records = [seal_base(image)]
+    for level in range(1, len(image.plan.levels)):
+        cut = image.plan.cut(level)
+        if cut.n_parts == 1:
+            made = build_level(image, level, records[-1], n_workers=1, results=results)
+        else:
+            opening = open_level(image, level, records[-1], results=results)
+            parts = [
+                build_part(image, level, n + 1, records[-1], opening, n_workers=1, results=results)
+                for n in range(cut.n_parts)
+            ]
+            made = gather_level(image, level, records[-1], parts, results=results)
+        records.append(made)
+    write_multiscales(image)
+    return records
+
+
+def objects(store, level):
+    """Return the objects of a level, each with what tells whether it was written again."""
+    folder = Path(store) / f"raw/{level}"
+    return {
+        str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_ctime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "zarr.json" and not path.name.startswith(".z")
+    }
+
+
+def bytes_of(store):
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for path in Path(store).rglob("*")
+        if path.is_file()
+    }
+
+
+def change(store, *places):
+    base = zarr.open_array(Path(store) / "raw/0")
+    for place in places:
+        value = base[place]
+        base[place] = ~value if base.dtype.kind in "uib" else value + 1
+
+
+def check_as_anew(store, records, tmp_path, **keys):
+    """Hold a pyramid against one that is built in a copy of level 0, to the byte."""
+    copy = tmp_path / f"anew-{time.monotonic_ns()}.zarr"
+    shutil.copytree(store, copy)
+    for level in range(1, len(records)):
+        shutil.rmtree(copy / f"raw/{level}")
+    assert build_pyramid(copy, "raw", progress=False, **keys)[1:] == records[1:]
+    mine, anew = bytes_of(store), bytes_of(copy)
+    assert mine == anew
+
+
+FORMS = {
+    "plain": ({}, {}),
+    "v2": ({"zarr_format": 2}, {}),
+    "shards": ({"shards": (16, 16, 16)}, {}),
+    "across": ({}, {"chunks": [5, 6, 7], "scale_factors": 3}),
+    "across in shards": ({"shards": (16, 16, 16)}, {"chunks": [3, 4, 5], "shards": [6, 8, 10]}),
+    "through zarr-python": ({"zarr_format": 2, "filters": [numcodecs.Delta("u2")]}, {}),
+    "left out": ({}, {"write_empty_chunks": False}),
+    "parts": ({}, {"part_size": 9000}),
+    "factors": ({}, {"scale_factors": [[1, 2, 3], [3, 1, 2]]}),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs:UserWarning")
+def test_a_rebuild_after_a_change_equals_a_build_anew(tmp_path, name):
+    form, keys = FORMS[name]
+    store, results = make(tmp_path / "brain.zarr", **form), tmp_path / "results"
+    build(store, results, **keys)
+    for place in [(0, 0, 0), (39, 35, 32)], [(20, 17, 9)]:
+        change(store, *place)
+        before = objects(store, 1)
+        records = build(store, results, **keys)
+        after = objects(store, 1)
+        again = [key for key in after if after[key] != before.get(key)]
+        assert 0 < len(again) < len(after) or len(after) <= 2
+        plain = {key: value for key, value in keys.items() if key != "part_size"}
+        check_as_anew(store, records, tmp_path, **plain)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "complex64", "complex128"])
+def test_statistics_of_every_dtype_come_out_of_the_ledger(tmp_path, dtype):
+    shards = {"shards": (16, 16)} if dtype in ("float64", "complex128", "uint64") else {}
+    store = make(tmp_path / "brain.zarr", dtype, (37, 29), (8, 8), **shards)
+    build(store, tmp_path / "results")
+    change(store, (0, 0))
+    check_as_anew(store, build(store, tmp_path / "results"), tmp_path)
+
+
+def test_only_ancestors_of_a_change_are_made_again(tmp_path, caplog):
+    store, results = make(tmp_path / "brain.zarr", shape=(64, 64, 64), chunks=(4, 4, 4)), tmp_path
+    build(store, results, levels=3)
+    before = [objects(store, level) for level in range(4)]
+    change(store, (0, 0, 0), (63, 0, 63))
+    caplog.set_level("INFO")
+    build(store, results, levels=3)
+    for level, n_all in ((1, 512), (2, 64), (3, 8)):
+        after = objects(store, level)
+        again = {key for key in after if after[key] != before[level][key]}
+        n = 8 // 2 ** (level - 1) - 1
+        assert again == {"c/0/0/0", f"c/{n}/0/{n}"}
+        assert f"raw/{level}: 2 of {n_all} objects are made" in caplog.text
+
+
+def test_a_lost_object_alone_is_made_again(tmp_path):
+    store = make(tmp_path / "brain.zarr")
+    records = build(store, tmp_path / "results", levels=2)
+    whole, before = bytes_of(store), objects(store, 1)
+    (store / "raw/1/c/1/1/1").unlink()
+    assert build(store, tmp_path / "results", levels=2) == records
+    after = objects(store, 1)
+    assert {key for key in after if after[key] != before[key]} == {"c/1/1/1"}
+    assert bytes_of(store) == whole
+
+
+def test_an_object_that_somebody_wrote_is_not_kept(tmp_path):
+    store = make(tmp_path / "brain.zarr")
+    build(store, tmp_path / "results", levels=2)
+    whole = bytes_of(store)
+    (store / "raw/1/c/0/0/0").unlink()
+    shutil.copyfile(store / "raw/1/c/1/1/1", store / "raw/1/c/0/1/0")
+    os.utime(store / "raw/1/c/0/1/0", (2**33, 2**33))  # a time in the future
+    build(store, tmp_path / "results", levels=2)
+    assert bytes_of(store) == whole
+
+
+def test_a_level_made_without_a_ledger_is_not_taken_for_the_one_before(tmp_path):
+    """The ledger of level 1 is of other voxels then than level 1 holds."""
+    store, results = make(tmp_path / "brain.zarr"), tmp_path / "results"
+    build(store, results, levels=2)
+    change(store, (0, 0, 0))
+    build_pyramid(store, "raw", levels=1, progress=False)
+    records = build(store, results, levels=2)
+    check_as_anew(store, records, tmp_path, levels=2)
+
+
+def test_a_ledger_that_the_level_before_contradicts_costs_a_build(tmp_path, caplog, monkeypatch):
+    store, results = make(tmp_path / "brain.zarr"), tmp_path / "results"
+
+    def build_two():
+        image = image_of(store, levels=2)
+        records = [seal_base(image)]
+        records.append(build_level(image, 1, records[0], n_workers=1, results=results))
+        with monkeypatch.context() as patch:
+            # As if all source objects had one digest: what was made of the old ones is kept.
+            patch.setattr(resumption, "source_digest", lambda parts: bytes(16))
+            records.append(build_level(image, 2, records[1], n_workers=1, results=results))
+        write_multiscales(image)
+        return records
+
+    build_two()
+    change(store, (0, 0, 0))
+    records = build_two()
+    assert "its ledger contradicts the level before; all is made" in caplog.text
+    check_as_anew(store, records, tmp_path, levels=2)
+
+
+def test_another_recipe_keeps_nothing(tmp_path):
+    store, results = make(tmp_path / "brain.zarr"), tmp_path / "results"
+    build(store, results, levels=2)
+    for keys in ({"method": "max"}, {"chunks": [4, 4, 4]}, {}, {"compressor": "none"}):
+        records = build(store, results, levels=2, **keys)
+        check_as_anew(store, records, tmp_path, levels=2, **keys)
+
+
+FLAT = {"dtype": "uint8", "shape": (16,), "chunks": (4,)}
+
+
+def check_spoiled(tmp_path, spoil):
+    """Spoil the ledger of a level in every way, and build after a change of level 0."""
+    store, results = make(tmp_path / "brain.zarr", **FLAT), tmp_path / "results"
+    path = results / "levels/1.ledger"
+    build(store, results, levels=1)
+    expected = {}
+    for n in range(path.stat().st_size):
+        change(store, 0)
+        path.write_bytes(spoil(path.read_bytes(), n))
+        records = build(store, results, levels=1)
+        found = (store / "raw/1/zarr.json").read_bytes(), zarr.open_array(store / "raw/1")[...]
+        assert expected.setdefault(n % 2, records[1]) == records[1]
+        assert found[1][0] == expected.setdefault(("first", n % 2), found[1][0])
+        if n < 2:
+            check_as_anew(store, records, tmp_path, levels=1)
+
+
+def test_a_ledger_truncated_at_any_byte(tmp_path):
+    check_spoiled(tmp_path, lambda data, n: data[:n])
+
+
+def test_a_ledger_with_a_bit_flipped_in_any_byte(tmp_path):
+    check_spoiled(
+        tmp_path, lambda data, n: data[:n] + bytes([data[n] ^ (1 << n % 8)]) + data[n + 1 :]
+    )
+
+
+JOB = """
+import sys
+from pathlib import Path
+from zarrpyramid.downsample import resume as resumption
+from zarrpyramid.downsample.log import job_log
+sys.path.insert(0, sys.argv[1])
+from test_ledgers import build
+resumption.PAUSE = float(sys.argv[5])
+with job_log(sys.argv[3] + ".log", sys.argv[3] + ".json"):
+    build(Path(sys.argv[2]), Path(sys.argv[3]), **eval(sys.argv[4]))
+"""
+N_KILLS = int(os.environ.get("ZARRPYRAMID_KILLS", "200"))
+
+
+def start_job(store, results, keys, pause=0):
+    folder = str(Path(__file__).parent)
+    library = str(Path(resumption.__file__).parents[2])
+    return subprocess.Popen(
+        [sys.executable, "-c", JOB, folder, str(store), str(results), repr(keys), f"{pause}"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([library, str(Path(folder).parent)])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def slow_store(store):
+    """Write a level 0 whose codec makes a level take a while."""
+    codec = numcodecs.LZMA(preset=6)
+    return make(store, shape=(48, 48, 48), chunks=(8, 8, 8), zarr_format=2, compressors=codec)
+
+
+def check_killed(tmp_path, n_kills, kill=signal.SIGKILL, seed=11):
+    """Kill builds at random moments; return how many runs found objects to keep."""
+    draw = random.Random(seed)
+    plain, store = slow_store(tmp_path / "plain.zarr"), tmp_path / "brain.zarr"
+    forms = [{"levels": 2}, {"levels": 2, "part_size": 40000}]
+    expected = build(plain, tmp_path / "results", levels=2)[1:]
+    whole, found = bytes_of(plain), []
+    store_of_0 = tmp_path / "zero.zarr"
+    slow_store(store_of_0)
+    start = time.monotonic()
+    process = start_job(slow_store(store), tmp_path / "timed", forms[0])
+    process.communicate()
+    assert process.returncode == 0
+    seconds = time.monotonic() - start
+    killed = round_number = 0
+    while killed < n_kills:
+        results = tmp_path / f"results-{round_number}"
+        keys = forms[round_number % 2]
+        shutil.rmtree(store)
+        shutil.copytree(store_of_0, store)
+        round_number += 1
+        while True:
+            process = start_job(store, results, keys)
+            try:
+                process.communicate(timeout=draw.uniform(0.3, 1.3) * seconds)
+            except subprocess.TimeoutExpired:
+                process.send_signal(kill)
+                start = time.monotonic()
+                process.communicate()
+                assert time.monotonic() - start < 5
+                killed += 1
+                continue
+            assert process.returncode == 0
+            break
+        text = Path(f"{results}.log").read_text(encoding="utf-8")
+        found.append("are made, the others are kept" in text)
+        records = [
+            json.loads((store / f"raw/{level}/.zattrs").read_bytes())["zarrpyramid"]
+            for level in (1, 2)
+        ]
+        assert records == expected
+        assert bytes_of(store) == whole
+        assert not [path for path in results.rglob("*") if "partial" in path.name]
+    return killed, sum(found)
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_level_killed_at_random_moments_is_resumed(tmp_path, kill):
+    killed, _ = check_killed(tmp_path, 1, kill)
+    assert killed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_was_made_is_noted_when_a_job_is_ended(tmp_path, number):
+    store, results = slow_store(tmp_path / "brain.zarr"), tmp_path / "results"
+    process = start_job(store, results, {"levels": 1}, pause=1000)
+    while len([path for path in store.glob("raw/1/*") if re.fullmatch(r"\d.*\d", path.name)]) < 9:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode
+    process = start_job(store, results, {"levels": 1})
+    process.communicate()
+    text = Path(f"{results}.log").read_text(encoding="utf-8")
+    # Of nine that stood there, those that threads had just written may be made again.
+    assert int(re.search(r"(\d+) of 27 objects are made, the others are kept", text)[1]) < 23
+
+
+def test_what_killed_parts_left_aside_is_removed(tmp_path):
+    image = image_of(make(tmp_path / "brain.zarr"), levels=1, parts=2)
+    base = seal_base(image)
+    opening = open_level(image, 1, base)
+    # As zarr-python names them, and as we do.
+    names = ("1.1.96f6cf392a3643a4a1ee8c3cdbc141d6.partial", f"c/0/0/1.77-78{TEMPORARY_SUFFIX}")
+    aside = [tmp_path / "brain.zarr/raw/1" / name for name in names]
+    for path in aside:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    parts = [build_part(image, 1, n, base, opening, n_workers=1) for n in (1, 2)]
+    gather_level(image, 1, base, parts)
+    assert not any(path.exists() for path in aside)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(N_KILLS // 10))
+def test_a_level_killed_at_random_moments_is_resumed_each_time(tmp_path, seed):
+    killed, n_resumed = check_killed(tmp_path, 10, seed=seed)
+    print(f"{killed} kills, {n_resumed} last runs resumed")

@@ -1,0 +1,100 @@
+"""What a job tells: one line for the user, the traceback in its log, seconds beside it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from zarrpyramid.downsample.log import failures, job_log, refusal_line
+from zarrpyramid.errors import ConfigError, StoreError
+
+LOGGER = logging.getLogger("zarrpyramid.somewhere")
+
+
+@pytest.fixture
+def paths(tmp_path):
+    folder = tmp_path / "image"
+    folder.mkdir()
+    return str(folder / "1.log"), str(folder / "1.json")
+
+
+def read(path):
+    return Path(path).read_text(encoding="utf-8")
+
+
+def test_a_job_that_goes_well(paths):
+    before = list(logging.getLogger("zarrpyramid").handlers)
+    with job_log(*paths) as told:
+        LOGGER.info("reading %s", "this")
+        told["n_voxels"] = 7
+        time.sleep(0.01)
+    found = json.loads(read(paths[1]))
+    assert found["n_voxels"] == 7
+    assert 0.01 <= found["seconds"] < 5
+    assert 0 <= found["cpu_seconds"] < 5
+    lines = read(paths[0]).splitlines()
+    assert lines[0].endswith("INFO reading this")
+    assert "INFO done in" in lines[-1]
+    assert logging.getLogger("zarrpyramid").handlers == before
+    with job_log(*paths):
+        pass
+    assert "reading this" not in read(paths[0])  # a log is of one run
+
+
+def test_an_error_that_a_user_can_act_on_is_one_line(paths):
+    with pytest.raises(SystemExit) as ended, job_log(*paths):
+        raise StoreError("no\n  such store")
+    assert str(ended.value) == "zarrpyramid: error: no such store"
+    lines = read(paths[0]).splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "zarrpyramid: error: no such store"
+    assert not Path(paths[1]).exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(KeyError("x"), "zarrpyramid: error: 'x'"), (ValueError(), "zarrpyramid: error: ValueError")],
+)
+def test_a_bug_keeps_its_traceback(paths, error, line):
+    with pytest.raises(type(error)), job_log(*paths):
+        raise error
+    assert read(paths[0]).splitlines()[-1] == line
+
+
+def test_last_words_of_many_jobs(tmp_path):
+    logs = {}
+    for number, name in enumerate(("b", "a", "fine")):
+        folder = tmp_path / name
+        folder.mkdir()
+        logs[name] = str(folder / "1.log")
+        try:
+            with job_log(logs[name], str(folder / "1.json")):
+                if name != "fine":
+                    raise ConfigError(f"error of {name}")
+        except SystemExit:
+            pass
+        os.utime(logs[name], (100 + number, 100 + number))
+    assert [failure.line for failure in failures(tmp_path)] == [
+        f"zarrpyramid: error: b: error of b (log: {logs['b']})",
+        f"zarrpyramid: error: a: error of a (log: {logs['a']})",
+    ]
+    assert [failure.image for failure in failures(tmp_path, since=101)] == ["a"]
+    assert failures(tmp_path / "absent") == []
+
+
+def test_the_line_that_refuses_a_run():
+    assert refusal_line({"a": "no store"}, 1) == "zarrpyramid: no store"
+    refused = {"a": "no store", "b": "image b: no such axis"}
+    start = (
+        "zarrpyramid: 2 of 500 images cannot be built: image a: no store; image b: no such axis;"
+    )
+    assert refusal_line(refused, 500).startswith(start)
+    assert "--keep-going" in refusal_line(refused, 500)
+    many = refusal_line({f"i{number}": f"because {number}" for number in range(9)}, 500)
+    assert "image i4: because 4; and 4 more; mend them" in many
+    assert "because 5" not in many

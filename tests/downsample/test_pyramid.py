@@ -1,0 +1,119 @@
+"""The Python API: arguments in any form, what is there, and its removal."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrpyramid.downsample.pyramid import build_pyramid, clean, level_statuses, plain
+from zarrpyramid.errors import ConfigError, GeometryError, StoreError
+
+VOXELS = (np.indices((9, 11, 7)).sum(0) * 37 % 251).astype("uint8")
+
+
+@pytest.fixture
+def store(tmp_path):
+    group = zarr.create_group(tmp_path / "brain.zarr").create_group("raw")
+    group.create_array("0", data=VOXELS, chunks=(4, 4, 4))
+    return tmp_path / "brain.zarr"
+
+
+def shapes(store):
+    group = zarr.open_group(store / "raw")
+    return [group[name].shape for name in sorted(group.array_keys())]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, [(9, 11, 7), (5, 6, 4), (3, 3, 4)]),  # auto: done axes rest
+        ({"levels": 1}, [(9, 11, 7), (5, 6, 4)]),
+        ({"levels": np.int64(1)}, [(9, 11, 7), (5, 6, 4)]),
+        ({"levels": 1, "scale_factors": (1, 2, 3)}, [(9, 11, 7), (9, 6, 3)]),
+        ({"levels": 1, "scale_factors": np.array([1, 2, 3])}, [(9, 11, 7), (9, 6, 3)]),
+        ({"levels": 1, "scale_factors": {"y": np.int8(2)}}, [(9, 11, 7), (9, 6, 7)]),
+        (
+            {"levels": 1, "scale_factors": {"c": 2}, "axes": ("c", "y", "x")},
+            [(9, 11, 7), (5, 11, 7)],
+        ),
+    ],
+)
+def test_arguments_in_any_form(store, keys, expected):
+    records = build_pyramid(store, "raw", **keys)
+    assert shapes(store) == expected
+    assert [tuple(record["shape"]) for record in records] == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "message"),
+    [
+        ({"levels": 0}, ConfigError, "levels: expected auto or an integer >= 1, found 0"),
+        ({"levels": 9}, GeometryError, "would equal level"),
+        ({"scale_factors": 2.0}, ConfigError, "scale_factors: expected an integer >= 1"),
+        ({"method": "medium"}, ConfigError, "method: expected mean, .* found 'medium'"),
+        ({"chunks": [4]}, ConfigError, r"chunks \[4\] has 1 entries"),
+        ({"voxel_size": {"x": -1}}, ConfigError, "voxel_size.x: expected a mapping"),
+        ({"field": "rwa"}, StoreError, "fields of .*: 'raw'"),
+    ],
+)
+def test_arguments_that_do_not_fit(store, keys, error, message):
+    before = sorted(store.rglob("*"))
+    with pytest.raises(error, match=message) as raised:
+        build_pyramid(store, **{"field": "raw", **keys})
+    assert "\n" not in str(raised.value)
+    assert sorted(store.rglob("*")) == before
+
+
+def test_plain_values():
+    given = {"a": np.arange(2), "b": (1, np.float64(2)), "c": None, "d": {"e": np.bool_(True)}}
+    assert plain(given) == {"a": [0, 1], "b": [1, 2.0], "d": {"e": True}}
+    assert plain(MappingProxyType({"a": 1})) == {"a": 1}
+
+
+def test_what_is_there(store):
+    build_pyramid(store, "raw", levels=2)
+    group = zarr.open_group(store / "raw")
+    group.create_array("5", data=VOXELS, chunks=(9, 11, 7))
+    (store / "raw/2/c/0/0/0").unlink()
+    found = level_statuses(str(store / "raw"))
+    assert [status.level for status in found] == [0, 1, 2, 5]
+    assert [status.shape for status in found] == [(9, 11, 7), (5, 6, 3 + 1), (3, 3, 2), (9, 11, 7)]
+    assert [status.listed for status in found] == [True, True, True, False]
+    assert [status.record is not None for status in found] == [False, True, True, False]
+    assert [status.n_objects for status in found] == [18, 4, 0, 1]
+    assert [status.expected_objects for status in found] == [18, 4, 1, 1]
+    assert [status.complete for status in found] == [True, True, False, True]
+    assert found[1].record == dict(group["1"].attrs)["zarrpyramid"]
+    assert found[0].stored_bytes == group["0"].nbytes_stored() - size(store / "raw/0/zarr.json")
+    assert (found[0].chunks, found[0].dtype) == ((4, 4, 4), "uint8")
+
+
+def size(path):
+    return path.stat().st_size
+
+
+def test_clean_removes_our_levels_alone(store):
+    build_pyramid(store, "raw", levels=2)
+    group = zarr.open_group(store / "raw")
+    group.create_array("3", data=VOXELS)
+    assert clean(str(store / "raw")) == [1, 2]
+    assert sorted(group.array_keys()) == ["0", "3"]
+    (listed,) = zarr.open_group(store / "raw").attrs["ome"]["multiscales"]
+    assert [item["path"] for item in listed["datasets"]] == ["0"]
+    assert (group["0"][...] == VOXELS).all()
+    assert not (store / "raw" / "1").exists()
+    assert clean(str(store / "raw")) == []
+
+
+@pytest.mark.parametrize("progress", [True, False, None])
+def test_the_bar_counts_voxels(store, capsys, progress):
+    build_pyramid(store, "raw", levels=1, progress=progress)
+    text = capsys.readouterr().err
+    if progress:
+        assert "level 1: 100%" in text
+        assert "693/693" in text.replace(".0", "")
+    else:
+        assert text == ""

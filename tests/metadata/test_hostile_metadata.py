@@ -1,0 +1,119 @@
+"""Documents of strangers: one clean line or a right result, soon and in little memory."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from hostile import harmed_stores, make_templates
+from zarrpyramid.cli.main import main
+from zarrpyramid.downsample.pyramid import build_pyramid, open_path
+from zarrpyramid.errors import PyramidError
+
+SECONDS, BYTES = 2.0, 500e6
+COMMANDS = ("plan", "status", "lint", "verify", "reproduce")
+N_DOCUMENTS = int(os.environ.get("ZARRPYRAMID_DOCUMENTS", "2000"))
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory):
+    return make_templates(tmp_path_factory.mktemp("templates"))
+
+
+def told(*arguments):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(argument) for argument in arguments])
+    return code, out.getvalue(), err.getvalue()
+
+
+def soon(case, door, call):
+    start = time.perf_counter()
+    try:
+        return call()
+    except Exception as error:
+        error.add_note(f"{door}: {case.path.name}, {case.document}: {case.harm}")
+        raise
+    finally:
+        seconds = time.perf_counter() - start
+        assert seconds < SECONDS, f"{door} took {seconds} s: {case}"
+
+
+def check(case):
+    """Knock at every door."""
+    for command in COMMANDS:
+        options = ("--seed", "1", "--sample", "3") if command == "verify" else ()
+        code, out, err = soon(case, command, partial(told, command, case.path, *options))
+        assert "Traceback" not in err, (command, case, err[-2000:])
+        assert all(line.isprintable() for line in (out + err).split("\n")), (command, case)
+        lines = err.splitlines()
+        if code and command in ("plan", "reproduce"):
+            assert lines[-1].startswith("zarrpyramid: error: "), (command, case, err)
+            assert sum("error: " in line[:22] for line in lines) == 1, (command, case, err)
+    try:
+        records = soon(case, "build", lambda: build_pyramid(case.path, progress=False, n_workers=1))
+    except PyramidError as error:
+        line = str(error)
+        return "\n" in line and pytest.fail(f"{case}: {line}")
+    image = open_path(str(case.path))
+    voxels = zarr_voxels(image.name(0))
+    if voxels is None:
+        return True
+    assert voxels.shape == tuple(records[0]["shape"]), case
+    for record in records[1:]:
+        voxels = means(voxels, record["recipe"]["factors"])
+        made = zarr_voxels(image.name(record["level"]))
+        assert np.array_equal(voxels, made, equal_nan=True), case
+    return True
+
+
+def means(voxels, factors):
+    """Return block means, one window after the other."""
+    out = np.empty([-(-n // f) for n, f in zip(voxels.shape, factors, strict=True)], voxels.dtype)
+    for index in np.ndindex(*out.shape):
+        window = tuple(slice(i * f, (i + 1) * f) for i, f in zip(index, factors, strict=True))
+        mean = voxels[window].astype(np.float64).mean()
+        out[index] = np.rint(mean) if voxels.dtype.kind in "iu" else mean
+    return out
+
+
+def zarr_voxels(path):
+    try:
+        return zarr.open_array(path, mode="r")[...]
+    except Exception:  # zarr-python's own words, of any kind
+        return None
+
+
+def memory(name):
+    """Return bytes of this process's memory as Linux counts them under a name."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024
+
+
+def check_documents(templates, folder, seeds):
+    # What tests before this one took does not count: the peak begins anew.
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    before = memory("VmRSS")
+    built = [check(case) for case in harmed_stores(templates, folder, seeds)]
+    assert memory("VmHWM") - before < BYTES
+    return built
+
+
+def test_a_few_documents(templates, tmp_path):
+    built = check_documents(templates, tmp_path, range(60))
+    assert any(built)
+    assert not all(built)
+
+
+@pytest.mark.slow
+def test_thousands_of_documents(templates, tmp_path):
+    check_documents(templates, tmp_path, range(1000, 1000 + N_DOCUMENTS))

@@ -1,0 +1,158 @@
+"""Factors of every level from the configuration: one entry a level, and isotropic."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zarrpyramid.config.config.config import image_config
+from zarrpyramid.metadata.array.multiscales import Axis, axis_type
+from zarrpyramid.plan.levels.factors import plan_ladder
+
+from zarrpyramid.errors import ConfigError, GeometryError
+
+
+def ladder(shape, sizes=None, *, chunks=None, names="tczyx", units=None, sized=True, **keys):
+    names = names[-len(shape) :]
+    parts = zip(names, sizes or [1.0] * len(shape), units or [None] * len(shape), strict=True)
+    axes = [Axis(name=n, type=axis_type(n), size=size, unit=unit) for n, size, unit in parts]
+    image = image_config("a", {"store": "/s", **keys})
+    return plan_ladder(image, shape, chunks or (8,) * len(shape), axes, sized=sized)
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "levels", "expected"),
+    [
+        ((64,) * 3, [[1, 2, 2], 2], "auto", [(1, 2, 2), (2, 2, 2)]),  # as many as entries
+        ((64,) * 3, [[1, 2, 2], {"x": 3}], "auto", [(1, 2, 2), (1, 1, 3)]),
+        ((64,) * 3, [{"z": 2}], "auto", [(2, 1, 1)]),  # one entry
+        ((64,) * 3, [[1, 2, 2], 2, 2], 2, [(1, 2, 2), (2, 2, 2)]),  # cut
+        ((3, 64, 64, 64), [2, [1, 1, 2, 2]], "auto", [(1, 2, 2, 2), (1, 1, 2, 2)]),  # c rests
+        ((2, 64), [[2, 2], [2, 2]], "auto", [(2, 2), (1, 2)]),  # an axis of extent 1 rests
+        ((8, 8), [[2, 2], [2, 2]], "auto", [(2, 2), (2, 2)]),  # below a chunk, as asked
+        ((64, 64), [2, 3], "auto", [(2, 3), (2, 3), (2, 1)]),  # one an axis, as ever
+    ],
+)
+def test_one_entry_a_level(shape, given, levels, expected):
+    found = ladder(shape, scale_factors=given, levels=levels)
+    assert found[: len(expected)] == expected
+    if any(isinstance(entry, list | dict) for entry in given):
+        assert len(found) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sizes", "levels", "expected"),
+    [
+        # EM of 40 x 8 x 8 nm: 5 is nearer to 4 than to 8
+        ((64, 512, 512), (40, 8, 8), 3, [(1, 2, 2), (1, 2, 2), (2, 2, 2)]),
+        # MRI of 3 x 1 x 1 mm
+        ((64, 512, 512), (3, 1, 1), 3, [(1, 2, 2), (1, 2, 2), (2, 2, 2)]),
+        ((64, 64, 64), (1, 1, 1), 2, [(2, 2, 2)] * 2),  # is isotropic
+        ((64, 64, 64), (1.4, 1, 1), 1, [(2, 2, 2)]),  # near enough
+        ((64, 64), (math.sqrt(2), 1), 1, [(2, 2)]),  # the very limit
+        ((64, 64), (1.5, 1), 2, [(1, 2), (2, 2)]),  # beyond it: 1.5 to 2 is nearer
+        ((64, 64, 64), (1, 1.9, 4), 3, [(2, 1, 1), (2, 2, 1), (2, 2, 2)]),  # one after the other
+        ((64, 64, 64), (1, 1.2, 1.6), 3, [(2, 2, 1), (2, 2, 2), (2, 2, 2)]),  # never all within it
+        ((3, 64, 64), (5, 1, 1), 2, [(1, 2, 2), (1, 2, 2)]),  # channels have no size
+        # Axes whose turn it is are done: no level is made that equals the one before.
+        ((64, 8, 8), (40, 8, 8), None, [(2, 1, 1)] * 3),
+        ((64, 16, 8), (40, 8, 8), None, [(1, 2, 1), (2, 1, 1), (2, 1, 1), (2, 1, 1)]),
+        ((4, 64, 64), (40, 8, 8), None, [(1, 2, 2)] * 3),  # the thick axis is done from the start
+        ((8, 8, 8), (40, 8, 8), None, []),
+        ((2, 1, 1), (40, 8, 8), 1, [(2, 1, 1)]),
+    ],
+)
+def test_isotropic(shape, sizes, levels, expected):
+    names = "cyx" if shape[0] == 3 and sizes[0] == 5 else "zyx"
+    keys = {"scale_factors": "isotropic", "levels": levels or "auto"}
+    assert ladder(shape, sizes, names=names, **keys) == expected
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 600), st.floats(0.01, 100)), min_size=1, max_size=3))
+def test_isotropic_ladders_are_sound(axes):
+    shape, sizes = tuple(extent for extent, _ in axes), [size for _, size in axes]
+    steps = ladder(shape, sizes, scale_factors="isotropic")
+    for step in steps:
+        assert set(step) <= {1, 2}
+        assert max(step) == 2
+        active = [axis for axis, factor in enumerate(step) if factor == 2]
+        resting = [axis for axis in range(len(step)) if axis not in active and shape[axis] > 8]
+        # Whatever is left behind has the larger voxels.
+        limit = max(sizes[axis] for axis in active)
+        assert all(sizes[axis] * 1.0001 >= limit / 2**0.5 for axis in resting)
+        new = tuple(-(-extent // factor) for extent, factor in zip(shape, step, strict=True))
+        assert new != shape
+        shape = new
+        sizes = [size * factor for size, factor in zip(sizes, step, strict=True)]
+    assert max(shape) <= 8  # the stop rule
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=3))
+def test_isotropic_comes_within_sqrt_2_where_doubling_can(sizes):
+    steps = ladder((2**40,) * len(sizes), sizes, scale_factors="isotropic", levels=20)
+    assert steps[-1] == (2,) * len(sizes)
+    best = min(
+        max(values) / min(values)
+        for values in (
+            [size * 2 ** round(math.log2(base / size) + shift) for size in sizes]
+            for base in sizes
+            for shift in (-0.25, 0, 0.25, 0.499)
+        )
+    )
+    final = [size * math.prod(step[axis] for step in steps) for axis, size in enumerate(sizes)]
+    if best < 2**0.5 - 1e-6:
+        assert max(final) / min(final) <= 2**0.5 + 1e-6
+
+
+def test_sizes_that_no_ratio_can_hold():
+    steps = ladder((64, 64), (1e300, 1e-300), scale_factors="isotropic", levels=7)
+    assert steps == [(1, 2)] * 6 + [(2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"scale_factors": [2, 2, 2, 2]},
+            r"scale_factors \[2, 2, 2, 2\] has 4 entries, level 0 has 3 axes \['z', 'y', 'x'\]; "
+            r"give one an axis, such as \[2, 2, 2\], or one a level as a list of lists or "
+            r"mappings, such as \[\[2, 2, 2\], \[2, 2, 2\]\]",
+        ),
+        ({"scale_factors": [[2, 2], 2]}, r"scale_factors of level 1 \[2, 2\] has 2 entries"),
+        ({"scale_factors": [2, {"w": 2}]}, "scale_factors of level 2 names axis 'w', axes are"),
+        (
+            {"scale_factors": [{"x": 2}, 2], "levels": 3},
+            "has one entry a level, 2 of them, and levels is 3; add entries, or leave levels out",
+        ),
+        ({"scale_factors": "isotropic", "sized": False}, "needs the size of voxels, .*; give vox"),
+        (
+            {"scale_factors": "isotropic", "units": ["micrometer", "nanometer", "nanometer"]},
+            "compares voxel sizes, whose units differ: .*; give voxel_size and unit in one unit",
+        ),
+        (
+            {"scale_factors": "isotropic", "sizes": (0.0, 1.0, 1.0)},  # of a multiscales
+            r"isotropic needs voxel sizes > 0, found \{'z': 0\.0, .*\}; give voxel_size, or mend",
+        ),
+    ],
+)
+def test_factors_that_do_not_fit(keys, message):
+    with pytest.raises(ConfigError, match=f"^image a: .*{message}") as error:
+        ladder((64,) * 3, **keys)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "keys", "message"),
+    [
+        ((9, 9), {"scale_factors": [[1, 1]]}, "level 1 would equal level 0.*all its factors are 1"),
+        ((2, 9), {"scale_factors": [[2, 1], [2, 1]]}, "level 2 would equal .*; ask for other"),
+        ((2, 2), {"scale_factors": "isotropic", "levels": 2}, "level 2 would equal level 1"),
+    ],
+)
+def test_a_level_that_equals_the_one_before_is_an_error(shape, keys, message):
+    with pytest.raises(GeometryError, match=f"^image a: {message}"):
+        ladder(shape, **keys)

@@ -1,0 +1,56 @@
+"""The compiled kernels are made once, by whichever of many processes comes first."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from zarrpyramid.reduce import mean as kernels
+
+REPORT = """
+import numpy as np
+from zarrpyramid.reduce import numba_mean as compiled
+
+compiled.prepare(np.dtype("uint16"))
+kernels = [*compiled._INTEGER_KERNELS.values(), compiled._EXTREMES]
+print(sum(sum(kernel.stats.cache_misses.values()) for kernel in kernels))
+print(sum(sum(kernel.stats.cache_hits.values()) for kernel in kernels))
+"""
+
+
+def test_eight_processes_at_once_compile_once(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", REPORT],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    told = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, told
+    misses, hits = np.array([output.split() for output, _ in told], int).T
+    assert sorted(misses) == [0] * 7 + [3]  # one process compiled all, for 1x2x2 and for 2x2x2
+    assert sorted(hits) == [0] + [3] * 7
+
+
+def test_without_a_place_for_the_cache_kernels_still_work(tmp_path):
+    nowhere = tmp_path / "file"
+    nowhere.write_text("")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(nowhere / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_loading_goes_on_aside(dtype):
+    kernels.load_compiled(np.dtype(dtype)).join(timeout=60)
+    assert kernels.compiled_is_ready(np.dtype(dtype))
+    assert not kernels.compiled_is_ready(np.dtype("float16"))

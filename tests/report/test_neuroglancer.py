@@ -1,0 +1,122 @@
+"""What neuroglancer is told of a pyramid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+from zarrpyramid.metadata.array.group import locate
+from zarrpyramid.report.report.neuroglancer import store_folder, viewer_state
+
+import zarrpyramid
+from zarrpyramid.cli.main import main
+
+URL = "http://here/"
+
+
+def build(path, data, **settings):
+    group = zarr.open_group(path, mode="w", zarr_format=3).create_group("raw")
+    group.create_array("0", data=data, chunks=(8,) * data.ndim)
+    zarrpyramid.build_pyramid(path, "raw", levels=1, **settings)
+    return locate(str(path / "raw"), "")
+
+
+def test_an_image_is_one_white_layer_between_its_extremes(tmp_path):
+    data = np.full((16, 12, 20), 5, "uint16")
+    data[:2, :2, :2] = 700
+    sizes = {"z": 2.0, "y": 0.5, "x": 0.5}
+    units = dict.fromkeys("zyx", "micrometer")
+    state = viewer_state(*build(tmp_path / "a.zarr", data, voxel_size=sizes, unit=units), URL)
+    (layer,) = state["layers"]
+    assert (layer["type"], layer["name"]) == ("image", "raw")
+    assert layer["source"] == "http://here/|zarr3:"
+    assert layer["shaderControls"] == {"normalized": {"range": [5, 700]}}
+    assert "#ffffff" in layer["shader"]
+    assert state["displayDimensions"] == ["x", "y", "z"]
+    assert state["dimensions"] == {
+        "z": (2e-6, "m"),
+        "y": (0.5e-6, "m"),
+        "x": (0.5e-6, "m"),
+    }
+    # 16 voxels of 2 are 64 of the least size, the widest extent.
+    assert state["crossSectionScale"] == pytest.approx(64 / 400)
+
+
+def test_channels_and_time(tmp_path):
+    data = np.zeros((2, 3, 16, 12), "uint8")
+    place = build(tmp_path / "a.zarr", data, axes=["t", "c", "y", "x"])
+    state = viewer_state(*place, URL)
+    assert [layer["localPosition"] for layer in state["layers"]] == [[0], [1], [2]]
+    assert all(layer["localDimensions"] == {"c'": [1, ""]} for layer in state["layers"])
+    assert len({layer["shader"] for layer in state["layers"]}) == 3
+    assert (list(state["dimensions"]), state["layout"]) == (["t", "y", "x"], "xy")
+    assert state["displayDimensions"] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "method", "kind"),
+    [("uint16", "mode", "segmentation"), ("uint16", "mean", "image"), ("bool", "mode", "image")],
+)
+def test_labels_are_known_by_their_method(tmp_path, dtype, method, kind):
+    place = build(tmp_path / "a.zarr", np.zeros((16, 16), dtype), method=method)
+    assert [layer["type"] for layer in viewer_state(*place, URL)["layers"]] == [kind]
+
+
+def test_labels_of_an_image_are_shown_on_it(tmp_path):
+    files, path = build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
+    group = zarr.open_group(tmp_path / "a.zarr/raw/labels", mode="w", zarr_format=3)
+    group.attrs["ome"] = {"version": "0.5", "labels": ["cells", "absent"]}
+    cells = group.create_group("cells", attributes={"ome": {"image-label": {}}})
+    cells.create_array("0", data=np.zeros((16, 16), "uint32"), chunks=(8, 8))
+    zarrpyramid.build_pyramid(tmp_path / "a.zarr", "raw/labels/cells", levels=1)
+    _, labels = viewer_state(files, path, URL)["layers"]
+    assert (labels["type"], labels["name"]) == ("segmentation", "cells")
+    assert labels["source"] == "http://here/labels/cells/|zarr3:"
+
+
+def test_level_0_is_served_where_it_is_our_link(tmp_path):
+    files, path = build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
+    settings = {"source": tmp_path / "a.zarr/raw", "link_base": True, "levels": 1}
+    zarrpyramid.build_pyramid(tmp_path / "own.zarr", "raw", **settings)
+    assert store_folder(files, path).find("0/zarr.json")
+    folder = store_folder(*locate(str(tmp_path / "own.zarr/raw"), ""))
+    assert folder.find("0/zarr.json") == tmp_path / "a.zarr/raw/0/zarr.json"
+    (tmp_path / "own.zarr/raw/stray").symlink_to(tmp_path / "a.zarr/raw/1")
+    assert folder.find("stray/zarr.json") is None
+
+
+def test_without_neuroglancer_one_line_says_how_to_get_it(tmp_path, monkeypatch, capsys):
+    build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
+    monkeypatch.setattr("zarrpyramid.report.neuroglancer.find_spec", lambda name: None)
+    assert main(["view", str(tmp_path / "a.zarr/raw")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--extra view" in line
+    assert "pip install neuroglancer" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["statsu", "a"], "there is no command 'statsu'; did you mean 'status'?"),
+        (["lint", "a", "--viewr=x"], "lint does not know '--viewr=x'; did you mean '--viewer'?"),
+        (["verify", "a", "b"], "verify does not know 'b'"),
+        (["view", "a", "--port", "-3"], "'-3' is not a number; give one of 0 or more"),
+        (["status"], "STORE/FIELD"),
+    ],
+)
+def test_a_mistyped_command_is_answered_in_one_line(capsys, words, said):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert said in line
+    assert line.endswith("--help")
+
+
+@pytest.mark.parametrize("name", ["plan", "view", "status", "verify", "lint", "reproduce", "clean"])
+def test_every_command_has_examples(capsys, name):
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
+    assert len(examples) >= 2
+    assert all(line.startswith(f"  zarrpyramid {name} ") for line in examples)

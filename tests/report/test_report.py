@@ -1,0 +1,262 @@
+"""The report: what it reads, what it shows, and that it needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import zarr
+from PIL import Image  # matplotlib's own dependency
+from zarrpyramid.report.report.page import element, page, picture, table
+from zarrpyramid.report.report.report import LARGEST, report_pyramid
+from zarrpyramid.report.report.slices import read_previews
+from zarrpyramid.report.report.summary import level_facts
+
+from zarrpyramid import build_pyramid
+from zarrpyramid.downsample.pyramid import find_image
+from zarrpyramid.report.report import figures
+from zarrpyramid.report.report import slices as previews
+
+LOADS = {"src", "srcset", "data", "poster", "background", "action"}
+VOID = {"meta", "img"}
+
+
+class Page(HTMLParser):
+    """A page's tags with their attributes and its text; nesting is checked on the way."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.words = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self):
+        return " ".join(self.words)
+
+
+def pyramid(tmp_path, voxels, *, chunks=16, **settings):
+    path = tmp_path / "image.zarr"
+    chunks = tuple(min(chunks, extent) for extent in voxels.shape)
+    zarr.create_group(path).create_array("0", data=voxels, chunks=chunks)
+    records = build_pyramid(path, progress=False, **settings)
+    return find_image(str(path), "", settings), records
+
+
+def report(tmp_path, voxels, **settings):
+    image, records = pyramid(tmp_path, voxels, **settings)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for level in range(1, len(records)):
+        (logs / f"{level}.json").write_text(json.dumps({"seconds": 0.5}))
+    text = report_pyramid(image, records, level_facts(image, records, logs))
+    assert len(text.encode()) < LARGEST
+    return Page(text), text
+
+
+def ramp(shape, dtype="uint16"):
+    return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+
+def with_gaps():
+    voxels = ramp((40, 36, 32), "float32")
+    voxels[20] = np.nan
+    voxels[3, 3, 3] = np.inf
+    return voxels
+
+
+# name: (voxels, settings, slices a level, headings)
+ALL = ["Slices", "Levels", "Drift", "Values", "Speed", "Viewers", "How it was made"]
+KINDS = {
+    "volume": (ramp((40, 36, 32)), {}, 3, ALL),
+    "plane": (ramp((40, 36)), {}, 1, ALL),
+    "film": (ramp((2, 3, 8, 36, 32)), {"axes": ["t", "c", "z", "y", "x"], "levels": 1}, 9, ALL),
+    "labels": (ramp((40, 36, 32)) // 999, {"method": "mode"}, 3, [*ALL[:2], *ALL[4:]]),
+    "gaps": (with_gaps(), {"method": "nanmean"}, 3, ALL),
+    "bool": (ramp((40, 36, 32)) % 3 == 0, {}, 3, ALL),
+    "complex": (ramp((40, 36, 32)) * (1 + 1j), {}, 3, [*ALL[:2], *ALL[3:]]),
+    "constant": (np.full((40, 36, 32), 7, "uint8"), {}, 3, ALL),
+    "lone": (ramp((8, 8, 8)), {}, 3, ["Slices", "Levels", "Values", "Viewers", "How it was made"]),
+    "line": (ramp((200,)), {}, 0, ALL[1:]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Numpy_dtype")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_image_has_its_page(tmp_path, kind):
+    voxels, settings, n_slices, headings = KINDS[kind]
+    found, text = report(tmp_path, voxels, **settings)
+    shown = re.findall(r"<h2>(.*?)</h2>", text)
+    assert shown == headings
+    n_levels = len(re.findall(r"<tr><td>\d", text.partition("<h2>Viewers")[0]))
+    slices = [image for image in found.all("img") if "webp" in image["src"]]
+    assert len(slices) == n_slices * n_levels
+    assert "Complete" in found.text
+    assert all(len(image["alt"]) > 10 for image in found.all("img"))
+
+
+def test_nothing_is_loaded_from_elsewhere(tmp_path):
+    found, text = report(tmp_path, ramp((40, 36, 32)))
+    for tag, attributes in found.tags:
+        assert tag not in {"link", "script", "iframe", "object", "embed", "base"}
+        for name in LOADS & set(attributes):
+            assert attributes[name].startswith("data:image/")
+        assert "href" not in attributes or tag == "a"
+        assert "url(" not in (attributes.get("style") or "")
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.S)
+    assert "url(" not in style
+    assert "@import" not in style
+    (policy,) = [meta["content"] for meta in found.all("meta") if "http-equiv" in meta]
+    assert "default-src 'none'" in policy
+
+
+def test_names_are_text(tmp_path):
+    attributes = {
+        "ome": {
+            "version": "0.5",
+            "omero": {"channels": [{"label": "<script>alert(1)</script>", "window": {}}]},
+        }
+    }
+    path = tmp_path / 'a<b>"&.zarr'
+    voxels = ramp((1, 20, 20))
+    zarr.create_group(path, attributes=attributes).create_array("0", data=voxels, chunks=(1, 8, 8))
+    keys = {"axes": ["c", "y", "x"], "unit": {"x": "<i>"}}
+    records = build_pyramid(path, progress=False, **keys)
+    image = find_image(str(path), "", keys)
+    text = report_pyramid(image, records, level_facts(image, records, tmp_path))
+    assert "Channel 0: <script>alert(1)</script>" in Page(text).text
+    assert "<script" not in text
+    assert "a<b>" not in text
+    assert "<i>&lt;" not in text.replace("&lt;i&gt;", "")
+
+
+def test_pieces_of_pages_escape_what_they_are_given():
+    assert element("p", '<"&', class_='"><b') == '<p class="&quot;&gt;&lt;b">&lt;&quot;&amp;</p>'
+    assert 'alt="&quot;&lt;"' in picture(b"x", "png", '"<')
+    assert "<td>&lt;td&gt;</td>" in table("t", ["a"], [["<td>"]])
+    assert "<title>&lt;</title>" in page("<", [])
+
+
+def test_slices_are_the_middle_of_the_voxels(tmp_path):
+    voxels = ramp((2, 3, 20, 36, 32))
+    image, records = pyramid(tmp_path, voxels, axes=["t", "c", "z", "y", "x"], levels=1)
+    found, edges = read_previews(image, records)
+    volume = voxels[0]
+    for channel in range(3):
+        first, second, third = found[0].slices[3 * channel : 3 * channel + 3]
+        np.testing.assert_array_equal(first.pixels, volume[channel, 10])
+        np.testing.assert_array_equal(second.pixels, volume[channel, :, 18])
+        np.testing.assert_array_equal(third.pixels, volume[channel, :, :, 16].T)
+        assert {part.channel for part in (first, second, third)} == {channel}
+    counts, _ = np.histogram(voxels, edges)
+    np.testing.assert_array_equal(found[0].counts, counts)
+    assert found[1].counts.sum() == voxels.size // 8
+
+
+@pytest.mark.filterwarnings("ignore:Numpy_dtype")
+def test_histograms_count_what_is_finite(tmp_path):
+    voxels = with_gaps()
+    image, records = pyramid(tmp_path, voxels, levels=1)
+    found, edges = read_previews(image, records)
+    assert found[0].counts.sum() == np.isfinite(voxels).sum()
+    coarse = zarr.open_array(tmp_path / "image.zarr/1")[...]
+    finite = coarse[np.isfinite(coarse)]
+    assert (edges[0], edges[-1]) == (finite.min(), finite.max())
+
+
+def test_bins_of_integers_hold_equally_many():
+    assert previews._edges([0.0, 1.0], "bool").tolist() == [-0.5, 0.5, 1.5]
+    edges = previews._edges([-5.0, 194.0], "int16")
+    assert set(np.diff(edges)) == {4.0}
+    assert edges[0] == -5.5
+    assert edges[-1] >= 194.5
+    assert previews._edges([3.0, 3.0], "float32")[[0, -1]].tolist() == [3.0, 4.0]
+    assert previews._edges([], "uint8").size == 0
+
+
+def test_no_more_is_decoded_than_the_budget_has(tmp_path, monkeypatch):
+    voxels = ramp((64, 64, 64))
+    image, records = pyramid(tmp_path, voxels, levels=2)
+    decoded = []
+    block = previews.read_chunk
+
+    def counted(chunks, index):
+        decoded.append(index)
+        return block(chunks, index)
+
+    monkeypatch.setattr(previews, "read_chunk", counted)
+    monkeypatch.setattr(previews, "WHOLE", 32**3)
+    per_chunk = 16**3 * 2
+    # Level 2 has 1 chunk, level 1 has 8; three middle slices of level 0 touch 37 of 64.
+    found, _ = read_previews(image, records, budget=(1 + 8 + 37) * per_chunk)
+    assert len(decoded) == 1 + 8 + 37
+    assert [preview.counts is None for preview in found] == [True, False, False]
+    assert all(preview.slices and not preview.absent for preview in found)
+    decoded.clear()
+    found, _ = read_previews(image, records, budget=(1 + 8 + 36) * per_chunk)
+    assert len(decoded) == 1 + 8
+    assert [bool(preview.slices) for preview in found] == [False, True, True]
+    assert found[0].absent.startswith("Level 0 is not shown: its middle slices lie in")
+
+
+def test_a_report_says_which_level_has_no_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(read_previews, "__kwdefaults__", {"histograms": True, "budget": 20 * 8192})
+    found, _ = report(tmp_path, ramp((64, 64, 64)), levels=2)
+    assert "Level 0 is not shown" in found.text
+    assert "Level 1 is the finest one here." in found.text
+
+
+def test_a_report_stays_small(tmp_path, monkeypatch):
+    noise = np.random.default_rng(1).integers(0, 2**16, (6, 32, 320, 320), "uint16")
+    keys = {"axes": ["c", "z", "y", "x"], "levels": 2, "scale_factors": [1, 1, 2, 2]}
+    monkeypatch.setattr("zarrpyramid.report.report.LARGEST", 400_000)
+    image, records = pyramid(tmp_path, noise, chunks=64, **keys)
+    text = report_pyramid(image, records, level_facts(image, records, tmp_path))
+    assert len(text.encode()) < 400_000
+    assert text.count("data:image/webp") == 3 * 3 * 6
+
+
+def test_labels_keep_their_colours():
+    def colours(ids):
+        drawn = Image.open(io.BytesIO(figures.label_picture(ids, 99))).convert("RGB")
+        return {
+            int(i): tuple(c) for i, c in zip(ids.flat, np.array(drawn).reshape(-1, 3), strict=True)
+        }
+
+    many = colours(np.arange(400, dtype="uint32").reshape(20, 20))
+    few = colours(np.array([[7, 0], [399, 7]], "int64"))
+    assert many[0] == (0, 0, 0)
+    assert all(few[name] == many[name] for name in few)
+    assert len(set(many.values())) > 380
+
+
+def test_charts_are_the_same_every_time():
+    made = [figures.drift_chart([0, 1], {"mean": [1.0, 2.0]}) for _ in range(2)]
+    assert made[0] == made[1]
+    assert b"<dc:date>" not in made[0]
+
+
+def test_a_window_is_never_empty():
+    assert figures.contrast_window([np.full((4, 4), 7)]) == (6.0, 8.0)
+    assert figures.contrast_window([np.full((4, 4), np.nan)]) == (0.0, 1.0)
+    mostly = np.zeros((100, 100))
+    mostly[0, 0] = 5
+    assert figures.contrast_window([mostly]) == (0.0, 5.0)

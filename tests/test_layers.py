@@ -1,0 +1,194 @@
+"""The house: packages import strictly downward through doors, and each dependency has one door."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zarrpyramid
+
+LIBRARY = Path(zarrpyramid.__file__).parent
+
+# From the ground up: a package imports those before it alone, and the root.
+PACKAGES = (
+    "reduce",
+    "stores",
+    "metadata",
+    "config",
+    "arrays",
+    "plan",
+    "downsample",
+    "verify",
+    "report",
+    "cli",
+)
+# Modules of the root: those that every package may import, and those that may import every package.
+GROUND = {"errors", "geometry", "__version__"}
+ROOF = {"__init__", "__main__", "pyramid_sampler"}
+
+# The modules that may import what this project does not contain.
+DOORS = {
+    "zarr": {"arrays.zarr_python"},
+    "numcodecs": {"arrays.codecs", "arrays.shards"},
+    "dask": {"downsample.run"},
+    "distributed": {"downsample.run"},
+    "numba": {"reduce.numba_mean"},  # whose decorator `numba_windows` takes
+    "obstore": {"stores.object_store"},
+    "xxhash": {"metadata.digests"},
+    "yaml": {"config.config"},
+    "matplotlib": {"report.figures"},
+    "tqdm": {"downsample.progress"},
+    "lazy_loader": {f"{package}.__init__" for package in PACKAGES},
+    "snakemake": set(),
+    "numpy": {
+        *("reduce.mean", "reduce.numba_mean", "reduce.windows", "reduce.numba_windows"),
+        *("reduce.check", "arrays.codecs", "arrays.shards", "arrays.chunks", "arrays.zarr_python"),
+        *("metadata.digests", "downsample.task", "downsample.synthetic", "pyramid_sampler"),
+        *("verify.foreign", "verify.voxels"),
+        *("report.counts", "report.labels", "report.slices", "report.figures"),
+    },
+}
+# Names of types, which exist for type checkers alone.
+TYPES = {"Block", "Document", "Factors", "Record"}
+# What a Snakefile imports while it parses.
+PLANNING = """
+from zarrpyramid.config import image_configs
+from zarrpyramid.downsample import failures, refusal_line, set_aside, stale_sentinels, take_hold
+from zarrpyramid.metadata import read_node
+from zarrpyramid.plan import Need, base_layout, check_places, check_room, forecast, open_image
+from zarrpyramid.report import success_lines, write_overview
+"""
+ARRAY_LIBRARIES = {"numpy", "zarr", "obstore", "dask", "numba", "numcodecs", "jsonschema"}
+
+MODULES = {
+    ".".join(path.relative_to(LIBRARY).with_suffix("").parts): path
+    for path in sorted(LIBRARY.rglob("*.py"))
+}
+
+
+def imports_of(path):
+    """Yield every (level, module, names) that a module imports when it runs, lazily too."""
+    pending = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse  # types alone bind nothing
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield 0, alias.name, []
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, node.module or "", [alias.name for alias in node.names]
+        else:
+            pending += ast.iter_child_nodes(node)
+
+
+IMPORTS = {module: list(imports_of(path)) for module, path in MODULES.items()}
+
+
+def own_imports(module):
+    """Yield the dotted names below `zarrpyramid` that a module imports from other packages."""
+    for level, name, names in IMPORTS[module]:
+        if level == 0 and name == "zarrpyramid":
+            yield from names
+        elif level == 0 and name.startswith("zarrpyramid."):
+            yield name.removeprefix("zarrpyramid.")
+
+
+def package_of(module):
+    return module.partition(".")[0] if "." in module else "root"
+
+
+def test_every_module_has_its_place():
+    assert {module for module in MODULES if "." not in module} <= {*GROUND, *ROOF}
+    assert {package_of(module) for module in MODULES} == {"root", *PACKAGES}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module not in ROOF])
+def test_imports_point_strictly_downward(module):
+    below = () if module in GROUND else PACKAGES[: PACKAGES.index(package_of(module))]
+    assert {name.partition(".")[0] for name in own_imports(module)} <= {*GROUND, *below}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module not in ROOF])
+def test_packages_are_entered_by_their_doors(module):
+    assert {name for name in own_imports(module) if "." in name} == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_of_a_package_make_no_circle(package):
+    graph = {
+        module.partition(".")[2]: {
+            inner
+            for level, name, names in IMPORTS[module]
+            if level
+            for inner in ([name.partition(".")[0]] if name else names)
+        }
+        for module in MODULES
+        if package_of(module) == package and not module.endswith("__init__")
+    }
+    while graph:
+        leaves = {module for module, imported in graph.items() if not imported & set(graph)}
+        assert leaves, graph
+        graph = {module: imported for module, imported in graph.items() if module not in leaves}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_door_opens_on_what_its_stub_names(package):
+    door = __import__(f"zarrpyramid.{package}", fromlist=["__all__"])
+    assert door.__all__
+    assert {name for name in door.__all__ if not hasattr(door, name)} <= TYPES
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_door_names_nothing_that_nobody_takes(package):
+    texts = [path for path in MODULES.values() if path.parent.name != package]
+    texts += [*LIBRARY.parent.glob("*.py"), *LIBRARY.parents[1].glob("workflow/rules/*.smk")]
+    taken = "\n".join(path.read_text(encoding="utf-8") for path in texts)
+    door = __import__(f"zarrpyramid.{package}", fromlist=["__all__"])
+    assert [name for name in door.__all__ if name not in taken] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_dependency_has_its_door(module):
+    others = {name.partition(".")[0] for level, name, _ in IMPORTS[module] if level == 0}
+    strangers = others - set(sys.stdlib_module_names) - {"__future__", "zarrpyramid"}
+    assert strangers <= set(DOORS)
+    assert {name for name in strangers if module not in DOORS[name]} == set()
+
+
+def test_every_door_is_used_by_somebody():
+    used = {name.partition(".")[0] for found in IMPORTS.values() for _, name, _ in found}
+    assert {name for name, modules in DOORS.items() if modules} <= used
+
+
+def loaded_by(code):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(*sorted(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(LIBRARY.parent)},
+    )
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_what_a_snakefile_imports_loads_no_array_library():
+    assert loaded_by(PLANNING) & {*ARRAY_LIBRARIES, "matplotlib"} == set()
+
+
+def test_building_levels_loads_what_it_needs_alone():
+    loaded = loaded_by("from zarrpyramid.downsample import build_level")
+    assert loaded & {"zarr", "dask", "numba"} == set()
+
+
+def test_scripts_alone_speak_of_snakemake():
+    scripts = sorted(LIBRARY.parent.glob("*.py"))
+    assert scripts
+    for path in scripts:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        defined = [node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        assert defined == [], path.name  # scripts are wiring

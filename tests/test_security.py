@@ -1,0 +1,277 @@
+"""What a stranger's store may do to whoever opens it: nothing but be refused, in one line."""
+
+from __future__ import annotations
+
+import bz2
+import json
+import lzma
+import os
+import pickle
+import re
+import struct
+import threading
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from numcodecs import Delta
+from zarrpyramid.config.config.config import image_config
+
+from zarrpyramid.cli.main import main
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.errors import ConfigError, MetadataError, PyramidError, StoreError
+from zarrpyramid.stores.local import LocalFiles
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def make(path, zarr_format=2, **settings):
+    group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    voxels = np.random.default_rng(1).integers(0, 99, (20, 20, 20)).astype("uint16")
+    if zarr_format == 3:
+        settings["dimension_names"] = ("z", "y", "x")
+    group.create_array("0", data=voxels, chunks=(16, 16, 16), **settings)
+    return path
+
+
+def build(path, **settings):
+    return build_pyramid(path, progress=False, n_workers=1, **settings)
+
+
+# Bombs
+
+SIZE = 1 << 28
+ZEROS = bytes(SIZE)
+
+
+def deflated(wbits):
+    stream = zlib.compressobj(9, wbits=wbits)
+    return stream.compress(ZEROS) + stream.flush()
+
+
+def lz4_bomb():
+    return struct.pack("<I", 0x7E000000) + numcodecs.LZ4().encode(ZEROS)[4:]
+
+
+def streamed_zstd():
+    """Return a frame that does not declare its size: one run of zeros a block."""
+    block = (1 << 17 << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
+    last = (1 << 17 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"
+    return b"\x28\xb5\x2f\xfd\x00\x58" + block * (SIZE >> 17) + last
+
+
+BOMBS = {
+    "zstd": lambda: numcodecs.Zstd().encode(ZEROS),
+    "zstd streamed": streamed_zstd,
+    "blosc": lambda: numcodecs.Blosc().encode(np.frombuffer(ZEROS, "u1")),
+    "gzip": lambda: deflated(31),
+    "zlib": lambda: deflated(15),
+    "lz4": lz4_bomb,
+    "bz2": lambda: bz2.compress(ZEROS),
+    "lzma": lambda: lzma.compress(ZEROS),
+}
+
+
+@pytest.mark.parametrize("filters", [None, [Delta(dtype="u2")]], ids=["direct", "zarr-python"])
+@pytest.mark.parametrize("name", BOMBS)
+def test_no_more_is_decoded_than_a_chunk_has(tmp_path, name, filters):
+    codec = numcodecs.get_codec({"id": name.split()[0]})
+    path = make(tmp_path / "a.zarr", compressors=codec, filters=filters)
+    (path / "0/0.0.0").write_bytes(BOMBS[name]())
+    tracemalloc.start()
+    try:
+        with pytest.raises(StoreError, match=r"0/0\.0\.0 is damaged: .*restore it"):
+            build(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6, peak
+    assert not (path / "1/.zarray").exists()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_object_that_is_far_too_long_is_not_read(tmp_path, zarr_format):
+    path = make(tmp_path / "a.zarr", zarr_format, compressors=None)
+    os.truncate(path / "0" / {2: "0.0.0", 3: "c/0/0/0"}[zarr_format], 1 << 42)
+    with pytest.raises(StoreError, match="is damaged: an uncompressed chunk has 8192 bytes"):
+        build(path)
+
+
+def test_a_shard_that_is_far_too_long_is_not_read(tmp_path):
+    path = make(tmp_path / "a.zarr", 3, shards=(32, 32, 32))
+    shard = path / "0/c/0/0/0"
+    body = struct.pack("<QQ", 0, 1 << 41) + shard.read_bytes()[-132:-4][16:]
+    checksum = numcodecs.checksum32.CRC32C.checksum(body).to_bytes(4, "little")
+    with shard.open("r+b") as file:
+        file.truncate(1 << 42)
+        file.seek((1 << 42) - 132)
+        file.write(body + checksum)
+    with pytest.raises(StoreError, match="far more than its voxels"):
+        build(path)
+
+
+def test_compressed_twice_is_refused(tmp_path):
+    path = make(tmp_path / "a.zarr", filters=[numcodecs.Zlib()], compressors=numcodecs.Zstd())
+    with pytest.raises(StoreError, match="compressed by zstd and zlib, expected one"):
+        build(path)
+
+
+# Code in data
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {"compressor": {"id": "pickle"}},
+        {"filters": [{"id": "pickle"}], "compressor": None},
+        {"filters": [{"id": "pickle"}], "compressor": None, "dtype": "|O"},
+        {"filters": [{"id": "vlen-bytes"}]},
+    ],
+)
+def test_no_object_is_made_of_bytes(tmp_path, harm, capsys):
+    path = make(tmp_path / "a.zarr", compressors=None)
+    document = json.loads((path / "0/.zarray").read_bytes())
+    (path / "0/.zarray").write_text(json.dumps({**document, **harm}))
+    for stored in (path / "0").glob("*.*.*"):
+        stored.write_bytes(pickle.dumps(Touch(tmp_path / "pwned")))
+    with pytest.raises(MetadataError, match=r"makes objects|has no mean"):
+        build(path)
+    for command in ("plan", "status", "verify", "lint"):
+        main([command, str(path)])
+    assert not (tmp_path / "pwned").exists()
+    capsys.readouterr()
+
+
+# Links
+
+
+def linked(tmp_path, what):
+    """Return a store in which something is a link to something elsewhere."""
+    path = make(tmp_path / "a.zarr", 3)
+    place = path / what
+    elsewhere = tmp_path / "elsewhere"
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+    return path
+
+
+LINKS = ["0", "0/zarr.json", "0/c", "0/c/0/0", "0/c/0/1/0", "zarr.json"]
+
+
+@pytest.mark.parametrize("what", LINKS)
+def test_links_out_of_a_store_are_not_followed(tmp_path, what, capsys):
+    path = linked(tmp_path, what)
+    with pytest.raises(StoreError, match=r"leads through a symbolic link .*follow_links: true"):
+        build(path)
+    assert not (path / "1").exists()
+    assert main(["verify", str(path)]) != 0
+    told = capsys.readouterr()
+    assert "leads through a symbolic link" in told.out + told.err
+    assert len(build(path, follow_links=True)) == 2
+    assert main(["verify", "--follow-links", str(path)]) == 0
+
+
+def test_links_inside_a_store_are_followed(tmp_path):
+    path = make(tmp_path / "a.zarr", 3)
+    (path / "0/c").rename(path / "chunks")
+    (path / "0/c").symlink_to("../chunks")
+    assert len(build(path)) == 2
+
+
+def test_the_store_may_be_a_link_and_a_level_0_that_was_linked_here(tmp_path, capsys):
+    path = make(tmp_path / "a.zarr", 3)
+    (tmp_path / "b.zarr").symlink_to(path)
+    assert len(build(tmp_path / "b.zarr")) == 2
+    own = tmp_path / "own.zarr"
+    assert len(build(own, source=path, link_base=True)) == 2
+    assert (own / "0").is_symlink()
+    assert main(["verify", str(own)]) == 0
+    assert main(["status", str(own)]) == 0
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    path = make(tmp_path / "a.zarr", 3)
+    target = tmp_path / "precious"
+    target.write_bytes(b"kept")
+    files = LocalFiles(path)
+    name = f"{path}/object.{os.getpid()}"
+    Path(f"{name}-{threading.get_ident()}.zarrpyramid-partial").symlink_to(target)
+    with pytest.raises(StoreError, match="cannot write"):
+        files.put("object", b"other")
+    (path / "folder").symlink_to(tmp_path)
+    with pytest.raises(StoreError, match="leads through a symbolic link"):
+        files.put("folder/precious", b"other")
+    assert target.read_bytes() == b"kept"
+
+
+# Names
+
+OUTSIDE = ["..", "../../etc", "/etc", "a/../b", ".", "a\\b", "0\0", "\ud800"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_listed_paths_stay_inside(tmp_path, name, capsys):
+    path = make(tmp_path / "a.zarr", 3)
+    datasets = [{"path": name, "coordinateTransformations": []}]
+    group = json.loads((path / "zarr.json").read_bytes())
+    group["attributes"]["ome"] = {"version": "0.5", "multiscales": [{"datasets": datasets}]}
+    (path / "zarr.json").write_text(json.dumps(group))
+    with pytest.raises(StoreError, match="expected the path of an array in the group"):
+        build(path)
+    with pytest.raises(PyramidError):
+        build(tmp_path / "b.zarr", source=path)
+    assert main(["verify", str(path)]) == 1
+    assert "is no path inside the group" in capsys.readouterr().out
+    assert main(["lint", str(path)]) == 1
+
+
+@pytest.mark.parametrize("field", ["..", "a/../../b", "/a", "./a", "a\\b", "a\0b"])
+def test_fields_stay_inside(field):
+    with pytest.raises(ConfigError):
+        image_config("image", {"store": "a.zarr", "field": field})
+
+
+def test_a_nul_in_a_path_is_one_line(tmp_path, capsys):
+    with pytest.raises(ConfigError, match="holds a NUL"):
+        build(str(tmp_path / "a\0b.zarr"))
+    assert main(["verify", "a\0b.zarr"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(StoreError, match="null"):
+        LocalFiles(tmp_path).get("a\0b")
+
+
+def test_no_rule_and_no_script_has_a_shell():
+    rules = [*(REPOSITORY / "workflow").rglob("*.smk"), REPOSITORY / "Snakefile"]
+    code = [*rules, *(REPOSITORY / "scripts").rglob("*.py")]
+    assert len(code) > 60
+    for path in code:
+        text = path.read_text(encoding="utf-8")
+        found = re.search(r"^\s*shell:|os\.system|subprocess|popen|shell\(|\beval\(|\bexec\(", text)
+        found = found or re.search(r"^\s*shell:", text, re.MULTILINE)
+        assert not found, (path, found)
+
+
+def test_names_with_shell_characters_are_names_alone(workspace):
+    name = "$(touch pwned); `touch pwned` & 'a\nb' | \"c\"> pwned {wildcards} %s"
+    store = f"{name}.zarr"
+    workspace.make(f"{store}/{name}", (9, 8, 7))
+    config = workspace.write("own.yaml", json.dumps({
+        "images": {"brain": {"store": store, "field": name, "levels": 1}}
+    }))  # fmt: skip
+    workspace.run("--configfile", str(config), cores=1)
+    assert not list(workspace.folder.rglob("pwned"))
+    assert workspace.array(f"{store}/{name}/1").shape == (5, 4, 4)
