@@ -7,8 +7,9 @@ import shutil
 
 import numpy as np
 import zarr
-from zarrpyramid.verify.verify.findings import DEFECT, Report
-from zarrpyramid.verify.verify.verify import verify_pyramid
+
+from zarrpyramid.verify.findings import DEFECT, Report
+from zarrpyramid.verify.verify import verify_pyramid
 
 SHAPE, CHUNKS = (37, 22, 29), (8, 8, 8)
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 import zarr
-from zarrpyramid.config.config.config import image_configs
+
+from zarrpyramid.config.config import image_configs
 
 ROOT = Path(__file__).parents[1]
 RUN = ("bash", "python", "yaml")

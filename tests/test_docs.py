@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 import zarr
-from zarrpyramid.config.config.config import image_configs
 
 import pages
 from conftest import Workspace
+from zarrpyramid.config.config import image_configs
 
 ROOT = pages.ROOT
 NAMES = {str(page.relative_to(ROOT)): page for page in pages.PAGES}

@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 import zarr
 from numcodecs import Delta
-from zarrpyramid.config.config.config import image_config
 
 from zarrpyramid.cli.main import main
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, MetadataError, PyramidError, StoreError
-from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.stores.local import LocalStore
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -207,14 +207,14 @@ def test_nothing_is_written_through_a_link(tmp_path):
     path = make(tmp_path / "a.zarr", 3)
     target = tmp_path / "precious"
     target.write_bytes(b"kept")
-    files = LocalFiles(path)
+    store = LocalStore(path)
     name = f"{path}/object.{os.getpid()}"
     Path(f"{name}-{threading.get_ident()}.zarrpyramid-partial").symlink_to(target)
     with pytest.raises(StoreError, match="cannot write"):
-        files.put("object", b"other")
+        store.put("object", b"other")
     (path / "folder").symlink_to(tmp_path)
     with pytest.raises(StoreError, match="leads through a symbolic link"):
-        files.put("folder/precious", b"other")
+        store.put("folder/precious", b"other")
     assert target.read_bytes() == b"kept"
 
 
@@ -251,7 +251,7 @@ def test_a_nul_in_a_path_is_one_line(tmp_path, capsys):
     assert main(["verify", "a\0b.zarr"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(StoreError, match="null"):
-        LocalFiles(tmp_path).get("a\0b")
+        LocalStore(tmp_path).get("a\0b")
 
 
 def test_no_rule_and_no_script_has_a_shell():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import open_files, open_root
+from .arrays import open_root, open_store
 from .downsample import (
     build_level,
     find_image,
@@ -135,7 +135,7 @@ class Downsampler:
         for level in range(1, n_coarser + 1):
             logger.info("downsampling to level %d.", level)
             if image.plan.levels[level] in leftovers:
-                delete_array(image.files, image.level_path(level))
+                delete_array(image.store, image.level_path(level))
             record = build_level(image, level, record, n_workers=n_cores())
         if n_coarser + 1 < max_levels:
             logger.info("cannot subdivide further, stopping downsampling at level %d.", n_coarser)
@@ -203,7 +203,7 @@ def initialize_test_image(
     root = open_root(zarr_store)
     field = root.create_group(name=zarr_field, overwrite=overwrite_field)
     base = field.create_array(name="0", shape=shape, chunks=edges, dtype=kind)
-    store_array(voxels.astype(kind), base, shared=open_files(root).shared)
+    store_array(voxels.astype(kind), base, shared=open_store(root).shared)
 
 
 def _whole_numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -229,7 +229,7 @@ def _is_leftover(image: Image, level: LevelPlan) -> bool:
     StoreError
         If something stands there that is neither that nor ours.
     """
-    found = read_array(image.files, image.level_path(level.level))
+    found = read_array(image.store, image.level_path(level.level))
     if found is None or record_of(found) is not None:
         return False
     base = image.plan.base
@@ -237,7 +237,7 @@ def _is_leftover(image: Image, level: LevelPlan) -> bool:
         level.shape,
         tuple(n // f for n, f in zip(base.shape, level.downsampling, strict=True)),
     )
-    listed = listed_paths(open_group(image.files, image.path).attributes)
+    listed = listed_paths(open_group(image.store, image.path).attributes)
     if (
         found.shape not in shapes
         or found.dtype != level.dtype

@@ -12,7 +12,6 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ShardingCodec, TransposeCodec, ZstdCodec
 from zarr.storage import MemoryStore
-from zarrpyramid.metadata.array.group import read_array, write_array
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays.chunks import (
@@ -24,9 +23,10 @@ from zarrpyramid.arrays.chunks import (
     open_chunks,
     scratch,
 )
-from zarrpyramid.arrays.zarr_python import ZarrFiles
+from zarrpyramid.arrays.zarr_python import ZarrStore
 from zarrpyramid.errors import StoreError
-from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.metadata.group import read_array, write_array
+from zarrpyramid.stores.local import LocalStore
 
 V3, V2 = {"zarr_format": 3}, {"zarr_format": 2}
 LEFT = {"order": "F"}
@@ -71,7 +71,7 @@ def make(path, name, shape, *, fill=0):
     voxels = (np.arange(math.prod(shape)).reshape(shape) * 37 % 251 - 100).astype("int16")
     voxels[: shape[0] // 2] = fill
     zarr.create_array(path, shape=shape, **options)
-    return read_array(LocalFiles(path), ""), voxels
+    return read_array(LocalStore(path), ""), voxels
 
 
 def write(chunks, metadata, voxels):
@@ -92,9 +92,9 @@ def read(chunks, metadata):
     return voxels
 
 
-def objects(files, name):
+def objects(store, name):
     """Return all objects by key, without gzip's time stamps."""
-    found = {key: files.get(f"a/{key}") for key in files.keys("a")}
+    found = {key: store.get(f"a/{key}") for key in store.keys("a")}
     if "gzip" in name:
         found = {key: data[:4] + bytes(4) + data[8:] for key, data in found.items()}
     return found
@@ -105,25 +105,25 @@ def objects(files, name):
 @pytest.mark.parametrize("name", FORMATS)
 def test_both_engines_write_the_same_bytes_and_read_each_others(tmp_path, name, shape, write_empty):
     metadata, voxels = make(tmp_path / "made", name, SHAPES[shape])
-    stores = {kind: LocalFiles(tmp_path / kind.__name__) for kind in (DirectChunks, ForeignChunks)}
-    for kind, files in stores.items():
+    stores = {kind: LocalStore(tmp_path / kind.__name__) for kind in (DirectChunks, ForeignChunks)}
+    for kind, store in stores.items():
         if kind is DirectChunks:
-            engine = open_chunks(files, "a", metadata, write_empty=write_empty)
+            engine = open_chunks(store, "a", metadata, write_empty=write_empty)
             assert type(engine) is DirectChunks
         else:
-            engine = ForeignChunks(files, "a", metadata, write_empty)
+            engine = ForeignChunks(store, "a", metadata, write_empty)
         write(engine, metadata, voxels)
-        write_array(files, "a", metadata)
-    direct, foreign = (objects(files, name) for files in stores.values())
+        write_array(store, "a", metadata)
+    direct, foreign = (objects(store, name) for store in stores.values())
     assert sorted(direct) == sorted(foreign)
     assert direct == foreign
-    for files in stores.values():
+    for store in stores.values():
         for engine in (
-            open_chunks(files, "a", metadata),
-            ForeignChunks(files, "a", metadata, True),
+            open_chunks(store, "a", metadata),
+            ForeignChunks(store, "a", metadata, True),
         ):
             assert read(engine, metadata).tobytes() == voxels.tobytes()
-        assert (zarr.open_array(files.root / "a")[...] == voxels).all()
+        assert (zarr.open_array(store.root / "a")[...] == voxels).all()
 
 
 @pytest.mark.parametrize(
@@ -141,15 +141,15 @@ def test_empty_is_what_has_the_bits_of_the_fill_value(tmp_path, zarr_format, fil
             tmp_path / name / "a", shape=(8,), chunks=(2,), dtype=dtype, fill_value=fill,
             zarr_format=zarr_format, compressors=None,
         )  # fmt: skip
-        files = LocalFiles(tmp_path / name)
-        metadata = read_array(files, "a")
+        store = LocalStore(tmp_path / name)
+        metadata = read_array(store, "a")
         if name == "direct":
-            engine = open_chunks(files, "a", metadata, write_empty=False)
+            engine = open_chunks(store, "a", metadata, write_empty=False)
         else:
-            engine = ForeignChunks(files, "a", metadata, False)
+            engine = ForeignChunks(store, "a", metadata, False)
         write(engine, metadata, voxels)
         assert zarr.open_array(tmp_path / name / "a")[...].tobytes() == voxels.tobytes()
-        kept[name] = {key: files.get(f"a/{key}") for key in files.keys("a") if "z" not in key}
+        kept[name] = {key: store.get(f"a/{key}") for key in store.keys("a") if "z" not in key}
     assert kept["direct"] == kept["foreign"]
     assert len(kept["direct"]) == 3
 
@@ -157,23 +157,23 @@ def test_empty_is_what_has_the_bits_of_the_fill_value(tmp_path, zarr_format, fil
 @pytest.mark.parametrize("fill", [0, 7])
 def test_what_became_empty_is_removed(tmp_path, fill):
     metadata, voxels = make(tmp_path, "v3 zstd, big-endian", (8, 9), fill=fill)
-    files = LocalFiles(tmp_path)
-    write(open_chunks(files, "a", metadata), metadata, voxels)
-    assert len(list(files.keys("a"))) == 6
-    write(open_chunks(files, "a", metadata, write_empty=False), metadata, voxels * 0 + fill)
-    assert list(files.keys("a")) == []
+    store = LocalStore(tmp_path)
+    write(open_chunks(store, "a", metadata), metadata, voxels)
+    assert len(list(store.keys("a"))) == 6
+    write(open_chunks(store, "a", metadata, write_empty=False), metadata, voxels * 0 + fill)
+    assert list(store.keys("a")) == []
 
 
 def test_missing_chunks_and_shards(tmp_path):
     metadata, voxels = make(tmp_path, "shards", (10, 11))
-    files = LocalFiles(tmp_path)
-    engine = open_chunks(files, "a", metadata, write_empty=False)
+    store = LocalStore(tmp_path)
+    engine = open_chunks(store, "a", metadata, write_empty=False)
     write(engine, metadata, voxels)
-    files.delete("a/c/1/1")
+    store.delete("a/c/1/1")
     for index in geometry.iterate_units((3, 4)):
         empty = (voxels[chunk_region(metadata, index)] == 0).all()
         gone = index[0] >= 2 and index[1] >= 3
-        engine = open_chunks(files, "a", metadata)
+        engine = open_chunks(store, "a", metadata)
         assert (engine.payload(index) is None) == (empty or gone), index
 
 
@@ -181,15 +181,15 @@ def test_unknown_codecs_go_through_zarr_python(tmp_path):
     zarr.create_array(
         tmp_path, shape=(4,), chunks=(2,), dtype="int16", zarr_format=2, compressors=numcodecs.BZ2()
     )
-    metadata = read_array(LocalFiles(tmp_path), "")
-    assert type(open_chunks(LocalFiles(tmp_path), "", metadata)) is ForeignChunks
+    metadata = read_array(LocalStore(tmp_path), "")
+    assert type(open_chunks(LocalStore(tmp_path), "", metadata)) is ForeignChunks
 
 
 @pytest.mark.parametrize("store", ["local", "memory"])
 def test_a_foreign_shards_bytes_count_once(tmp_path, store):
     """The fingerprint adds up payloads: each stored object must come once, none twice."""
     metadata, voxels = make(tmp_path / "made", "shards", (10, 11))
-    files = LocalFiles(tmp_path / "b") if store == "local" else ZarrFiles(MemoryStore())
+    files = LocalStore(tmp_path / "b") if store == "local" else ZarrStore(MemoryStore())
     engine = ForeignChunks(files, "a", metadata, True)
     write(engine, metadata, voxels)
     payloads = [engine.payload(index) for index in product(range(3), range(4))]
@@ -202,11 +202,11 @@ def test_a_foreign_shards_bytes_count_once(tmp_path, store):
 @pytest.mark.parametrize("damage", [b"", b"\0" * 7, b"\xff" * 300])
 def test_damage_names_the_object(tmp_path, name, damage):
     metadata, voxels = make(tmp_path, name, (10, 11))
-    files = LocalFiles(tmp_path)
-    write(open_chunks(files, "a", metadata), metadata, voxels)
+    store = LocalStore(tmp_path)
+    write(open_chunks(store, "a", metadata), metadata, voxels)
     key = metadata.object_key((0, 0))
-    files.put(f"a/{key}", damage)
-    engine = open_chunks(files, "a", metadata)
+    store.put(f"a/{key}", damage)
+    engine = open_chunks(store, "a", metadata)
     with pytest.raises(StoreError, match=f"a/{key}") as error:
         engine.decode((0, 0), engine.payload((0, 0)))
     assert "\n" not in str(error.value)
@@ -214,10 +214,10 @@ def test_damage_names_the_object(tmp_path, name, damage):
 
 def test_damage_that_zarr_python_meets_names_the_chunk(tmp_path):
     metadata, voxels = make(tmp_path, "v3 gzip", (10, 11))
-    files = LocalFiles(tmp_path)
-    engine = ForeignChunks(files, "a", metadata, True)
+    store = LocalStore(tmp_path)
+    engine = ForeignChunks(store, "a", metadata, True)
     write(engine, metadata, voxels)
-    files.put("a/c/0/0", b"\0\1\2\3")
+    store.put("a/c/0/0", b"\0\1\2\3")
     with pytest.raises(StoreError, match=r"a, chunk \[0, 0\] cannot be read"):
         engine.decode((0, 0), engine.payload((0, 0)))
 

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
-from zarrpyramid.metadata.array.array import ITEM_SIZES, parse_array
 
 from zarrpyramid.arrays.codecs import _zstd_size, chunk_codec
 from zarrpyramid.arrays.shards import MISSING, _morton_order, shard_codec
 from zarrpyramid.errors import PyramidError, StoreError
+from zarrpyramid.metadata.array import ITEM_SIZES, parse_array
 
 SHAPE, CHUNKS, FILL = (7, 10, 5), (4, 4, 3), 7
 

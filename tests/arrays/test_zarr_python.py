@@ -8,20 +8,21 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from zarr.storage import LocalStore, MemoryStore, StorePath, WrapperStore, ZipStore
-from zarrpyramid.metadata.array.group import read_array, write_array
+import zarr.storage
+from zarr.storage import MemoryStore, StorePath, WrapperStore, ZipStore
 
 from zarrpyramid.arrays.zarr_python import (
-    ZarrFiles,
+    ZarrStore,
     as_path,
     open_array,
-    open_files,
+    open_store,
     path_inside,
     read_region,
 )
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
-from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.metadata.group import read_array, write_array
+from zarrpyramid.stores.local import LocalStore
 
 VOXELS = (np.indices((11, 9)).sum(0) * 7 % 251).astype("uint8")
 
@@ -35,14 +36,20 @@ def make(store, field="", zarr_format=3):
 
 @pytest.mark.parametrize(
     "form",
-    [str, Path, LocalStore, lambda path: zarr.open_group(path), lambda p: StorePath(LocalStore(p))],
+    [
+        str,
+        Path,
+        zarr.storage.LocalStore,
+        lambda path: zarr.open_group(path),
+        lambda p: StorePath(zarr.storage.LocalStore(p)),
+    ],
     ids=["str", "Path", "LocalStore", "group", "StorePath"],
 )
 def test_local_folders_in_any_form(tmp_path, form):
     make(tmp_path)
     store = form(str(tmp_path))
-    files = open_files(store)
-    assert type(files) is LocalFiles
+    files = open_store(store)
+    assert type(files) is LocalStore
     assert as_path(store) == files.name == str(tmp_path)
     build_pyramid(store, levels=1)
     assert zarr.open_array(tmp_path / "1").shape == (6, 5)
@@ -58,10 +65,10 @@ def test_a_store_object_gets_what_a_folder_gets(tmp_path, field, zarr_format):
     assert as_path(memory) is None
     expected = build_pyramid(tmp_path / "memory", field, levels=2)
     assert [record["digest"] for record in found[1:]] == [r["digest"] for r in expected[1:]]
-    files = LocalFiles(tmp_path / "memory")
-    ours = {key: ZarrFiles(memory).get(key) for key in ZarrFiles(memory).keys("")}
-    assert set(ours) == set(files.keys(""))
-    different = {key for key, data in ours.items() if data != files.get(key)}
+    store = LocalStore(tmp_path / "memory")
+    ours = {key: ZarrStore(memory).get(key) for key in ZarrStore(memory).keys("")}
+    assert set(ours) == set(store.keys(""))
+    different = {key for key, data in ours.items() if data != store.get(key)}
     # An image at the root is named after its store, and a store object has no name.
     assert different <= ({".zattrs", "zarr.json"} if field == "" else set())
 
@@ -85,36 +92,36 @@ def test_wrapped_stores_are_served():
 @pytest.mark.parametrize("what", [3, None, {"a": 1}, np.zeros(3)])
 def test_what_is_no_store(what):
     with pytest.raises(StoreError, match="is no zarr store; expected a path or a zarr store"):
-        open_files(what)
+        open_store(what)
 
 
 def test_a_read_only_store_is_refused(tmp_path):
     make(tmp_path)
     with pytest.raises(StoreError, match="is open read-only; open it for writing"):
-        build_pyramid(LocalStore(tmp_path, read_only=True), levels=1)
+        build_pyramid(zarr.storage.LocalStore(tmp_path, read_only=True), levels=1)
     assert not (tmp_path / "1").exists()
 
 
 def test_a_store_that_cannot_forget(tmp_path):
     with ZipStore(tmp_path / "a.zip", mode="w") as archive:
         make(archive)
-        files = open_files(archive)
-        assert files.get_range("0/zarr.json", 0, 1) == b"{"
+        store = open_store(archive)
+        assert store.get_range("0/zarr.json", 0, 1) == b"{"
         with pytest.raises(StoreError, match="such a store only ever grows"):
-            files.delete("0/zarr.json")
+            store.delete("0/zarr.json")
         with pytest.raises(StoreError, match="such a store only ever grows"):
-            files.delete_tree("0")
-        files.delete_tree("absent")
+            store.delete_tree("0")
+        store.delete_tree("absent")
 
 
 def test_an_array_is_written_before_it_exists(tmp_path):
-    files = LocalFiles(tmp_path)
+    files = LocalStore(tmp_path)
     made = zarr.create_array(
         MemoryStore(), shape=(4,), chunks=(2,), dtype=">i2", zarr_format=2,
         compressors=numcodecs.BZ2(), fill_value=5,
     )  # fmt: skip
     store = made.store_path.store
-    metadata = read_array(ZarrFiles(store), "")
+    metadata = read_array(ZarrStore(store), "")
     array = open_array(files, "level", metadata, write_empty_chunks=False)
     array[0:2] = np.array([1, 2])
     array[2:4] = np.array([5, 5])
@@ -133,6 +140,6 @@ def test_some_files_are_no_store_of_zarr_python(tmp_path):
 
     made = zarr.create_array(tmp_path, shape=(4,), chunks=(2,), dtype="i2")
     assert made.shape == (4,)
-    metadata = read_array(LocalFiles(tmp_path), "")
+    metadata = read_array(LocalStore(tmp_path), "")
     with pytest.raises(StoreError, match="other cannot be opened by zarr-python"):
         open_array(Other(), "a", metadata, write_empty_chunks=True)

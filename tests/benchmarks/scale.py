@@ -21,13 +21,13 @@ from pathlib import Path
 
 import zarr
 from machine import machine, table
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.image import open_image
 
 from zarrpyramid import geometry
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.synthetic import draw
+from zarrpyramid.plan.image import open_image
 
 SHAPES = {40: (2**14, 2**13, 2**13), 50: (2**16, 2**17, 2**17)}
 OPERATIONS = ("open", "os.rename", "os.mkdir", "os.remove", "os.scandir")

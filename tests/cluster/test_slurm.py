@@ -16,8 +16,8 @@ import pytest
 import zarr
 
 from servers import BUCKET, ENVIRONMENT, s3_server
-from zarrpyramid.stores.local import LocalFiles
-from zarrpyramid.stores.object_store import RemoteFiles
+from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.object_store import ObjectStore
 
 pytestmark = pytest.mark.system
 
@@ -168,7 +168,7 @@ def test_parts_of_a_remote_store_make_what_one_machine_makes(slurm, new_workspac
     alone.make("image.zarr/raw", (64, 64, 64), chunks=(16, 16, 16))
     place = f"s3://{BUCKET}/image.zarr"
     with s3_server() as url:
-        files, made = RemoteFiles(place, {"endpoint": url}), LocalFiles(alone / "image.zarr")
+        files, made = ObjectStore(place, {"endpoint": url}), LocalStore(alone / "image.zarr")
         for key in made.keys(""):
             files.put(key, made.get(key))
         alone.run(**IMAGE)

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from zarrpyramid.config.config.config import (
+
+from zarrpyramid.config.config import (
     check_config,
     image_config,
     image_configs,
@@ -21,7 +22,6 @@ from zarrpyramid.config.config.config import (
     short_name,
     suggestion,
 )
-
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
 

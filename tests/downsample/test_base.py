@@ -14,16 +14,16 @@ import pytest
 import yaozarrs
 import zarr
 from zarr.storage import MemoryStore
-from zarrpyramid.config.config.config import image_config, image_configs
-from zarrpyramid.plan.levels.image import open_image, source_layout
-from zarrpyramid.plan.levels.places import check_places, check_room
 
 from zarrpyramid.cli.main import main
+from zarrpyramid.config.config import image_config, image_configs
 from zarrpyramid.downsample import base as copies
 from zarrpyramid.downsample.base import copy_base
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import ConfigError, PyramidError, StoreError
-from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalFiles
+from zarrpyramid.plan.image import open_image, source_layout
+from zarrpyramid.plan.places import check_places, check_room
+from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalStore
 
 VOXELS = (np.indices((21, 18, 13)).sum(0) * 37 % 251).astype("uint16")
 MICROMETER = {"type": "space", "unit": "micrometer"}
@@ -246,15 +246,15 @@ def test_level_0_does_not_exist_before_it_is_complete(tmp_path, monkeypatch):
     """Stop before every write, as a kill does, and go on from there."""
     source = make(tmp_path / "theirs")
     image = opened(tmp_path)
-    put, n_writes = LocalFiles.put, []
+    put, n_writes = LocalStore.put, []
 
-    def stopping(files, key, data):
+    def stopping(store, key, data):
         if len(n_writes) == stop:
             raise InterruptedError
         n_writes.append(key)
-        put(files, key, data)
+        put(store, key, data)
 
-    monkeypatch.setattr(LocalFiles, "put", stopping)
+    monkeypatch.setattr(LocalStore, "put", stopping)
     stop, n_stops = 0, 0
     while True:
         n_writes.clear()
@@ -297,8 +297,8 @@ def test_a_thumbnail_is_not_taken_for_level_0_while_that_is_copied_again(tmp_pat
 def test_litter_of_a_kill_goes(tmp_path):
     make(tmp_path / "theirs")
     image = opened(tmp_path)
-    copies.make_groups(image.files, "", 3)
-    copies.change_group_attributes(image.files, "", lambda _: {"zarrpyramid_base": "copy"})
+    copies.make_groups(image.store, "", 3)
+    copies.change_group_attributes(image.store, "", lambda _: {"zarrpyramid_base": "copy"})
     litter = tmp_path / f"own/0/c/0/0/0.1-1{TEMPORARY_SUFFIX}"
     litter.parent.mkdir(parents=True)
     litter.write_bytes(b"half")
@@ -308,12 +308,12 @@ def test_litter_of_a_kill_goes(tmp_path):
 
 def test_an_object_that_is_not_read_back_is_told(tmp_path, monkeypatch):
     make(tmp_path / "theirs")
-    put = LocalFiles.put
+    put = LocalStore.put
 
-    def failing(files, key, data):
-        put(files, key, data if key.endswith("zarr.json") else bytes(len(data)))
+    def failing(store, key, data):
+        put(store, key, data if key.endswith("zarr.json") else bytes(len(data)))
 
-    monkeypatch.setattr(LocalFiles, "put", failing)
+    monkeypatch.setattr(LocalStore, "put", failing)
     with pytest.raises(StoreError, match=r"own/0/c/.* is not read back as it was written"):
         copy_base(opened(tmp_path), n_workers=1)
     assert not (tmp_path / "own/0/zarr.json").exists()
@@ -394,7 +394,7 @@ def test_images_that_link_to_one_source_do_not_hold_each_other_up(tmp_path):
     source = make(tmp_path / "theirs")
     for name in ("a", "b"):
         copy_base(opened(tmp_path, store=str(tmp_path / name), link_base=True), n_workers=1)
-    with LocalFiles(tmp_path / "a").hold("0"):
+    with LocalStore(tmp_path / "a").hold("0"):
         build_pyramid(tmp_path / "b", source=source, link_base=True)
         with pytest.raises(StoreError, match="another process is building"):
             build_pyramid(tmp_path / "a", source=source, link_base=True)

@@ -22,7 +22,7 @@ from zarrpyramid import PyramidError, build_pyramid
 from zarrpyramid.downsample.probes import Probe, laid_probe
 from zarrpyramid.downsample.run import Cluster, run_blocks
 from zarrpyramid.errors import ConfigError, StoreError, WorkerError
-from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.stores.local import LocalStore
 
 
 @pytest.fixture(scope="module")
@@ -208,10 +208,10 @@ def test_what_is_no_address_is_refused(tmp_path):
 def test_a_probe_is_found_where_it_was_laid_and_nowhere_else(tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
-    with laid_probe(LocalFiles(tmp_path / "here"), "") as probe:
+    with laid_probe(LocalStore(tmp_path / "here"), "") as probe:
         probe.check()
         _, key, word = probe.objects[0]
-        late = Probe(objects=((LocalFiles(tmp_path / "there"), key, word[::-1]),))
+        late = Probe(objects=((LocalStore(tmp_path / "there"), key, word[::-1]),))
         with pytest.raises(StoreError, match="all workers must see the same file system"):
             late.check()
     assert not list((tmp_path / "here").iterdir())

@@ -16,19 +16,19 @@ import numpy as np
 import pytest
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.metadata.array.record import write_sentinel
-from zarrpyramid.plan.levels.image import open_image
-from zarrpyramid.verify.verify.findings import Report
-from zarrpyramid.verify.verify.verify import verify_pyramid
 
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample import level as levels
 from zarrpyramid.downsample.log import job_log
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import PyramidError, StoreError, VoxelError
-from zarrpyramid.stores import local as files
+from zarrpyramid.metadata.record import write_sentinel
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.stores import local as store
+from zarrpyramid.verify.findings import Report
+from zarrpyramid.verify.verify import verify_pyramid
 
 
 def make(path, **settings):
@@ -103,7 +103,7 @@ def failing(number, call, error):
 @pytest.mark.parametrize("name", ["write", "rename", "open", "fsync"])
 def test_every_failing_call_in_turn(tmp_path, monkeypatch, sound, name, error):
     template = make(tmp_path / "template.zarr")
-    monkeypatch.setattr(files, "_SYNCFS", None)  # so that files are flushed one by one
+    monkeypatch.setattr(store, "_SYNCFS", None)  # so that files are flushed one by one
     for number in range(1, 200):
         path = shutil.copytree(template, tmp_path / f"{number}.zarr")
         call, times = failing(number, getattr(os, name), error)
@@ -124,8 +124,8 @@ def test_every_failing_call_in_turn(tmp_path, monkeypatch, sound, name, error):
 def test_a_flush_that_fails(tmp_path, monkeypatch, sound):
     path = make(tmp_path / "a.zarr")
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_SYNCFS", lambda descriptor: -1)
-        patch.setattr(files.ctypes, "get_errno", lambda: errno.EIO)
+        patch.setattr(store, "_SYNCFS", lambda descriptor: -1)
+        patch.setattr(store.ctypes, "get_errno", lambda: errno.EIO)
         with pytest.raises(StoreError, match=r"cannot flush .*Input/output error"):
             build(path)
     check_nothing_half(path)

@@ -17,15 +17,15 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.image import open_image
 
 from strategies import DTYPES
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample import resume as resumption
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import seal_base, write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.local import TEMPORARY_SUFFIX
 
 SHAPE, CHUNKS = (40, 36, 33), (8, 8, 8)

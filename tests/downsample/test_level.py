@@ -23,16 +23,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec, ZstdCodec
 from zarr.storage import MemoryStore
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.image import open_image
 
 from strategies import DTYPES, blocks
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample import task as reduction
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import remove_levels, seal_base, write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError, VoxelError
-from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalFiles
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalStore
 
 pytestmark = pytest.mark.filterwarnings(
     # zarr-python says so of every array with a numcodecs filter and of consolidated v3 metadata;
@@ -247,7 +247,7 @@ def test_every_level_has_the_bits_of_the_means_by_hand(image, in_memory, n_worke
         array = {**array, "config": {"write_empty_chunks": True}}
         group.create_array("0", shape=voxels.shape, **array)[...] = voxels
         if every and not in_memory:
-            objects = sorted(key for key in LocalFiles(folder).keys("0") if "zarr" not in key)
+            objects = sorted(key for key in LocalStore(folder).keys("0") if "zarr" not in key)
             for key in objects[::every]:  # missing chunks hold the fill value
                 (Path(folder) / "0" / key).unlink()
         records = build_pyramid(store, n_workers=n_workers, **keys)
@@ -503,7 +503,7 @@ class Killed(BaseException):
     """Ends a run wherever it stands; nothing in the library may catch it."""
 
 
-class Watched(LocalFiles):
+class Watched(LocalStore):
     """Notes every change of a store, and dies at the n-th one."""
 
     def __init__(self, root, die_at=None):
@@ -542,17 +542,17 @@ class Watched(LocalFiles):
 
 def run(path, die_at=None, **keys):
     """Build with one thread through watched files; return the records and the calls."""
-    files = Watched(path, die_at)
+    store = Watched(path, die_at)
     config = image_config("image", {"store": str(path), **keys})
-    image = open_image(config, files, "")
+    image = open_image(config, store, "")
     try:
         records = [seal_base(image)]
         for level in range(1, len(image.plan.levels)):
             records.append(build_level(image, level, records[-1], n_workers=1))
         write_multiscales(image)
     except Killed:
-        return None, files.calls
-    return records, files.calls
+        return None, store.calls
+    return records, store.calls
 
 
 FORMATS = {
@@ -697,8 +697,8 @@ def listed(group):
 
 def snapshot(path):
     """Return all that a write would change."""
-    files = sorted(item for item in Path(path).rglob("*") if item.is_file())
-    return [(str(item), item.stat().st_mtime_ns, item.stat().st_ino) for item in files]
+    store = sorted(item for item in Path(path).rglob("*") if item.is_file())
+    return [(str(item), item.stat().st_mtime_ns, item.stat().st_ino) for item in store]
 
 
 def copy(source, target):

@@ -11,14 +11,14 @@ import sys
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.image import open_image
 
 from zarrpyramid.cli.main import main
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample import lock as holds
 from zarrpyramid.downsample.lock import HOLD_FILE, held, release_hold, take_hold
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import StoreError
+from zarrpyramid.plan.image import open_image
 
 
 @pytest.fixture

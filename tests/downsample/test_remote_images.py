@@ -13,18 +13,18 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.config.config.config import image_config, image_configs
-from zarrpyramid.plan.levels.image import open_image, source_layout
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server, web_server
 from zarrpyramid import build_pyramid
 from zarrpyramid.cli.main import main
+from zarrpyramid.config.config import image_config, image_configs
 from zarrpyramid.downsample.lock import HOLD_FILE, held, take_hold
 from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError, StoreError
-from zarrpyramid.stores.local import LocalFiles
-from zarrpyramid.stores.object_store import RemoteFiles
-from zarrpyramid.stores.web import WebFiles
+from zarrpyramid.plan.image import open_image, source_layout
+from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.object_store import ObjectStore
+from zarrpyramid.stores.web import WebStore
 
 VOXELS = np.random.default_rng(0).integers(1, 999, (19, 24, 21)).astype("uint16")
 
@@ -61,17 +61,17 @@ def fill(folder, *, zarr_format=3, name="0", **keywords):
     return folder
 
 
-def upload(folder, files):
-    for key in LocalFiles(folder).keys(""):
-        files.put(key, (Path(folder) / key).read_bytes())
+def upload(folder, store):
+    for key in LocalStore(folder).keys(""):
+        store.put(key, (Path(folder) / key).read_bytes())
 
 
 def chunks_of(folder):
-    return {key: data for key, data in objects(LocalFiles(folder)).items() if key[0].isdigit()}
+    return {key: data for key, data in objects(LocalStore(folder)).items() if key[0].isdigit()}
 
 
-def objects(files):
-    return {key: files.get(key) for key in files.keys("")}
+def objects(store):
+    return {key: store.get(key) for key in store.keys("")}
 
 
 def bodies(requests):
@@ -136,13 +136,13 @@ def test_what_is_no_image_on_a_web_server(tmp_path):
 
 
 def test_a_copy_from_s3_that_died_goes_on_with_what_is_missing(tmp_path, proxy, server, place):
-    upload(fill(tmp_path / "a.zarr"), RemoteFiles(place, {"endpoint": server}))
+    upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
     given = {"source": place, "source_options": {"endpoint": proxy.url}, "n_workers": 1}
     proxy.fault = lambda method, path, n: 403 if path.endswith("0/c/2/0/0") else None
     mine = tmp_path / "mine.zarr"
     with pytest.raises(StoreError, match="refuses"):
         build_pyramid(mine, **given)
-    there = {key for key in LocalFiles(mine / "0").keys("") if key.startswith("c/")}
+    there = {key for key in LocalStore(mine / "0").keys("") if key.startswith("c/")}
     assert there
     assert not (mine / "0" / "zarr.json").exists()
     proxy.fault = lambda method, path, n: None
@@ -151,16 +151,16 @@ def test_a_copy_from_s3_that_died_goes_on_with_what_is_missing(tmp_path, proxy, 
     assert build_pyramid(mine, **given) == expected
     assert sorted(bodies(proxy.requests)) == sorted(
         f"/{place[5:]}/0/{key}"
-        for key in LocalFiles(tmp_path / "a.zarr/0").keys("")
+        for key in LocalStore(tmp_path / "a.zarr/0").keys("")
         if key.startswith("c/") and key not in there
     )
     assert sorted(path.name for path in (mine / "0").iterdir()) == ["c", "zarr.json"]
 
 
 def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, proxy, server, place):
-    files = RemoteFiles(place, {"endpoint": server})
+    store = ObjectStore(place, {"endpoint": server})
     folder = fill(tmp_path / "a.zarr", compressors=None)
-    upload(folder, files)
+    upload(folder, store)
     given = {
         "source": place,
         "source_options": {"endpoint": proxy.url},
@@ -172,7 +172,7 @@ def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, pr
         build_pyramid(tmp_path / "mine.zarr", **given)
     proxy.fault = lambda method, path, n: None
     zarr.open_array(folder / "0", mode="r+")[-1, -1, -1] = 7  # of the same size
-    upload(folder, files)
+    upload(folder, store)
     proxy.fault = lambda method, path, n: 403 if "/0/c/" in path else None
     with pytest.raises(StoreError, match="refuses"):
         build_pyramid(tmp_path / "mine.zarr", **given)
@@ -181,7 +181,7 @@ def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, pr
     assert built == build_pyramid(tmp_path / "local.zarr", source=folder, levels=1)
     # Whole by now: an object of the source, and one of the copy.
     zarr.open_array(folder / "0", mode="r+")[9, 0, 0] = 8
-    upload(folder, files)
+    upload(folder, store)
     damaged = tmp_path / "mine.zarr/0/c/0/0/0"
     damaged.write_bytes(damaged.read_bytes()[::-1])
     again = build_pyramid(tmp_path / "mine.zarr", **given)
@@ -195,7 +195,7 @@ def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, pr
 def test_from_one_object_store_to_another(tmp_path, server, place):
     options = {"endpoint": server}
     folder = fill(tmp_path / "a.zarr")
-    upload(folder, RemoteFiles(f"{place}/from", options))
+    upload(folder, ObjectStore(f"{place}/from", options))
     given = {"storage_options": options, "source_options": options}
     built = build_pyramid(f"{place}/to", "raw", source=f"{place}/from", **given)
     assert built == build_pyramid(tmp_path / "b.zarr", "raw", source=folder)
@@ -228,8 +228,8 @@ def told(capsys):
 
 
 def test_commands_on_a_url(tmp_path, server, place, capsys):
-    files = RemoteFiles(place, {"endpoint": server})
-    upload(fill(tmp_path / "a.zarr/in"), files)
+    store = ObjectStore(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr/in"), store)
     build_pyramid(place, storage_options={"endpoint": server}, levels=2)
     option = ["--storage-option", f"endpoint={server}"]
     assert main(["status", place, *option]) == 0
@@ -241,15 +241,15 @@ def test_commands_on_a_url(tmp_path, server, place, capsys):
     assert f"free: not checked, {place} is no local folder" in told(capsys)
     assert main(["reproduce", place, *option]) == 0
     assert f"endpoint: {server}" in "".join(told(capsys).replace("'", ""))
-    before = objects(files)
-    files.delete("1/c/0/0/0")
-    files.put("2/zarr.json", b"{")
+    before = objects(store)
+    store.delete("1/c/0/0/0")
+    store.put("2/zarr.json", b"{")
     assert main(["verify", place, *option]) == 1
     said = told(capsys)
     assert f"verify {place} --storage-option endpoint={server} --repair" in said
     assert main(["status", place, *option]) == 1
     assert main(["verify", place, *option, "--repair", "--sample", "3"]) == 0
-    assert objects(files) == before
+    assert objects(store) == before
     # Options from a configuration: of the image that stands there.
     (tmp_path / "c.yaml").write_text(
         f"storage_options: {{endpoint: 'http://127.0.0.1:1', max_retries: 0}}\nimages:\n  a:\n"
@@ -257,7 +257,7 @@ def test_commands_on_a_url(tmp_path, server, place, capsys):
     )
     assert main(["clean", place, "--configfile", str(tmp_path / "c.yaml")]) == 0
     assert "removed levels: 1, 2" in told(capsys)
-    assert {key.split("/")[0] for key in files.keys("")} == {"0", "zarr.json"}
+    assert {key.split("/")[0] for key in store.keys("")} == {"0", "zarr.json"}
 
 
 def test_commands_on_a_web_server(tmp_path, capsys):
@@ -321,18 +321,18 @@ def test_what_is_refused(given, message):
 def test_files_of_a_web_server_are_read_only(tmp_path):
     (tmp_path / "a").write_bytes(b"0123456789")
     with web_server(tmp_path) as url:
-        files = WebFiles(url, {})
-        assert files.get_range("a", 2, 3) == b"234"
-        assert files.get_range("a", -4, 2) == b"67"
-        assert files.get_range("b", -4, 2) is None
-        assert (files.size("a"), files.size("b")) == (10, None)
+        store = WebStore(url, {})
+        assert store.get_range("a", 2, 3) == b"234"
+        assert store.get_range("a", -4, 2) == b"67"
+        assert store.get_range("b", -4, 2) is None
+        assert (store.size("a"), store.size("b")) == (10, None)
         for refused in (
-            lambda: files.put("a", b""),
-            lambda: files.delete("a"),
-            lambda: files.delete_tree(""),
-            lambda: files.replace("a", lambda found: b""),
-            lambda: list(files.keys("")),
-            lambda: files.children(""),
+            lambda: store.put("a", b""),
+            lambda: store.delete("a"),
+            lambda: store.delete_tree(""),
+            lambda: store.replace("a", lambda found: b""),
+            lambda: list(store.keys("")),
+            lambda: store.children(""),
         ):
             with pytest.raises(StoreError, match="is on a web server, which"):
                 refused()
@@ -340,22 +340,22 @@ def test_files_of_a_web_server_are_read_only(tmp_path):
 
 
 def test_files_of_a_server_that_gives_parts_and_etags(server, place):
-    files = RemoteFiles(place, {"endpoint": server})
+    store = ObjectStore(place, {"endpoint": server})
 
     def put(data):
         public = {"x-amz-acl": "public-read", "Content-Type": "application/octet-stream"}
         urlopen(Request(f"{server}/{place[5:]}/a", data, public, method="PUT")).close()
 
     put(b"0123456789")
-    web = WebFiles(f"{server}/{place[5:]}", {"timeout": "30s"})
+    web = WebStore(f"{server}/{place[5:]}", {"timeout": "30s"})
     assert web.get_range("a", 2, 3) == b"234"
     assert web.get_range("a", -4, 2) == b"67"
     before = web.version("a")
-    assert before == files.version("a") == next(files.stats(""))[1:]
+    assert before == store.version("a") == next(store.stats(""))[1:]
     put(b"9876543210")
     assert web.version("a") != before
     with pytest.raises(ConfigError, match="cannot be opened with storage_options"):
-        WebFiles(server, {"endpoint": "x"}).get("a")
+        WebStore(server, {"endpoint": "x"}).get("a")
 
 
 def opened(place, server):
@@ -364,8 +364,8 @@ def opened(place, server):
 
 
 def test_one_run_at_a_time_holds_an_image(tmp_path, server, place, capsys):
-    files = RemoteFiles(place, {"endpoint": server})
-    upload(fill(tmp_path / "a.zarr"), files)
+    store = ObjectStore(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), store)
     option = ["--storage-option", f"endpoint={server}"]
     with held(opened(place, server)):
         for second in (build_pyramid, clean):
@@ -373,29 +373,29 @@ def test_one_run_at_a_time_holds_an_image(tmp_path, server, place, capsys):
                 second(place, storage_options={"endpoint": server})
         assert main(["unlock", place, *option]) == 1
         assert "wait until it has ended, or stop it" in told(capsys)
-        assert files.get("1/zarr.json") is None
-        note = json.loads(files.get(HOLD_FILE))
-    assert files.get(HOLD_FILE) is None
+        assert store.get("1/zarr.json") is None
+        note = json.loads(store.get(HOLD_FILE))
+    assert store.get(HOLD_FILE) is None
     # One of another host, which can be freed by hand alone; one of this host that is gone.
-    files.put(HOLD_FILE, json.dumps({**note, "host": "elsewhere"}).encode())
+    store.put(HOLD_FILE, json.dumps({**note, "host": "elsewhere"}).encode())
     way = rf"unlock {place} --storage-option endpoint={server} frees it"
     with pytest.raises(StoreError, match=way):
         take_hold(opened(place, server))
     assert main(["unlock", place, *option]) == 0
     assert "is free; it was held by a run of" in told(capsys)
-    files.put(HOLD_FILE, json.dumps({**note, "start": "another boot 17"}).encode())
+    store.put(HOLD_FILE, json.dumps({**note, "start": "another boot 17"}).encode())
     with held(opened(place, server)):
-        assert json.loads(files.get(HOLD_FILE))["token"] != note["token"]
-        files.put(HOLD_FILE, b"another's")
-    assert files.get(HOLD_FILE) == b"another's"
+        assert json.loads(store.get(HOLD_FILE))["token"] != note["token"]
+        store.put(HOLD_FILE, b"another's")
+    assert store.get(HOLD_FILE) == b"another's"
 
 
 def test_of_many_that_find_a_dead_one_s_hold_one_takes_it_over(tmp_path, server, place):
-    files = RemoteFiles(place, {"endpoint": server})
-    upload(fill(tmp_path / "a.zarr"), files)
+    store = ObjectStore(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), store)
     with held(opened(place, server)):
-        note = json.loads(files.get(HOLD_FILE))
-    files.put(HOLD_FILE, json.dumps({**note, "start": "another boot 17"}).encode())
+        note = json.loads(store.get(HOLD_FILE))
+    store.put(HOLD_FILE, json.dumps({**note, "start": "another boot 17"}).encode())
     images, taken, refused = [opened(place, server) for _ in range(6)], [], []
 
     def take(image):
@@ -413,7 +413,7 @@ def test_of_many_that_find_a_dead_one_s_hold_one_takes_it_over(tmp_path, server,
 
 
 def test_who_may_not_write_holds_nothing(tmp_path, proxy, server, place):
-    upload(fill(tmp_path / "a.zarr"), RemoteFiles(place, {"endpoint": server}))
+    upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
     proxy.fault = lambda method, path, n: 403 if method == "PUT" else None
     assert take_hold(opened(place, proxy.url)) is None
 
@@ -421,9 +421,9 @@ def test_who_may_not_write_holds_nothing(tmp_path, proxy, server, place):
 @pytest.mark.parametrize("name", ["with a blank", "a%20b", "ümläut", "100%", "a+b=c&d"])
 def test_unusual_names(tmp_path, server, name):
     store = f"s3://{BUCKET}/names/{name}.zarr"
-    files = RemoteFiles(f"s3://{BUCKET}", {"endpoint": server})
+    files = ObjectStore(f"s3://{BUCKET}", {"endpoint": server})
     folder = fill(tmp_path / "a.zarr")
-    for key in LocalFiles(folder).keys(""):
+    for key in LocalStore(folder).keys(""):
         files.put(f"names/{name}.zarr/{name}/{key}", (folder / key).read_bytes())
     assert build_pyramid(store, name, storage_options={"endpoint": server})
     option = ["--storage-option", f"endpoint={server}"]
@@ -438,12 +438,12 @@ def test_a_store_at_the_root_of_a_bucket_and_two_fields_of_it(tmp_path, server):
     fill(folder / "one")
     fill(folder / "two")
     zarr.consolidate_metadata(zarr.open_group(folder, mode="a").store)
-    files = RemoteFiles("s3://wholly", {"endpoint": server})
+    store = ObjectStore("s3://wholly", {"endpoint": server})
     urlopen(Request(f"{server}/wholly", method="PUT")).close()
-    upload(folder, files)
+    upload(folder, store)
     for given in (("s3://wholly/", "one"), ("s3://wholly/two", "")):
         build_pyramid(*given, storage_options={"endpoint": server}, levels=1)
-    seen = json.loads(files.get("zarr.json"))["consolidated_metadata"]["metadata"]
+    seen = json.loads(store.get("zarr.json"))["consolidated_metadata"]["metadata"]
     assert {"one/1", "two/1"} < set(seen)
     option = ["--storage-option", f"endpoint={server}"]
     assert main(["verify", "s3://wholly/two", *option, "--sample", "1"]) == 0

@@ -10,16 +10,16 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.config.config.config import image_configs
-from zarrpyramid.metadata.array.record import proofs, read_sentinel, write_sentinel
-from zarrpyramid.plan.levels.image import base_layout, open_image
 
+from zarrpyramid.config.config import image_configs
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base, write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid, level_statuses
 from zarrpyramid.downsample.stale import stale_sentinels, write_owner
 from zarrpyramid.errors import ConfigError, StoreError
-from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.metadata.record import proofs, read_sentinel, write_sentinel
+from zarrpyramid.plan.image import base_layout, open_image
+from zarrpyramid.stores.local import LocalStore
 
 VOXELS = (np.arange(12 * 10).reshape(12, 10) * 7 % 251).astype("uint16")
 
@@ -159,7 +159,7 @@ def test_two_at_once_are_refused(tmp_path):
     image = opened(make(tmp_path / "s"))
     record = seal_base(image)
     with (
-        LocalFiles(tmp_path / "s").hold("0"),
+        LocalStore(tmp_path / "s").hold("0"),
         pytest.raises(StoreError, match="another process is building the levels beside"),
     ):
         build_level(image, 1, record, n_workers=1)

@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.config.config.config import TestImage, image_config
-from zarrpyramid.plan.levels.image import open_image
 
 from strategies import DTYPES
+from zarrpyramid.config.config import TestImage, image_config
 from zarrpyramid.downsample.synthetic import draw, make_test_image
 from zarrpyramid.errors import StoreError
 from zarrpyramid.geometry import iterate_units, unit_region
+from zarrpyramid.plan.image import open_image
 
 MADE = {"shape": [20, 17], "chunks": [8, 8], "dtype": "uint16", "pattern": "noise", "seed": 3}
 

@@ -13,19 +13,19 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from zarrpyramid.metadata.array.digests import Tally
-from zarrpyramid.metadata.array.group import read_array, write_array
 
 from oracles import TAKEN, out_dtype
 from strategies import blocks
 from zarrpyramid import geometry
 from zarrpyramid.downsample.task import LevelTask
 from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata.digests import Tally
+from zarrpyramid.metadata.group import read_array, write_array
 from zarrpyramid.reduce.check import SourceSums, disagreement, weighted_sum
 from zarrpyramid.reduce.mean import describe, reduce_mean
 from zarrpyramid.reduce.methods import METHODS
 from zarrpyramid.reduce.windows import reduce_windows
-from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.stores.local import LocalStore
 
 SHAPE, CHUNKS, FACTORS = (21, 18), (5, 4), (2, 3)
 VOXELS = (np.indices(SHAPE).sum(0) * 37 % 251).astype("uint16")
@@ -35,14 +35,14 @@ def task(path, *, factors=FACTORS, chunks=CHUNKS, shards=None):
     """Return the task of level 1, and the means that it has to write."""
     group = zarr.create_group(path)
     group.create_array("0", data=VOXELS, chunks=CHUNKS, shards=shards)
-    files = LocalFiles(path)
-    source = read_array(files, "0")
+    store = LocalStore(path)
+    source = read_array(store, "0")
     shape = geometry.coarse_shape(SHAPE, factors)
     target = source.derive(shape=shape, chunks=chunks, shards=shards, attributes={})
     expected = np.empty(shape, "uint16")
     reduce_mean(VOXELS, factors, expected)
     whole = LevelTask(
-        files=files,
+        store=store,
         source_path="0",
         source=source,
         target_path="1",
@@ -74,13 +74,13 @@ def test_tasks_write_every_object_and_count_every_chunk_once(
     whole = replace(whole, n_threads=n_threads, block_bytes=block_bytes)
     read, written, objects = Tally(), Tally(), []
     for place in geometry.iterate_units(whole.grid):
-        before = set(whole.files.keys("1"))
+        before = set(whole.store.keys("1"))
         result = whole(list(place))  # as dask hands it over
-        objects += set(whole.files.keys("1")) - before
+        objects += set(whole.store.keys("1")) - before
         for seen in result.values():
             read.merge(seen.source)
             written.merge(seen.target)
-    write_array(whole.files, "1", whole.target)
+    write_array(whole.store, "1", whole.target)
     assert (zarr.open_array(tmp_path / "1")[...] == expected).all()
     grid = geometry.grid_shape(expected.shape, whole.target.write_shape)
     assert len(objects) == len(set(objects)) == geometry.count(grid)
@@ -92,7 +92,7 @@ def test_tasks_write_every_object_and_count_every_chunk_once(
     )
 
 
-class CountingFiles(LocalFiles):
+class CountingFiles(LocalStore):
     """Files that count how often each object of level 0 is read."""
 
     def __init__(self, root):
@@ -120,11 +120,11 @@ class CountingFiles(LocalFiles):
 def test_how_often_a_chunk_is_decoded(tmp_path, chunks, shards, factors, block_bytes, once):
     group = zarr.create_group(tmp_path)
     group.create_array("0", data=np.arange(48 * 40, dtype="uint16").reshape(48, 40), chunks=(4, 4))
-    files = CountingFiles(tmp_path)
-    source = read_array(files, "0")
+    store = CountingFiles(tmp_path)
+    source = read_array(store, "0")
     shape = geometry.coarse_shape(source.shape, factors)
     whole = LevelTask(
-        files=files,
+        store=store,
         source_path="0",
         source=source,
         target_path="1",
@@ -135,8 +135,8 @@ def test_how_often_a_chunk_is_decoded(tmp_path, chunks, shards, factors, block_b
     )
     for place in geometry.iterate_units(whole.grid):
         whole(place)
-    assert len(files.reads) == 120
-    assert (max(files.reads.values()) == 1) is once
+    assert len(store.reads) == 120
+    assert (max(store.reads.values()) == 1) is once
 
 
 def test_a_task_travels(tmp_path):
@@ -148,7 +148,7 @@ def test_a_task_travels(tmp_path):
 
 def test_a_worker_that_does_not_see_the_store_is_told(tmp_path):
     whole, _ = task(tmp_path)
-    elsewhere = replace(whole, files=LocalFiles(tmp_path / "elsewhere"))
+    elsewhere = replace(whole, store=LocalStore(tmp_path / "elsewhere"))
     with pytest.raises(StoreError, match="all workers must see the same file system"):
         elsewhere((0, 0))
     assert not (tmp_path / "elsewhere").exists()
@@ -156,7 +156,7 @@ def test_a_worker_that_does_not_see_the_store_is_told(tmp_path):
 
 def test_a_damaged_source_chunk_is_named(tmp_path):
     whole, _ = task(tmp_path)
-    whole.files.put("0/c/0/0", b"torn")
+    whole.store.put("0/c/0/0", b"torn")
     with pytest.raises(StoreError, match="0/c/0/0 is damaged"):
         whole((0, 0))
 

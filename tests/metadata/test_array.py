@@ -12,10 +12,10 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec
 from zarr.storage import MemoryStore
-from zarrpyramid.metadata.array.array import parse_array
 
-from zarrpyramid.arrays.zarr_python import ZarrFiles, open_array
+from zarrpyramid.arrays.zarr_python import ZarrStore, open_array
 from zarrpyramid.errors import MetadataError
+from zarrpyramid.metadata.array import parse_array
 from zarrpyramid.reduce.dtypes import ITEM_SIZES
 
 V2 = {
@@ -72,9 +72,9 @@ def test_what_zarr_python_writes(dtype, zarr_format, options):
     )
     array[...] = np.ones((10, 20), dtype)
     array.attrs["a"] = 1
-    files = ZarrFiles(store)
+    opened = ZarrStore(store)
     names = ["zarr.json"] if zarr_format == 3 else [".zarray", ".zattrs"]
-    found = parse_array({name: json.loads(files.get(name)) for name in names}, "here")
+    found = parse_array({name: json.loads(opened.get(name)) for name in names}, "here")
     assert (found.shape, found.chunks, found.shards) == (array.shape, array.chunks, array.shards)
     assert found.dtype == array.dtype.name
     assert found.item_size == array.dtype.itemsize
@@ -83,9 +83,9 @@ def test_what_zarr_python_writes(dtype, zarr_format, options):
     assert found.fill_value == array.fill_value
     grid = [range(-(-n // edge)) for n, edge in zip(array.shape, found.write_shape, strict=True)]
     keys = {found.object_key(index) for index in product(*grid)}
-    assert keys == {key for key in files.keys("") if key not in (*names, ".zattrs")}
+    assert keys == {key for key in opened.keys("") if key not in (*names, ".zattrs")}
     # The documents are those that came in, attributes apart from the rest.
-    assert found.documents() == {name: json.loads(files.get(name)) for name in reversed(names)}
+    assert found.documents() == {name: json.loads(opened.get(name)) for name in reversed(names)}
 
 
 WIDER = [
@@ -118,7 +118,7 @@ def test_another_dtype_is_what_zarr_python_would_write(dtype, wider, fill, zarr_
     for name, value in ((dtype, fill), (wider, np.array(fill, dtype).astype(wider).item())):
         store = MemoryStore()
         zarr.create_array(store, dtype=name, fill_value=value, **form)
-        documents.append({key: json.loads(ZarrFiles(store).get(key)) for key in names})
+        documents.append({key: json.loads(ZarrStore(store).get(key)) for key in names})
     found, expected = (parse_array(document, "here") for document in documents)
     derived = found.derive(
         shape=(10, 20), chunks=(4, 6), shards=found.shards, attributes={}, dtype=wider
@@ -126,7 +126,7 @@ def test_another_dtype_is_what_zarr_python_would_write(dtype, wider, fill, zarr_
     if ITEM_SIZES[dtype] == 1 and zarr_format == 3 and "serializer" in options:
         return  # one byte has no order, which zarr-python does not keep
     assert derived.document == expected.document
-    array = open_array(ZarrFiles(MemoryStore()), "", derived, write_empty_chunks=True)
+    array = open_array(ZarrStore(MemoryStore()), "", derived, write_empty_chunks=True)
     assert array.dtype == wider
     np.testing.assert_array_equal(array[:2, :2], np.full((2, 2), fill, wider))
 

@@ -16,14 +16,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from zarr.codecs import BloscCodec, BytesCodec, TransposeCodec
-from zarrpyramid.metadata.array.digests import Tally, chunk_digest
-from zarrpyramid.plan.levels.levels import VOXEL_REVISION
 
 from strategies import DTYPES, LAYOUTS, blocks, laid_out
 from zarrpyramid import geometry
 from zarrpyramid.downsample.pyramid import build_pyramid
-from zarrpyramid.metadata.array import digests
+from zarrpyramid.metadata import digests
+from zarrpyramid.metadata.digests import Tally, chunk_digest
 from zarrpyramid.plan import cut as tasks
+from zarrpyramid.plan.levels import VOXEL_REVISION
 from zarrpyramid.reduce.mean import Moments, describe
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden_digests.json"

@@ -16,11 +16,11 @@ from zarr.codecs import (
     TransposeCodec,
     ZstdCodec,
 )
-from zarrpyramid.metadata.array.array import parse_array
-from zarrpyramid.metadata.array.encodings import encoded_as
 
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
+from zarrpyramid.metadata.array import parse_array
+from zarrpyramid.metadata.encodings import encoded_as
 
 VOXELS = (np.indices((19, 14)).sum(0) * 37 % 251).astype("uint16")
 

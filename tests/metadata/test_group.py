@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import zarr
 from zarr.storage import MemoryStore
-from zarrpyramid.metadata.array.group import join
 
-from zarrpyramid.arrays.zarr_python import ZarrFiles
+from zarrpyramid.arrays.zarr_python import ZarrStore
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import MetadataError, StoreError
-from zarrpyramid.metadata.array import group as hierarchy
-from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.metadata import group as hierarchy
+from zarrpyramid.metadata.group import join
+from zarrpyramid.stores.local import LocalStore
 
 pytestmark = pytest.mark.filterwarnings(
     # zarr-python says so of consolidated v3 metadata, which users have all the same.
@@ -87,24 +87,24 @@ def test_attributes_that_are_not_ours_survive(tmp_path, zarr_format):
     }
     make(tmp_path, zarr_format=zarr_format, **foreign)
     key = "zarr.json" if zarr_format == 3 else ".zattrs"
-    files = LocalFiles(tmp_path)
+    store = LocalStore(tmp_path)
     build_pyramid(tmp_path, levels=1)
-    text = files.get(key)
-    found = hierarchy.read_node(files, "").attributes
+    text = store.get(key)
+    found = hierarchy.read_node(store, "").attributes
     assert json.dumps({name: found[name] for name in foreign}) == json.dumps(foreign)
     assert set(found) - set(foreign) == ({"ome"} if zarr_format == 3 else {"multiscales"})
     build_pyramid(tmp_path, levels=1)
-    assert files.get(key) == text
+    assert store.get(key) == text
 
 
 def test_a_change_that_changes_nothing_writes_nothing(tmp_path):
     make(tmp_path, value=math.nan)
-    files = LocalFiles(tmp_path)
-    before = list(files.stats(""))
-    same = hierarchy.change_group_attributes(files, "", lambda attributes: {**attributes})
+    store = LocalStore(tmp_path)
+    before = list(store.stats(""))
+    same = hierarchy.change_group_attributes(store, "", lambda attributes: {**attributes})
     assert same is False
-    assert list(files.stats("")) == before
-    assert hierarchy.change_group_attributes(files, "", lambda _: {"value": 1}) is True
+    assert list(store.stats("")) == before
+    assert hierarchy.change_group_attributes(store, "", lambda _: {"value": 1}) is True
     assert dict(zarr.open_group(tmp_path).attrs) == {"value": 1}
 
 
@@ -158,7 +158,7 @@ def test_images_are_found(tmp_path, zarr_format, store):
     root.create_group("empty")
     root.create_group("labels").create_group("0")  # a group in level 0's place
     root.create_array("array", data=VOXELS)
-    files = LocalFiles(tmp_path) if store == "local" else ZarrFiles(place)
+    files = LocalStore(tmp_path) if store == "local" else ZarrStore(place)
     assert list(hierarchy.find_images(files)) == ["deep/er/est", "raw"]
     assert list(hierarchy.find_images(files, depth=1)) == ["raw"]
     assert list(hierarchy.find_images(files, "deep")) == ["deep/er/est"]
@@ -213,10 +213,10 @@ def test_a_store_is_opened_from_its_topmost_group(tmp_path):
     make(tmp_path / "top" / "mid" / "s", "raw")
     zarr.create_group(tmp_path / "top" / "mid")
     zarr.create_group(tmp_path / "top")
-    files, path = hierarchy.locate(str(tmp_path / "top" / "mid" / "s"), "raw")
-    assert (files.root, path) == (tmp_path / "top", "mid/s/raw")
-    files, path = hierarchy.locate(str(tmp_path / "elsewhere"), "")
-    assert (files.root, path) == (tmp_path / "elsewhere", "")
+    store, path = hierarchy.locate(str(tmp_path / "top" / "mid" / "s"), "raw")
+    assert (store.root, path) == (tmp_path / "top", "mid/s/raw")
+    store, path = hierarchy.locate(str(tmp_path / "elsewhere"), "")
+    assert (store.root, path) == (tmp_path / "elsewhere", "")
 
 
 def test_keys_are_joined():

@@ -14,7 +14,10 @@ import yaozarrs
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zarrpyramid.metadata.array.multiscales import (
+
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.metadata import multiscales
+from zarrpyramid.metadata.multiscales import (
     CHANNEL,
     SPACE,
     TIME,
@@ -22,9 +25,6 @@ from zarrpyramid.metadata.array.multiscales import (
     read_axes,
     with_levels,
 )
-
-from zarrpyramid.downsample.pyramid import build_pyramid
-from zarrpyramid.metadata.array import multiscales
 
 DATA = Path(__file__).parents[1] / "data"
 VOXEL_SIZE = {"z": 2.0, "y": 0.5, "x": 0.25}

@@ -10,10 +10,10 @@ import pytest
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
-from zarrpyramid.metadata.array.objects import tally_keys
 
 from zarrpyramid.cli.main import main
 from zarrpyramid.downsample.pyramid import build_pyramid, level_statuses
+from zarrpyramid.metadata.objects import tally_keys
 
 
 @given(st.lists(st.text(), unique=True), st.randoms(), st.integers(0, 9))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zarrpyramid.metadata.array.paths import LevelPaths
+
+from zarrpyramid.metadata.paths import LevelPaths
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import json
 import math
 
 import pytest
-from zarrpyramid.metadata.array.record import (
+
+from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata.record import (
     encode_record,
     fits,
     load_sentinel,
@@ -15,8 +17,6 @@ from zarrpyramid.metadata.array.record import (
     strict_number,
     write_sentinel,
 )
-
-from zarrpyramid.errors import StoreError
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import itertools
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.cut import MOST_PARTS, PART_VOXELS, even_bounds, wanted_parts
-from zarrpyramid.plan.levels.image import open_image
 
 from zarrpyramid import geometry
+from zarrpyramid.config.config import image_config
+from zarrpyramid.plan.cut import MOST_PARTS, PART_VOXELS, even_bounds, wanted_parts
+from zarrpyramid.plan.image import open_image
 
 extents = st.lists(st.tuples(st.integers(1, 14), st.integers(1, 6)), min_size=1, max_size=4)
 

@@ -7,11 +7,11 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.metadata.array.multiscales import Axis, axis_type
-from zarrpyramid.plan.levels.factors import plan_ladder
 
+from zarrpyramid.config.config import image_config
 from zarrpyramid.errors import ConfigError, GeometryError
+from zarrpyramid.metadata.multiscales import Axis, axis_type
+from zarrpyramid.plan.factors import plan_ladder
 
 
 def ladder(shape, sizes=None, *, chunks=None, names="tczyx", units=None, sized=True, **keys):

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import zarr
 from zarr.storage import MemoryStore
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.metadata.array.group import read_array
-from zarrpyramid.metadata.array.record import write_sentinel
-from zarrpyramid.plan.levels.image import base_layout, open_image, our_levels, record_of
-from zarrpyramid.plan.levels.places import check_room
 
-from zarrpyramid.arrays.zarr_python import ZarrFiles
+from zarrpyramid.arrays.zarr_python import ZarrStore
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample import stale as staleness
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base, write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError
+from zarrpyramid.metadata.group import read_array
+from zarrpyramid.metadata.record import write_sentinel
 from zarrpyramid.plan import image as images
 from zarrpyramid.plan import places
+from zarrpyramid.plan.image import base_layout, open_image, our_levels, record_of
+from zarrpyramid.plan.places import check_room
 from zarrpyramid.stores.local import TEMPORARY_SUFFIX
 
 VOXELS = (np.indices((11, 9)).sum(0) * 7 % 251).astype("uint8")
@@ -52,7 +52,7 @@ def test_a_store_object_is_opened_without_a_path():
     store = MemoryStore()
     make(store)
     config = image_config("image", {"store": "memory", "levels": 1})
-    image = open_image(config, ZarrFiles(store), "")
+    image = open_image(config, ZarrStore(store), "")
     assert image.plan.levels[1].shape == (6, 5)
     check_room(image, base_layout(image))
 
@@ -178,7 +178,7 @@ def test_levels_with_our_record_are_ours(tmp_path):
     image = opened(tmp_path, levels=2)
     assert our_levels(image) == [1, 2, 10]
     assert our_levels(image, 2) == [2, 10]
-    assert record_of(read_array(image.files, "5")) is None
+    assert record_of(read_array(image.store, "5")) is None
     assert record_of(None) is None
 
 

@@ -6,18 +6,18 @@ import json
 
 import pytest
 import zarr
-from zarrpyramid.config.config.config import TestImage, check_config, image_config
-from zarrpyramid.metadata.array.array import parse_array
-from zarrpyramid.metadata.array.multiscales import CHANNEL, SPACE, TIME
-from zarrpyramid.plan.levels.levels import (
+
+from zarrpyramid.config.config import TestImage, check_config, image_config
+from zarrpyramid.errors import ConfigError, GeometryError
+from zarrpyramid.metadata.array import parse_array
+from zarrpyramid.metadata.multiscales import CHANNEL, SPACE, TIME
+from zarrpyramid.plan.levels import (
     VOXEL_REVISION,
     made_base,
     plan_image,
     provenance,
     space_needed,
 )
-
-from zarrpyramid.errors import ConfigError, GeometryError
 
 
 def base(shape, chunks=None, *, shards=None, names=None, dtype="uint16"):

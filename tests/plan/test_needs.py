@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.image import open_image
-from zarrpyramid.plan.levels.needs import (
+
+import zarrpyramid
+from zarrpyramid.config.config import image_config
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.plan.needs import (
     DEFAULT_RATE,
     level_need,
     measured_rate,
     peak_memory,
     read_timing,
 )
-
-import zarrpyramid
 
 JOB = """\
 import sys

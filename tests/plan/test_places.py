@@ -9,16 +9,16 @@ import ome_zarr_models
 import pytest
 import yaozarrs
 import zarr
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.image import base_layout, open_image
-from zarrpyramid.plan.levels.places import check_places, nested_images
 
 from zarrpyramid.cli.main import main
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample.parts import open_level
 from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.pyramid import build_pyramid, clean, level_statuses
 from zarrpyramid.downsample.stale import stale_sentinels
 from zarrpyramid.errors import StoreError
+from zarrpyramid.plan.image import base_layout, open_image
+from zarrpyramid.plan.places import check_places, nested_images
 from zarrpyramid.pyramid_sampler import Downsampler
 
 VOXELS = (np.indices((20, 19)).sum(0) * 37 % 251).astype("uint8")
@@ -165,9 +165,9 @@ def test_a_level_that_is_given_up_is_first_taken_out_of_the_list(tmp_path, monke
     seen = []
     delete_array = levels.delete_array
 
-    def looking(files, path):
+    def looking(store, path):
         seen.append((path, paths(tmp_path)))
-        delete_array(files, path)
+        delete_array(store, path)
 
     monkeypatch.setattr(levels, "delete_array", looking)
     build_pyramid(tmp_path, levels=2, overwrite=True)

@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec
 from zarr.storage import MemoryStore
-from zarrpyramid.config.config.config import load_schema
-from zarrpyramid.metadata.array.digests import Tally, chunk_digest
-from zarrpyramid.plan.levels.levels import VOXEL_REVISION
 
 from oracles import COMPLEX, TAKEN, bits, out_dtype, reduce_by_hand
 from strategies import DTYPES
+from zarrpyramid.config.config import load_schema
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
+from zarrpyramid.metadata.digests import Tally, chunk_digest
 from zarrpyramid.plan import cut as tasks
+from zarrpyramid.plan.levels import VOXEL_REVISION
 from zarrpyramid.reduce import windows
 from zarrpyramid.reduce.dtypes import ITEM_SIZES, kind_of, limits, parse_fill, spell_fill
 from zarrpyramid.reduce.mean import describe

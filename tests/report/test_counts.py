@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from zarrpyramid.report.report.counts import Counter, count_ids, merged_tables, without
 
-from zarrpyramid.report.report import counts
+from zarrpyramid.report import counts
+from zarrpyramid.report.counts import Counter, count_ids, merged_tables, without
 
 INTEGERS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
 ENDS = [

@@ -13,12 +13,12 @@ import ome_zarr_models
 import pytest
 import yaozarrs
 import zarr
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.image import open_image
-from zarrpyramid.report.report.labels import LARGEST, label_table, report_labels
 
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.report.labels import LARGEST, label_table, report_labels
 
 TYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 

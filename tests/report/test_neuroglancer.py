@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.metadata.array.group import locate
-from zarrpyramid.report.report.neuroglancer import store_folder, viewer_state
 
 import zarrpyramid
 from zarrpyramid.cli.main import main
+from zarrpyramid.metadata.group import locate
+from zarrpyramid.report.neuroglancer import store_folder, viewer_state
 
 URL = "http://here/"
 
@@ -63,22 +63,22 @@ def test_labels_are_known_by_their_method(tmp_path, dtype, method, kind):
 
 
 def test_labels_of_an_image_are_shown_on_it(tmp_path):
-    files, path = build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
+    store, path = build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
     group = zarr.open_group(tmp_path / "a.zarr/raw/labels", mode="w", zarr_format=3)
     group.attrs["ome"] = {"version": "0.5", "labels": ["cells", "absent"]}
     cells = group.create_group("cells", attributes={"ome": {"image-label": {}}})
     cells.create_array("0", data=np.zeros((16, 16), "uint32"), chunks=(8, 8))
     zarrpyramid.build_pyramid(tmp_path / "a.zarr", "raw/labels/cells", levels=1)
-    _, labels = viewer_state(files, path, URL)["layers"]
+    _, labels = viewer_state(store, path, URL)["layers"]
     assert (labels["type"], labels["name"]) == ("segmentation", "cells")
     assert labels["source"] == "http://here/labels/cells/|zarr3:"
 
 
 def test_level_0_is_served_where_it_is_our_link(tmp_path):
-    files, path = build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
+    store, path = build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
     settings = {"source": tmp_path / "a.zarr/raw", "link_base": True, "levels": 1}
     zarrpyramid.build_pyramid(tmp_path / "own.zarr", "raw", **settings)
-    assert store_folder(files, path).find("0/zarr.json")
+    assert store_folder(store, path).find("0/zarr.json")
     folder = store_folder(*locate(str(tmp_path / "own.zarr/raw"), ""))
     assert folder.find("0/zarr.json") == tmp_path / "a.zarr/raw/0/zarr.json"
     (tmp_path / "own.zarr/raw/stray").symlink_to(tmp_path / "a.zarr/raw/1")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import zarr
 from PIL import Image  # matplotlib's own dependency
-from zarrpyramid.report.report.page import element, page, picture, table
-from zarrpyramid.report.report.report import LARGEST, report_pyramid
-from zarrpyramid.report.report.slices import read_previews
-from zarrpyramid.report.report.summary import level_facts
 
 from zarrpyramid import build_pyramid
 from zarrpyramid.downsample.pyramid import find_image
-from zarrpyramid.report.report import figures
-from zarrpyramid.report.report import slices as previews
+from zarrpyramid.report import figures
+from zarrpyramid.report import slices as previews
+from zarrpyramid.report.page import element, page, picture, table
+from zarrpyramid.report.report import LARGEST, report_pyramid
+from zarrpyramid.report.slices import read_previews
+from zarrpyramid.report.summary import level_facts
 
 LOADS = {"src", "srcset", "data", "poster", "background", "action"}
 VOID = {"meta", "img"}

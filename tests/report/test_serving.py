@@ -7,9 +7,9 @@ import threading
 from urllib.parse import urlsplit
 
 import pytest
-from zarrpyramid.report.report.serving import Folder, FolderServer
 
 from zarrpyramid.errors import StoreError
+from zarrpyramid.report.serving import Folder, FolderServer
 
 VOXELS = bytes(range(200))
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.image import open_image
-from zarrpyramid.report.report.summary import (
+
+from zarrpyramid.config.config import image_config
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.report.summary import (
     level_facts,
     success_lines,
     summarize_pyramid,
     write_overview,
 )
-
-from zarrpyramid.downsample.pyramid import build_pyramid
 
 
 def rows(text):

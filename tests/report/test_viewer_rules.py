@@ -7,10 +7,12 @@ import json
 
 import pytest
 import zarr
-from zarrpyramid.metadata.array.array import parse_array
-from zarrpyramid.metadata.array.group import locate
-from zarrpyramid.metadata.array.multiscales import listed_paths
-from zarrpyramid.report.report.viewer_rules import (
+
+from zarrpyramid.cli.main import main
+from zarrpyramid.metadata.array import parse_array
+from zarrpyramid.metadata.group import locate
+from zarrpyramid.metadata.multiscales import listed_paths
+from zarrpyramid.report.viewer_rules import (
     RULES,
     SEVERITIES,
     VIEWERS,
@@ -18,8 +20,6 @@ from zarrpyramid.report.report.viewer_rules import (
     lint,
     read_pyramid,
 )
-
-from zarrpyramid.cli.main import main
 
 CLEAN_CODECS = [
     {"name": "bytes", "configuration": {"endian": "little"}},

@@ -10,31 +10,36 @@ import time
 from pathlib import Path
 
 import pytest
-from zarr.storage import LocalStore, MemoryStore
+import zarr.storage
+from zarr.storage import MemoryStore
 
-from zarrpyramid.arrays.zarr_python import ZarrFiles
+from zarrpyramid.arrays.zarr_python import ZarrStore
 from zarrpyramid.errors import StoreError
 from zarrpyramid.stores import local as files_module
-from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalFiles, write_aside
+from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalStore, write_aside
 
 
 def kinds(tmp_path):
-    return [LocalFiles(tmp_path / "a"), ZarrFiles(MemoryStore()), ZarrFiles(LocalStore(tmp_path))]
+    return [
+        LocalStore(tmp_path / "a"),
+        ZarrStore(MemoryStore()),
+        ZarrStore(zarr.storage.LocalStore(tmp_path)),
+    ]
 
 
 @pytest.fixture(params=["local", "memory", "zarr local"])
-def files(request, tmp_path):
+def store(request, tmp_path):
     return kinds(tmp_path)[["local", "memory", "zarr local"].index(request.param)]
 
 
 DATA = b"0123456789"
 
 
-def test_objects_come_back(files):
+def test_objects_come_back(store):
     for data in (DATA, memoryview(DATA), b"", b"another"):
-        files.put("a/b/c", data)
-        assert files.get("a/b/c") == bytes(data)
-        assert files.size("a/b/c") == len(data)
+        store.put("a/b/c", data)
+        assert store.get("a/b/c") == bytes(data)
+        assert store.size("a/b/c") == len(data)
 
 
 @pytest.mark.parametrize(
@@ -47,73 +52,73 @@ def test_objects_come_back(files):
         (-4, 2, b"67"),  # near the end
     ],
 )
-def test_ranges(files, start, length, expected):
-    files.put("key", DATA)
-    assert files.get_range("key", start, length) == expected
-    assert files.get_range("absent", start, length) is None
+def test_ranges(store, start, length, expected):
+    store.put("key", DATA)
+    assert store.get_range("key", start, length) == expected
+    assert store.get_range("absent", start, length) is None
 
 
 @pytest.mark.parametrize(("start", "length"), [(8, 4), (20, 4), (-30, 30)])
 def test_ranges_beyond_a_local_file_are_short(tmp_path, start, length):
-    files = LocalFiles(tmp_path)
-    files.put("key", DATA)
-    found = files.get_range("key", start, length)
+    store = LocalStore(tmp_path)
+    store.put("key", DATA)
+    found = store.get_range("key", start, length)
     assert found == (DATA if start < 0 else DATA[start : start + length])
 
 
-def test_absent_keys(files):
-    files.put("a/b", DATA)
+def test_absent_keys(store):
+    store.put("a/b", DATA)
     for key in ("c", "a/c"):
-        assert files.get(key) is None
-        assert files.size(key) is None
-        files.delete(key)
-    assert files.get("a") is None  # a folder is no object
-    files.delete_tree("absent")
-    assert list(files.keys("absent")) == []
-    assert files.children("absent") == []
+        assert store.get(key) is None
+        assert store.size(key) is None
+        store.delete(key)
+    assert store.get("a") is None  # a folder is no object
+    store.delete_tree("absent")
+    assert list(store.keys("absent")) == []
+    assert store.children("absent") == []
 
 
 def test_below_a_file_is_nothing(tmp_path):
-    files = LocalFiles(tmp_path)
-    files.put("a", DATA)
-    assert (files.get("a/b"), files.size("a/b"), files.children("a")) == (None, None, [])
-    files.delete("a/b")
+    store = LocalStore(tmp_path)
+    store.put("a", DATA)
+    assert (store.get("a/b"), store.size("a/b"), store.children("a")) == (None, None, [])
+    store.delete("a/b")
     with pytest.raises(StoreError, match=r"cannot write .*a/b"):
-        files.put("a/b", DATA)
-    assert files.get("a") == DATA
+        store.put("a/b", DATA)
+    assert store.get("a") == DATA
 
 
-def test_listing_and_removing(files):
+def test_listing_and_removing(store):
     for key in ("x/1/c/0", "x/1/zarr.json", "x/2/zarr.json", "x/zarr.json", "y"):
-        files.put(key, DATA)
-    assert sorted(files.keys("x")) == ["1/c/0", "1/zarr.json", "2/zarr.json", "zarr.json"]
-    assert files.children("x") == ["1", "2"]
-    sizes = [(key, size) for key, size, _ in sorted(files.stats("x/1"))]
+        store.put(key, DATA)
+    assert sorted(store.keys("x")) == ["1/c/0", "1/zarr.json", "2/zarr.json", "zarr.json"]
+    assert store.children("x") == ["1", "2"]
+    sizes = [(key, size) for key, size, _ in sorted(store.stats("x/1"))]
     assert sizes == [("c/0", 10), ("zarr.json", 10)]
-    files.delete("x/2/zarr.json")
-    files.delete_tree("x/1")
-    assert sorted(files.keys("")) == ["x/zarr.json", "y"]
-    files.put("x/1/c/0", DATA)  # a removed folder is made again
-    assert files.get("x/1/c/0") == DATA
-    files.sync()
-    with files.exclusive():
+    store.delete("x/2/zarr.json")
+    store.delete_tree("x/1")
+    assert sorted(store.keys("")) == ["x/zarr.json", "y"]
+    store.put("x/1/c/0", DATA)  # a removed folder is made again
+    assert store.get("x/1/c/0") == DATA
+    store.sync()
+    with store.exclusive():
         pass
 
 
 def test_a_rewrite_changes_the_version(tmp_path):
-    files = LocalFiles(tmp_path)
-    files.put("key", DATA)
+    store = LocalStore(tmp_path)
+    store.put("key", DATA)
     os.utime(tmp_path / "key", ns=(1, 1))
-    before = list(files.stats(""))
+    before = list(store.stats(""))
     time.sleep(0.02)  # the clock of inodes ticks every 1 to 10 ms
-    files.put("key", DATA)
-    assert list(files.stats("")) != before
+    store.put("key", DATA)
+    assert list(store.stats("")) != before
 
 
 @pytest.mark.parametrize("failing", ["write", "rename", "open"])
 def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch, failing):
-    files = LocalFiles(tmp_path)
-    files.put("a/key", DATA)
+    store = LocalStore(tmp_path)
+    store.put("a/key", DATA)
 
     def fail(*arguments, **options):
         raise OSError(28, "No space left on device")
@@ -121,16 +126,16 @@ def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(f"zarrpyramid.stores.local.os.{failing}", fail)
         with pytest.raises(StoreError, match=r"cannot write .*a/key: No space") as e:
-            files.put("a/key", b"other")
+            store.put("a/key", b"other")
     assert e.value.errno == 28
-    assert files.get("a/key") == DATA
+    assert store.get("a/key") == DATA
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["key"]
 
 
 def test_short_writes_are_completed(tmp_path, monkeypatch):
     write = os.write
     monkeypatch.setattr(files_module.os, "write", lambda fd, data: write(fd, data[:3]))
-    LocalFiles(tmp_path).put("key", DATA)
+    LocalStore(tmp_path).put("key", DATA)
     assert (tmp_path / "key").read_bytes() == DATA
 
 
@@ -138,8 +143,8 @@ def test_short_reads_are_completed(tmp_path, monkeypatch):
     pread = os.pread
     (tmp_path / "key").write_bytes(DATA)
     monkeypatch.setattr(files_module.os, "pread", lambda fd, n, at: pread(fd, min(n, 3), at))
-    assert LocalFiles(tmp_path).get("key") == DATA
-    assert LocalFiles(tmp_path).get_range("key", 2, 7) == DATA[2:9]
+    assert LocalStore(tmp_path).get("key") == DATA
+    assert LocalStore(tmp_path).get_range("key", 2, 7) == DATA[2:9]
 
 
 def test_a_reader_never_sees_half_of_an_object(tmp_path):
@@ -155,7 +160,7 @@ for turn in range(300):
     with subprocess.Popen([sys.executable, "-c", code], env=environment) as writer:
         seen = set()
         while writer.poll() is None:
-            seen.add(LocalFiles(tmp_path).get("key"))
+            seen.add(LocalStore(tmp_path).get("key"))
     assert writer.returncode == 0
     assert seen - {None} <= contents
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
@@ -166,18 +171,18 @@ def test_links(tmp_path):
     (tmp_path / "data" / "object").write_bytes(DATA)
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "0").symlink_to(tmp_path / "data")
-    files = LocalFiles(tmp_path / "store", trusted=[str(tmp_path / "data")])
-    assert list(files.keys("")) == ["0/object"]
-    assert files.children("") == ["0"]
-    files.delete_tree("0")
+    store = LocalStore(tmp_path / "store", trusted=[str(tmp_path / "data")])
+    assert list(store.keys("")) == ["0/object"]
+    assert store.children("") == ["0"]
+    store.delete_tree("0")
     assert (tmp_path / "data" / "object").read_bytes() == DATA  # never followed
-    assert files.children("") == []
+    assert store.children("") == []
 
 
 def test_files_travel_to_workers(tmp_path):
-    files = LocalFiles(tmp_path)
-    files.put("key", DATA)
-    assert pickle.loads(pickle.dumps(files)).get("key") == DATA
+    store = LocalStore(tmp_path)
+    store.put("key", DATA)
+    assert pickle.loads(pickle.dumps(store)).get("key") == DATA
 
 
 def test_results_are_written_aside(tmp_path, monkeypatch):
@@ -198,7 +203,7 @@ def test_results_are_written_aside(tmp_path, monkeypatch):
 def test_temporary_names_are_known(tmp_path, monkeypatch):
     """A kill between write and rename leaves a name that ends as documented."""
     monkeypatch.setattr(files_module.os, "rename", lambda old, new: None)
-    LocalFiles(tmp_path).put("c/0", DATA)
+    LocalStore(tmp_path).put("c/0", DATA)
     (left,) = (tmp_path / "c").iterdir()
     assert left.name.startswith("0.")
     assert left.name.endswith(TEMPORARY_SUFFIX)
@@ -207,7 +212,7 @@ def test_temporary_names_are_known(tmp_path, monkeypatch):
 def test_sync_tells_when_it_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(files_module, "_SYNCFS", lambda descriptor: -1)
     with pytest.raises(StoreError, match="cannot flush"):
-        LocalFiles(tmp_path).sync()
+        LocalStore(tmp_path).sync()
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -218,9 +223,9 @@ def test_what_is_written_is_flushed_once(tmp_path, monkeypatch, durable, has_syn
     whole = calls.append if has_syncfs else None
     monkeypatch.setattr(files_module, "_SYNCFS", whole and (lambda number: whole("all") or 0))
     monkeypatch.setattr(files_module.os, "fsync", lambda number: calls.append("file"))
-    files = pickle.loads(pickle.dumps(LocalFiles(tmp_path, durable=durable)))
-    files.put("c/0", DATA)
-    files.put("c/1", DATA)
-    files.sync()
+    store = pickle.loads(pickle.dumps(LocalStore(tmp_path, durable=durable)))
+    store.put("c/0", DATA)
+    store.put("c/1", DATA)
+    store.sync()
     assert calls == (["all"] if has_syncfs else ["file", "file"]) * durable
-    assert files.get("c/1") == DATA
+    assert store.get("c/1") == DATA

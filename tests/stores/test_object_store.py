@@ -16,21 +16,21 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.config.config.config import image_config, image_configs
-from zarrpyramid.metadata.array.group import change_group_attributes
-from zarrpyramid.plan.levels.image import open_image
-from zarrpyramid.plan.levels.needs import level_need, peak_memory, read_timing
-from zarrpyramid.verify.verify.verify import assure_pyramid
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
 from zarrpyramid import build_pyramid
+from zarrpyramid.config.config import image_config, image_configs
 from zarrpyramid.downsample import resume as resumption
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.pyramid import clean, level_statuses
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
-from zarrpyramid.stores.local import LocalFiles
-from zarrpyramid.stores.object_store import RemoteFiles
+from zarrpyramid.metadata.group import change_group_attributes
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.plan.needs import level_need, peak_memory, read_timing
+from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.object_store import ObjectStore
+from zarrpyramid.verify.verify import assure_pyramid
 
 pytestmark = pytest.mark.filterwarnings(
     # zarr-python says so of every array with a numcodecs filter.
@@ -73,13 +73,13 @@ def fill(folder, **keywords):
     return folder
 
 
-def upload(folder, files):
-    for key in LocalFiles(folder).keys(""):
-        files.put(key, (Path(folder) / key).read_bytes())
+def upload(folder, store):
+    for key in LocalStore(folder).keys(""):
+        store.put(key, (Path(folder) / key).read_bytes())
 
 
-def objects(files):
-    return {key: files.get(key) for key in files.keys("")}
+def objects(store):
+    return {key: store.get(key) for key in store.keys("")}
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def objects(files):
     ids=["v3", "v3 shards", "v2", "v2 in F order"],
 )
 def test_a_remote_pyramid_equals_a_local_one_to_the_byte(tmp_path, server, place, keywords):
-    files = RemoteFiles(place, {"endpoint": server})
-    upload(fill(tmp_path / "a.zarr", **keywords), files)
+    store = ObjectStore(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr", **keywords), store)
     local = build_pyramid(tmp_path / "a.zarr", write_empty_chunks=False)
     remote = build_pyramid(place, storage_options={"endpoint": server}, write_empty_chunks=False)
     assert remote == local
-    found = objects(files)
-    for key, data in objects(LocalFiles(tmp_path / "a.zarr")).items():
+    found = objects(store)
+    for key, data in objects(LocalStore(tmp_path / "a.zarr")).items():
         if key in ("zarr.json", ".zattrs"):  # the group's name follows its store's
             data = data.replace(b'"a"', f'"{place[len("s3://bucket/") : -5]}"'.encode())
         assert found.pop(key) == data, key
@@ -102,9 +102,9 @@ def test_a_remote_pyramid_equals_a_local_one_to_the_byte(tmp_path, server, place
 
 
 def test_through_zarr_python_where_the_chunk_engine_does_not_know_a_codec(tmp_path, server, place):
-    files = RemoteFiles(place, {"endpoint": server})
+    store = ObjectStore(place, {"endpoint": server})
     folder = fill(tmp_path / "a.zarr", zarr_format=2, filters=[numcodecs.Delta(dtype="<u2")])
-    upload(folder, files)
+    upload(folder, store)
     remote = build_pyramid(place, storage_options={"endpoint": server})
     assert remote == build_pyramid(folder)
 
@@ -114,10 +114,10 @@ def test_a_level_0_from_a_local_source(tmp_path, server, place):
     options = {"endpoint": server}
     first = build_pyramid(place, "raw/488", source=folder, storage_options=options)
     assert first == build_pyramid(tmp_path / "b.zarr", "raw/488", source=folder)
-    files = RemoteFiles(place, options)
-    before = {key: version for key, _, version in files.stats("")}
+    store = ObjectStore(place, options)
+    before = {key: version for key, _, version in store.stats("")}
     assert build_pyramid(place, "raw/488", source=folder, storage_options=options) == first
-    assert {key: version for key, _, version in files.stats("")} == before
+    assert {key: version for key, _, version in store.stats("")} == before
 
 
 def test_commands_on_a_url_with_all_from_the_environment(tmp_path, server, place, monkeypatch):
@@ -129,34 +129,34 @@ def test_commands_on_a_url_with_all_from_the_environment(tmp_path, server, place
     assert all(status.complete and status.listed for status in statuses)
     assure_pyramid(f"{place}/inside", n_workers=2, seed=0)  # raises
     assert clean(f"{place}/inside") == list(range(1, len(records)))
-    assert {key.split("/")[1] for key in RemoteFiles(place, {}).keys("")} == {"0", "zarr.json"}
+    assert {key.split("/")[1] for key in ObjectStore(place, {}).keys("")} == {"0", "zarr.json"}
 
 
 def test_files(server, place):
-    files = pickle.loads(pickle.dumps(RemoteFiles(place, {"endpoint": server})))
-    files.put("a/0", b"0123456789")
-    files.put("a/b/1", memoryview(b"xy"))
-    assert files.get("a/0") == b"0123456789"
-    assert files.get("a") is None
-    assert files.get_range("a/0", 2, 3) == b"234"
-    assert files.get_range("a/0", -4, 2) == b"67"
-    assert files.get_range("a/1", -4, 2) is None
-    assert (files.size("a/0"), files.size("a/1")) == (10, None)
-    assert sorted(files.keys("a")) == ["0", "b/1"]
-    assert (files.children(""), files.children("a"), files.children("c")) == (["a"], ["b"], [])
-    before = {key: version for key, _, version in files.stats("")}
-    files.put("a/0", b"9876543210")
-    after = {key: version for key, _, version in files.stats("")}
+    store = pickle.loads(pickle.dumps(ObjectStore(place, {"endpoint": server})))
+    store.put("a/0", b"0123456789")
+    store.put("a/b/1", memoryview(b"xy"))
+    assert store.get("a/0") == b"0123456789"
+    assert store.get("a") is None
+    assert store.get_range("a/0", 2, 3) == b"234"
+    assert store.get_range("a/0", -4, 2) == b"67"
+    assert store.get_range("a/1", -4, 2) is None
+    assert (store.size("a/0"), store.size("a/1")) == (10, None)
+    assert sorted(store.keys("a")) == ["0", "b/1"]
+    assert (store.children(""), store.children("a"), store.children("c")) == (["a"], ["b"], [])
+    before = {key: version for key, _, version in store.stats("")}
+    store.put("a/0", b"9876543210")
+    after = {key: version for key, _, version in store.stats("")}
     assert [key for key in after if after[key] != before[key]] == ["a/0"]
-    files.delete("a/0")
-    files.delete("a/0")
-    files.delete_tree("a")
-    files.delete_tree("a")
-    assert list(files.keys("")) == []
+    store.delete("a/0")
+    store.delete("a/0")
+    store.delete_tree("a")
+    store.delete_tree("a")
+    assert list(store.keys("")) == []
 
 
 def test_two_that_change_attributes_at_once_lose_nothing(server, place):
-    one, other = (RemoteFiles(place, {"endpoint": server}) for _ in range(2))
+    one, other = (ObjectStore(place, {"endpoint": server}) for _ in range(2))
     document = {"zarr_format": 3, "node_type": "group", "attributes": {"kept": 1}}
     one.put("zarr.json", json.dumps(document).encode())
     asked = []
@@ -174,15 +174,15 @@ def test_two_that_change_attributes_at_once_lose_nothing(server, place):
 
 
 def test_one_that_is_always_too_late_gives_up(server, place):
-    files = RemoteFiles(place, {"endpoint": server})
+    store = ObjectStore(place, {"endpoint": server})
     numbers = iter(range(1000))
 
     def change(found):
-        files.put("a", str(next(numbers)).encode())
+        store.put("a", str(next(numbers)).encode())
         return b"mine"
 
     with pytest.raises(StoreError, match="changed by others 20 times"):
-        files.replace("a", change)
+        store.replace("a", change)
 
 
 def is_chunk(path, level=0):
@@ -190,7 +190,7 @@ def is_chunk(path, level=0):
 
 
 def test_a_refused_object_is_an_error_and_never_fill_value(tmp_path, server, proxy, place):
-    direct = RemoteFiles(place, {"endpoint": server})
+    direct = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), direct)
     proxy.fault = lambda method, path, n: 403 if path.endswith("/0/c/1/2/0") else None
     with pytest.raises(StoreError, match="the server refuses") as caught:
@@ -206,7 +206,7 @@ def test_a_refused_object_is_an_error_and_never_fill_value(tmp_path, server, pro
 
 @pytest.mark.parametrize("what", ["/1/c/1/1/0", "list-type"], ids=["put", "list"])
 def test_who_may_not_write_or_list_is_told_so(tmp_path, server, proxy, place, what):
-    direct = RemoteFiles(place, {"endpoint": server})
+    direct = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), direct)
     proxy.fault = lambda method, path, n: 403 if what in path and method != "DELETE" else None
     with pytest.raises(StoreError, match=r"cannot (write|list) .*the server refuses") as caught:
@@ -234,7 +234,7 @@ STORMS = {  # what is done to which requests, and to every how manieth of them
     [pytest.param(name, marks=[pytest.mark.slow] * ("stall" in name)) for name in STORMS],
 )
 def test_a_storm_that_passes_is_sat_out(tmp_path, server, proxy, place, storm):
-    upload(fill(tmp_path / "a.zarr"), RemoteFiles(place, {"endpoint": server}))
+    upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
     fault, chosen, period = STORMS[storm]
     asked = []
 
@@ -247,15 +247,15 @@ def test_a_storm_that_passes_is_sat_out(tmp_path, server, proxy, place, storm):
     found = build_pyramid(place, storage_options={"endpoint": proxy.url, "timeout": "1s"})
     assert len(asked) >= 2 * period
     assert found == build_pyramid(tmp_path / "a.zarr")
-    files = RemoteFiles(place, {"endpoint": server})
-    for key, data in objects(LocalFiles(tmp_path / "a.zarr")).items():
+    store = ObjectStore(place, {"endpoint": server})
+    for key, data in objects(LocalStore(tmp_path / "a.zarr")).items():
         if key != "zarr.json":  # holds the store's name
-            assert files.get(key) == data, key
+            assert store.get(key) == data, key
 
 
 @pytest.mark.slow
 def test_a_list_of_keys_that_breaks_off_goes_on_where_it_was(server, proxy, place):
-    direct = RemoteFiles(place, {"endpoint": server})
+    direct = ObjectStore(place, {"endpoint": server})
     for n in range(1005):
         direct.put(f"{n:04}", b"x")
     lists = []
@@ -265,12 +265,12 @@ def test_a_list_of_keys_that_breaks_off_goes_on_where_it_was(server, proxy, plac
         return "cut" if len(lists) in (1, 3, 4) else None
 
     proxy.fault = fault
-    files = RemoteFiles(place, {"endpoint": proxy.url})
-    assert list(files.keys("")) == [f"{n:04}" for n in range(1005)]
+    store = ObjectStore(place, {"endpoint": proxy.url})
+    assert list(store.keys("")) == [f"{n:04}" for n in range(1005)]
     assert len(lists) == 5
     proxy.fault = lambda method, path, n: "cut"
     with pytest.raises(StoreError, match=f"cannot list {place}") as caught:
-        list(files.keys(""))
+        list(store.keys(""))
     assert "\n" not in str(caught.value)
 
 
@@ -289,7 +289,7 @@ def test_a_list_of_keys_that_breaks_off_goes_on_where_it_was(server, proxy, plac
 def test_a_storm_that_stays_ends_the_run_with_nothing_published(
     tmp_path, server, proxy, place, method, fault
 ):
-    direct = RemoteFiles(place, {"endpoint": server})
+    direct = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), direct)
     level = 1 if method == "PUT" else 0
 
@@ -308,7 +308,7 @@ def test_a_storm_that_stays_ends_the_run_with_nothing_published(
 
 
 def test_an_object_that_is_lost_is_missed(tmp_path, server, proxy, place):
-    direct = RemoteFiles(place, {"endpoint": server})
+    direct = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), direct)
     options = {"endpoint": proxy.url}
     proxy.fault = lambda method, path, n: 404 if path.endswith("/0/c/1/2/0") else None
@@ -325,7 +325,7 @@ def test_an_object_that_is_lost_is_missed(tmp_path, server, proxy, place):
 
 
 def test_a_job_that_is_killed_leaves_nothing_that_is_seen(tmp_path, server, proxy, place):
-    direct = RemoteFiles(place, {"endpoint": server})
+    direct = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), direct)
     written = threading.Event()
 
@@ -352,9 +352,9 @@ def test_a_job_that_is_killed_leaves_nothing_that_is_seen(tmp_path, server, prox
 
 
 def test_two_processes_that_change_one_list_lose_nothing(server, place):
-    files = RemoteFiles(place, {"endpoint": server})
+    store = ObjectStore(place, {"endpoint": server})
     document = {"zarr_format": 3, "node_type": "group", "attributes": {}}
-    files.put("zarr.json", json.dumps(document).encode())
+    store.put("zarr.json", json.dumps(document).encode())
     code = """
 import sys
 from zarrpyramid.metadata.group import change_group_attributes
@@ -366,7 +366,7 @@ for number in range(20):
 """
     started = [subprocess.Popen([sys.executable, "-c", code, place, server, name]) for name in "ab"]
     assert [process.wait(60) for process in started] == [0, 0]
-    attributes = json.loads(files.get("zarr.json"))["attributes"]
+    attributes = json.loads(store.get("zarr.json"))["attributes"]
     assert attributes == {f"{name}{number}": number for name in "ab" for number in range(20)}
 
 
@@ -399,7 +399,7 @@ def test_a_job_takes_the_memory_that_was_planned(tmp_path, server, place, shape,
     group = zarr.open_group(tmp_path / "a.zarr", mode="w")
     noise = np.random.default_rng(0).integers(0, 255, shape, "uint16")
     group.create_array("0", data=noise, **keywords)
-    upload(tmp_path / "a.zarr", RemoteFiles(place, {"endpoint": server}))
+    upload(tmp_path / "a.zarr", ObjectStore(place, {"endpoint": server}))
     keys = {"store": place, "levels": 1, "storage_options": {"endpoint": server}}
     planned = level_need(open_image(image_config("image", keys)), 1, 2, 1e8)
     job = [sys.executable, "-c", JOB, place, server, str(tmp_path / "told.json")]
@@ -421,7 +421,7 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     group = zarr.open_group(tmp_path / "a.zarr", mode="w")
     voxels = np.random.default_rng(0).integers(1, 99, (64, 64, 64), "uint16")
     group.create_array("0", data=voxels, chunks=(8, 8, 8), shards=shards)
-    upload(tmp_path / "a.zarr", RemoteFiles(place, {"endpoint": server}))
+    upload(tmp_path / "a.zarr", ObjectStore(place, {"endpoint": server}))
     options = {"endpoint": proxy.url}
     image = open_image(image_config("image", {"store": place, "storage_options": options}))
     assert len(proxy.requests) <= 4  # the group and level 0, and whether a group is above them
@@ -455,7 +455,7 @@ def test_what_is_noted_of_objects_is_kept(tmp_path, server, proxy, place, monkey
     group = zarr.open_group(tmp_path / "a.zarr", mode="w")
     voxels = np.random.default_rng(0).integers(1, 99, (48, 48, 48), "uint16")
     group.create_array("0", data=voxels, chunks=(8, 8, 8))
-    folder, direct = tmp_path / "a.zarr", RemoteFiles(place, {"endpoint": server})
+    folder, direct = tmp_path / "a.zarr", ObjectStore(place, {"endpoint": server})
     upload(folder, direct)
 
     def build(store, **keys):
@@ -515,7 +515,7 @@ def test_no_bucket(server):
 
 
 def test_the_metadata_document_comes_after_all_objects(tmp_path, server, proxy, place):
-    upload(fill(tmp_path / "a.zarr"), RemoteFiles(place, {"endpoint": server}))
+    upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
     build_pyramid(place, storage_options={"endpoint": proxy.url})
     puts = [path for method, path in proxy.requests if method == "PUT"]
     document = next(n for n, path in enumerate(puts) if path.endswith("/1/zarr.json"))

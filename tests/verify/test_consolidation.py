@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.verify.verify.findings import DEFECT, Report
-from zarrpyramid.verify.verify.verify import verify_pyramid
 
 from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.verify.findings import DEFECT, Report
+from zarrpyramid.verify.verify import verify_pyramid
 
 
 @pytest.fixture(params=[2, 3])

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.verify.verify.documents import factors_between
-from zarrpyramid.verify.verify.findings import DEFECT, NOTE, WARNING, Report
-from zarrpyramid.verify.verify.verify import verify_pyramid
+
+from zarrpyramid.verify.documents import factors_between
+from zarrpyramid.verify.findings import DEFECT, NOTE, WARNING, Report
+from zarrpyramid.verify.verify import verify_pyramid
 
 REPOSITORY = Path(__file__).parents[2]
 PEERS = REPOSITORY / "tests/data/peers"

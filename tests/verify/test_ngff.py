@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 
 import pytest
-from zarrpyramid.metadata.array.array import parse_array
-from zarrpyramid.verify.verify.findings import DEFECT, NOTE
-from zarrpyramid.verify.verify.ngff import check_ngff, version_of
+
+from zarrpyramid.metadata.array import parse_array
+from zarrpyramid.verify.findings import DEFECT, NOTE
+from zarrpyramid.verify.ngff import check_ngff, version_of
 
 AXES = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
 

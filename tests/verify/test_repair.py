@@ -13,7 +13,7 @@ from numcodecs import Delta
 from harms import HARMS, chunk_of, findings, make, record
 from zarrpyramid.cli.main import main
 from zarrpyramid.downsample.pyramid import build_pyramid
-from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.stores.local import LocalStore
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_levels_of_others_and_an_image_at_work_are_left_alone(tmp_path, store, c
     assert main(["verify", str(other / "raw"), "--repair"]) in (0, 2)
     assert contents(other) == before
     chunk_of(store, 1).unlink()
-    with LocalFiles(store).hold("raw/0"):
+    with LocalStore(store).hold("raw/0"):
         assert main(["verify", str(store / "raw"), "--repair"]) == 2
     assert "another process is building" in capsys.readouterr().err
     assert not chunk_of(store, 1).exists()

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 import zarr
-from zarrpyramid.config.config.config import image_configs
-from zarrpyramid.verify.verify.reproduce import reproduce
 
 from zarrpyramid.cli.main import main
+from zarrpyramid.config.config import image_configs
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import StoreError
+from zarrpyramid.verify.reproduce import reproduce
 
 SHAPE, CHUNKS = (37, 22, 29), (8, 8, 8)
 ODD = {

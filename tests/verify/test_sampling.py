@@ -6,7 +6,8 @@ import itertools
 import random
 
 import pytest
-from zarrpyramid.verify.verify.sampling import MOST_EDGES, draw_sample, unravel
+
+from zarrpyramid.verify.sampling import MOST_EDGES, draw_sample, unravel
 
 
 @pytest.mark.parametrize("grid", [(1,), (7,), (3, 1), (4, 5), (3, 4, 2), (1, 1, 1), (2, 2, 2, 2)])

@@ -9,12 +9,12 @@ import shutil
 import pytest
 import zarr
 from numcodecs import Delta, FixedScaleOffset
-from zarrpyramid.verify.verify.findings import Check, Finding, Report
 
 from harms import HARMS, SHAPE, findings, make, record, swap, verified
 from zarrpyramid.cli.main import main
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
+from zarrpyramid.verify.findings import Check, Finding, Report
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,11 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.metadata.array.group import locate
-from zarrpyramid.report.report.neuroglancer import _client, store_folder, viewer_state
-from zarrpyramid.report.report.serving import Folder, FolderServer
 
 import zarrpyramid
+from zarrpyramid.metadata.group import locate
+from zarrpyramid.report.neuroglancer import _client, store_folder, viewer_state
+from zarrpyramid.report.serving import Folder, FolderServer
 
 pytestmark = pytest.mark.system
 
@@ -81,8 +81,8 @@ class Viewing:
         self.requests: list[tuple[str, int]] = []
 
     def __enter__(self):
-        files, inside = self.place
-        folders = {"v": Folder(path=_client()), "data": store_folder(files, inside)}
+        store, inside = self.place
+        folders = {"v": Folder(path=_client()), "data": store_folder(store, inside)}
         self.server = FolderServer(folders)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()

@@ -9,11 +9,11 @@ import shutil
 import numpy as np
 import pytest
 import zarr
-from zarrpyramid.config.config.config import image_configs
-from zarrpyramid.plan.levels.image import base_layout, open_image
-from zarrpyramid.plan.levels.places import check_room
 
+from zarrpyramid.config.config import image_configs
 from zarrpyramid.errors import PyramidError
+from zarrpyramid.plan.image import base_layout, open_image
+from zarrpyramid.plan.places import check_room
 
 RAW = "image.zarr/raw"
 BASE = {"shape": [8, 8], "chunks": [4, 4], "dtype": "uint8"}

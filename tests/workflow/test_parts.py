@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.stores.local import LocalFiles
+from zarrpyramid.stores.local import LocalStore
 
 RAW = "image.zarr/raw"
 IMAGE = {"store": "image.zarr", "field": "raw", "levels": 2}
@@ -62,13 +62,13 @@ def test_parts_make_what_one_job_makes(workspace, whole):
     (workspace / "results/image-raw/parts/1.2-of-3.json").unlink()
     assert workspace.run(**PARTS).jobs == []
     # Another number of parts makes nothing anew, nor does a lost sentinel.
-    files = workspace.files(f"{RAW}/1")
+    store = workspace.files(f"{RAW}/1")
     (workspace / "results/image-raw/levels/1.json").unlink()
     workspace.run(**PARTS)
     workspace.run(**{**IMAGE, "parts": 2})
     shutil.rmtree(workspace / ".snakemake")
     assert workspace.run(**IMAGE).jobs == []
-    assert workspace.files(f"{RAW}/1") == files
+    assert workspace.files(f"{RAW}/1") == store
     check_same(workspace, whole)
 
 
@@ -185,13 +185,13 @@ def kill_part(session, output):
 
 def test_parts_hold_off_all_but_each_other(workspace):
     workspace.run("results/image-raw/parts/1.open.json", **PARTS)
-    files = LocalFiles(workspace / "image.zarr")
-    with files.hold("raw/0", shared=True):
+    store = LocalStore(workspace / "image.zarr")
+    with store.hold("raw/0", shared=True):
         jobs = workspace.run("results/image-raw/parts/1.1-of-3.json", **PARTS).jobs
         assert jobs == ["part 1"]
         told = workspace.run(code=1, **IMAGE)
         assert "another process is building the levels" in told.text
-    with files.hold("raw/0"):
+    with store.hold("raw/0"):
         target = "results/image-raw/parts/1.2-of-3.json"
         told = workspace.run(target, code=1, **PARTS)
         assert "another process is building the levels" in told.text

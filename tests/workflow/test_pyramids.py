@@ -222,7 +222,7 @@ def test_nothing_in_a_store_is_an_input_or_an_output(gallery):
     )
     header, *rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
     output, inputs = header.index("output_file"), header.index("input-file(s)")
-    files = {path for row in rows for path in [row[output], *row[inputs].split(",")] if path}
+    store = {path for row in rows for path in [row[output], *row[inputs].split(",")] if path}
     n_levels = sum(len(factors) + 1 for *_, factors in IMAGES.values())
     assert len(rows) == n_levels + 3 * len(IMAGES)  # list, table, page
-    assert {path.split("/")[0] for path in files} == {"results"}
+    assert {path.split("/")[0] for path in store} == {"results"}

@@ -7,8 +7,8 @@ import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
 from zarrpyramid.downsample.lock import HOLD_FILE
-from zarrpyramid.stores.local import LocalFiles
-from zarrpyramid.stores.object_store import RemoteFiles
+from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.object_store import ObjectStore
 
 
 def sentinels(folder):
@@ -26,7 +26,7 @@ def test_the_same_sentinels_as_from_a_local_run(new_workspace, monkeypatch):
             monkeypatch.setenv(name, value)
             workspace.environment[name] = value
         store = f"s3://{BUCKET}/data/a.zarr"
-        files, local = RemoteFiles(store, {"endpoint": url}), LocalFiles(workspace / "a.zarr")
+        files, local = ObjectStore(store, {"endpoint": url}), LocalStore(workspace / "a.zarr")
         for key in local.keys(""):
             files.put(key, local.get(key))
         # Through a proxy from the start, which misbehaves at the end.

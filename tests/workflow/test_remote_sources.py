@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 import zarr
-from zarrpyramid.config.config.config import image_config
-from zarrpyramid.plan.levels.image import open_image
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server, web_server
+from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample.lock import held
-from zarrpyramid.stores.object_store import RemoteFiles
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.stores.object_store import ObjectStore
 
 
 def test_from_a_web_server(workspace):
@@ -78,7 +78,7 @@ def test_from_a_web_server_into_an_object_store(new_workspace, monkeypatch):
         changed = workspace.run(**given)
         assert "take" in str(changed.jobs)
         key = "raw/0/c/0/0/0"
-        files = RemoteFiles(store, {"endpoint": s3})
+        files = ObjectStore(store, {"endpoint": s3})
         assert files.get(key) == (workspace / "there/a.zarr/0/c/0/0/0").read_bytes()
         files.put(key, files.get(key)[::-1])
         assert "take" in str(workspace.run(**given).jobs)

@@ -106,7 +106,7 @@ NESTED = nested_images(IMAGES)
 MADE = {
     name
     for name, image in IMAGES.items()
-    if CONFIGS[name].base_ready or read_node(image.files, image.level_path(0)) is None
+    if CONFIGS[name].base_ready or read_node(image.store, image.level_path(0)) is None
 }
 
 

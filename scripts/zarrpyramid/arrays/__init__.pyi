@@ -27,10 +27,10 @@ from .zarr_python import (
     as_path as as_path,
 )
 from .zarr_python import (
-    open_files as open_files,
+    open_root as open_root,
 )
 from .zarr_python import (
-    open_root as open_root,
+    open_store as open_store,
 )
 from .zarr_python import (
     path_inside as path_inside,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.geometry import Index, Region, Shape
     from zarrpyramid.metadata import ArrayMetadata
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
     Block = np.ndarray[Any, np.dtype[Any]]
     Payload = Any
@@ -79,7 +79,7 @@ class Chunks(Protocol):
 
 
 def open_chunks(
-    files: Files, path: str, metadata: ArrayMetadata, *, write_empty: bool = True
+    store: Store, path: str, metadata: ArrayMetadata, *, write_empty: bool = True
 ) -> Chunks:
     """Return an array's chunks, directly where its codecs are known, else through zarr-python.
 
@@ -88,8 +88,8 @@ def open_chunks(
     codec = chunk_codec(metadata)
     shards = None if metadata.shards is None else shard_codec(metadata)
     if codec is None or (metadata.shards is not None and shards is None):
-        return ForeignChunks(files, path, metadata, write_empty)
-    return DirectChunks(files, path, metadata, codec, shards, write_empty)
+        return ForeignChunks(store, path, metadata, write_empty)
+    return DirectChunks(store, path, metadata, codec, shards, write_empty)
 
 
 def native_dtype(metadata: ArrayMetadata) -> np.dtype[Any]:
@@ -132,7 +132,7 @@ class DirectChunks:
 
     def __init__(
         self,
-        files: Files,
+        store: Store,
         path: str,
         metadata: ArrayMetadata,
         codec: ChunkCodec,
@@ -142,7 +142,7 @@ class DirectChunks:
         self.metadata = metadata
         # v2's null says nothing of what a missing chunk holds, so that none is left out then.
         self._write_empty = write_empty or metadata.document.get("fill_value") is None
-        self._files = files
+        self._store = store
         self._path = path
         self._codec = codec
         self._shards = shards
@@ -157,7 +157,7 @@ class DirectChunks:
         """Return the stored bytes of a chunk: a whole object, or a range of a shard."""
         buffer = scratch("payload", self._room, np.dtype(np.uint8)).data
         if self._shards is None:
-            return self._files.get_into(self._key(index), buffer)
+            return self._store.get_into(self._key(index), buffer)
         place = tuple(i // n for i, n in zip(index, self._grid, strict=True))
         inner = tuple(i % n for i, n in zip(index, self._grid, strict=True))
         entries = self._indexes.get(place)
@@ -170,7 +170,7 @@ class DirectChunks:
             return None
         if length > 4 * self._room[0]:
             raise self._damaged(index, StoreError(f"{length} bytes are far more than its voxels"))
-        return self._files.get_into(self._key(place), buffer, offset, length)
+        return self._store.get_into(self._key(place), buffer, offset, length)
 
     def decode(self, index: Index, payload: bytes | memoryview) -> Block:
         """Return the in-bounds voxels that a chunk's stored bytes hold, in those bytes if they can.
@@ -206,9 +206,9 @@ class DirectChunks:
         self._indexes.drop(index)
         data = payloads[0] if self._shards is None else self._encode_shard(index, payloads)
         if data is None:
-            self._files.delete(self._key(index))
+            self._store.delete(self._key(index))
         else:
-            self._files.put(self._key(index), data)
+            self._store.put(self._key(index), data)
         return data is not None
 
     def _encode_shard(self, index: Index, payloads: Sequence[bytes | None]) -> bytes | None:
@@ -223,15 +223,15 @@ class DirectChunks:
     def _read_index(self, place: Index) -> Any:
         assert self._shards is not None
         key, length = self._key(place), self._shards.index_size
-        size = self._files.size(key)
+        size = self._store.size(key)
         if size is None:
             return None
         start = -length if self._shards.index_at_end else 0
-        data = self._files.get_range(key, start, length)
+        data = self._store.get_range(key, start, length)
         try:
             return self._shards.decode_index(data or b"", size)
         except StoreError as error:
-            raise StoreError(f"{self._files.name}/{key}: {error}") from error
+            raise StoreError(f"{self._store.name}/{key}: {error}") from error
 
     def _key(self, index: Index) -> str:
         return f"{self._path}/{self.metadata.object_key(index)}"
@@ -242,7 +242,7 @@ class DirectChunks:
             place = tuple(i // n for i, n in zip(index, self._grid, strict=True))
         inside = "" if self._shards is None else f", chunk {list(index)}"
         return StoreError(
-            f"{self._files.name}/{self._key(place)}{inside} is damaged: {error}; "
+            f"{self._store.name}/{self._key(place)}{inside} is damaged: {error}; "
             "restore it from a copy, or delete it to have it read as fill value"
         )
 
@@ -293,30 +293,30 @@ class ForeignChunks:
 
     keeps_voxels = False
 
-    def __init__(self, files: Files, path: str, metadata: ArrayMetadata, write_empty: bool) -> None:
-        from . import zarr_python as store
+    def __init__(self, store: Store, path: str, metadata: ArrayMetadata, write_empty: bool) -> None:
+        from . import zarr_python
 
         self.metadata = metadata
-        self._files = files
+        self._store = store
         self._path = path
-        self._read_region = store.read_region
+        self._read_region = zarr_python.read_region
         write_empty = write_empty or metadata.document.get("fill_value") is None  # as above
-        self._array = store.open_array(files, path, metadata, write_empty_chunks=write_empty)
+        self._array = zarr_python.open_array(store, path, metadata, write_empty_chunks=write_empty)
 
     def payload(self, index: Index) -> bytes | None:
         """Return the bytes of the object in which a chunk lies; only its first chunk has them."""
         ratio = geometry.coarse_shape(self.metadata.write_shape, self.metadata.chunks)
         place = tuple(i // n for i, n in zip(index, ratio, strict=True))
         key = f"{self._path}/{self.metadata.object_key(place)}"
-        where = f"{self._files.name}/{key}"
-        size = self._files.size(key)
+        where = f"{self._store.name}/{key}"
+        size = self._store.size(key)
         n_chunks = geometry.count(ratio)
         if size is not None and size > most_stored(self.metadata, n_chunks) + 16 * n_chunks + 4:
             raise StoreError(
                 f"{where} is damaged: its {size} bytes are far more than its voxels; restore it "
                 "from a copy"
             )
-        data = self._files.get(key)
+        data = self._store.get(key)
         if data is None:
             return None
         inner = tuple(i % n for i, n in zip(index, ratio, strict=True))
@@ -342,7 +342,7 @@ class ForeignChunks:
 
     def decode(self, index: Index, payload: bytes) -> Block:
         """Return a chunk's voxels as zarr-python reads them."""
-        where = f"{self._files.name}/{self._path}, chunk {list(index)}"
+        where = f"{self._store.name}/{self._path}, chunk {list(index)}"
         try:
             return self._read_region(self._array, chunk_region(self.metadata, index))
         except _REFUSALS as error:
@@ -364,10 +364,10 @@ class ForeignChunks:
             self._array[region] = block
         except _REFUSALS as error:
             raise StoreError(
-                f"cannot write {self._files.name}/{self._path}/{key}: {error}"
+                f"cannot write {self._store.name}/{self._path}/{key}: {error}"
             ) from error
         # What counts as empty is zarr-python's to decide.
-        return self._files.size(f"{self._path}/{key}") is not None
+        return self._store.size(f"{self._path}/{key}") is not None
 
 
 def is_fill(block: Block, fill_value: bool | int | float | complex) -> bool:

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zarr
-from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
+import zarr.abc.store
+import zarr.storage
+from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore, StorePath
+from zarr.storage import MemoryStore, StorePath
 
 from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import put_document
-from zarrpyramid.stores import Files, LocalFiles, RemoteFiles, is_url
+from zarrpyramid.stores import LocalStore, ObjectStore, Store, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,10 +32,10 @@ _REMOTE = {"s3", "gs", "gcs", "abfs", "az", "http", "https"}
 _REMOTE_OBJECTS = {"S3Store", "GCSStore", "AzureStore", "HTTPStore", "LocalStore"}
 
 
-class ZarrFiles:
+class ZarrStore:
     """A zarr store object as keys and bytes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: zarr.abc.store.Store) -> None:
         self.store = store
 
     @property
@@ -46,9 +48,9 @@ class ZarrFiles:
         """Whether it is known to be one of those that stand outside this process."""
         # A pickle of a MemoryStore is a copy and a ZipStore's has another list of what is inside:
         # what a worker writes there is lost without a word. Unknown kinds count as such.
-        if isinstance(self.store, ObjectStore):
+        if isinstance(self.store, zarr.storage.ObjectStore):
             return type(self.store.store).__name__ in _REMOTE_OBJECTS
-        if isinstance(self.store, FsspecStore):
+        if isinstance(self.store, zarr.storage.FsspecStore):
             protocol = self.store.fs.protocol
             return not _REMOTE.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
         return False
@@ -164,8 +166,8 @@ class _NoLock:
         return None
 
 
-def open_files(store: object) -> Files:
-    """Return a store of whatever form as files.
+def open_store(store: object) -> Store:
+    """Return a zarr store of whatever form as a `Store`.
 
     Parameters
     ----------
@@ -179,28 +181,28 @@ def open_files(store: object) -> Files:
     """
     if isinstance(store, zarr.Group | StorePath):
         store = store.store
-    if isinstance(store, Store) and store.read_only:
+    if isinstance(store, zarr.abc.store.Store) and store.read_only:
         raise StoreError(f"{store} is open read-only; open it for writing, with mode 'r+'")
-    if isinstance(store, LocalStore):
+    if isinstance(store, zarr.storage.LocalStore):
         store = store.root
     if isinstance(store, str | Path):
-        return LocalFiles(store)
-    if isinstance(store, Store):
-        return ZarrFiles(sync(StorePath.open(store, "")).store)
+        return LocalStore(store)
+    if isinstance(store, zarr.abc.store.Store):
+        return ZarrStore(sync(StorePath.open(store, "")).store)
     raise StoreError(f"{store!r} is no zarr store; expected a path or a zarr store object")
 
 
-def memory_files() -> ZarrFiles:
-    """Return an empty store in memory as files."""
-    return ZarrFiles(MemoryStore())
+def memory_store() -> ZarrStore:
+    """Return an empty store in memory."""
+    return ZarrStore(MemoryStore())
 
 
 def as_path(store: object) -> str | None:
     """Return the path or the URL of a store, or None for a store object that is no local folder."""
     if isinstance(store, str) and is_url(store):
         return store
-    files = open_files(store)
-    return str(files.root) if isinstance(files, LocalFiles) else None
+    opened = open_store(store)
+    return str(opened.root) if isinstance(opened, LocalStore) else None
 
 
 def path_inside(store: object) -> str:
@@ -216,11 +218,11 @@ def open_root(store: object) -> zarr.Group:
 
 
 def open_array(
-    files: Files, path: str, metadata: ArrayMetadata, *, write_empty_chunks: bool
+    store: Store, path: str, metadata: ArrayMetadata, *, write_empty_chunks: bool
 ) -> zarr.Array[Any]:
     """Return an array from its metadata alone; the store need not have the documents yet."""
     memory = MemoryStore()
-    documents = ZarrFiles(memory)
+    documents = ZarrStore(memory)
     for name, document in metadata.documents().items():
         put_document(documents, name, document)
     try:
@@ -230,10 +232,9 @@ def open_array(
     except Exception as error:  # of any kind, by what is wrong with the document
         reason = " ".join(str(error).split())[:200]
         raise MetadataError(
-            f"{files.name}/{path}: zarr-python does not open it: {reason}"
+            f"{store.name}/{path}: zarr-python does not open it: {reason}"
         ) from error
-    store = LocalStore(files.root) if isinstance(files, LocalFiles) else _store_of(files)
-    place = StorePath(store, path)
+    place = StorePath(_zarr_store(store), path)
     array: zarr.Array[Any] = zarr.Array(zarr.AsyncArray(metadata=described, store_path=place))
     # The config given to open_array is ignored by zarr-python 3.1.6; with_config is heeded.
     return array.with_config({"write_empty_chunks": write_empty_chunks})
@@ -245,12 +246,14 @@ def read_region(array: zarr.Array[Any], region: tuple[slice, ...]) -> np.ndarray
     return block.astype(block.dtype.newbyteorder("="), copy=False)
 
 
-def _store_of(files: Files) -> Store:
-    if isinstance(files, ZarrFiles):
-        return files.store
-    if isinstance(files, RemoteFiles):
-        return ObjectStore(files.client)
-    raise StoreError(f"{files.name} cannot be opened by zarr-python")
+def _zarr_store(store: Store) -> zarr.abc.store.Store:
+    if isinstance(store, LocalStore):
+        return zarr.storage.LocalStore(store.root)
+    if isinstance(store, ZarrStore):
+        return store.store
+    if isinstance(store, ObjectStore):
+        return zarr.storage.ObjectStore(store.client)
+    raise StoreError(f"{store.name} cannot be opened by zarr-python")
 
 
 def _listed(names: Any) -> list[str]:

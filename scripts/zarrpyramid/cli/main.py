@@ -327,7 +327,7 @@ def _plan(given: argparse.Namespace) -> int:
         raise ConfigError("give either STORE/FIELD or --configfile F")
     if given.path is not None:
         image = open_path(given.path, storage_options=_options_of(given), is_read=False)
-        images = {short_name(image.files.name, image.path): image}
+        images = {short_name(image.store.name, image.path): image}
     else:
         configs = image_configs(read_config(Path(given.configfile)), Path("results"))
         images = {config.name: open_image(config) for config in configs}

@@ -41,7 +41,7 @@ from zarrpyramid.plan import (
     source_layout,
     watched_by,
 )
-from zarrpyramid.stores import LocalFiles
+from zarrpyramid.stores import LocalStore
 
 from .publish import withdraw_levels
 from .run import open_cluster, run_blocks
@@ -86,15 +86,15 @@ def copy_base(
     source = image.source
     assert source is not None
     check_base_place(image)
-    with image.files.hold(image.level_path(0)):
-        make_groups(image.files, image.path, source.base.zarr_format)
+    with image.store.hold(image.level_path(0)):
+        make_groups(image.store, image.path, source.base.zarr_format)
         if image.copies:
             record = _copy(image, source, n_workers, before_rebuild)
         else:
             record = _link(image, source, before_rebuild)
-        tell_ancestors(image.files, image.level_path(0))
-        change_group_attributes(image.files, image.path, lambda found: _carried(image, found))
-        image.files.sync()
+        tell_ancestors(image.store, image.level_path(0))
+        change_group_attributes(image.store, image.path, lambda found: _carried(image, found))
+        image.store.sync()
     return record
 
 
@@ -109,23 +109,23 @@ def remove_base(image: Image) -> bool:
 
     withdraw_levels(image, 0)
     _remove(image)
-    change_group_attributes(image.files, image.path, change)
+    change_group_attributes(image.store, image.path, change)
     return True
 
 
 def _copy(
     image: Image, source: Source, n_workers: int, before_rebuild: Callable[[], None]
 ) -> Record:
-    path, files = image.level_path(0), image.files
+    path, store = image.level_path(0), image.store
     target = source.base
     if target.zarr_format == 3:
         names = [axis.name for axis in image.plan.axes]
         target = replace(target, document={**target.document, "dimension_names": names})
     layout = source_layout(image)
-    is_link = files.is_link(path)
-    found = None if is_link else read_array(files, path)
+    is_link = store.is_link(path)
+    found = None if is_link else read_array(store, path)
     state = _state(image, source, layout)
-    begun = None if state is None else read_document(files, join(path, OPENING_DOCUMENT))
+    begun = None if state is None else read_document(store, join(path, OPENING_DOCUMENT))
     is_as_seen = state is not None and found is not None and found.attributes.get(SEEN_KEY) == state
     if found is not None and found.form == target.form and (state is None or is_as_seen):
         tally = _run(image, source, n_workers, write=False, is_known=is_as_seen)
@@ -140,21 +140,21 @@ def _copy(
         if is_link or found is None or found.form != target.form:
             _remove(image)
         else:
-            hide_array(files, path)
-    change_group_attributes(files, image.path, lambda known: {**known, BASE_KEY: "copy"})
+            hide_array(store, path)
+    change_group_attributes(store, image.path, lambda known: {**known, BASE_KEY: "copy"})
     is_begun = found is None and begun is not None and begun == state
     if state is not None and not is_begun:
-        files.delete_tree(path)  # of another state, which nobody could tell from this one's
-        put_document(files, join(path, OPENING_DOCUMENT), state)
+        store.delete_tree(path)  # of another state, which nobody could tell from this one's
+        put_document(store, join(path, OPENING_DOCUMENT), state)
     tally = _run(image, source, n_workers, write=True, is_known=is_begun)
     assert tally is not None
     if source_layout(image) != layout:
         raise StoreError(
             f"{source.name} has changed while it was copied; run again when nobody writes to it"
         )
-    for key in list(files.keys(path)):
+    for key in list(store.keys(path)):
         if LITTER_KEY.fullmatch(key):
-            files.delete(join(path, key))
+            store.delete(join(path, key))
     record = _record(image, tally.fingerprint(target.form), layout.stored_bytes)
     theirs = {
         key: item
@@ -162,18 +162,18 @@ def _copy(
         if key not in (RECORD_KEY, COPY_KEY, SEEN_KEY)
     }
     seen = {} if state is None else {SEEN_KEY: state}
-    files.sync()
-    files.delete(join(path, OPENING_DOCUMENT))
-    write_array(files, path, replace(target, attributes={**theirs, COPY_KEY: record, **seen}))
+    store.sync()
+    store.delete(join(path, OPENING_DOCUMENT))
+    write_array(store, path, replace(target, attributes={**theirs, COPY_KEY: record, **seen}))
     _tell_missing(image, source)
     return record
 
 
 def _state(image: Image, source: Source, layout: BaseLayout) -> Record | None:
     """Return what tells that a source is what it was; None of one that is soon read again."""
-    if isinstance(source.files, LocalFiles):
+    if isinstance(source.store, LocalStore):
         return None
-    watched = watched_by(image, source.files)
+    watched = watched_by(image, source.store)
     logger.info("changes of %s are seen by: %s (base_watch)", source.name, watched)
     return {"source": source.name, "watch": layout.watch}
 
@@ -190,29 +190,29 @@ def _tell_missing(image: Image, source: Source) -> None:
 
 
 def _link(image: Image, source: Source, before_rebuild: Callable[[], None]) -> Record:
-    path, files = image.level_path(0), image.files
-    if not isinstance(files, LocalFiles):
+    path, store = image.level_path(0), image.store
+    if not isinstance(store, LocalStore):
         raise StoreError(
-            f"{files.name} has no symbolic links; leave link_base out to have level 0 copied"
+            f"{store.name} has no symbolic links; leave link_base out to have level 0 copied"
         )
-    if files.link_target(path) != source.name:
+    if store.link_target(path) != source.name:
         if is_taken(image):
             before_rebuild()
             withdraw_levels(image, 0)
             _remove(image)
-        change_group_attributes(files, image.path, lambda known: {**known, BASE_KEY: "link"})
-        files.link(path, source.name)
+        change_group_attributes(store, image.path, lambda known: {**known, BASE_KEY: "link"})
+        store.link(path, source.name)
     return _record(image, None, None)
 
 
 def _remove(image: Image) -> None:
     """Remove level 0: a link, never what is behind it, or a copy."""
     path = image.level_path(0)
-    if image.files.is_link(path):
-        image.files.delete_tree(path)
-        tell_ancestors(image.files, path)
+    if image.store.is_link(path):
+        image.store.delete_tree(path)
+        tell_ancestors(image.store, path)
     else:
-        delete_array(image.files, path)
+        delete_array(image.store, path)
 
 
 def _run(
@@ -229,10 +229,10 @@ def _run(
     grid = geometry.grid_shape(source.base.shape, source.base.write_shape)
     tally = Tally()
     document = "zarr.json" if source.base.zarr_format == 3 else ".zarray"
-    seen = [(source.files, join(source.path, document))]
-    with open_cluster(image.plan.image.dask_scheduler, image.files, image.path, seen) as cluster:
+    seen = [(source.store, join(source.path, document))]
+    with open_cluster(image.plan.image.dask_scheduler, image.store, image.path, seen) as cluster:
         for part in run_blocks(
-            copier, grid, n_workers=n_workers, cluster=cluster, shared=image.files.shared
+            copier, grid, n_workers=n_workers, cluster=cluster, shared=image.store.shared
         ):
             if part is None:
                 return None
@@ -244,8 +244,8 @@ class _Copier:
     """Copies one stored object, or only compares it."""
 
     def __init__(self, image: Image, source: Source, *, write: bool, is_known: bool) -> None:
-        self.files, self.path = image.files, image.level_path(0)
-        self.source_files, self.source_path = source.files, source.path
+        self.store, self.path = image.store, image.level_path(0)
+        self.source_files, self.source_path = source.store, source.path
         self.base: ArrayMetadata = source.base
         self.write, self.is_known = write, is_known
         self.needs_all = image.plan.image.missing_chunks == "error"
@@ -257,7 +257,7 @@ class _Copier:
         key, original = join(self.path, name), join(self.source_path, name)
         tally = Tally()
         if self.is_known:
-            data = self.files.get(key)
+            data = self.store.get(key)
             # Of a whole level 0 the digest tells. Of a part, no file system that is known to us
             # keeps the length of what it lost with the power, and a server keeps what it answered.
             if not self.write or (
@@ -268,16 +268,16 @@ class _Copier:
         data = self.source_files.get(original)
         if data is None and self.needs_all:
             raise StoreError(missing_message(join(self.source_files.name, original)))
-        if self.files.get(key) != data:
+        if self.store.get(key) != data:
             if not self.write:
                 return None
             if data is None:
-                self.files.delete(key)
+                self.store.delete(key)
             else:
-                self.files.put(key, data)
-            if self.files.get(key) != data:
+                self.store.put(key, data)
+            if self.store.get(key) != data:
                 raise StoreError(
-                    f"{self.files.name}/{key} is not read back as it was written; check the disk"
+                    f"{self.store.name}/{key} is not read back as it was written; check the disk"
                 )
         tally.add_payload(index, data)
         return tally

@@ -94,7 +94,7 @@ def build_level(
     VoxelError
         If voxels contradict what was recorded or computed of them.
     """
-    with image.files.hold(image.level_path(0)):
+    with image.store.hold(image.level_path(0)):
         check_place(image, level)
         check_finer(image, level, finer)
         known = current_record(image, level, finer)
@@ -127,7 +127,7 @@ def make_level(
     """
     before = base_layout(image) if level == 1 else None
     # Refused before anything is written.
-    with open_cluster(image.plan.image.dask_scheduler, image.files, image.path) as cluster:
+    with open_cluster(image.plan.image.dask_scheduler, image.store, image.path) as cluster:
         clear_place(image, level, before_rebuild, keep=may_keep(image, level, results))
         n_sharing = n_workers if cluster is None else cluster.n_threads
         task = level_task(image, level, shared_block_bytes(image.plan.levels[level], n_sharing))
@@ -173,8 +173,8 @@ def current_record(image: Image, level: int, finer: Record) -> Record | None:
     Reads stored bytes of level 0 at most, and decodes none.
     """
     path = image.level_path(level)
-    known = record_of(read_node(image.files, path))
-    found = read_array(image.files, path) if known else None  # others' need not be served
+    known = record_of(read_node(image.store, path))
+    found = read_array(image.store, path) if known else None  # others' need not be served
     if (
         found is None
         or known is None
@@ -183,7 +183,7 @@ def current_record(image: Image, level: int, finer: Record) -> Record | None:
     ):
         return None
     logger.info("%s is up to date: same recipe, same source", image.name(level))
-    tell_ancestors(image.files, path)  # a run may have been killed before it did
+    tell_ancestors(image.store, path)  # a run may have been killed before it did
     return known
 
 
@@ -196,19 +196,19 @@ def clear_place(
     path = image.level_path(level)
     # Also where no array is found: consolidated metadata may still show what was removed.
     if keep:
-        hide_array(image.files, path)
+        hide_array(image.store, path)
         remove_litter(image, level)
     else:
-        delete_array(image.files, path)
+        delete_array(image.store, path)
     above = path.rpartition("/")[0]
-    make_groups(image.files, above, image.plan.base.zarr_format, below=image.path)
+    make_groups(image.store, above, image.plan.base.zarr_format, below=image.path)
 
 
 def level_task(image: Image, level: int, block_bytes: int) -> LevelTask:
     """Return the task that makes any place of a level."""
     wanted = image.plan.levels[level]
     return LevelTask(
-        files=image.files,
+        store=image.store,
         source_path=image.level_path(level - 1),
         source=read_level(image, level - 1),
         target_path=image.level_path(level),
@@ -223,10 +223,10 @@ def level_task(image: Image, level: int, block_bytes: int) -> LevelTask:
 
 def publish(image: Image, level: int, record: Record) -> None:
     """Write a level's documents once its objects are on disk: from here on it exists."""
-    image.files.sync()
+    image.store.sync()
     target = replace(level_metadata(image, level), attributes={RECORD_KEY: record})
-    write_array(image.files, image.level_path(level), target)
-    image.files.sync()
+    write_array(image.store, image.level_path(level), target)
+    image.store.sync()
 
 
 def check_finer(image: Image, level: int, finer: Record) -> None:
@@ -253,7 +253,7 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
     if watched_by(image) != "objects":
         return True  # its document is what was compared by now
     base = read_level(image, 0)
-    chunks = open_chunks(image.files, image.level_path(0), base)
+    chunks = open_chunks(image.store, image.level_path(0), base)
     tally = Tally()
 
     def read(index: Index) -> Tally:
@@ -262,7 +262,7 @@ def _is_current(image: Image, level: int, known: Record, finer: Record) -> bool:
         return one
 
     places = geometry.iterate_units(geometry.grid_shape(base.shape, base.chunks))
-    with ThreadPoolExecutor(image.files.at_once) as pool:
+    with ThreadPoolExecutor(image.store.at_once) as pool:
         for batch in geometry.batches(places, 1024):
             for one in pool.map(read, batch):
                 tally.merge(one)
@@ -302,7 +302,7 @@ def run_tasks(
         n_workers=n_workers,
         numbers=remaining,
         cluster=cluster,
-        shared=task.files.shared,
+        shared=task.store.shared,
         load=task.loader(n_tasks),
         note=note,  # at once; what is yielded comes in batches
     ):

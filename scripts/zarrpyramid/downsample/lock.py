@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import join, locate, read_node
-from zarrpyramid.stores import LocalFiles, RemoteFiles, as_arguments, is_url
+from zarrpyramid.stores import LocalStore, ObjectStore, as_arguments, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zarrpyramid.plan import Image
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +75,9 @@ def take_hold(image: Image) -> Hold | None:
     StoreError
         If another run holds it.
     """
-    if not isinstance(image.files, LocalFiles | RemoteFiles):
+    if not isinstance(image.store, LocalStore | ObjectStore):
         return None
-    note = _note(image.files, image.path)
+    note = _note(image.store, image.path)
     made: tuple[Path, ...] = ()
     if image.source is not None or image.plan.image.test_image is not None:
         made = note.make_folders()
@@ -170,10 +170,10 @@ class _Note(Protocol):
         """Tell whether it stands in a node of a zarr store that may have levels in it."""
 
 
-def _note(files: LocalFiles | RemoteFiles, path: str) -> _Note:
-    if isinstance(files, LocalFiles):
-        return _FileNote(files.root / path)
-    return _ObjectNote(files, path)
+def _note(store: LocalStore | ObjectStore, path: str) -> _Note:
+    if isinstance(store, LocalStore):
+        return _FileNote(store.root / path)
+    return _ObjectNote(store, path)
 
 
 class _FileNote:
@@ -238,10 +238,10 @@ class _FileNote:
 class _ObjectNote:
     """An object below a URL, put there on the condition that none is, or still the same."""
 
-    def __init__(self, files: Files, path: str) -> None:
-        self.files, self.path, self.key = files, path, join(path, HOLD_FILE)
-        self.where = f"{files.name}/{path}".rstrip("/")
-        self.arguments = as_arguments(files.options) if isinstance(files, RemoteFiles) else ""
+    def __init__(self, store: Store, path: str) -> None:
+        self.store, self.path, self.key = store, path, join(path, HOLD_FILE)
+        self.where = f"{store.name}/{path}".rstrip("/")
+        self.arguments = as_arguments(store.options) if isinstance(store, ObjectStore) else ""
 
     def make_folders(self) -> tuple[Path, ...]:
         return ()
@@ -258,7 +258,7 @@ class _ObjectNote:
             return data if is_mine else None
 
         try:
-            self.files.replace(self.key, change)
+            self.store.replace(self.key, change)
         except StoreError as error:
             if error.errno == errno.EACCES:  # nothing is built in it
                 return None
@@ -266,19 +266,19 @@ class _ObjectNote:
         return is_mine
 
     def read(self) -> _Holder | None:
-        found = self.files.get(self.key)
+        found = self.store.get(self.key)
         return None if found is None else _parsed(found)
 
     def remove(self, token: str | None) -> None:
         try:
             if (self.read() or {}).get("token") == token:
-                self.files.delete(self.key)
+                self.store.delete(self.key)
         except StoreError as error:
             told = f"zarrpyramid unlock {self.where}{self.arguments}"
             logger.warning("%s is still held (%s); %s frees it", self.where, error, told)
 
     def holds_documents(self) -> bool:
-        return read_node(self.files, self.path) is not None
+        return read_node(self.store, self.path) is not None
 
 
 def _parsed(data: bytes) -> _Holder:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def find_opening(image: Image, level: int) -> Record | None:
     """Return what stands in a level's folder about its opening, None where it is not open."""
-    return read_document(image.files, _key(image, level))
+    return read_document(image.store, _key(image, level))
 
 
 def purpose(image: Image, level: int, finer: Record, layout: BaseLayout | None = None) -> Record:
@@ -48,14 +48,14 @@ def form(image: Image, level: int) -> Record:
 def begin_opening(image: Image, level: int, wanted: Record) -> Record:
     """Open a level whose place is clear, under a number that no opening had before."""
     opening = {**wanted, "opening": secrets.token_hex(8)}
-    put_document(image.files, _key(image, level), opening)
-    image.files.sync()
+    put_document(image.store, _key(image, level), opening)
+    image.store.sync()
     return opening
 
 
 def end_opening(image: Image, level: int) -> None:
     """Close a level: no part is made for it any more, and none that was made counts."""
-    image.files.delete(_key(image, level))
+    image.store.delete(_key(image, level))
 
 
 def _key(image: Image, level: int) -> str:

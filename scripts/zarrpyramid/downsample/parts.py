@@ -75,7 +75,7 @@ def open_level(
     StoreError
         If the level's place is taken by something that is not ours, or others are at the image.
     """
-    with image.files.hold(image.level_path(0)):
+    with image.store.hold(image.level_path(0)):
         check_place(image, level)
         check_finer(image, level, finer)
         wanted = purpose(image, level, finer)
@@ -84,7 +84,7 @@ def open_level(
             end_opening(image, level)
             return {**wanted, "opening": None, "digest": known["digest"]}
         found = find_opening(image, level)
-        there = read_node(image.files, image.level_path(level)) is not None
+        there = read_node(image.store, image.level_path(level)) is not None
         if found is not None and fits(found, wanted) and not there:
             logger.info("%s is open already, and stays so", image.name(level))
             return found
@@ -124,7 +124,7 @@ def build_part(
     VoxelError
         If voxels contradict what was computed of them.
     """
-    with image.files.hold(image.level_path(0), shared=True):
+    with image.store.hold(image.level_path(0), shared=True):
         check_finer(image, level, finer)
         cut = image.plan.cut(level)
         done: Record = {
@@ -141,11 +141,11 @@ def build_part(
         scheduler = image.plan.image.dask_scheduler
         mine = (part, cut.n_parts)
         with (
-            open_cluster(scheduler, image.files, image.path) as cluster,
+            open_cluster(scheduler, image.store, image.path) as cluster,
             taking_notes(image, level, finer, task, results, numbers=numbers, part=mine) as notes,
         ):
             seen = run_tasks(task, n_workers, numbers, on_block, cluster=cluster, notes=notes)
-            image.files.sync()
+            image.store.sync()
             _check_open(image, level, opening)
             if notes is not None:
                 notes.finish()
@@ -177,10 +177,10 @@ def gather_level(
         If the level before holds other voxels than its record says, or level 0 has changed since
         the level was opened.
     """
-    with image.files.hold(image.level_path(0)):
+    with image.store.hold(image.level_path(0)):
         check_finer(image, level, finer)
         _check_parts(image, level, parts)
-        node = read_node(image.files, image.level_path(level))
+        node = read_node(image.store, image.level_path(level))
         found, known = find_opening(image, level), record_of(node)
         number = parts[0]["opening"]
         if number is None:

@@ -19,14 +19,14 @@ from zarrpyramid.stores import TEMPORARY_SUFFIX
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     """Objects by store and key, and the bytes that each has where the stores are known."""
 
-    objects: tuple[tuple[Files, str, bytes], ...]
+    objects: tuple[tuple[Store, str, bytes], ...]
 
     def check(self) -> None:
         """See that this process finds the same bytes; looks once only.
@@ -50,10 +50,10 @@ class Probe:
 
 @functools.lru_cache(maxsize=64)
 def _fault(probe: Probe) -> str:
-    for files, key, data in probe.objects:
-        if files.get(key) != data:
+    for store, key, data in probe.objects:
+        if store.get(key) != data:
             return (
-                f"{files.name} on {platform.node()} is not what it is here; all workers must see "
+                f"{store.name} on {platform.node()} is not what it is here; all workers must see "
                 "the same file system"
             )
     return ""
@@ -61,7 +61,7 @@ def _fault(probe: Probe) -> str:
 
 @contextlib.contextmanager
 def laid_probe(
-    files: Files, folder: str, also: Sequence[tuple[Files, str]] = ()
+    store: Store, folder: str, also: Sequence[tuple[Store, str]] = ()
 ) -> Iterator[Probe]:
     """Leave a word in a folder of a store, and take it away at the end.
 
@@ -73,8 +73,8 @@ def laid_probe(
     word = secrets.token_hex(16)
     key = f"{folder}/{word}{TEMPORARY_SUFFIX}".lstrip("/")
     known = tuple((other, name, other.get(name) or b"") for other, name in also)
-    files.put(key, word.encode())
+    store.put(key, word.encode())
     try:
-        yield Probe(objects=((files, key, word.encode()), *known))
+        yield Probe(objects=((store, key, word.encode()), *known))
     finally:
-        files.delete(key)
+        store.delete(key)

@@ -57,12 +57,12 @@ def seal_base(image: Image) -> Record:
     check_declared(image)
     names = tuple(axis.name for axis in image.plan.axes)
     if base.zarr_format == 3 and base.dimension_names != names:
-        is_link = image.files.is_link(image.level_path(0))
+        is_link = image.store.is_link(image.level_path(0))
         if image.plan.image.edit_base and not is_link:
             # Also names that are there, where the configuration gives other axes.
             document = {**base.document, "dimension_names": list(names)}
             logger.info("%s gets dimension_names %s", image.name(0), list(names))
-            write_array(image.files, image.level_path(0), replace(base, document=document))
+            write_array(image.store, image.level_path(0), replace(base, document=document))
         else:
             logger.warning(
                 "%s has no dimension_names and %s: validators of OME-NGFF 0.5 will refuse the "
@@ -71,7 +71,7 @@ def seal_base(image: Image) -> Record:
                 "is a link, behind which nothing is written" if is_link else "edit_base is false",
                 "copy level 0" if is_link else "set edit_base: true",
             )
-    tell_ancestors(image.files, image.level_path(0))  # a run may have been killed before it did
+    tell_ancestors(image.store, image.level_path(0))  # a run may have been killed before it did
     if watched_by(image) != "objects":
         asked, n_objects = image.plan.image.base_watch, image.plan.levels[0].n_objects
         logger.log(
@@ -103,16 +103,16 @@ def write_multiscales(image: Image) -> Record:
         If a level of the plan is absent.
     """
     plan = image.plan
-    with image.files.hold(image.level_path(0)):
+    with image.store.hold(image.level_path(0)):
         _check_chain(image)
         remove_levels(image, len(plan.levels))
         if plan.lists_levels:
-            change_group_attributes(image.files, image.path, partial(listed_attributes, image))
-            image.files.sync()
-            group = open_group(image.files, image.path)
+            change_group_attributes(image.store, image.path, partial(listed_attributes, image))
+            image.store.sync()
+            group = open_group(image.store, image.path)
             return dict(multiscales.read_multiscales(group.attributes) or {})
         if image.paths.base == "0":
-            change_group_attributes(image.files, image.path, multiscales.without_our_list)
+            change_group_attributes(image.store, image.path, multiscales.without_our_list)
         else:  # the list alone tells where level 0 is
             withdraw_levels(image, 1)
     logger.warning(
@@ -163,7 +163,7 @@ def withdraw_levels(image: Image, first: int) -> None:
     def change(attributes: dict[str, Any]) -> dict[str, Any]:
         return multiscales.without_paths(attributes, _listed_levels(image, attributes, first))
 
-    change_group_attributes(image.files, image.path, change)
+    change_group_attributes(image.store, image.path, change)
 
 
 def _listed_levels(image: Image, attributes: dict[str, Any], first: int) -> list[str]:
@@ -198,5 +198,5 @@ def remove_left_overs(image: Image) -> list[int]:
 def _remove(image: Image, levels: list[int]) -> None:
     for level in levels:
         logger.info("removing %s", image.name(level))
-        delete_array(image.files, image.level_path(level))
-        delete_empty_groups(image.files, image.level_path(level), image.path)
+        delete_array(image.store, image.level_path(level))
+        delete_empty_groups(image.store, image.level_path(level), image.path)

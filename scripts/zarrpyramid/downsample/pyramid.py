@@ -201,13 +201,13 @@ def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
     PyramidError
         If the image is not there or not served, or the settings do not fit it.
     """
-    from zarrpyramid.arrays import as_path, open_files, path_inside
+    from zarrpyramid.arrays import as_path, open_store, path_inside
 
     place, field = as_path(store), join(path_inside(store), field)
     given = plain({**settings, "store": place or "store", "field": field})
     config = image_config(short_name(place or "image", field), check_config(given))
     if place is None:
-        return open_image(config, open_files(store), config.field)
+        return open_image(config, open_store(store), config.field)
     return open_image(config)
 
 
@@ -232,11 +232,11 @@ def level_statuses(
 ) -> list[LevelStatus]:
     """Tell what is known of the levels of the image at a path or URL, level 0 first."""
     image = open_path(path, storage_options=storage_options)
-    listed = listed_paths(open_group(image.files, image.path).attributes)
+    listed = listed_paths(open_group(image.store, image.path).attributes)
     statuses: list[LevelStatus] = []
     downsampling: Shape | None = (1,) * len(image.plan.axes)
     for level in [0, *levels_beside(image)]:
-        node = read_node(image.files, image.level_path(level))
+        node = read_node(image.store, image.level_path(level))
         if node is None or node.kind == "group":
             continue
         metadata = parse_array(node.documents, image.name(level))
@@ -283,11 +283,11 @@ def absent_levels(
     image = open_path(path, storage_options=storage_options)
     if not image.plan.lists_levels:
         return None
-    listed = listed_paths(open_group(image.files, image.path).attributes)
+    listed = listed_paths(open_group(image.store, image.path).attributes)
     return [
         name
         for name in listed
-        if not is_inside(name) or read_node(image.files, join(image.path, name)) is None
+        if not is_inside(name) or read_node(image.store, join(image.path, name)) is None
     ]
 
 
@@ -307,7 +307,7 @@ def clean(
     source, as a copy or a link, is removed too.
     """
     image = open_path(path, storage_options=storage_options, is_read=False)
-    with held(image), image.files.hold(image.level_path(0)):
+    with held(image), image.store.hold(image.level_path(0)):
         removed = sorted([*remove_levels(image, 1), *remove_left_overs(image)])
         return [0, *removed] if base and remove_base(image) else removed
 

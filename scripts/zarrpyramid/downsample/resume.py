@@ -19,7 +19,7 @@ from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import encode_record, join, read_array
 from zarrpyramid.plan import LITTER_KEY, MOST_COUNTED, level_metadata, read_level
-from zarrpyramid.stores import LocalFiles, RemoteFiles
+from zarrpyramid.stores import LocalStore, ObjectStore
 
 from .ledgers import PARTIAL_SUFFIX, Entry, LedgerForm, make_ledger, open_ledger, source_digest
 from .openings import form
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
     from .ledgers import Ledger
     from .task import LevelTask
@@ -88,7 +88,7 @@ def may_keep(image: Image, level: int, results: Path | None) -> bool:
     if results is None:
         return False
     paths, wanted = ledgers_of(results, level), ledger_form(image, level)
-    found = read_array(image.files, image.level_path(level))
+    found = read_array(image.store, image.level_path(level))
     same = found is None or found.document == level_metadata(image, level).document
     opened = [open_ledger(path, wanted) for path in paths]
     for ledger in opened:
@@ -109,9 +109,9 @@ def forget(results: Path, level: int) -> None:
 def remove_litter(image: Image, level: int) -> None:
     """Remove the files aside that a killed run left among a level's objects."""
     path = image.level_path(level)
-    for key in image.files.keys(path):
+    for key in image.store.keys(path):
         if LITTER_KEY.fullmatch(key):
-            image.files.delete(join(path, key))
+            image.store.delete(join(path, key))
 
 
 class Notes:
@@ -148,8 +148,8 @@ class Notes:
         numbers
             Of the job's tasks; None takes all.
         """
-        assert isinstance(image.files, LocalFiles | RemoteFiles)
-        self._files, self._task, self._level = image.files, task, level
+        assert isinstance(image.store, LocalStore | ObjectStore)
+        self._files, self._task, self._level = image.store, task, level
         self._grid = geometry.grid_shape(task.target.shape, task.target.write_shape)
         self._source_grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
         self._numbers = range(geometry.count(task.grid)) if numbers is None else numbers
@@ -317,10 +317,10 @@ class Notes:
         Of a local store those of that moment. Of a remote one those of now, listed by the thousand:
         what is changed after it was listed is seen as changed by the next job.
         """
-        files = self._files
-        if isinstance(files, LocalFiles):
-            return lambda key: files.version(f"{path}/{key}")
-        return {key: (size, version) for key, size, version in files.stats(path)}.get
+        store = self._files
+        if isinstance(store, LocalStore):
+            return lambda key: store.version(f"{path}/{key}")
+        return {key: (size, version) for key, size, version in store.stats(path)}.get
 
 
 @contextlib.contextmanager
@@ -345,7 +345,7 @@ def taking_notes(
     part
         Number of the part, and how many there are.
     """
-    if results is None or not _can_note(image.files, task):
+    if results is None or not _can_note(image.store, task):
         yield None
         return
     whole = ledger_path(results, level)
@@ -365,7 +365,7 @@ def taking_notes(
     except BaseException as error:
         # What a signal or an error ends is not lost; the error is what counts if this fails too.
         # A server that was asked again and again is asked no more.
-        if isinstance(image.files, LocalFiles) or not isinstance(error, StoreError):
+        if isinstance(image.store, LocalStore) or not isinstance(error, StoreError):
             with contextlib.suppress(OSError):
                 notes.flush()
         raise
@@ -373,12 +373,12 @@ def taking_notes(
         notes.close()
 
 
-def _can_note(files: Files, task: LevelTask) -> bool:
+def _can_note(store: Store, task: LevelTask) -> bool:
     """Tell whether versions of all objects can be known; in remote stores they are listed."""
-    if isinstance(files, RemoteFiles):
+    if isinstance(store, ObjectStore):
         grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
         return geometry.count(grid) <= MOST_COUNTED
-    return isinstance(files, LocalFiles)
+    return isinstance(store, LocalStore)
 
 
 def join_parts(image: Image, level: int, results: Path, n_parts: int, digest: str) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from threading import Thread
 
     from zarrpyramid.geometry import Index, Shape
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
     from .probes import Probe
 
@@ -63,7 +63,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(
-    address: str | None, files: Files, folder: str, also: Sequence[tuple[Files, str]] = ()
+    address: str | None, store: Store, folder: str, also: Sequence[tuple[Store, str]] = ()
 ) -> Iterator[Cluster | None]:
     """Hold the dask cluster that blocks shall run on; None where none is asked for.
 
@@ -89,14 +89,14 @@ def open_cluster(
     # Where dask was not imported nobody has set another scheduler.
     if not (address or client or ("dask.base" in sys.modules and _users_scheduler())):
         address = os.environ.get(_ADDRESS)
-    if not files.shared or not (address or client):
+    if not store.shared or not (address or client):
         yield None
         return
     with contextlib.ExitStack() as stack:
         if client is None:
             client = stack.enter_context(_connect(str(address)))
         _check_versions(client)
-        probe = stack.enter_context(laid_probe(files, folder, also))
+        probe = stack.enter_context(laid_probe(store, folder, also))
         _refuse(client, client.run(probe.check, on_error="return"))
         threads = client.nthreads()
         where = client.scheduler.address

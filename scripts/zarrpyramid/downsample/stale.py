@@ -18,7 +18,7 @@ from zarrpyramid.metadata import (
     read_sentinel,
 )
 from zarrpyramid.plan import COPY_KEY, MOST_COUNTED, base_layout, base_record, record_of, why_remade
-from zarrpyramid.stores import LocalFiles, write_aside
+from zarrpyramid.stores import LocalStore, write_aside
 
 from .openings import find_opening, form, purpose
 from .publish import listed_attributes
@@ -55,7 +55,7 @@ def stale_sentinels(
         ]
         return dict.fromkeys(mine, f"{folder} was of another image")
     stale: dict[Path, str] = {}
-    base_is_there = read_node(image.files, image.level_path(0)) is not None
+    base_is_there = read_node(image.store, image.level_path(0)) is not None
     if image.plan.image.test_image is not None and not base_is_there:
         stale[folder / "test_image.json"] = f"{image.name(0)} is absent"
     if image.source is not None and source is not None:
@@ -77,7 +77,7 @@ def stale_sentinels(
             stale.update(_stale_parts(image, plan.level, folder, layout))
     if image.plan.image.label_report and not _counts_hold(image, folder):
         stale[folder / "labels.json"] = f"{image.plan.where} has other levels than were counted"
-    node = read_node(image.files, image.path)
+    node = read_node(image.store, image.path)
     attributes = {} if node is None else node.attributes
     path = folder / "multiscales.json"
     listed = read_multiscales(attributes) or {"datasets": []}
@@ -121,11 +121,11 @@ def _why_taken_again(
     assert image.source is not None
     known = read_sentinel(folder / "base_copy.json")
     path = image.level_path(0)
-    if image.files.is_link(path):
-        leads = image.files.link_target(path) if isinstance(image.files, LocalFiles) else None
+    if image.store.is_link(path):
+        leads = image.store.link_target(path) if isinstance(image.store, LocalStore) else None
         is_taken = leads == image.source.name and known is not None and known["taken"] == "link"
     else:
-        node = read_node(image.files, path)
+        node = read_node(image.store, path)
         is_taken = node is not None and node.attributes.get(COPY_KEY) == known
     if not is_taken or known is None:
         return f"{image.name(0)} is absent, or was not taken from {image.source.name}"
@@ -145,7 +145,7 @@ def _why_stale(image: Image, level: int, sentinel: Record | None) -> str:
     """Return why a sentinel does not prove its level, or nothing."""
     if sentinel is None:
         return "it is no record"
-    node = read_node(image.files, image.level_path(level))
+    node = read_node(image.store, image.level_path(level))
     if record_of(node) != sentinel or node is None:
         return f"{image.name(level)} is absent or another level"
     try:

@@ -52,7 +52,7 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
         for key, value in asdict(made).items()
     }
     path = image.level_path(0)
-    found = read_array(image.files, path)
+    found = read_array(image.store, path)
     if found is not None:
         if found.attributes.get(_ATTRIBUTE) == record:
             return record
@@ -62,24 +62,24 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
         )
     base = made_base(made, image.plan.image.axes)
     base = replace(base, attributes={_ATTRIBUTE: record})
-    absent_groups(image.files, image.path, 3)  # refused before anything is made
-    if image.files.get(f"{path}/{_MARK}") is None and any(image.files.keys(path)):
+    absent_groups(image.store, image.path, 3)  # refused before anything is made
+    if image.store.get(f"{path}/{_MARK}") is None and any(image.store.keys(path)):
         raise StoreError(
             f"{image.name(0)} holds files but no metadata document; a test image is never made "
             "over other data: choose another store or field, or remove them yourself"
         )
-    make_groups(image.files, image.path, 3)
-    image.files.put(f"{path}/{_MARK}", b"a test image is being made here")
+    make_groups(image.store, image.path, 3)
+    image.store.put(f"{path}/{_MARK}", b"a test image is being made here")
     writer = _Writer(image, base, made)
     grid = geometry.grid_shape(base.shape, base.chunks)
-    with open_cluster(image.plan.image.dask_scheduler, image.files, path) as cluster:
+    with open_cluster(image.plan.image.dask_scheduler, image.store, path) as cluster:
         for _ in run_blocks(
-            writer, grid, n_workers=n_workers, cluster=cluster, shared=image.files.shared
+            writer, grid, n_workers=n_workers, cluster=cluster, shared=image.store.shared
         ):
             pass
-    image.files.sync()
-    write_array(image.files, path, base)
-    image.files.delete(f"{path}/{_MARK}")
+    image.store.sync()
+    write_array(image.store, path, base)
+    image.store.delete(f"{path}/{_MARK}")
     return record
 
 
@@ -87,10 +87,10 @@ class _Writer:
     """Makes and writes one chunk of a test image."""
 
     def __init__(self, image: Image, base: ArrayMetadata, made: TestImage) -> None:
-        self.files, self.path, self.base, self.made = image.files, image.level_path(0), base, made
+        self.store, self.path, self.base, self.made = image.store, image.level_path(0), base, made
 
     def __call__(self, place: Index) -> None:
-        chunks = open_chunks(self.files, self.path, self.base)
+        chunks = open_chunks(self.store, self.path, self.base)
         (index,) = chunks_of_object(self.base, tuple(place))
         block = draw(self.made, chunk_region(self.base, index))
         chunks.put(index, [chunks.encode(index, block)])

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Index, Region, Shape
     from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.reduce import Moments
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class LevelTask:
     Small and picklable: a worker opens the arrays anew from what stands here.
     """
 
-    files: Files
+    store: Store
     source_path: str
     source: ArrayMetadata
     target_path: str
@@ -131,7 +131,7 @@ class LevelTask:
     def spread(self, n_workers: int, n_tasks: int) -> tuple[int, int]:
         """Return how many of some tasks run at once for so many workers, and their threads."""
         bytes_each = task_bytes(self.source, self.target, self.factors, self.block_bytes)
-        return spread_threads(n_workers, n_tasks, self.files.at_once, bytes_each)
+        return spread_threads(n_workers, n_tasks, self.store.at_once, bytes_each)
 
     def loader(self, n_tasks: int) -> Callable[[], Thread] | None:
         """Return what loads compiled kernels into a process, None where it does not pay.
@@ -194,14 +194,14 @@ class LevelTask:
         """Source and target, opened where the task runs."""
         # A missing chunk is fill value: a worker that does not see the store would read only these.
         document = "zarr.json" if self.source.zarr_format == 3 else ".zarray"
-        if self.files.size(f"{self.source_path}/{document}") is None:
+        if self.store.size(f"{self.source_path}/{document}") is None:
             raise StoreError(
-                f"there is no array {self.files.name}/{self.source_path} on host "
+                f"there is no array {self.store.name}/{self.source_path} on host "
                 f"{platform.node()}; all workers must see the same file system"
             )
         return (
-            open_chunks(self.files, self.source_path, self.source),
-            open_chunks(self.files, self.target_path, self.target, write_empty=self.write_empty),
+            open_chunks(self.store, self.source_path, self.source),
+            open_chunks(self.store, self.target_path, self.target, write_empty=self.write_empty),
         )
 
     @property
@@ -302,8 +302,8 @@ class LevelTask:
         ratio = geometry.coarse_shape(self.source.write_shape, self.source.chunks)
         place = tuple(i // n for i, n in zip(index, ratio, strict=True))
         key = f"{self.source_path}/{self.source.object_key(place)}"
-        if self.files.size(key) is None:
-            raise StoreError(missing_message(f"{self.files.name}/{key}"))
+        if self.store.size(key) is None:
+            raise StoreError(missing_message(f"{self.store.name}/{key}"))
 
     def _filled(self, shape: Shape) -> _Filled:
         fill = np.array(self.source.fill_value, native_dtype(self.source))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import MetadataError, StoreError, nearest
-from zarrpyramid.stores import Files, LocalFiles, check_url, is_url, open_url
+from zarrpyramid.stores import LocalStore, Store, check_url, is_url, open_url
 
 from .array import ArrayMetadata, parse_array
 from .multiscales import base_path
@@ -68,7 +68,7 @@ def locate(
     *,
     follow_links: bool = False,
     options: Mapping[str, Any] | None = None,
-) -> tuple[Files, str]:
+) -> tuple[Store, str]:
     """Return the topmost group above a store as files, and the path of an image's group in it.
 
     Starting above the store where folders above it are groups too is what keeps their consolidated
@@ -89,13 +89,13 @@ def locate(
         inside.insert(0, root.name)
         root = root.parent
     trusted = ["/"] if follow_links else [os.path.realpath(store)]
-    return LocalFiles(root, trusted=trusted), join(*inside)
+    return LocalStore(root, trusted=trusted), join(*inside)
 
 
-def _locate_remote(url: str, field: str, options: Mapping[str, Any]) -> tuple[Files, str]:
-    files = open_url(url, options)
-    while files.url.count("/") > 2:
-        above, _, name = files.url.rpartition("/")
+def _locate_remote(url: str, field: str, options: Mapping[str, Any]) -> tuple[Store, str]:
+    store = open_url(url, options)
+    while store.url.count("/") > 2:
+        above, _, name = store.url.rpartition("/")
         parent = open_url(above, options)
         try:
             is_group = any(parent.size(key) is not None for key in ("zarr.json", ".zgroup"))
@@ -103,11 +103,11 @@ def _locate_remote(url: str, field: str, options: Mapping[str, Any]) -> tuple[Fi
             break  # who may read the store need not be allowed to read what is around it
         if not is_group:
             break
-        files, field = parent, join(name, field)
-    return files, field
+        store, field = parent, join(name, field)
+    return store, field
 
 
-def read_node(files: Files, path: str) -> Node | None:
+def read_node(store: Store, path: str) -> Node | None:
     """Return what stands at a path, or None where there is no metadata document.
 
     Raises
@@ -115,26 +115,26 @@ def read_node(files: Files, path: str) -> Node | None:
     MetadataError
         If a document is not a JSON object.
     """
-    document = read_document(files, join(path, "zarr.json"))
+    document = read_document(store, join(path, "zarr.json"))
     if document is not None:
         kind = document.get("node_type")
         if kind not in ("array", "group") or document.get("zarr_format") != 3:
-            raise MetadataError(f"{files.name}/{path}/zarr.json: neither an array nor a group")
+            raise MetadataError(f"{store.name}/{path}/zarr.json: neither an array nor a group")
         if not isinstance(document.get("attributes"), dict | None):
-            raise MetadataError(f"{files.name}/{path}/zarr.json: attributes are no JSON object")
+            raise MetadataError(f"{store.name}/{path}/zarr.json: attributes are no JSON object")
         return Node(kind=kind, zarr_format=3, documents={"zarr.json": document})
     for name, kind in ((".zarray", "array"), (".zgroup", "group")):
-        document = read_document(files, join(path, name))
+        document = read_document(store, join(path, name))
         if document is not None:
             documents = {name: document}
-            attributes = read_document(files, join(path, ".zattrs"))
+            attributes = read_document(store, join(path, ".zattrs"))
             if attributes is not None:
                 documents[".zattrs"] = attributes
             return Node(kind=kind, zarr_format=2, documents=documents)
     return None
 
 
-def read_array(files: Files, path: str) -> ArrayMetadata | None:
+def read_array(store: Store, path: str) -> ArrayMetadata | None:
     """Return the metadata of the array at a path, or None where nothing is.
 
     Raises
@@ -144,16 +144,16 @@ def read_array(files: Files, path: str) -> ArrayMetadata | None:
     MetadataError
         If its documents are damaged or describe what is not served.
     """
-    node = read_node(files, path)
+    node = read_node(store, path)
     if node is None:
         return None
-    where = f"{files.name}/{path}"
+    where = f"{store.name}/{path}"
     if node.kind == "group":
         raise StoreError(f"{where} is a group, expected an array; move the array there")
     return parse_array(node.documents, where)
 
 
-def open_group(files: Files, path: str) -> Node:
+def open_group(store: Store, path: str) -> Node:
     """Return the group of an image.
 
     Raises
@@ -161,40 +161,40 @@ def open_group(files: Files, path: str) -> Node:
     StoreError
         If there is none; the message says what there is instead, and the way out.
     """
-    where = f"{files.name}/{path}".rstrip("/")
-    node = read_node(files, path)
+    where = f"{store.name}/{path}".rstrip("/")
+    node = read_node(store, path)
     if node is not None and node.kind == "array":
-        raise StoreError(f"{where} is itself an array, {_way_to_group(files, path, node)}")
+        raise StoreError(f"{where} is itself an array, {_way_to_group(store, path, node)}")
     if node is not None:
         return node
-    if isinstance(files, LocalFiles):
-        folder = files.root / path
-        if files.root.exists() and not files.root.is_dir():
-            raise StoreError(f"{files.root} is a file, expected the folder of a zarr store")
+    if isinstance(store, LocalStore):
+        folder = store.root / path
+        if store.root.exists() and not store.root.is_dir():
+            raise StoreError(f"{store.root} is a file, expected the folder of a zarr store")
         if folder.exists() and not folder.is_dir():
             raise StoreError(f"{where} is a file, expected the folder of a zarr group")
-        if not files.root.exists():
-            beside = sorted(place.name for place in files.root.parent.glob("*.z*"))
-            near = nearest(files.root.name, beside)
-            raise StoreError(f"there is no store {files.root}; check the path given as store{near}")
-    fields = list(find_images(files))
+        if not store.root.exists():
+            beside = sorted(place.name for place in store.root.parent.glob("*.z*"))
+            near = nearest(store.root.name, beside)
+            raise StoreError(f"there is no store {store.root}; check the path given as store{near}")
+    fields = list(find_images(store))
     known = ", ".join(repr(field) for field in fields) or "none (no group holds an array 0)"
     raise StoreError(
-        f"there is no zarr group {where}; fields of {files.name}: {known}{nearest(path, fields)}"
+        f"there is no zarr group {where}; fields of {store.name}: {known}{nearest(path, fields)}"
     )
 
 
-def _way_to_group(files: Files, path: str, array: Node) -> str:
+def _way_to_group(store: Store, path: str, array: Node) -> str:
     """Say how an array comes into a group that holds it as 0, or that it is in one already."""
     steps = path.split("/")
     for depth in range(len(steps)):
         above = join(*steps[:depth])
-        group = read_node(files, above)
+        group = read_node(store, above)
         level_0 = "0" if group is None else base_path(group.attributes) or "0"
         if "/".join(steps[depth:]) == level_0:
-            field = f"{files.name}/{above}".rstrip("/")
+            field = f"{store.name}/{above}".rstrip("/")
             return f"level 0 of the image {field}; give the image's group as store and field"
-    where = shlex.quote(f"{files.name}/{path}".rstrip("/"))
+    where = shlex.quote(f"{store.name}/{path}".rstrip("/"))
     make = f"import zarr; zarr.create_group('NEW.zarr', zarr_format={array.zarr_format})"
     return (
         "expected a group that holds it as 0; give it as source beside a store of your own, or "
@@ -202,28 +202,28 @@ def _way_to_group(files: Files, path: str, array: Node) -> str:
     )
 
 
-def find_images(files: Files, path: str = "", depth: int = 3) -> Iterator[str]:
+def find_images(store: Store, path: str = "", depth: int = 3) -> Iterator[str]:
     """Yield the paths of the groups that hold a level 0, down to a depth.
 
     That is the array which a group lists first, or ``0`` where it lists none.
     """
     try:
-        node = read_node(files, path)
+        node = read_node(store, path)
         level_0 = "0" if node is None else base_path(node.attributes) or "0"
-        base = read_node(files, join(path, level_0)) if is_inside(level_0) else None
+        base = read_node(store, join(path, level_0)) if is_inside(level_0) else None
     except (MetadataError, StoreError):
         return
     if node is not None and node.kind == "array":
         return
     if node is not None and base is not None and base.kind == "array":
         yield path
-    if depth and files.lists:
-        for name in files.children(path)[:200]:
-            yield from find_images(files, join(path, name), depth - 1)
+    if depth and store.lists:
+        for name in store.children(path)[:200]:
+            yield from find_images(store, join(path, name), depth - 1)
 
 
 def absent_groups(
-    files: Files, path: str, zarr_format: int, *, below: str | None = None
+    store: Store, path: str, zarr_format: int, *, below: str | None = None
 ) -> list[str]:
     """Return the paths down to a group's at which none is yet, outermost first.
 
@@ -239,18 +239,18 @@ def absent_groups(
     absent = []
     for depth in range(known, len(steps) + 1):
         above = join(*steps[:depth])
-        node = read_node(files, above)
+        node = read_node(store, above)
         if node is None:
             absent.append(above)
         elif node.kind != "group" or node.zarr_format != zarr_format:
             raise StoreError(
-                f"{files.name}/{above} is a zarr v{node.zarr_format} {node.kind}, expected a "
+                f"{store.name}/{above} is a zarr v{node.zarr_format} {node.kind}, expected a "
                 f"v{zarr_format} group; choose another store or field"
             )
     return absent
 
 
-def make_groups(files: Files, path: str, zarr_format: int, *, below: str | None = None) -> None:
+def make_groups(store: Store, path: str, zarr_format: int, *, below: str | None = None) -> None:
     """Make the groups that are not there yet on the way to a group, and the group itself.
 
     Raises
@@ -262,78 +262,78 @@ def make_groups(files: Files, path: str, zarr_format: int, *, below: str | None 
     name = ".zgroup"
     if zarr_format == 3:
         document, name = {"attributes": {}, **document, "node_type": "group"}, "zarr.json"
-    for above in absent_groups(files, path, zarr_format, below=below):
+    for above in absent_groups(store, path, zarr_format, below=below):
         # One that another run has made meanwhile stays.
-        files.replace(join(above, name), lambda found: None if found else _encoded(document))
-    tell_ancestors(files, path)  # always: a run may have been killed before it did
+        store.replace(join(above, name), lambda found: None if found else _encoded(document))
+    tell_ancestors(store, path)  # always: a run may have been killed before it did
 
 
-def delete_empty_groups(files: Files, path: str, below: str) -> None:
+def delete_empty_groups(store: Store, path: str, below: str) -> None:
     """Remove the groups between one and a path in it that hold nothing and say nothing."""
     while (path := path.rpartition("/")[0]) != below:
-        node = read_node(files, path)
-        if node is None or node.attributes or not set(files.keys(path)) <= {*_NODE_DOCUMENTS}:
+        node = read_node(store, path)
+        if node is None or node.attributes or not set(store.keys(path)) <= {*_NODE_DOCUMENTS}:
             return
-        with files.exclusive():
+        with store.exclusive():
             for name in _NODE_DOCUMENTS:
-                files.delete(join(path, name))
-            _tell_ancestors(files, path)
-        files.delete_tree(path)
+                store.delete(join(path, name))
+            _tell_ancestors(store, path)
+        store.delete_tree(path)
 
 
-def write_array(files: Files, path: str, metadata: ArrayMetadata) -> None:
+def write_array(store: Store, path: str, metadata: ArrayMetadata) -> None:
     """Write an array's documents, the one that makes it exist last, and tell its ancestors."""
-    with files.exclusive():
+    with store.exclusive():
         for name, document in metadata.documents().items():
-            put_document(files, join(path, name), document)
-        _tell_ancestors(files, path)
+            put_document(store, join(path, name), document)
+        _tell_ancestors(store, path)
 
 
-def hide_array(files: Files, path: str) -> None:
+def hide_array(store: Store, path: str) -> None:
     """Remove an array's documents, after which no reader finds it; its objects stay."""
-    with files.exclusive():
+    with store.exclusive():
         # First of all: where it stands, objects count as made.
         for name in (OPENING_DOCUMENT, *reversed(ARRAY_DOCUMENTS)):
-            files.delete(join(path, name))
-        _tell_ancestors(files, path)
+            store.delete(join(path, name))
+        _tell_ancestors(store, path)
 
 
-def delete_array(files: Files, path: str) -> None:
+def delete_array(store: Store, path: str) -> None:
     """Remove an array's documents, after which no reader finds it, and then its objects."""
-    hide_array(files, path)
-    files.delete_tree(path)
+    hide_array(store, path)
+    store.delete_tree(path)
 
 
 def change_group_attributes(
-    files: Files, path: str, change: Callable[[Document], Document]
+    store: Store, path: str, change: Callable[[Document], Document]
 ) -> bool:
     """Replace a group's attributes by what `change` returns of them; return whether they differ.
 
     Attributes that `change` keeps are written back as they were read.
     """
-    with files.exclusive():
-        is_v3 = open_group(files, path).zarr_format == 3
+    with store.exclusive():
+        is_v3 = open_group(store, path).zarr_format == 3
         key = join(path, "zarr.json" if is_v3 else ".zattrs")
         differs = False
 
         def changed(data: bytes | None) -> bytes | None:
             nonlocal differs
-            document = {} if data is None else _decoded(files, key, data)
+            document = {} if data is None else _decoded(store, key, data)
             before = (document.get("attributes") or {}) if is_v3 else document
             after = change(json.loads(json.dumps(before)))
             differs = _text(after) != _text(before)
             if not differs:
                 return None
             if is_v3 and data is None:
-                raise StoreError(f"{files.name}/{key} was removed while it was to be changed")
+                raise StoreError(f"{store.name}/{key} was removed while it was to be changed")
             return _encoded({**document, "attributes": after} if is_v3 else after)
 
-        files.replace(key, changed)
-        _tell_ancestors(files, path)
+        store.replace(key, changed)
+        _tell_ancestors(store, path)
         return differs
 
 
-def read_document(files: Files, key: str) -> Document | None:
+def read_document(store: Store, key: str) -> Document | None:
     """Return a JSON object, or None where there is none.
 
     Raises
@@ -341,20 +341,20 @@ def read_document(files: Files, key: str) -> Document | None:
     MetadataError
         If it is something else than a JSON object.
     """
-    data = files.get(key)
-    return None if data is None else _decoded(files, key, data)
+    data = store.get(key)
+    return None if data is None else _decoded(store, key, data)
 
 
-def _decoded(files: Files, key: str, data: bytes) -> Document:
+def _decoded(store: Store, key: str, data: bytes) -> Document:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        msg = f"{files.name}/{key} is no JSON ({error}); restore it from a copy"
+        msg = f"{store.name}/{key} is no JSON ({error}); restore it from a copy"
         raise MetadataError(msg) from error
     if not isinstance(document, dict):
-        raise MetadataError(f"{files.name}/{key} holds no JSON object; restore it from a copy")
+        raise MetadataError(f"{store.name}/{key} holds no JSON object; restore it from a copy")
     if not _is_shallow(document):
-        msg = f"{files.name}/{key} is nested more than {_DEEPEST} times; restore it from a copy"
+        msg = f"{store.name}/{key} is nested more than {_DEEPEST} times; restore it from a copy"
         raise MetadataError(msg)
     return document
 
@@ -376,48 +376,48 @@ def _is_shallow(document: Document) -> bool:
     return not level
 
 
-def put_document(files: Files, key: str, document: Document) -> None:
+def put_document(store: Store, key: str, document: Document) -> None:
     """Write a JSON object, indented as zarr-python does."""
-    files.put(key, _encoded(document))
+    store.put(key, _encoded(document))
 
 
-def tell_ancestors(files: Files, path: str) -> None:
+def tell_ancestors(store: Store, path: str) -> None:
     """Bring the consolidated metadata of every ancestor group in step with the node at a path."""
-    with files.exclusive():
-        _tell_ancestors(files, path)
+    with store.exclusive():
+        _tell_ancestors(store, path)
 
 
-def _tell_ancestors(files: Files, path: str) -> None:
+def _tell_ancestors(store: Store, path: str) -> None:
     steps = path.split("/") if path else []
-    nodes = [read_node(files, join(*steps[:depth])) for depth in range(len(steps) + 1)]
+    nodes = [read_node(store, join(*steps[:depth])) for depth in range(len(steps) + 1)]
     for depth in range(len(steps), -1, -1):
         ancestor, here = join(*steps[:depth]), nodes[depth]
         # The groups between may be younger than the ancestor's consolidated metadata.
         between = {join(*steps[depth:end]): nodes[end] for end in range(depth + 1, len(steps) + 1)}
         if here is not None and here.zarr_format == 3:
             if between and here.documents["zarr.json"].get("consolidated_metadata"):
-                _change_document(files, join(ancestor, "zarr.json"), partial(_update_v3, between))
+                _change_document(store, join(ancestor, "zarr.json"), partial(_update_v3, between))
             continue
         own = {"": nodes[depth]} if depth == len(steps) else between
-        _change_document(files, join(ancestor, ".zmetadata"), partial(_update_v2, own))
+        _change_document(store, join(ancestor, ".zmetadata"), partial(_update_v2, own))
 
 
-def _change_document(files: Files, key: str, change: Callable[[Document], None]) -> None:
+def _change_document(store: Store, key: str, change: Callable[[Document], None]) -> None:
     """Change a document in place, and write it if it is there and comes out different."""
 
     def changed(data: bytes | None) -> bytes | None:
         if data is None:
             return None
-        document = _decoded(files, key, data)
+        document = _decoded(store, key, data)
         before = _text(document)
         try:
             change(document)
         except (KeyError, TypeError, AttributeError) as error:
-            msg = f"{files.name}/{key} holds damaged consolidated metadata; consolidate it anew"
+            msg = f"{store.name}/{key} holds damaged consolidated metadata; consolidate it anew"
             raise MetadataError(msg) from error
         return None if _text(document) == before else _encoded(document)
 
-    files.replace(key, changed)
+    store.replace(key, changed)
 
 
 def _text(document: Document) -> str:

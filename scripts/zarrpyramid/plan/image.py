@@ -35,7 +35,7 @@ from zarrpyramid.metadata import (
     well_formed,
     without_paths,
 )
-from zarrpyramid.stores import LocalFiles
+from zarrpyramid.stores import LocalStore
 
 from .levels import ImagePlan, made_base, plan_image
 from .source import BASE_KEY, open_source, trust_linked_base
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.config import DeclaredBase, ImageConfig
     from zarrpyramid.metadata import ArrayMetadata, Node, Record
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
     from .source import Source
 
@@ -66,7 +66,7 @@ class Image:
         What level 0 is taken from; None where it is the user's own.
     """
 
-    files: Files
+    store: Store
     path: str
     plan: ImagePlan
     paths: LevelPaths
@@ -83,7 +83,7 @@ class Image:
 
     def name(self, level: int) -> str:
         """Name a level in messages."""
-        return f"{self.files.name}/{self.level_path(level)}"
+        return f"{self.store.name}/{self.level_path(level)}"
 
 
 def read_level(image: Image, level: int) -> ArrayMetadata:
@@ -94,7 +94,7 @@ def read_level(image: Image, level: int) -> ArrayMetadata:
     StoreError
         If it is not.
     """
-    metadata = read_array(image.files, image.level_path(level))
+    metadata = read_array(image.store, image.level_path(level))
     if metadata is None:
         raise StoreError(
             f"there is no array {image.name(level)}; expected level {level} of an image"
@@ -142,7 +142,7 @@ class BaseLayout:
     stored_bytes: int | None
 
 
-def watched_by(image: Image, files: Files | None = None) -> str:
+def watched_by(image: Image, store: Store | None = None) -> str:
     """Return by what a change of level 0 is seen: objects, metadata or none.
 
     Parameters
@@ -153,39 +153,39 @@ def watched_by(image: Image, files: Files | None = None) -> str:
     asked = image.plan.image.base_watch
     if asked != "auto":
         return asked
-    most = MOST_COUNTED if (files or image.files).lists else MOST_ASKED
+    most = MOST_COUNTED if (store or image.store).lists else MOST_ASKED
     return "objects" if image.plan.levels[0].n_objects <= most else "metadata"
 
 
 def stored_objects(image: Image, level: int) -> list[tuple[str, int, int]]:
     """Return key, bytes and version of a level's objects; documents and litter do not count."""
-    return _objects(image.files, image.level_path(level))
+    return _objects(image.store, image.level_path(level))
 
 
-def _objects(files: Files, path: str) -> list[tuple[str, int, int]]:
-    return sorted(found for found in object_stats(files, path) if OBJECT_KEY.fullmatch(found[0]))
+def _objects(store: Store, path: str) -> list[tuple[str, int, int]]:
+    return sorted(found for found in object_stats(store, path) if OBJECT_KEY.fullmatch(found[0]))
 
 
 def base_layout(image: Image) -> BaseLayout:
     """Look at level 0's objects, and at what its metadata makes of their bytes."""
-    return _layout(image, image.files, image.level_path(0))
+    return _layout(image, image.store, image.level_path(0))
 
 
 def source_layout(image: Image) -> BaseLayout:
     """Look at the objects that level 0 is taken from, the same as level 0's where it has none."""
     if image.source is None:
         return base_layout(image)
-    return _layout(image, image.source.files, image.source.path)
+    return _layout(image, image.source.store, image.source.path)
 
 
-def _layout(image: Image, files: Files, path: str) -> BaseLayout:
-    watched = watched_by(image, files)
+def _layout(image: Image, store: Store, path: str) -> BaseLayout:
+    watched = watched_by(image, store)
     if watched == "none":
         return BaseLayout(fingerprint="", watch=watched, stored_bytes=None)
     form = json.dumps(image.plan.base.form, sort_keys=True)
     if watched == "metadata":
         return BaseLayout(fingerprint=_hash(form), watch=_hash(form), stored_bytes=None)
-    objects = _objects(files, path)
+    objects = _objects(store, path)
     return BaseLayout(
         fingerprint=_hash("\n".join([form, *(f"{key} {size}" for key, size, _ in objects)])),
         watch=_hash("\n".join([form, *map(str, objects)])),
@@ -285,9 +285,9 @@ def why_remade(
 
 def levels_beside(image: Image) -> list[int]:
     """Return the numbers of the levels at whose paths something stands, whoever made it."""
-    levels = levels_there(image.files, image.path, image.paths)
+    levels = levels_there(image.store, image.path, image.paths)
     return [
-        level for level in levels if read_node(image.files, image.level_path(level)) is not None
+        level for level in levels if read_node(image.store, image.level_path(level)) is not None
     ]
 
 
@@ -300,12 +300,12 @@ def our_levels(image: Image, first: int = 1) -> list[int]:
         level
         for level in levels_beside(image)
         if level >= first
-        and not image.files.is_link(image.level_path(level))
-        and record_of(read_node(image.files, image.level_path(level)))
+        and not image.store.is_link(image.level_path(level))
+        and record_of(read_node(image.store, image.level_path(level)))
     ]
 
 
-def open_image(config: ImageConfig, files: Files | None = None, path: str = "") -> Image:
+def open_image(config: ImageConfig, store: Store | None = None, path: str = "") -> Image:
     """Find an image and plan its levels.
 
     Parameters
@@ -323,62 +323,62 @@ def open_image(config: ImageConfig, files: Files | None = None, path: str = "") 
         If the group or its level 0 is not there or not served, or the configuration does not fit
         it.
     """
-    if files is None:
-        files, path = locate(
+    if store is None:
+        store, path = locate(
             config.store,
             config.field,
             follow_links=config.follow_links,
             options=config.storage_options,
         )
-        if isinstance(files, LocalFiles):
-            files.durable = config.durability != "none"
+        if isinstance(store, LocalStore):
+            store.durable = config.durability != "none"
     if config.source is not None:
-        return _open_taken(config, files, path)
+        return _open_taken(config, store, path)
     made = config.test_image
     paths = LevelPaths()
-    if made is not None and read_node(files, join(path, "0")) is None:
+    if made is not None and read_node(store, join(path, "0")) is None:
         plan = plan_image(config, made_base(made, config.axes))
-    elif config.base is not None and not _is_as_declared(config, config.base, files, path):
+    elif config.base is not None and not _is_as_declared(config, config.base, store, path):
         plan = plan_image(config, made_base(config.base, config.axes))
     else:
-        group = open_group(files, path)
-        paths = _level_paths(files, path, group)
-        trust_linked_base(files, group, join(path, paths.base))
-        base = _read_base(files, path, group, paths.base)
+        group = open_group(store, path)
+        paths = _level_paths(store, path, group)
+        trust_linked_base(store, group, join(path, paths.base))
+        base = _read_base(store, path, group, paths.base)
         # While level 0 is withdrawn from the list, nobody else's scale is its.
         others = {*listed_paths(group.attributes)} - {paths.base}
         plan = plan_image(config, base, without_paths(group.attributes, others))
-    return Image(files=files, path=path, plan=plan, paths=paths)
+    return Image(store=store, path=path, plan=plan, paths=paths)
 
 
-def _open_taken(config: ImageConfig, files: Files, path: str) -> Image:
+def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
     """Plan an image whose level 0 is taken from elsewhere; its group need not be there yet."""
-    source = open_source(config, files)
-    group = read_node(files, path)
-    if config.link_base and isinstance(files, LocalFiles):
-        files.trusted.append(os.path.realpath(source.name))
-    trust_linked_base(files, group, join(path, "0"))
+    source = open_source(config, store)
+    group = read_node(store, path)
+    if config.link_base and isinstance(store, LocalStore):
+        store.trusted.append(os.path.realpath(source.name))
+    trust_linked_base(store, group, join(path, "0"))
     listed = None if group is None else base_path(group.attributes)
     is_ours = group is not None and BASE_KEY in group.attributes
     if listed not in (None, "0") and not is_ours:
         raise StoreError(
-            f"{files.name}/{path}".rstrip("/")
+            f"{store.name}/{path}".rstrip("/")
             + f" lists {listed} as level 0 already; choose another store or field for the image "
             f"of {source.name}"
         )
     _check_voxels(source.base, source.name)
     plan = plan_image(config, source.base, source.attributes)
-    return Image(files=files, path=path, plan=plan, paths=LevelPaths(), source=source)
+    return Image(store=store, path=path, plan=plan, paths=LevelPaths(), source=source)
 
 
-def _is_as_declared(config: ImageConfig, base: DeclaredBase, files: Files, path: str) -> bool:
+def _is_as_declared(config: ImageConfig, base: DeclaredBase, store: Store, path: str) -> bool:
     """Tell whether level 0 is there and is what was declared.
 
     Another one is refused, unless other rules of the run may be about to make it anew.
     """
-    group = read_node(files, path)
-    paths = LevelPaths() if group is None else _level_paths(files, path, group)
-    found = read_array(files, join(path, paths.base))
+    group = read_node(store, path)
+    paths = LevelPaths() if group is None else _level_paths(store, path, group)
+    found = read_array(store, join(path, paths.base))
     if found is None:
         return False
     misfit = _misfit(config, base, found, {} if group is None else group.attributes)
@@ -398,7 +398,7 @@ def check_declared(image: Image) -> None:
     base = image.plan.image.base
     if base is None:
         return
-    group = open_group(image.files, image.path)
+    group = open_group(image.store, image.path)
     misfit = _misfit(image.plan.image, base, read_level(image, 0), group.attributes)
     if misfit:
         raise ConfigError(misfit)
@@ -430,32 +430,32 @@ def _shown(value: object) -> str:
     return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
-def _level_paths(files: Files, path: str, group: Node) -> LevelPaths:
+def _level_paths(store: Store, path: str, group: Node) -> LevelPaths:
     if BASE_KEY in group.attributes:  # at 0, also while the list is without it
         return LevelPaths()
     base = base_path(group.attributes) or "0"
     if not is_inside(base):
         raise StoreError(
-            f"{files.name}/{path}".rstrip("/")
+            f"{store.name}/{path}".rstrip("/")
             + f" lists {base!r} as level 0, expected the path of an array in the group; mend its "
             "multiscales"
         )
     return LevelPaths(base=base)
 
 
-def _read_base(files: Files, path: str, group: Node, base: str) -> ArrayMetadata:
+def _read_base(store: Store, path: str, group: Node, base: str) -> ArrayMetadata:
     """Return the metadata of level 0, of which a group says that it is at the path `base`."""
-    where = f"{files.name}/{path}".rstrip("/")
-    found = read_array(files, join(path, base))
+    where = f"{store.name}/{path}".rstrip("/")
+    found = read_array(store, join(path, base))
     if found is None and base_path(group.attributes) == base:
         raise StoreError(
             f"{where} lists {base} first, as level 0, but has no such array; restore it, or mend "
             "the group's multiscales"
         )
     if found is None:
-        inside = ", ".join(files.children(path) if files.lists else ()) or "nothing"
+        inside = ", ".join(store.children(path) if store.lists else ()) or "nothing"
         below, beside = (
-            ", ".join(repr(field) for field in find_images(files, place)) for place in (path, "")
+            ", ".join(repr(field) for field in find_images(store, place)) for place in (path, "")
         )
         if below:
             hint = f"groups below it that have one: {below}; give one as field"

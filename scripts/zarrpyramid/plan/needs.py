@@ -99,7 +99,7 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
         memory = process + n_workers * worker
     else:
         # With whole bytes, as the job does, which does not know the share of those that are stored.
-        at_once = image.files.at_once
+        at_once = image.store.at_once
         n_busy, each = spread_threads(n_workers, n_tasks, at_once, task_bytes(*form))
         n_threads = n_busy * min(each, n_steps)
         memory = process + is_remote * CLIENT_BYTES + n_threads * buffers + n_busy * held

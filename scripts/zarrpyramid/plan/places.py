@@ -22,7 +22,7 @@ from zarrpyramid.metadata import (
     read_document,
     read_node,
 )
-from zarrpyramid.stores import TEMPORARY_SUFFIX, LocalFiles
+from zarrpyramid.stores import TEMPORARY_SUFFIX, LocalStore
 
 from .image import OBJECT_KEY, missing_objects, our_levels, record_of
 from .levels import space_needed
@@ -31,7 +31,7 @@ from .source import BASE_KEY, COPY_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
     from .image import BaseLayout, Image
     from .levels import ImagePlan, LevelPlan
@@ -82,7 +82,7 @@ def nested_images(images: Mapping[str, Image]) -> dict[str, str]:
 
 
 def _check_base_whole(image: Image) -> None:
-    if read_node(image.files, image.level_path(0)) is None:
+    if read_node(image.store, image.level_path(0)) is None:
         return  # a test image that is still to be made
     missing = missing_objects(image)
     if missing:
@@ -101,22 +101,22 @@ def check_place(image: Image, level: int) -> None:
         If something else does.
     """
     for above in _groups_between(image, level):
-        node = read_node(image.files, above)
-        if node is None and image.files.get(above) is None and not image.files.is_link(above):
+        node = read_node(image.store, above)
+        if node is None and image.store.get(above) is None and not image.store.is_link(above):
             continue
-        if node is None or node.kind != "group" or image.files.is_link(above):
+        if node is None or node.kind != "group" or image.store.is_link(above):
             raise StoreError(
-                f"{image.files.name}/{above} is no group of the store's own, in which "
+                f"{image.store.name}/{above} is no group of the store's own, in which "
                 f"{image.name(level)} could be; move it away"
             )
     path = image.level_path(level)
-    if image.files.is_link(path):
+    if image.store.is_link(path):
         raise StoreError(
             f"{image.name(level)} is a symbolic link, behind which nothing is ever written; "
             "remove the link, or put the level itself there"
         )
-    node = read_node(image.files, path)
-    if node is None and image.files.get(path) is None:
+    node = read_node(image.store, path)
+    if node is None and image.store.get(path) is None:
         _check_remains(image, level)
     elif record_of(node) is None and not (_may_go(image, level) and node and node.kind == "array"):
         raise StoreError(
@@ -138,7 +138,7 @@ def _is_left_over(image: Image, level: int) -> bool:
     path = image.level_path(level)
     try:
         check_place(image, level)
-        return read_node(image.files, path) is None and any(image.files.keys(path))
+        return read_node(image.store, path) is None and any(image.store.keys(path))
     except StoreError:
         return False  # something else stands there, which is for a build to tell of
 
@@ -147,7 +147,7 @@ def is_foreign(image: Image, level: int) -> bool:
     """Tell whether something that is not ours stands in a level's place and shall stay there."""
     if level == 0:
         return False
-    node = read_node(image.files, image.level_path(level))
+    node = read_node(image.store, image.level_path(level))
     return node is not None and record_of(node) is None and not _may_go(image, level)
 
 
@@ -164,12 +164,12 @@ def check_base_place(image: Image) -> None:
         If something does, or the group of the image cannot be made.
     """
     assert image.source is not None
-    absent_groups(image.files, image.path, image.source.base.zarr_format)
+    absent_groups(image.store, image.path, image.source.base.zarr_format)
     path = image.level_path(0)
     is_empty = not (
-        image.files.is_link(path)
-        or image.files.get(path) is not None
-        or any(image.files.keys(path))
+        image.store.is_link(path)
+        or image.store.get(path) is not None
+        or any(image.store.keys(path))
     )
     if not is_empty and not is_taken(image):
         raise StoreError(
@@ -180,15 +180,15 @@ def check_base_place(image: Image) -> None:
 
 def is_taken(image: Image) -> bool:
     """Tell whether what stands in level 0's place was taken from a source, whole or in part."""
-    if image.files.is_link(image.level_path(0)):
+    if image.store.is_link(image.level_path(0)):
         return taken_as(image) == "link"
-    node = read_node(image.files, image.level_path(0))
+    node = read_node(image.store, image.level_path(0))
     return taken_as(image) == "copy" if node is None else COPY_KEY in node.attributes
 
 
 def taken_as(image: Image) -> str | None:
     """Return how the image's group says that level 0 was taken: "copy", "link", or not at all."""
-    node = read_node(image.files, image.path)
+    node = read_node(image.store, image.path)
     return None if node is None else node.attributes.get(BASE_KEY)
 
 
@@ -206,9 +206,9 @@ def check_room(image: Image, layout: BaseLayout) -> None:
         If not; of room alone nothing is said where the configuration forces it.
     """
     need = room_needed(image, layout)
-    if not need.n_objects or not isinstance(image.files, LocalFiles):
+    if not need.n_objects or not isinstance(image.store, LocalStore):
         return
-    folder = standing_folder(image.files, image.path)
+    folder = standing_folder(image.store, image.path)
     if not folder.is_dir():
         raise StoreError(f"{folder} is a file, expected the folder of a zarr store")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -249,7 +249,7 @@ def room_needed(image: Image, layout: BaseLayout) -> Room:
     """
     there = our_levels(image)
     absent = [level for level in image.plan.levels[1:] if level.level not in there]
-    copies = image.copies and read_node(image.files, image.level_path(0)) is None
+    copies = image.copies and read_node(image.store, image.level_path(0)) is None
     stored = 0
     if absent or copies:
         stored = sampled_bytes(image) if layout.stored_bytes is None else layout.stored_bytes
@@ -280,9 +280,9 @@ def free_room(folder: Path) -> Room:
     return Room(n_bytes=found.f_bavail * found.f_frsize, n_objects=n_objects)
 
 
-def standing_folder(files: LocalFiles, path: str) -> Path:
+def standing_folder(store: LocalStore, path: str) -> Path:
     """Return the folder of a path, or the nearest one above that is there."""
-    folder = files.root / path
+    folder = store.root / path
     while not folder.exists():
         folder = folder.parent
     return folder
@@ -304,22 +304,22 @@ def stored_share(image: Image) -> float:
 
 
 def _sample_sizes(image: Image) -> list[int]:
-    files = image.files if image.source is None else image.source.files
+    store = image.store if image.source is None else image.source.store
     path = image.level_path(0) if image.source is None else image.source.path
     base = image.plan.base
     grid = geometry.grid_shape(base.shape, base.write_shape)
     n_objects = geometry.count(grid)
-    n_looked_at = _SAMPLE if files.at_once == 1 else _REMOTE_SAMPLE
+    n_looked_at = _SAMPLE if store.at_once == 1 else _REMOTE_SAMPLE
     numbers = range(0, n_objects, -(-n_objects // n_looked_at))
     keys = [base.object_key(index) for index in geometry.iterate_units(grid, numbers)]
     # Of a protocol nobody says that it can be hashed; all files can.
-    return _sizes(files, tuple(join(path, key) for key in keys))  # type: ignore[arg-type]
+    return _sizes(store, tuple(join(path, key) for key in keys))  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=8)
-def _sizes(files: Files, keys: tuple[str, ...]) -> list[int]:
+def _sizes(store: Store, keys: tuple[str, ...]) -> list[int]:
     """Return the bytes of objects; asked once, for every level is planned with them."""
-    return [files.size(key) or 0 for key in keys]
+    return [store.size(key) or 0 for key in keys]
 
 
 def _groups_between(image: Image, level: int) -> Iterator[str]:
@@ -331,9 +331,9 @@ def _groups_between(image: Image, level: int) -> Iterator[str]:
 
 def _check_remains(image: Image, level: int) -> None:
     """Refuse a folder without an array that holds anything but what a killed run of ours left."""
-    if image.files.get(join(image.level_path(level), OPENING_DOCUMENT)) is not None:
+    if image.store.get(join(image.level_path(level), OPENING_DOCUMENT)) is not None:
         return  # a level of ours in parts, perhaps of millions of objects
-    for key in image.files.keys(image.level_path(level)):
+    for key in image.store.keys(image.level_path(level)):
         if not (
             OBJECT_KEY.fullmatch(key)
             or LITTER_KEY.fullmatch(key)
@@ -347,5 +347,5 @@ def _check_remains(image: Image, level: int) -> None:
 
 def _is_our_zattrs(image: Image, level: int) -> bool:
     """Tell whether the document of v2 that is written before .zarray holds our record."""
-    attributes = read_document(image.files, f"{image.level_path(level)}/.zattrs")
+    attributes = read_document(image.store, f"{image.level_path(level)}/.zattrs")
     return attributes is not None and RECORD_KEY in attributes

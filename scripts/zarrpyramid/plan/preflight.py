@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarrpyramid.geometry import count
-from zarrpyramid.stores import LocalFiles
+from zarrpyramid.stores import LocalStore
 
 from .image import source_layout, watched_by
 from .levels import times
@@ -88,7 +88,7 @@ def _source(image: Image) -> list[str]:
     """Return where level 0 comes from, if from elsewhere."""
     if image.source is None:
         return []
-    seen = watched_by(image, image.source.files)
+    seen = watched_by(image, image.source.store)
     return [f"level 0 comes from {image.source.name}, changes of which are seen by: {seen}"]
 
 
@@ -101,9 +101,9 @@ def _room(image: Image) -> list[str]:
     need = room_needed(image, source_layout(image))
     what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
     written = f"to be written: {what}; "
-    if not isinstance(image.files, LocalFiles):
-        return [f"{written}free: not checked, {image.files.name} is no local folder"]
-    folder = standing_folder(image.files, image.path)
+    if not isinstance(image.store, LocalStore):
+        return [f"{written}free: not checked, {image.store.name} is no local folder"]
+    folder = standing_folder(image.store, image.path)
     free = free_room(folder)
     inodes = "not counted" if free.n_objects is None else str(free.n_objects)
     enough = free.n_bytes >= need.n_bytes and (

@@ -20,12 +20,12 @@ from zarrpyramid.metadata import (
     read_array,
     read_node,
 )
-from zarrpyramid.stores import LocalFiles, is_url, open_url
+from zarrpyramid.stores import LocalStore, is_url, open_url
 
 if TYPE_CHECKING:
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.metadata import ArrayMetadata, Node
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
 
 BASE_KEY = "zarrpyramid_base"
@@ -52,7 +52,7 @@ class Source:
         Those of the group; none where the source is an array.
     """
 
-    files: Files
+    store: Store
     path: str
     base: ArrayMetadata
     attributes: dict[str, Any]
@@ -60,10 +60,10 @@ class Source:
     @property
     def name(self) -> str:
         """The array's absolute path, or its URL."""
-        return f"{self.files.name}/{self.path}".rstrip("/")
+        return f"{self.store.name}/{self.path}".rstrip("/")
 
 
-def trust_linked_base(files: Files, group: Node | None, path: str) -> None:
+def trust_linked_base(store: Store, group: Node | None, path: str) -> None:
     """Have a level 0 followed that is a link, where the group says that one was made here.
 
     Parameters
@@ -72,11 +72,11 @@ def trust_linked_base(files: Files, group: Node | None, path: str) -> None:
         Of level 0 in the files.
     """
     is_recorded = group is not None and group.attributes.get(BASE_KEY) == "link"
-    if is_recorded and isinstance(files, LocalFiles) and files.is_link(path):
-        files.trusted.append(os.path.realpath(files.root / path))
+    if is_recorded and isinstance(store, LocalStore) and store.is_link(path):
+        store.trusted.append(os.path.realpath(store.root / path))
 
 
-def open_source(config: ImageConfig, target: Files) -> Source:
+def open_source(config: ImageConfig, target: Store) -> Source:
     """Find the source of an image, apart from the store that the image is made in.
 
     Parameters
@@ -93,39 +93,39 @@ def open_source(config: ImageConfig, target: Files) -> Source:
     """
     assert config.source is not None
     _check_apart(config, target)
-    files = _files(config.source, config)
-    node = read_node(files, "")
+    store = _files(config.source, config)
+    node = read_node(store, "")
     if node is None:
-        is_there = not isinstance(files, LocalFiles) or files.root.exists()
+        is_there = not isinstance(store, LocalStore) or store.root.exists()
         what = "is neither a zarr group nor an array" if is_there else "is not there"
         raise StoreError(f"image {config.name}: source {config.source} {what}; check the path")
     if node.kind == "array":
         base = parse_array(node.documents, config.source)
-        return Source(files=files, path="", base=base, attributes={})
+        return Source(store=store, path="", base=base, attributes={})
     path = base_path(node.attributes) or "0"
     if not is_inside(path):
         raise StoreError(
             f"image {config.name}: source {config.source} lists {path!r} as level 0, expected the "
             "path of an array in the group; give the array itself as source"
         )
-    found = read_array(files, path)
+    found = read_array(store, path)
     if found is None:
-        fields = ", ".join(repr(field) for field in find_images(files)) or "none"
+        fields = ", ".join(repr(field) for field in find_images(store)) or "none"
         raise StoreError(
             f"image {config.name}: source {config.source} has no array {path} for level 0; images "
             f"below it: {fields}; give the path of a group or an array"
         )
-    return Source(files=files, path=path, base=found, attributes=node.attributes)
+    return Source(store=store, path=path, base=found, attributes=node.attributes)
 
 
-def _files(source: str, config: ImageConfig) -> Files:
+def _files(source: str, config: ImageConfig) -> Store:
     if is_url(source):
         return open_url(source, config.source_options)
     # Of the source, what stands behind its own path is its own.
-    return LocalFiles(source, trusted=["/"] if config.follow_links else [])
+    return LocalStore(source, trusted=["/"] if config.follow_links else [])
 
 
-def _check_apart(config: ImageConfig, target: Files) -> None:
+def _check_apart(config: ImageConfig, target: Store) -> None:
     """See that nothing which is written stands in the source or above it."""
     source, store = (_real(path) for path in (config.source or "", target.name))
     if source == store or source in store.parents or store in source.parents:

@@ -139,7 +139,7 @@ def _count_level(image: Image, record: Record, counter: Counter, n_workers: int)
             f"{image.name(level)} is not the level that its sentinel records; "
             "run the workflow again, which makes it again"
         )
-    chunks = open_chunks(image.files, image.level_path(level), metadata)
+    chunks = open_chunks(image.store, image.level_path(level), metadata)
     grid = geometry.grid_shape(metadata.shape, metadata.chunks)
 
     def count_chunk(index: Index) -> tuple[int, int]:

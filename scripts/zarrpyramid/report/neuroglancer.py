@@ -15,7 +15,7 @@ from urllib.parse import quote
 from zarrpyramid.errors import ConfigError, MetadataError, StoreError
 from zarrpyramid.metadata import CHANNEL, RECORD_KEY, SPACE, UNITS, join, locate, open_group
 from zarrpyramid.plan import BASE_KEY
-from zarrpyramid.stores import LocalFiles, is_url
+from zarrpyramid.stores import LocalStore, is_url
 
 from .serving import Folder, FolderServer
 from .viewer_rules import NEUROGLANCER, lint, read_pyramid
@@ -53,9 +53,9 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
     if is_url(path):
         raise StoreError(f"{path} is a URL, expected a local path; give the URL to a viewer itself")
     client = _client()
-    files, inside = locate(str(Path(path).absolute()), "")
-    assert isinstance(files, LocalFiles)
-    pyramid = read_pyramid(files, inside)
+    store, inside = locate(str(Path(path).absolute()), "")
+    assert isinstance(store, LocalStore)
+    pyramid = read_pyramid(store, inside)
     if not pyramid.arrays:
         raise StoreError(
             f"the group at {path} lists no level, so there is nothing to show; build its pyramid "
@@ -63,9 +63,9 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
         )
     for finding in lint(pyramid, (NEUROGLANCER,)):
         print(finding.line)
-    folders = {"v": Folder(path=client), "data": store_folder(files, inside)}
+    folders = {"v": Folder(path=client), "data": store_folder(store, inside)}
     with FolderServer(folders, port) as server:
-        state = viewer_state(files, inside, server.url("data"))
+        state = viewer_state(store, inside, server.url("data"))
         url = f"{server.url('v')}index.html#!{quote(json.dumps(state))}"
         print(f"{path} is at\n\n  {url}\n\nuntil Ctrl-C", flush=True)
         if opens_browser:
@@ -76,16 +76,16 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
             print()
 
 
-def store_folder(files: LocalFiles, path: str) -> Folder:
+def store_folder(store: LocalStore, path: str) -> Folder:
     """Return what is served of a store: the image's group, and level 0 where that is our link."""
-    group = open_group(files, path)
+    group = open_group(store, path)
     is_link = group.attributes.get(BASE_KEY) == "link"
-    levels = [dataset["path"] for dataset in read_pyramid(files, path).datasets[:1]]
-    places = [files.root / path / level for level in levels if is_link]
-    return Folder(path=files.root / path, also=tuple(place.resolve() for place in places))
+    levels = [dataset["path"] for dataset in read_pyramid(store, path).datasets[:1]]
+    places = [store.root / path / level for level in levels if is_link]
+    return Folder(path=store.root / path, also=tuple(place.resolve() for place in places))
 
 
-def viewer_state(files: LocalFiles, path: str, url: str) -> State:
+def viewer_state(store: LocalStore, path: str, url: str) -> State:
     """Return neuroglancer's state for the image at a path, with the labels that belong to it.
 
     Parameters
@@ -93,10 +93,10 @@ def viewer_state(files: LocalFiles, path: str, url: str) -> State:
     url
         Where the image's group is served, with a slash at the end.
     """
-    pyramid = read_pyramid(files, path)
-    name = (files.root / path).name
+    pyramid = read_pyramid(store, path)
+    name = (store.root / path).name
     layers = [*_layers(pyramid, name, url)]
-    for label, labels in _labels_of(files, path, pyramid):
+    for label, labels in _labels_of(store, path, pyramid):
         layers += _layers(labels, label, f"{url}labels/{quote(label)}/")
     return {"title": name, **_space(pyramid), "layers": layers}
 
@@ -162,17 +162,17 @@ def shows_labels(pyramid: Pyramid) -> bool:
     return integers and (pyramid.is_labels or not methods.isdisjoint(_LABEL_METHODS))
 
 
-def _labels_of(files: LocalFiles, path: str, pyramid: Pyramid) -> Iterator[tuple[str, Pyramid]]:
+def _labels_of(store: LocalStore, path: str, pyramid: Pyramid) -> Iterator[tuple[str, Pyramid]]:
     """Yield the labels that an image's group `labels` lists, those that can be read."""
     try:
-        attributes = open_group(files, join(path, "labels")).attributes
+        attributes = open_group(store, join(path, "labels")).attributes
     except (MetadataError, StoreError):
         return
     holder = attributes.get("ome") if pyramid.zarr_format == 3 else attributes
     listed = holder.get("labels") if isinstance(holder, dict) else None
     for name in listed if isinstance(listed, list) else []:
         try:
-            labels = read_pyramid(files, join(path, "labels", str(name)))
+            labels = read_pyramid(store, join(path, "labels", str(name)))
         except (MetadataError, StoreError):
             continue
         if labels.arrays:

@@ -57,7 +57,7 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
     records, facts
         Of all levels, level 0 first.
     """
-    pyramid = read_pyramid(image.files, image.path)
+    pyramid = read_pyramid(image.store, image.path)
     is_labels = pyramid.is_labels or image.plan.image.label_report
     is_labels = is_labels or image.plan.image.method.startswith("mode")
     with ThreadPoolExecutor(1) as pool:

@@ -130,7 +130,7 @@ def _read_extremes(image: Image, level: int, budget: int) -> tuple[list[float], 
     cost = geometry.count(grid) * geometry.count(metadata.chunks) * metadata.item_size
     if cost > budget:
         return [], 0
-    chunks = open_chunks(image.files, image.level_path(level), metadata)
+    chunks = open_chunks(image.store, image.level_path(level), metadata)
     found: list[float] = []
     for index in geometry.iterate_units(grid):
         values = _finite(read_chunk(chunks, index))
@@ -174,7 +174,7 @@ def _read_level(image: Image, level: int, edges: Edges, budget: int) -> tuple[Pr
         )
         return Preview(level=level, absent=absent), 0
     indices = geometry.iterate_units(grid) if is_whole else iter(touched)
-    chunks = open_chunks(image.files, image.level_path(level), metadata)
+    chunks = open_chunks(image.store, image.level_path(level), metadata)
     bins = edges if is_whole else edges[:0]
     pixels, counts = _read_chunks(chunks, indices, [region for _, region in regions], bins)
     slices = tuple(

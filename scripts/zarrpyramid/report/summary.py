@@ -22,7 +22,7 @@ from zarrpyramid.plan import (
     watched_by,
     why_incomplete,
 )
-from zarrpyramid.stores import RemoteFiles, as_arguments, write_aside
+from zarrpyramid.stores import ObjectStore, as_arguments, write_aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -177,8 +177,8 @@ def _success_line(image: Image, results: Path, logs: Path) -> str:
 
 def _way_to_look(image: Image) -> str:
     where = shlex.quote(image.plan.where)
-    if isinstance(image.files, RemoteFiles):
-        where += as_arguments(image.files.options)
+    if isinstance(image.store, ObjectStore):
+        where += as_arguments(image.store.options)
     elif image.plan.lists_levels:
         return (
             f"look at it: uv run --extra view zarrpyramid view {where}, or napari --plugin "

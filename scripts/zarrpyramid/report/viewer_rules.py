@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from zarrpyramid.metadata import ArrayMetadata, Document
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
     Says = Callable[["Pyramid"], str | None]
 
@@ -190,7 +190,7 @@ class Finding:
         )
 
 
-def read_pyramid(files: Files, path: str) -> Pyramid:
+def read_pyramid(store: Store, path: str) -> Pyramid:
     """Read the documents of the image at a path.
 
     Raises
@@ -200,18 +200,18 @@ def read_pyramid(files: Files, path: str) -> Pyramid:
     MetadataError
         If the group's document is damaged.
     """
-    group = open_group(files, path)
+    group = open_group(store, path)
     listed = listed_paths(group.attributes)
     return Pyramid(
         attributes=group.attributes,
         zarr_format=group.zarr_format,
-        arrays=[_array(files, join(path, name)) if is_inside(name) else None for name in listed],
+        arrays=[_array(store, join(path, name)) if is_inside(name) else None for name in listed],
     )
 
 
-def _array(files: Files, path: str) -> ArrayMetadata | None:
+def _array(store: Store, path: str) -> ArrayMetadata | None:
     try:
-        return read_array(files, path)
+        return read_array(store, path)
     except (MetadataError, StoreError):
         return None  # a group, or an array of another kind, which viewers hardly read either
 

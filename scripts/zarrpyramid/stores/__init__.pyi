@@ -2,16 +2,16 @@ from .local import (
     TEMPORARY_SUFFIX as TEMPORARY_SUFFIX,
 )
 from .local import (
-    Files as Files,
+    LocalStore as LocalStore,
 )
 from .local import (
-    LocalFiles as LocalFiles,
+    Store as Store,
 )
 from .local import (
     write_aside as write_aside,
 )
 from .object_store import (
-    RemoteFiles as RemoteFiles,
+    ObjectStore as ObjectStore,
 )
 from .object_store import (
     as_arguments as as_arguments,

@@ -34,7 +34,7 @@ _DEEPEST = 16
 _ASIDE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 
 
-class Files(Protocol):
+class Store(Protocol):
     """A store as keys (paths with ``/``) and bytes."""
 
     @property
@@ -111,7 +111,7 @@ class Files(Protocol):
 _SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 
-class LocalFiles:
+class LocalStore:
     """The files below a local folder.
 
     Instances are small and can be pickled: workers of a cluster open the same absolute path.
@@ -136,8 +136,8 @@ class LocalFiles:
         self._known_folders: set[str] = set()
         self._held: Path | None = None
 
-    def __reduce__(self) -> tuple[Callable[..., LocalFiles], tuple[str]]:
-        rebuild = partial(LocalFiles, durable=self.durable, trusted=self.trusted)
+    def __reduce__(self) -> tuple[Callable[..., LocalStore], tuple[str]]:
+        rebuild = partial(LocalStore, durable=self.durable, trusted=self.trusted)
         return rebuild, (str(self.root),)
 
     @property

@@ -120,7 +120,7 @@ def as_arguments(options: Mapping[str, Any]) -> str:
     )
 
 
-class RemoteFiles:
+class ObjectStore:
     """The objects below a URL.
 
     Instances are small and can be pickled: a worker makes a client of its own, with the credentials
@@ -142,7 +142,7 @@ class RemoteFiles:
         self.url = url
         self.options = dict(options)
 
-    def __reduce__(self) -> tuple[type[RemoteFiles], tuple[str, dict[str, Any]]]:
+    def __reduce__(self) -> tuple[type[ObjectStore], tuple[str, dict[str, Any]]]:
         return type(self), (self.url, self.options)
 
     @property

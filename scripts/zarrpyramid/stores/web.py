@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from zarrpyramid.errors import StoreError
 
-from .object_store import RemoteFiles
+from .object_store import ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
-def open_url(url: str, options: Mapping[str, Any]) -> RemoteFiles:
+def open_url(url: str, options: Mapping[str, Any]) -> ObjectStore:
     """Return the objects below a URL."""
-    return (WebFiles if url.startswith(("http://", "https://")) else RemoteFiles)(url, options)
+    return (WebStore if url.startswith(("http://", "https://")) else ObjectStore)(url, options)
 
 
-class WebFiles(RemoteFiles):
+class WebStore(ObjectStore):
     """The objects below a URL of a web server, which tells no keys and takes none."""
 
     lists = False

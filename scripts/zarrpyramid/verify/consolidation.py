@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def check_consolidated(survey: Survey) -> Iterator[Check | Finding]:
     """Yield where consolidated metadata of the group, or of one above, contradicts documents."""
-    files, steps = survey.files, survey.path.split("/") if survey.path else []
+    store, steps = survey.store, survey.path.split("/") if survey.path else []
     nodes = [survey.path, *(survey.array_path(level) for level in survey.levels)]
     shown = {path: (level.number if level else None, _documents(survey, path))
              for path, level in zip(nodes, (None, *survey.levels), strict=True)}  # fmt: skip
@@ -31,7 +31,7 @@ def check_consolidated(survey: Survey) -> Iterator[Check | Finding]:
         name, kept = _consolidated(survey, above)
         if kept is None:
             continue
-        where = join(files.name, above)
+        where = join(store.name, above)
         n_wrong = 0
         for path, (number, documents) in shown.items():
             below = path[len(above) :].strip("/")
@@ -45,7 +45,7 @@ def check_consolidated(survey: Survey) -> Iterator[Check | Finding]:
                     yield Finding(
                         what=f"consolidated metadata of {where} {what}, and readers believe it",
                         level=number,
-                        key=join(files.name, path, key),
+                        key=join(store.name, path, key),
                         way_out=f"consolidate it anew: {_consolidate_command(where)}",
                     )
         yield Check(name="consolidated", figure=f"{join(where, name)}, {n_wrong} differ")
@@ -64,18 +64,18 @@ def _documents(survey: Survey, path: str) -> dict[str, Document | None]:
         absent = level.fault == "is listed, and there is no array"
         names = {2: ".zarray", 3: "zarr.json"}
         return {names[survey.group.zarr_format]: None} if absent else {}
-    node = read_node(survey.files, path)
+    node = read_node(survey.store, path)
     return {} if node is None else dict(node.documents)
 
 
 def _consolidated(survey: Survey, above: str) -> tuple[str, Document | None]:
     """Return the document that holds consolidated metadata, and what that says by key."""
     if survey.group.zarr_format == 2:
-        found: Any = read_document(survey.files, join(above, ".zmetadata"))
+        found: Any = read_document(survey.store, join(above, ".zmetadata"))
         name = ".zmetadata"
     else:
         name = "zarr.json"
-        found = (read_document(survey.files, join(above, name)) or {}).get("consolidated_metadata")
+        found = (read_document(survey.store, join(above, name)) or {}).get("consolidated_metadata")
     kept = found.get("metadata") if isinstance(found, dict) else None
     return name, kept if isinstance(kept, dict) else None
 

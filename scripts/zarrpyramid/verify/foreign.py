@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zarrpyramid.arrays import Block, Chunks
     from zarrpyramid.geometry import Index, Region, Shape
     from zarrpyramid.metadata import ArrayMetadata
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
 HALF_EVEN, HALF_UP, TRUNCATED = "mean, half to even", "mean, half up", "mean, truncated"
 _BLOCK_BYTES = 1 << 25
@@ -144,7 +144,7 @@ class Attribution:
 class AttributeTask:
     """Holds blocks of a level against all that methods make of another one."""
 
-    files: Files
+    store: Store
     source_path: str
     source: ArrayMetadata
     target_path: str
@@ -193,8 +193,8 @@ class AttributeTask:
     @cached_property
     def _chunks(self) -> tuple[Chunks, Chunks]:
         return (
-            open_chunks(self.files, self.source_path, self.source),
-            open_chunks(self.files, self.target_path, self.target),
+            open_chunks(self.store, self.source_path, self.source),
+            open_chunks(self.store, self.target_path, self.target),
         )
 
     def _cut(self, region: Region) -> Region:

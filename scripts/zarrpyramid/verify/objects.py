@@ -71,7 +71,7 @@ def take_inventory(
     found = Inventory(seen=bytearray(n_all // 8 + 1) if n_all <= _MOST_BITS else None)
     inside = {other.path[len(level.path) + 1 :] for other in survey.levels
               if other.path.startswith(f"{level.path}/")}  # fmt: skip
-    for key, size, _ in object_stats(survey.files, survey.array_path(level)):
+    for key, size, _ in object_stats(survey.store, survey.array_path(level)):
         if key in ARRAY_DOCUMENTS or any(key.startswith(f"{path}/") for path in inside):
             continue
         index = _place(metadata, key, grid)
@@ -138,15 +138,15 @@ def check_remains(survey: Survey) -> Iterator[Finding]:
     """Yield folders in the places of levels that hold objects and no array."""
     paths = survey.paths
     known = {level.path for level in survey.levels}
-    for number in levels_there(survey.files, survey.path, paths):
+    for number in levels_there(survey.store, survey.path, paths):
         place = join(survey.path, paths.path(number))
         try:
-            is_there = read_node(survey.files, place) is not None
+            is_there = read_node(survey.store, place) is not None
         except MetadataError:
             continue
         if paths.path(number) in known or is_there:
             continue
-        keys = [key for key in survey.files.keys(place)
+        keys = [key for key in survey.store.keys(place)
                 if OBJECT_KEY.fullmatch(key) or LITTER_KEY.fullmatch(key)]  # fmt: skip
         if keys:
             yield Finding(

@@ -23,7 +23,7 @@ from zarrpyramid.metadata import (
     read_node,
 )
 from zarrpyramid.plan import record_of, trust_linked_base
-from zarrpyramid.stores import RemoteFiles
+from zarrpyramid.stores import ObjectStore
 
 from .findings import repair_command
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zarrpyramid.metadata import ArrayMetadata, Node, Record
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +74,7 @@ class Survey:
         Of the group in the files.
     """
 
-    files: Files
+    store: Store
     path: str
     group: Node
     levels: tuple[FoundLevel, ...]
@@ -82,7 +82,7 @@ class Survey:
     @property
     def where(self) -> str:
         """Path of the group."""
-        return f"{self.files.name}/{self.path}".rstrip("/")
+        return f"{self.store.name}/{self.path}".rstrip("/")
 
     @property
     def multiscales(self) -> dict[str, Any] | None:
@@ -91,9 +91,9 @@ class Survey:
 
     def repair(self, options: str = "") -> str:
         """Return what mends the pyramid, a command; `options` as for `repair_command`."""
-        if not self.files.lists:
+        if not self.store.lists:
             return "mend it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
-        stated = self.files.options if isinstance(self.files, RemoteFiles) else {}
+        stated = self.store.options if isinstance(self.store, ObjectStore) else {}
         return repair_command(self.where, options, stated)
 
     @property
@@ -128,17 +128,17 @@ def survey_pyramid(
     PyramidError
         If there is no group, or no level in it.
     """
-    files, inside = locate(path, "", follow_links=follow_links, options=storage_options)
-    group = open_group(files, inside)
+    store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
+    group = open_group(store, inside)
     listed = listed_paths(group.attributes)
     base = base_path(group.attributes) or "0"
     if is_inside(base):
-        trust_linked_base(files, group, join(inside, base))
+        trust_linked_base(store, group, join(inside, base))
     paths = LevelPaths(base=base)
-    found = {name: _look(files, join(inside, name), name) for name in listed}
-    beside = [base, *map(paths.path, levels_there(files, inside, paths))]
+    found = {name: _look(store, join(inside, name), name) for name in listed}
+    beside = [base, *map(paths.path, levels_there(store, inside, paths))]
     for name in dict.fromkeys(beside):
-        metadata, fault = _look(files, join(inside, name), name)
+        metadata, fault = _look(store, join(inside, name), name)
         if name not in found and metadata and (not listed or record_of(metadata)):
             found[name] = metadata, fault
     # Ours may be listed before a thumbnail of others that is smaller.
@@ -147,22 +147,22 @@ def survey_pyramid(
         for n, (name, (metadata, fault)) in enumerate(found.items())
     )
     if not levels:
-        fault = _look(files, join(inside, base), base)[1]
+        fault = _look(store, join(inside, base), base)[1]
         if fault.startswith("cannot"):
-            raise StoreError(f"{files.name}/{join(inside, base)} {fault}")
+            raise StoreError(f"{store.name}/{join(inside, base)} {fault}")
         raise StoreError(
-            f"{files.name}/{inside}".rstrip("/")
+            f"{store.name}/{inside}".rstrip("/")
             + " lists no levels and has no array 0; give the path of an image's group"
         )
-    return Survey(files=files, path=inside, group=group, levels=levels)
+    return Survey(store=store, path=inside, group=group, levels=levels)
 
 
-def _look(files: Files, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
+def _look(store: Store, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
     """Return the metadata of an array, or why there is none."""
     if not is_inside(name):
         return None, "is no path inside the group"
     try:
-        node = read_node(files, path)
+        node = read_node(store, path)
         if node is None:
             return None, "is listed, and there is no array"
         if node.kind == "group":

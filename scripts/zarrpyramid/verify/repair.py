@@ -103,7 +103,7 @@ def repair_pyramid(
     finer: Record = {}
     is_whole = True
     with held(image):
-        with image.files.hold(image.level_path(0)):
+        with image.store.hold(image.level_path(0)):
             remove_remains(image)
             for level in range(1, len(image.plan.levels)):
                 try:
@@ -121,7 +121,7 @@ def repair_pyramid(
                 n_objects = image.plan.levels[level].n_objects
                 figure = "all" if objects is None else f"{len(objects)} of {n_objects}"
                 yield Check(name="repair", level=level, figure=f"{figure} objects made again")
-            tell_ancestors(image.files, image.level_path(0))
+            tell_ancestors(image.store, image.level_path(0))
         if is_whole:
             write_multiscales(image)
     yield from verify_pyramid(
@@ -138,13 +138,13 @@ def repair_pyramid(
 
 def remove_remains(image: Image) -> None:
     """Remove folders beyond the levels of the plan that hold nothing but objects of a dead run."""
-    names = image.files.children(join(image.path, image.paths.folder))
+    names = image.store.children(join(image.path, image.paths.folder))
     for level in image.paths.levels(names):
         path = image.level_path(level)
-        if level >= len(image.plan.levels) and read_node(image.files, path) is None:
-            keys = list(image.files.keys(path))
+        if level >= len(image.plan.levels) and read_node(image.store, path) is None:
+            keys = list(image.store.keys(path))
             if keys and all(OBJECT_KEY.fullmatch(key) or LITTER_KEY.fullmatch(key) for key in keys):
-                image.files.delete_tree(path)
+                image.store.delete_tree(path)
 
 
 class _Mender:
@@ -162,7 +162,7 @@ class _Mender:
         remove_litter(image, level)
         if read_level(image, level).document != level_metadata(image, level).document:
             publish(image, level, record)
-        tell_ancestors(image.files, image.level_path(level))
+        tell_ancestors(image.store, image.level_path(level))
         _, broken = self._read(level)
         made = self._make(level, set(broken))
         if not self._holds(level, record):
@@ -177,9 +177,9 @@ class _Mender:
         """Return the record of a level if it is one of the plan's, whatever else it is."""
         image, path = self._image, self._image.level_path(level)
         try:
-            record = record_of(read_node(image.files, path))
+            record = record_of(read_node(image.store, path))
         except MetadataError:
-            hide_array(image.files, path)  # a document that is none, in the place of a level
+            hide_array(image.store, path)  # a document that is none, in the place of a level
             return None
         whole = record is not None and {"digest", "source"} <= set(record)
         return record if whole and fits(record, image.plan.levels[level].expected) else None
@@ -200,13 +200,13 @@ class _Mender:
         metadata = read_level(self._image, level)
         wanted = level > 0 and self._image.plan.levels[level].write_empty_chunks
         path = self._image.level_path(level)
-        chunks = open_chunks(self._image.files, path, metadata)
+        chunks = open_chunks(self._image.store, path, metadata)
 
         def read(objects: list[Index]) -> tuple[BlockResult, dict[Index, str]]:
             seen, broken = BlockResult(), {}
             for place in objects:
                 key = join(path, metadata.object_key(place))
-                if wanted and not self._image.files.size(key):
+                if wanted and not self._image.store.size(key):
                     broken[place] = f"{key} is missing"
                     continue
                 try:
@@ -242,7 +242,7 @@ class _Mender:
         with ThreadPoolExecutor(self._workers) as pool:
             for _ in pool.map(task, sorted(places)):
                 pass
-        self._image.files.sync()
+        self._image.store.sync()
         return objects
 
     def _differing(self, level: int) -> set[Index]:
@@ -276,7 +276,7 @@ class _Mender:
         source, target = (
             (image.level_path(number), read_level(image, number)) for number in (level - 1, level)
         )
-        return compare_task(image.files, source, target, wanted.method, wanted.factors)
+        return compare_task(image.store, source, target, wanted.method, wanted.factors)
 
 
 def _survey(path: str, follow_links: bool, options: Mapping[str, Any] | None) -> Survey:
@@ -289,5 +289,5 @@ def _survey(path: str, follow_links: bool, options: Mapping[str, Any] | None) ->
     )
     if survey.levels[0].path not in ours or largest.path in ours:
         return survey
-    change_group_attributes(survey.files, survey.path, partial(without_paths, paths=ours))
+    change_group_attributes(survey.store, survey.path, partial(without_paths, paths=ours))
     return survey_pyramid(path, follow_links=follow_links, storage_options=options)

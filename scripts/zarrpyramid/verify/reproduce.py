@@ -80,7 +80,7 @@ def reproduced_settings(survey: Survey, *, trusts_list: bool = False) -> dict[st
     first, record = level.metadata, level.record or {}
     assert first is not None
     settings: dict[str, Any] = {
-        "store": survey.files.name,
+        "store": survey.store.name,
         "field": survey.path,
         "levels": len(chain),
         "scale_factors": [list(recipe[1]) for recipe in chain],

@@ -182,7 +182,7 @@ class _Look:
         method, factors = recipe
         places = survey.array_path(finer), survey.array_path(level)
         task = compare_task(
-            survey.files, (places[0], finer.metadata), (places[1], level.metadata), method, factors
+            survey.store, (places[0], finer.metadata), (places[1], level.metadata), method, factors
         )
         if self._sample is None:
             results, chosen = compare_all(task, self._workers), "all blocks"
@@ -260,7 +260,7 @@ class _Look:
         if factors is None:
             return None
         task = AttributeTask(
-            files=survey.files,
+            store=survey.store,
             source_path=survey.array_path(finer),
             source=finer.metadata,
             target_path=survey.array_path(level),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zarrpyramid.arrays import Block, Chunks
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import ArrayMetadata
-    from zarrpyramid.stores import Files
+    from zarrpyramid.stores import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,8 +105,8 @@ class CompareTask(LevelTask):
     @cached_property
     def _arrays(self) -> tuple[Chunks, Chunks]:
         return (
-            open_chunks(self.files, self.source_path, self.source),
-            ComparedChunks(open_chunks(self.files, self.target_path, self.target)),
+            open_chunks(self.store, self.source_path, self.source),
+            ComparedChunks(open_chunks(self.store, self.target_path, self.target)),
         )
 
 
@@ -186,13 +186,13 @@ def compare_all(task: CompareTask, n_workers: int) -> Iterator[Comparison]:
         task,
         task.grid,
         n_workers=n_workers,
-        shared=task.files.shared,
+        shared=task.store.shared,
         load=task.loader(geometry.count(task.grid)),
     )
 
 
 def compare_task(
-    files: Files,
+    store: Store,
     finer: tuple[str, ArrayMetadata],
     level: tuple[str, ArrayMetadata],
     method: str,
@@ -200,7 +200,7 @@ def compare_task(
 ) -> CompareTask:
     """Return the task that compares a level, in blocks as small as its chunks allow."""
     return CompareTask(
-        files=files,
+        store=store,
         source_path=finer[0],
         source=finer[1],
         target_path=level[0],
@@ -229,7 +229,7 @@ def _read_back(metadata: ArrayMetadata, block: Block) -> Block:
     from zarrpyramid.arrays import zarr_python as store
 
     alone = metadata.derive(shape=block.shape, chunks=metadata.chunks, shards=None, attributes={})
-    chunks = open_chunks(store.memory_files(), "chunk", alone)
+    chunks = open_chunks(store.memory_store(), "chunk", alone)
     origin = (0,) * block.ndim
     chunks.put(origin, [chunks.encode(origin, block)])
     payload = chunks.payload(origin)
