@@ -114,16 +114,28 @@ from .multiscales import (
     carried_over as carried_over,
 )
 from .multiscales import (
+    listed_axes as listed_axes,
+)
+from .multiscales import (
     listed_paths as listed_paths,
 )
 from .multiscales import (
     numbers as numbers,
 )
 from .multiscales import (
+    ome_attributes as ome_attributes,
+)
+from .multiscales import (
     read_axes as read_axes,
 )
 from .multiscales import (
+    read_datasets as read_datasets,
+)
+from .multiscales import (
     read_multiscales as read_multiscales,
+)
+from .multiscales import (
+    read_transformations as read_transformations,
 )
 from .multiscales import (
     without_our_list as without_our_list,

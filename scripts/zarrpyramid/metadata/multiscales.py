@@ -52,28 +52,31 @@ def axis_type(name: str) -> str:
     return _TYPES.get(name.lower(), SPACE)
 
 
-def _known_type(axis: Document) -> str:
-    """Return the type that NGFF orders axes by; custom types stand where space does."""
-    if "type" not in axis:
-        return axis_type(axis["name"])
-    return axis["type"] if axis["type"] in (TIME, CHANNEL) else SPACE
+def ome_attributes(attributes: Document, key: str = "multiscales") -> Document:
+    """Return the mapping that holds a key of OME-NGFF: `ome` in 0.5, the attributes before.
+
+    >>> ome_attributes({"ome": {"multiscales": [], "version": "0.5"}})["version"]
+    '0.5'
+    """
+    ome = attributes.get("ome")
+    return ome if isinstance(ome, dict) and key in ome else attributes
 
 
 def read_multiscales(attributes: Document) -> Document | None:
-    """Return the first multiscales of a group, of whatever NGFF version, or None."""
+    """Return the first multiscales of a group, of any NGFF version, or None.
+
+    The first is the one that viewers show.
+    """
     listed = _all_multiscales(attributes)
     return listed[0] if listed else None
 
 
 def _all_multiscales(attributes: Document) -> list[Document]:
-    """Return all multiscales of a group; the first is the one that viewers show."""
-    ome = attributes.get("ome")
-    holder = ome if isinstance(ome, dict) and "multiscales" in ome else attributes
-    return _dicts(holder.get("multiscales"))
+    return _dicts(ome_attributes(attributes).get("multiscales"))
 
 
 def _dicts(value: Any) -> list[Document]:
-    """Return the mappings of a list, for documents that may hold anything."""
+    """Return the mappings of a list; a document may hold anything in its place."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -90,52 +93,88 @@ def numbers(values: Any) -> list[float] | None:
     return None
 
 
+def read_datasets(attributes: Document) -> list[Document]:
+    """Return what a group says of each level that it lists, the finest first.
+
+    0.4 and 0.5: the datasets MUST be ordered from the highest resolution to the lowest.
+    """
+    return _dicts((read_multiscales(attributes) or {}).get("datasets"))
+
+
+def read_transformations(holder: Document) -> tuple[list[float] | None, list[float] | None]:
+    """Return scale and translation of a dataset or a multiscales; None where it states none.
+
+    A list that holds anything but finite numbers counts as none.
+
+    >>> read_transformations({"coordinateTransformations": [{"type": "scale", "scale": [2, 1]}]})
+    ([2.0, 1.0], None)
+    """
+    steps = _dicts(holder.get("coordinateTransformations"))
+    scale, translation = (
+        next((found for step in steps if (found := numbers(step.get(kind))) is not None), None)
+        for kind in ("scale", "translation")
+    )
+    return scale, translation
+
+
 def listed_paths(attributes: Document) -> list[str]:
     """Return the paths of the levels that a group lists."""
-    multiscales = read_multiscales(attributes) or {}
-    return [_path(dataset) for dataset in _dicts(multiscales.get("datasets"))]
+    return [_path(dataset) for dataset in read_datasets(attributes)]
 
 
 def _path(dataset: Document) -> str:
-    """Return a dataset's path, of whatever type it is."""
+    """Return a dataset's path as text; a document may hold any type there."""
     path = dataset.get("path")
     return path if isinstance(path, str) else str(path)[:200]
 
 
 def base_path(attributes: Document) -> str | None:
-    """Return the path of level 0, the first dataset that a group lists; None where it lists none.
-
-    0.4 and 0.5: the datasets MUST be ordered from the highest resolution to the lowest.
-    """
-    datasets = _dicts((read_multiscales(attributes) or {}).get("datasets"))
+    """Return the path of level 0, the first that a group lists; None where it lists none."""
+    datasets = read_datasets(attributes)
     path = datasets[0].get("path") if datasets else None
     return path if isinstance(path, str) else None
 
 
-def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
-    """Return the axes of an existing multiscales with level 0's scale, or None where unfit.
+def listed_axes(attributes: Document) -> list[Document]:
+    """Return the axes that a group lists as mappings; those of NGFF 0.3 are names alone."""
+    listed = (read_multiscales(attributes) or {}).get("axes")
+    axes = listed if isinstance(listed, list) else []
+    return [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
 
-    Unfit are lists of another length, and axes without names.
+
+def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
+    """Return the axes that a group lists, with scale and translation of level 0.
+
+    None where the list has another length, or an axis has no name. A scale or translation of
+    another length counts as absent.
     """
-    multiscales = read_multiscales(attributes) or {}
-    listed = multiscales.get("axes")
-    if not isinstance(listed, list) or len(listed) != n_axes:
+    listed = listed_axes(attributes)
+    if len(listed) != n_axes or not all(
+        isinstance(axis.get("name"), str) and axis["name"] for axis in listed
+    ):
         return None
-    # "axes" of NGFF 0.3 is a list of names.
-    named = [axis if isinstance(axis, dict) else {"name": axis} for axis in listed]
-    if not all(isinstance(axis.get("name"), str) and axis["name"] for axis in named):
-        return None
-    sizes, offsets = _base_transformations(multiscales, n_axes)
+    base = next(iter(read_datasets(attributes)), {})
+    scale, translation = (
+        values if values is not None and len(values) == n_axes else None
+        for values in read_transformations(base)
+    )
     return tuple(
         Axis(
             name=axis["name"],
             type=_known_type(axis),
-            size=size,
+            size=1.0 if scale is None else scale[number],
             unit=axis["unit"] if isinstance(axis.get("unit"), str) else None,
-            offset=offset,
+            offset=None if translation is None else translation[number],
         )
-        for axis, size, offset in zip(named, sizes, offsets, strict=True)
+        for number, axis in enumerate(listed)
     )
+
+
+def _known_type(axis: Document) -> str:
+    """Return the type by which NGFF orders an axis; a custom type stands where space does."""
+    if "type" not in axis:
+        return axis_type(axis["name"])
+    return axis["type"] if axis["type"] in (TIME, CHANNEL) else SPACE
 
 
 def with_levels(
@@ -178,9 +217,7 @@ def with_levels(
         for path, downsampling in zip(paths, downsamplings, strict=True)
     ]
     others = [
-        dataset
-        for dataset in _dicts(before.get("datasets"))
-        if _path(dataset) not in {*paths, *dropped}
+        dataset for dataset in read_datasets(attributes) if _path(dataset) not in {*paths, *dropped}
     ]
     described = {
         "name": name,
@@ -215,31 +252,31 @@ def without_our_list(attributes: Document) -> Document:
     metadata = (read_multiscales(attributes) or {}).get("metadata")
     if not isinstance(metadata, dict) or metadata.get("software") != "zarrpyramid":
         return attributes
-    others = _all_multiscales(attributes)[1:]
-    ome = attributes.get("ome")
-    holder = ome if isinstance(ome, dict) and "multiscales" in ome else attributes
-    kept = {key: item for key, item in holder.items() if key != "multiscales"}
-    changed = {**kept, "multiscales": others} if others else kept
-    return changed if holder is attributes else {**attributes, "ome": changed}
+    return _with_multiscales(attributes, _all_multiscales(attributes)[1:])
 
 
 def without_paths(attributes: Document, paths: Collection[str]) -> Document:
-    """Return a group's attributes with none of some paths in its multiscales."""
-    multiscales = read_multiscales(attributes)
-    if multiscales is None:
+    """Return a group's attributes with some paths taken out of its multiscales."""
+    multiscales = _all_multiscales(attributes)
+    if not multiscales:
         return attributes
-    datasets = [
-        dataset for dataset in _dicts(multiscales.get("datasets")) if _path(dataset) not in paths
-    ]
-    changed = {**multiscales, "datasets": datasets}
-    ome = attributes.get("ome")
-    if isinstance(ome, dict) and "multiscales" in ome:
-        return {**attributes, "ome": {**ome, "multiscales": [changed, *ome["multiscales"][1:]]}}
-    return {**attributes, "multiscales": [changed, *attributes["multiscales"][1:]]}
+    first, *more = multiscales
+    datasets = [each for each in read_datasets(attributes) if _path(each) not in paths]
+    return _with_multiscales(attributes, [{**first, "datasets": datasets}, *more])
+
+
+def _with_multiscales(attributes: Document, listed: list[Document]) -> Document:
+    """Return attributes with other multiscales where theirs stand; with none, without the key."""
+    holder = ome_attributes(attributes)
+    if listed:
+        changed = {**holder, "multiscales": listed}
+    else:
+        changed = {key: item for key, item in holder.items() if key != "multiscales"}
+    return changed if holder is attributes else {**attributes, "ome": changed}
 
 
 def carried_over(attributes: Document, path: str, zarr_format: int) -> Document:
-    """Return what a group says of an image that holds for a copy of its level 0 alone.
+    """Return what a group says of an image that also holds for a copy of its level 0.
 
     That is the first multiscales, with level 0 as its only dataset, at a path of its own, and what
     OME-NGFF keeps of channels (``omero``) and of labels' colours (``image-label``).
@@ -247,10 +284,9 @@ def carried_over(attributes: Document, path: str, zarr_format: int) -> Document:
     multiscales = read_multiscales(attributes)
     if multiscales is None:
         return {}
-    ome = attributes.get("ome")
-    holder = ome if isinstance(ome, dict) and "multiscales" in ome else attributes
-    datasets = [{**dataset, "path": path} for dataset in _dicts(multiscales.get("datasets"))[:1]]
-    kept = {key: holder[key] for key in ("omero", "image-label") if key in holder}
+    holder = ome_attributes(attributes)
+    datasets = [{**dataset, "path": path} for dataset in read_datasets(attributes)[:1]]
+    kept: Document = {key: holder[key] for key in ("omero", "image-label") if key in holder}
     kept["multiscales"] = [{**multiscales, "datasets": datasets}]
     if zarr_format == 2:
         return kept
@@ -259,12 +295,9 @@ def carried_over(attributes: Document, path: str, zarr_format: int) -> Document:
 
 
 def _scale(dataset: Document) -> list[float]:
-    """Return a dataset's scale, by which NGFF orders datasets; endless where it says none."""
-    for step in _dicts(dataset.get("coordinateTransformations")):
-        scale = numbers(step.get("scale"))
-        if scale is not None:
-            return scale
-    return [math.inf]
+    """Return a dataset's scale, by which NGFF orders datasets; infinity where it states none."""
+    scale, _ = read_transformations(dataset)
+    return [math.inf] if scale is None else scale
 
 
 def _transformations(axes: Sequence[Axis], downsampling: Shape, shifts: bool) -> list[Document]:
@@ -282,21 +315,3 @@ def _transformations(axes: Sequence[Axis], downsampling: Shape, shifts: bool) ->
         for axis, factor in pairs
     ]
     return [scale, {"type": "translation", "translation": translation}]
-
-
-def _base_transformations(
-    multiscales: Document, n_axes: int
-) -> tuple[list[float], list[float | None]]:
-    """Return scale and translation of level 0; 1 and None where they are absent or unfit."""
-    sizes: list[float] = [1.0] * n_axes
-    offsets: list[float | None] = [None] * n_axes
-    for dataset in _dicts(multiscales.get("datasets"))[:1]:
-        for step in _dicts(dataset.get("coordinateTransformations")):
-            values = numbers(step.get(str(step.get("type"))))
-            if values is None or len(values) != n_axes:
-                continue
-            if step["type"] == "scale":
-                sizes = values
-            elif step["type"] == "translation":
-                offsets = list(values)
-    return sizes, offsets

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from zarrpyramid.errors import ConfigError, MetadataError, StoreError
-from zarrpyramid.metadata import CHANNEL, RECORD_KEY, SPACE, UNITS, join, locate, open_group
+from zarrpyramid.metadata import (
+    CHANNEL,
+    RECORD_KEY,
+    SPACE,
+    UNITS,
+    join,
+    locate,
+    ome_attributes,
+    open_group,
+)
 from zarrpyramid.plan import BASE_KEY
 from zarrpyramid.stores import LocalStore, is_url
 
@@ -168,8 +177,7 @@ def _labels_of(store: LocalStore, path: str, pyramid: Pyramid) -> Iterator[tuple
         attributes = open_group(store, join(path, "labels")).attributes
     except (MetadataError, StoreError):
         return
-    holder = attributes.get("ome") if pyramid.zarr_format == 3 else attributes
-    listed = holder.get("labels") if isinstance(holder, dict) else None
+    listed = ome_attributes(attributes, "labels").get("labels")
     for name in listed if isinstance(listed, list) else []:
         try:
             labels = read_pyramid(store, join(path, "labels", str(name)))

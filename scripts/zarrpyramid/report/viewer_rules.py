@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import MetadataError, StoreError
@@ -20,11 +20,14 @@ from zarrpyramid.metadata import (
     axis_type,
     is_inside,
     join,
+    listed_axes,
     listed_paths,
-    numbers,
+    ome_attributes,
     open_group,
     read_array,
+    read_datasets,
     read_multiscales,
+    read_transformations,
 )
 
 if TYPE_CHECKING:
@@ -90,17 +93,13 @@ class Pyramid:
     @property
     def datasets(self) -> list[Document]:
         """What the multiscales says of each level."""
-        listed = self.multiscales.get("datasets")
-        found = listed if isinstance(listed, list) else []
-        return [dataset for dataset in found if isinstance(dataset, dict)]
+        return read_datasets(self.attributes)
 
     @property
     def axes(self) -> list[Document]:
         """Axes as dicts with a name."""
-        listed = self.multiscales.get("axes")
-        found = listed if isinstance(listed, list) else []
-        named = [axis if isinstance(axis, dict) else {"name": axis} for axis in found]
-        return [{**axis, "name": str(axis.get("name"))} for axis in named]
+        axes = listed_axes(self.attributes)
+        return [{**axis, "name": str(axis.get("name"))} for axis in axes]
 
     @property
     def types(self) -> list[str]:
@@ -113,7 +112,7 @@ class Pyramid:
         holders = (self.multiscales, *self.datasets[:1])
         sizes = [1.0] * len(self.axes)
         for holder in holders:
-            scale = _steps(holder)[0] or []
+            scale = read_transformations(holder)[0] or []
             if len(scale) == len(sizes):
                 sizes = [size * step for size, step in zip(sizes, scale, strict=True)]
         return sizes
@@ -121,9 +120,8 @@ class Pyramid:
     @property
     def version(self) -> str | None:
         """OME-NGFF's version, where the documents say one."""
-        ome = self.attributes.get("ome")
-        holder = ome if isinstance(ome, dict) and "multiscales" in ome else self.multiscales
-        version = holder.get("version")
+        holder = ome_attributes(self.attributes)
+        version = (self.multiscales if holder is self.attributes else holder).get("version")
         return version if isinstance(version, str) else None
 
     @property
@@ -315,7 +313,9 @@ def _unplaced(pyramid: Pyramid) -> str | None:
 
 def _translation(pyramid: Pyramid) -> str | None:
     shifted = [
-        str(dataset.get("path")) for dataset in pyramid.datasets if any(_steps(dataset)[1] or ())
+        str(dataset.get("path"))
+        for dataset in pyramid.datasets
+        if any(read_transformations(dataset)[1] or ())
     ]
     if not shifted:
         return None
@@ -323,7 +323,7 @@ def _translation(pyramid: Pyramid) -> str | None:
 
 
 def _outer_transform(pyramid: Pyramid) -> str | None:
-    scale, translation = _steps(pyramid.multiscales)
+    scale, translation = read_transformations(pyramid.multiscales)
     if any(translation or ()) or any(size != 1 for size in scale or ()):
         return "the transformation of the whole multiscales is not read: sizes are wrong by it"
     return None
@@ -474,17 +474,6 @@ def _dtypes(pyramid: Pyramid) -> list[str]:
 def _extents(pyramid: Pyramid, level: int) -> Iterator[tuple[int, str]]:
     shape = pyramid.levels[level].shape if pyramid.levels else ()
     yield from zip(shape, pyramid.types, strict=False)
-
-
-def _steps(holder: Document) -> tuple[list[float] | None, list[float] | None]:
-    """Return scale and translation of a dataset or a multiscales."""
-    listed: Any = holder.get("coordinateTransformations")
-    steps = [step for step in listed if isinstance(step, dict)] if isinstance(listed, list) else []
-    found = [
-        next((values for step in steps if (values := numbers(step.get(kind))) is not None), None)
-        for kind in ("scale", "translation")
-    ]
-    return found[0], found[1]
 
 
 def _all(names: Iterable[str]) -> str:

@@ -11,7 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.metadata import SPACE, axis_type, numbers, read_axes
+from zarrpyramid.metadata import (
+    SPACE,
+    axis_type,
+    read_axes,
+    read_datasets,
+    read_transformations,
+)
 from zarrpyramid.plan import VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
@@ -95,13 +101,10 @@ def scale_ratio(survey: Survey, finer: FoundLevel, coarser: FoundLevel) -> tuple
 
 def transformation(survey: Survey, level: FoundLevel, kind: str) -> tuple[float, ...] | None:
     """Return a level's scale or translation, or None where it has none that is numbers."""
-    listed = (survey.multiscales or {}).get("datasets")
-    for dataset in listed if isinstance(listed, list) else []:
-        if not isinstance(dataset, dict) or dataset.get("path") != level.path:
-            continue
-        steps = dataset.get("coordinateTransformations")
-        for step in steps if isinstance(steps, list) else []:
-            values = numbers(step.get(kind)) if isinstance(step, dict) else None
+    for dataset in read_datasets(survey.group.attributes):
+        if dataset.get("path") == level.path:
+            scale, translation = read_transformations(dataset)
+            values = scale if kind == "scale" else translation
             if values:
                 return None if kind == "scale" and min(values) <= 0 else tuple(values)
     return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.metadata import CHANNEL, SPACE, TIME, numbers, read_multiscales
+from zarrpyramid.metadata import CHANNEL, SPACE, TIME, numbers, ome_attributes, read_multiscales
 
 from .findings import DEFECT, NOTE, Finding
 
@@ -24,9 +24,9 @@ VERSIONS = {"0.4": 2, "0.5": 3}
 
 def version_of(attributes: Document, zarr_format: int) -> str | None:
     """Return the version of a group's multiscales; of one that names none, its format's."""
-    ome = attributes.get("ome")
-    if isinstance(ome, dict) and "multiscales" in ome:
-        version = ome.get("version", "0.5")
+    holder = ome_attributes(attributes)
+    if holder is not attributes:
+        version = holder.get("version", "0.5")
     else:
         listed = read_multiscales(attributes)
         if listed is None:
