@@ -18,6 +18,7 @@ from zarrpyramid.downsample import warn_to_stderr
 from zarrpyramid.errors import ConfigError, PyramidError, printable, suggestion
 from zarrpyramid.metadata import locate
 from zarrpyramid.report import VIEWERS, lint, read_pyramid
+from zarrpyramid.tables import aligned_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -351,7 +352,7 @@ def _status(path: str, options: Mapping[str, Any]) -> int:
     from zarrpyramid.downsample import level_statuses
 
     statuses = level_statuses(path, storage_options=options)
-    rows = [_COLUMNS]
+    rows = []
     for status in statuses:
         record, expected = status.record or {}, status.expected_objects
         rows.append(
@@ -369,10 +370,8 @@ def _status(path: str, options: Mapping[str, Any]) -> int:
                 record.get("digest") or ("base" if status.level == 0 else "not ours"),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        print(printable("  ".join(cells).rstrip()))
+    for line in aligned_table(_COLUMNS, rows):
+        print(printable(line))
     faults = _faults(path, options, statuses)
     for fault in faults:
         line = f"zarrpyramid: {fault}; run the workflow again to mend it"

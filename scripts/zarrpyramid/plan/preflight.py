@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.geometry import count
 from zarrpyramid.stores import LocalStore
+from zarrpyramid.tables import aligned_table
 
 from .image import source_layout, watched_by
 from .levels import times
@@ -39,7 +40,7 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
     """
     plan, rate = image.plan, measured_rate(image, logs)
     n_read = count(plan.levels[0].shape)
-    rows: list[Sequence[str]] = [_COLUMNS]
+    rows: list[Sequence[str]] = []
     seconds = 0.0
     for level in plan.levels:
         number, cells = level.level, ("-", "-", "-")
@@ -59,11 +60,6 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
                 *cells,
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
     measured = (
         "measured by the last run" if _is_measured(image, rate) else "a default, not measured"
     )
@@ -72,7 +68,7 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
     return "\n".join(
         [
             f"{plan.image.name}: {plan.where}",
-            *lines,
+            *aligned_table(_COLUMNS, rows),
             f"{n_read} voxels of level 0; levels: {n_objects} files, {n_bytes / 1e9:.4g} GB raw",
             f"{seconds:.3g} s with {n_workers} threads a job, one job at a time, at {rate:.3g} "
             f"voxels a second and thread ({measured})",

@@ -17,7 +17,8 @@ from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks
 from zarrpyramid.downsample import run_blocks
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import proofs, strict_number
-from zarrpyramid.plan import read_level, record_of
+from zarrpyramid.plan import read_level, record_of, times
+from zarrpyramid.tables import markdown_table
 
 from .counts import LIMIT, Counter, count_ids, without
 
@@ -191,35 +192,33 @@ def _describe(lost: Iterator[Table], level: int, table: TextIO) -> dict[str, Any
 
 def label_table(image: Image, report: Record) -> str:
     """Return a report of labels as text for people, in Markdown."""
-    lines = [f"# {image.plan.image.name}: labels", "", f"`{image.plan.where}`", ""]
-    columns = ("level", "shape", "ids", "vanished", "appeared", "background")
-    lines += [_row(columns), _row(["---"] * len(columns))]
+    rows = []
     for counted in report["levels"]:
         shape = image.plan.levels[counted["level"]].shape
         n_voxels, background = geometry.count(shape), int(counted["background"])
         share = f"{background} voxels, {100 * background / n_voxels:.3g} %"
         changes = (counted.get(key, "-") for key in ("n_vanished", "n_appeared"))
-        extents = " x ".join(map(str, shape))
-        lines.append(_row([counted["level"], extents, counted["n_ids"], *changes, share]))
-    for counted in report["levels"][1:]:
-        if counted["n_vanished"]:
-            lines += ["", *_vanished_lines(counted)]
-    return "\n".join(lines) + "\n"
+        rows.append((counted["level"], times(shape), counted["n_ids"], *changes, share))
+    columns = ("level", "shape", "ids", "vanished", "appeared", "background")
+    table = markdown_table(columns, rows)
+    vanished = map(_vanished_text, report["levels"][1:])
+    return (
+        f"# {image.plan.image.name}: labels\n\n`{image.plan.where}`\n\n{table}{''.join(vanished)}"
+    )
 
 
-def _vanished_lines(counted: Record) -> Iterator[str]:
+def _vanished_text(counted: Record) -> str:
+    """Return what is said of the ids that vanished at a level, nothing where none did."""
+    if not counted["n_vanished"]:
+        return ""
     level = counted["level"]
-    yield f"## Vanished at level {level}"
-    yield ""
-    yield _row([f"voxels at level {level - 1}", "ids"])
-    yield _row(["---"] * 2)
-    for group in counted["by_size"]:
-        sizes = f"{group['from']} to {group['to']}" if group["to"] > group["from"] else "1"
-        yield _row([sizes, group["n_ids"]])
+    rows = (
+        (
+            f"{group['from']} to {group['to']}" if group["to"] > group["from"] else "1",
+            group["n_ids"],
+        )
+        for group in counted["by_size"]
+    )
+    table = markdown_table((f"voxels at level {level - 1}", "ids"), rows)
     shown = ", ".join(f"{name} ({size})" for name, size in counted["largest"][:_SHOWN])
-    yield ""
-    yield f"The largest, with their voxels: {shown}."
-
-
-def _row(cells: Sequence[object]) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
+    return f"\n## Vanished at level {level}\n\n{table}\nThe largest, with their voxels: {shown}.\n"

@@ -23,6 +23,7 @@ from zarrpyramid.plan import (
     why_incomplete,
 )
 from zarrpyramid.stores import ObjectStore, as_arguments, write_aside
+from zarrpyramid.tables import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,10 +97,8 @@ def level_facts(image: Image, records: Sequence[Record], timings: Path) -> list[
 
 def summarize_pyramid(image: Image, facts: Sequence[LevelFacts]) -> str:
     """Return a table of the levels, level 0 first."""
-    rows = [_row(level) for level in facts]
-    lines = [" | ".join(row) for row in (_COLUMNS, ("---",) * len(_COLUMNS), *rows)]
-    table = "\n".join(f"| {line} |" for line in lines)
-    return f"# {image.plan.image.name}\n\n`{image.plan.where}`\n\n{table}\n{_missing(facts[0])}"
+    table = markdown_table(_COLUMNS, map(_row, facts))
+    return f"# {image.plan.image.name}\n\n`{image.plan.where}`\n\n{table}{_missing(facts[0])}"
 
 
 def _missing(base: LevelFacts) -> str:
@@ -135,9 +134,8 @@ def write_overview(
     failed = {**refused, **{job.image: job.reason for job in failures(logs, since=since)}}
     rows = [_image_row(name, image, failed, results, logs) for name, image in images.items()]
     n_done = sum(row[1] == "done" for row in rows)
-    lines = [" | ".join(row) for row in (_IMAGE_COLUMNS, ("---",) * len(_IMAGE_COLUMNS), *rows)]
-    table = "\n".join(f"| {line} |" for line in lines)
-    text = f"# Images\n\n{n_done} of {len(rows)} are done.\n\n{table}\n".encode()
+    table = markdown_table(_IMAGE_COLUMNS, rows)
+    text = f"# Images\n\n{n_done} of {len(rows)} are done.\n\n{table}".encode()
     path = results / "summary.md"
     if not path.exists() or path.read_bytes() != text:  # a run that does nothing writes nothing
         write_aside(path, text)
@@ -194,7 +192,7 @@ def _image_row(
     """Return the row of an image: done, failed, or absent where the run ended before its turn."""
     folder = results / name
     if image is None:
-        return (name, "failed", "-", "-", "-", "-", _cell(failed[name]))
+        return (name, "failed", "-", "-", "-", "-", failed[name])
     plan = image.plan
     there = [(folder / "levels" / f"{level.level}.json").exists() for level in plan.levels]
     made = [
@@ -213,12 +211,8 @@ def _image_row(
         times(plan.levels[0].shape),
         str(count(plan.levels[0].shape)),
         f"{sum(filter(None, seconds)):.3f}" if any(seconds) else "-",
-        _cell(failed.get(name, plan.where)),
+        failed.get(name, plan.where),
     )
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _statistics(records: Sequence[Record], record: Record) -> Record:
