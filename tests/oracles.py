@@ -1,4 +1,4 @@
-"""What every method makes of a window, in plain Python: the oracle that tests compare with."""
+"""Every method in plain Python, one window after the other: tests compare levels with it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def by_hand(method, values, kind):
         case "mean" | "nanmean" if kind != "f":
             return round(Fraction(sum(values), len(values)))
         case "mean":
-            return add(values) / len(values)
+            total = add(values)
+            return total / len(values) if total == total else math.nan
         case "nanmean":
             return add(known) / len(known) if known else math.nan
         case "min":
@@ -64,6 +65,11 @@ def by_hand(method, values, kind):
         case "median":
             return math.nan
     return min(counts, key=lambda value: (-counts[value], value)) if counts else 0
+
+
+def mean_by_hand(source, factors):
+    """Return the coarser level of a small array: block means."""
+    return reduce_by_hand("mean", source, factors, source.dtype)
 
 
 def reduce_by_hand(method, source, factors, dtype):

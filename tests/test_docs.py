@@ -9,7 +9,7 @@ import yaml
 import zarr
 
 import pages
-from conftest import Workspace
+from workspaces import Workspace
 from zarrpyramid.config.config import image_configs
 
 ROOT = pages.ROOT

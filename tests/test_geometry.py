@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zarrpyramid import geometry
@@ -109,7 +109,6 @@ def levels(draw):
     return draw(extents), factors, draw(extents), draw(extents)
 
 
-@settings(deadline=None)
 @given(levels(), st.sampled_from([0, 30, 10**6]))
 def test_tasks_cover_every_voxel_of_both_levels_once(level, most):
     shape, factors, source_chunks, target_unit = level
@@ -131,7 +130,6 @@ def test_tasks_cover_every_voxel_of_both_levels_once(level, most):
     assert sorted(objects) == list(product(*map(range, grid)))
 
 
-@settings(deadline=None)
 @given(levels(), st.data())
 def test_units_of_a_region_are_those_that_share_a_voxel(level, data):
     shape, _, unit, _ = level
@@ -145,7 +143,6 @@ def test_units_of_a_region_are_those_that_share_a_voxel(level, data):
     assert list(geometry.covering_units(region, unit)) == expected
 
 
-@settings(deadline=None)
 @given(levels())
 def test_a_region_in_another_and_what_they_share(level):
     shape, _, unit, other = level

@@ -14,6 +14,7 @@ from distributed import Client, LocalCluster, get_task_stream
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, ZipStore
 
 import zarrpyramid
+from oracles import mean_by_hand
 from zarrpyramid import Downsampler, PyramidError, build_pyramid, initialize_test_image
 from zarrpyramid.downsample.run import run_blocks
 
@@ -34,23 +35,10 @@ def group_with(store, base, chunks=8, zarr_format=3):
     return group
 
 
-def means_by_hand(fine, factors):
-    padded = np.pad(
-        fine.astype(float),
-        [(0, -n % f) for n, f in zip(fine.shape, factors, strict=True)],
-        constant_values=np.nan,
-    )
-    split = [
-        n for pair in zip(padded.shape, factors, strict=True) for n in (pair[0] // pair[1], pair[1])
-    ]
-    means = np.nanmean(padded.reshape(split), axis=tuple(range(1, len(split), 2)))
-    return (means if fine.dtype.kind == "f" else np.rint(means)).astype(fine.dtype)
-
-
 def check_levels(group, n_levels, factors):
     assert sorted(group.array_keys()) == [str(level) for level in range(n_levels)]
     for level in range(1, n_levels):
-        expected = means_by_hand(group[str(level - 1)][...], factors)
+        expected = mean_by_hand(group[str(level - 1)][...], factors)
         np.testing.assert_array_equal(group[str(level)][...], expected, strict=True)
 
 
@@ -425,7 +413,7 @@ def test_stores_that_workers_would_copy_stay_in_this_process(client):
 def test_a_worker_that_does_not_see_the_store_says_so(tmp_path, client):
     group_with(tmp_path / "a", base_of((64, 64)))
     client.run(
-        exec, "import zarrpyramid.stores.local as files; files.LocalFiles.size = lambda *_: None"
+        exec, "import zarrpyramid.stores.local as local; local.LocalStore.size = lambda *_: None"
     )
     try:
         with pytest.raises(PyramidError, match="all workers must see the same file system"):

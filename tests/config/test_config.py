@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zarrpyramid.config.config import (
@@ -202,7 +202,6 @@ VALUES = st.recursive(
 TOP = st.sampled_from([key for key in KEYS if "." not in key] + ["other"])
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.dictionaries(TOP, VALUES, max_size=3))
 @example({"scale_factors": {"x": 1, "y": [1]}})
 @example({"levels": "2"})
@@ -210,7 +209,6 @@ def test_verdicts_are_those_of_jsonschema(config):
     agree(config)
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     st.fixed_dictionaries(
         {},

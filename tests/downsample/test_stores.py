@@ -12,6 +12,7 @@ import yaozarrs
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, TransposeCodec, ZstdCodec
 
+from oracles import mean_by_hand
 from zarrpyramid.downsample.pyramid import build_pyramid, level_statuses
 
 pytestmark = pytest.mark.filterwarnings(
@@ -92,7 +93,7 @@ def make(path, name, *, consolidated):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", STORES)
-def test_every_store_gets_its_pyramid(tmp_path, mean_by_hand, name, form):
+def test_every_store_gets_its_pyramid(tmp_path, name, form):
     path = tmp_path / "a.zarr"
     consolidated, keys = FORMS[form]
     finer = make(path, name, consolidated=consolidated)

@@ -12,7 +12,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from zarr.codecs import BloscCodec, BytesCodec, TransposeCodec
@@ -210,7 +210,6 @@ def test_a_digest_covers_its_header(key):
     assert digests.seal_digest(header, 5) == digests.seal_digest(dict(sorted(header.items())), 5)
 
 
-@settings(deadline=None)
 @given(
     st.lists(blocks(shapes=hnp.array_shapes(max_dims=1, max_side=9)), min_size=1, max_size=6),
     st.data(),
@@ -235,7 +234,6 @@ def test_tallies_merge_in_any_order(pieces, data):
     assert merged.statistics(dtype=dtype.name) == whole.statistics(dtype=dtype.name)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 @example([1.7e308, 1.7e308, 5e-324])
 @example([-1.7e308, -1.7e308])

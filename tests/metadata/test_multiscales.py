@@ -12,7 +12,7 @@ import ome_zarr_models
 import pytest
 import yaozarrs
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zarrpyramid.downsample.pyramid import build_pyramid
@@ -117,7 +117,6 @@ def test_strides_shift_nothing():
             assert [step["translation"] for step in rest] == expected
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(1e-3, 1e3), st.none() | st.floats(-1e3, 1e3), st.integers(1, 64)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zarrpyramid import geometry
@@ -16,7 +16,6 @@ from zarrpyramid.plan.image import open_image
 extents = st.lists(st.tuples(st.integers(1, 14), st.integers(1, 6)), min_size=1, max_size=4)
 
 
-@settings(deadline=None)
 @given(extents, st.data())
 def test_parts_are_whole_units_near_equal_in_voxels(axes, data):
     shape, unit = zip(*axes, strict=True)
@@ -36,7 +35,6 @@ def test_parts_are_whole_units_near_equal_in_voxels(axes, data):
         assert stop - start == 1 or size <= share + max(voxels)
 
 
-@settings(deadline=None)
 @given(extents, st.data())
 def test_numbers_of_units_are_their_places_in_c_order(axes, data):
     shape, unit = zip(*axes, strict=True)

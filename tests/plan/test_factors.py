@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zarrpyramid.config.config import image_config
@@ -70,7 +70,6 @@ def test_isotropic(shape, sizes, levels, expected):
     assert ladder(shape, sizes, names=names, **keys) == expected
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 600), st.floats(0.01, 100)), min_size=1, max_size=3))
 def test_isotropic_ladders_are_sound(axes):
     shape, sizes = tuple(extent for extent, _ in axes), [size for _, size in axes]
@@ -90,7 +89,6 @@ def test_isotropic_ladders_are_sound(axes):
     assert max(shape) <= 8  # the stop rule
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=3))
 def test_isotropic_comes_within_sqrt_2_where_doubling_can(sizes):
     steps = ladder((2**40,) * len(sizes), sizes, scale_factors="isotropic", levels=20)

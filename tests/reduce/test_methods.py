@@ -97,7 +97,6 @@ def test_what_a_method_takes_keeps_its_dtype(method, dtype):
         assert level_dtype("a", method, dtype, None, SHAPE, [(2, 2, 2)]) == dtype
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([dtype for dtype in DTYPES if "float" not in dtype]),
     st.sampled_from([dtype for dtype in ITEM_SIZES if dtype not in ("bool", "float16")]),

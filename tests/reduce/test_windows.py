@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -44,7 +44,6 @@ def cases(draw):
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
-@settings(deadline=None, max_examples=300)
 @given(case=cases(), layout=st.sampled_from(OUT_LAYOUTS))
 def test_both_forms_give_the_bits_of_the_oracle(case, layout):
     method, source, factors = case
@@ -228,7 +227,6 @@ def test_networks_sort_and_select(size):
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
-@settings(deadline=None, max_examples=60)
 @given(case=cases(), compiled=st.booleans())
 def test_describing_at_once_changes_nothing(case, compiled):
     method, source, factors = case

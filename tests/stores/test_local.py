@@ -151,8 +151,8 @@ def test_a_reader_never_sees_half_of_an_object(tmp_path):
     """Write two contents in turns in another process while reading in this one."""
     contents = {b"a" * 100_000, b"b" * 100_000}
     code = f"""
-from zarrpyramid.stores.local import LocalFiles
-files = LocalFiles({str(tmp_path)!r})
+from zarrpyramid.stores.local import LocalStore
+files = LocalStore({str(tmp_path)!r})
 for turn in range(300):
     files.put("key", (b"ab"[turn % 2 :][:1]) * 100_000)
 """

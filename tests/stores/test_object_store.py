@@ -359,8 +359,8 @@ def test_two_processes_that_change_one_list_lose_nothing(server, place):
 import sys
 from zarrpyramid.metadata.group import change_group_attributes
 from zarrpyramid.plan.image import open_image
-from zarrpyramid.stores.object_store import RemoteFiles
-files = RemoteFiles(sys.argv[1], {"endpoint": sys.argv[2]})
+from zarrpyramid.stores.object_store import ObjectStore
+files = ObjectStore(sys.argv[1], {"endpoint": sys.argv[2]})
 for number in range(20):
     change_group_attributes(files, "", lambda found: {**found, f"{sys.argv[3]}{number}": number})
 """

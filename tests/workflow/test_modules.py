@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oracles import mean_by_hand
+
 REPOSITORY = Path(__file__).parents[2]
 
 SIDE_BY_SIDE = """
@@ -40,7 +42,6 @@ MAKE = """
 import sys
 import numpy as np
 import zarr
-
 shape, value = [int(n) for n in sys.argv[2:]], int(sys.argv[1])
 group = zarr.open_group("image.zarr", mode="a").require_group("raw")
 group.create_array("0", data=np.full(shape, value, "u2"), chunks=(8, 8), overwrite=True)
@@ -81,7 +82,7 @@ def importer(workspace):
     return run
 
 
-def test_two_side_by_side(workspace, importer, mean_by_hand):
+def test_two_side_by_side(workspace, importer):
     raw, blue = workspace.make(), workspace.make("image.zarr/blue", (20, 9), dtype="uint8")
     # A prefix with a store of its own; relative stores are taken from the working directory.
     outcome = importer(SIDE_BY_SIDE)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import zarr
 
+from oracles import mean_by_hand
 from zarrpyramid.stores.local import LocalStore
 
 RAW = "image.zarr/raw"
@@ -73,7 +74,7 @@ def test_parts_make_what_one_job_makes(workspace, whole):
 
 
 @pytest.mark.slow
-def test_a_changed_recipe_makes_all_parts_again(workspace, whole, mean_by_hand):
+def test_a_changed_recipe_makes_all_parts_again(workspace, whole):
     workspace.run("results/image-raw/parts/1.1-of-3.json", **PARTS)
     other = {**PARTS, "scale_factors": "[1,2,3]"}
     # With Snakemake's own notes and without them.
@@ -107,7 +108,7 @@ def test_what_is_lost_between_parts_is_made_again(workspace, whole):
     check_same(workspace, whole)
 
 
-def test_a_changed_level_0_leaves_no_part_that_was_made_of_the_old_one(workspace, mean_by_hand):
+def test_a_changed_level_0_leaves_no_part_that_was_made_of_the_old_one(workspace):
     workspace.run("results/image-raw/parts/1.1-of-3.json", **PARTS)
     shutil.rmtree(workspace / ".snakemake")
     zarr.open_array(workspace / f"{RAW}/0", mode="r+")[:8, :8, :8] = 5

@@ -12,6 +12,8 @@ import pytest
 import yaozarrs
 import zarr
 
+from oracles import mean_by_hand
+
 DATA = Path(__file__).parents[1] / "data"
 
 AXES = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
@@ -99,7 +101,7 @@ def gallery(new_workspace):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_levels_are_means_of_the_one_before(gallery, mean_by_hand, name):
+def test_levels_are_means_of_the_one_before(gallery, name):
     workspace, _ = gallery
     group, _, _, _, factors = IMAGES[name]
     finer = workspace.voxels(f"{group}/0")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
+from oracles import mean_by_hand
 from zarrpyramid.cli.main import main
 
 IMAGE = {"store": "image.zarr", "field": "raw"}
@@ -28,7 +29,7 @@ def listed(workspace, group=RAW):
     return [dataset["path"] for dataset in attributes["ome"]["multiscales"][0]["datasets"]]
 
 
-def check_levels(workspace, mean_by_hand, factors, group=RAW):
+def check_levels(workspace, factors, group=RAW):
     finer = workspace.voxels(f"{group}/0")
     for level, step in enumerate(factors, start=1):
         finer = mean_by_hand(finer, step)
@@ -70,13 +71,13 @@ CHANGES = [
 ]
 
 
-def test_changes_of_the_recipe(workspace, mean_by_hand):
+def test_changes_of_the_recipe(workspace):
     workspace.make()
     workspace.run(**IMAGE)
     base = workspace.tree(f"{RAW}/0")
     for keys, factors, chunks in CHANGES:
         assert workspace.run(**IMAGE, **keys).jobs == ["1", "2", "list", "summary"], keys
-        check_levels(workspace, mean_by_hand, factors)
+        check_levels(workspace, factors)
         assert workspace.array(f"{RAW}/1").chunks == chunks
     assert workspace.tree(f"{RAW}/0") == base
 
@@ -86,12 +87,12 @@ def test_changes_of_the_recipe(workspace, mean_by_hand):
     shutil.rmtree(workspace / ".snakemake")
     keys = {"scale_factors": "[3,1,2]", "levels": 1}
     assert "1" in workspace.run(**IMAGE, **keys).jobs
-    check_levels(workspace, mean_by_hand, [(3, 1, 2)])
+    check_levels(workspace, [(3, 1, 2)])
     assert sorted(workspace.sentinels()) == ["0", "1"]
 
 
 @pytest.mark.slow
-def test_changes_of_the_output_form(workspace, mean_by_hand):
+def test_changes_of_the_output_form(workspace):
     workspace.make()
     workspace.run(**IMAGE)
     sentinels, base = workspace.sentinels(), workspace.tree(f"{RAW}/0")
@@ -103,7 +104,7 @@ def test_changes_of_the_output_form(workspace, mean_by_hand):
         codecs = workspace.document(f"{RAW}/{level}/zarr.json")["codecs"]
         assert [codec["name"] for codec in codecs] == ["bytes", "blosc", "crc32c"]
     assert workspace.sentinels() == sentinels, "a digest is of voxels, not of their bytes"
-    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
     assert workspace.run(**IMAGE, **form).jobs == []
     # Without Snakemake's own notes the documents still say how they were made.
     shutil.rmtree(workspace / ".snakemake")
@@ -117,7 +118,7 @@ def test_changes_of_the_output_form(workspace, mean_by_hand):
     assert workspace.tree(f"{RAW}/0") == base
 
 
-def test_the_ladder_is_shown(workspace, mean_by_hand, capsys):
+def test_the_ladder_is_shown(workspace, capsys):
     workspace.make(shape=(12, 40, 40))
     keys = {**IMAGE, "scale_factors": "isotropic"}
     keys |= {
@@ -133,7 +134,7 @@ def test_the_ladder_is_shown(workspace, mean_by_hand, capsys):
     for level, step in enumerate(steps, start=1):
         assert f"Building level {level} of image-raw: {step}" in told.text
     workspace.run(**keys)
-    check_levels(workspace, mean_by_hand, [(1, 2, 2), (1, 2, 2), (2, 2, 2)])
+    check_levels(workspace, [(1, 2, 2), (1, 2, 2), (2, 2, 2)])
     log = (workspace / "logs/image-raw/3.log").read_text(encoding="utf-8")
     assert steps[2] in log
     table = (workspace / "results/image-raw/summary.md").read_text(encoding="utf-8")
@@ -144,7 +145,7 @@ def test_the_ladder_is_shown(workspace, mean_by_hand, capsys):
     assert [row[3] for row in rows] == ["voxels", "3x1x1", "3x2x2", "3x4x4", "6x8x8"]
 
 
-def test_changes_of_level_0(workspace, mean_by_hand):
+def test_changes_of_level_0(workspace):
     workspace.make(attributes={"lab": "kept"})
     workspace.run(**IMAGE)
     sentinels, store = workspace.sentinels(), workspace.files("image.zarr")
@@ -166,21 +167,21 @@ def test_changes_of_level_0(workspace, mean_by_hand):
     assert not (workspace / "results/image-raw/multiscales.json").exists()
     # ... and the next run of all lists them again.
     assert workspace.run(**IMAGE).jobs == ["2", "list", "summary"]
-    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
     assert all(workspace.sentinels()[level] != sentinels[level] for level in "12")
 
     # An object that is gone leaves fill values.
     objects[-1].unlink()
     assert workspace.run(**IMAGE).jobs == ALL
-    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
     assert zarr.open_group(workspace / RAW, mode="r").attrs["lab"] == "kept"
 
 
-def test_numbers_of_levels(workspace, mean_by_hand):
+def test_numbers_of_levels(workspace):
     workspace.make()
     factors = [(2, 2, 2)] * 3
     workspace.run(**IMAGE, levels=3)
-    check_levels(workspace, mean_by_hand, factors)
+    check_levels(workspace, factors)
     sentinels = workspace.sentinels()
     group = zarr.open_group(workspace / RAW)
     group.create_array("9", data=np.arange(5), chunks=(5,))
@@ -188,19 +189,19 @@ def test_numbers_of_levels(workspace, mean_by_hand):
     foreign = workspace.files(f"{RAW}/9"), workspace.files(f"{RAW}/7")
 
     assert workspace.run(**IMAGE, levels=2).jobs == ["list", "summary"]
-    check_levels(workspace, mean_by_hand, factors[:2])
+    check_levels(workspace, factors[:2])
     assert not (workspace / f"{RAW}/3").exists()
     assert sorted(workspace.sentinels()) == ["0", "1", "2"]
     after = workspace.files(f"{RAW}/9"), workspace.files(f"{RAW}/7")
     assert after == foreign, "what stands beyond the plan and is not ours"
 
     assert workspace.run(**IMAGE, levels=3).jobs == ["3", "list", "summary"]
-    check_levels(workspace, mean_by_hand, factors)
+    check_levels(workspace, factors)
     assert workspace.sentinels() == sentinels
     assert workspace.run(**IMAGE, levels=3).jobs == []
 
 
-def test_what_was_deleted_is_noticed(workspace, mean_by_hand):
+def test_what_was_deleted_is_noticed(workspace):
     workspace.make()
     workspace.run(**IMAGE)
     sentinels, store = workspace.sentinels(), workspace.files("image.zarr")
@@ -219,7 +220,7 @@ def test_what_was_deleted_is_noticed(workspace, mean_by_hand):
         path for path in before.keys() | after if path.startswith(".snakemake")
     }, "a dry run only tells"
     assert workspace.run(**IMAGE).jobs[0] == "1"
-    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
     assert workspace.sentinels() == sentinels
 
     outcome = workspace.run(**IMAGE, voxel_size='{"z": 2.5}')
@@ -227,7 +228,7 @@ def test_what_was_deleted_is_noticed(workspace, mean_by_hand):
     # The list was overwritten by another program.
     zarr.open_group(workspace / RAW).attrs.put({"lab": "kept"})
     assert workspace.run(**IMAGE).jobs == ["list", "summary"]
-    check_levels(workspace, mean_by_hand, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
     assert zarr.open_group(workspace / RAW, mode="r").attrs["lab"] == "kept"
 
 

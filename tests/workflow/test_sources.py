@@ -16,6 +16,8 @@ import pytest
 import yaozarrs
 import zarr
 
+from oracles import mean_by_hand
+
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the models leave a file open
 
 ALL = ["take", "0", "1", "2", "list", "summary"]
@@ -47,7 +49,7 @@ def state(path):
     }
 
 
-def check(workspace, mean_by_hand, group, names):
+def check(workspace, group, names):
     """See that levels are the means of those before, and listed as both validators want."""
     finer = workspace.voxels(f"{group}/{names[0]}")
     for name, factors in zip(names[1:], [(2, 2, 2), (2, 2, 1)], strict=False):
@@ -61,12 +63,12 @@ def check(workspace, mean_by_hand, group, names):
     ome_zarr_models.open_ome_zarr(zarr.open_group(workspace / group, mode="r"))
 
 
-def test_a_copy(workspace, mean_by_hand):
+def test_a_copy(workspace):
     make(workspace)
     before = state(workspace / "theirs.zarr")
     names = ["0", "1", "2"]
     assert workspace.run(**OWN).jobs == ALL
-    check(workspace, mean_by_hand, "own.zarr/raw", names)
+    check(workspace, "own.zarr/raw", names)
     own, sentinels = workspace.files("own.zarr"), workspace.sentinels("own-raw")
     assert workspace.run(**OWN).jobs == []
     shutil.rmtree(workspace / ".snakemake")
@@ -86,7 +88,7 @@ def test_a_copy(workspace, mean_by_hand):
     (chunks / "2/2/1").unlink()
     changed = state(workspace / "theirs.zarr")
     assert workspace.run(**OWN).jobs == ALL
-    check(workspace, mean_by_hand, "own.zarr/raw", names)
+    check(workspace, "own.zarr/raw", names)
     assert not (workspace / "own.zarr/raw/0/c/2/2/1").exists()
     assert workspace.sentinels("own-raw")["1"] != sentinels["1"]
     assert workspace.run(**OWN).jobs == []
@@ -101,11 +103,11 @@ def test_a_copy(workspace, mean_by_hand):
     assert state(workspace / "theirs.zarr") == changed
 
 
-def test_a_link(workspace, mean_by_hand):
+def test_a_link(workspace):
     make(workspace)
     before = state(workspace / "theirs.zarr")
     assert workspace.run(**OWN, link_base="true").jobs == ALL
-    check(workspace, mean_by_hand, "own.zarr/raw", ["0", "1", "2"])
+    check(workspace, "own.zarr/raw", ["0", "1", "2"])
     assert (workspace / "own.zarr/raw/0").readlink() == workspace / "theirs.zarr/s0"
     assert workspace.run(**OWN, link_base="true").jobs == []
     assert state(workspace / "theirs.zarr") == before
@@ -115,7 +117,7 @@ def test_a_link(workspace, mean_by_hand):
     (workspace / "theirs.zarr/s0/c/0/0/0").unlink()
     changed = state(workspace / "theirs.zarr")
     assert workspace.run(**OWN, link_base="true").jobs == ["0", "1", "2", "list", "summary"]
-    check(workspace, mean_by_hand, "own.zarr/raw", ["0", "1", "2"])
+    check(workspace, "own.zarr/raw", ["0", "1", "2"])
     assert workspace.sentinels("own-raw")["1"] != sentinels["1"]
 
     # A copy in its place has the same levels.
@@ -134,11 +136,11 @@ def test_a_link(workspace, mean_by_hand):
         ("scale0/image", ["scale0/image", "scale1/image", "scale2/image"]),
     ],
 )
-def test_levels_at_other_paths(workspace, mean_by_hand, base, names):
+def test_levels_at_other_paths(workspace, base, names):
     make(workspace, "image.zarr", base)
     keys = {"store": "image.zarr"}
     assert workspace.run(**keys).jobs == ALL[1:]
-    check(workspace, mean_by_hand, "image.zarr", names)
+    check(workspace, "image.zarr", names)
     assert workspace.run(**keys).jobs == []
     workspace.make("plain.zarr", (21, 18, 13))
     shutil.copytree(workspace / "image.zarr" / base, workspace / "plain.zarr/0", dirs_exist_ok=True)
@@ -148,12 +150,12 @@ def test_levels_at_other_paths(workspace, mean_by_hand, base, names):
     # A level that is removed is made again; fewer are taken out of the list and removed.
     shutil.rmtree(workspace / "image.zarr" / names[2])
     assert workspace.run(**keys).jobs == ["2", "list", "summary"]
-    check(workspace, mean_by_hand, "image.zarr", names)
+    check(workspace, "image.zarr", names)
     workspace.run(**keys, levels=1)
-    check(workspace, mean_by_hand, "image.zarr", names[:2])
+    check(workspace, "image.zarr", names[:2])
 
 
-def test_overwrite(workspace, mean_by_hand):
+def test_overwrite(workspace):
     make(workspace, "image.zarr")
     group = zarr.open_group(workspace / "image.zarr")
     group.create_array("s1", data=np.ones((11, 9, 7), "uint16"), chunks=(8, 8, 8))
@@ -163,7 +165,7 @@ def test_overwrite(workspace, mean_by_hand):
                for line in refused.lines)  # fmt: skip
     assert workspace.tree("image.zarr") == before
     assert workspace.run(store="image.zarr", overwrite="true").jobs == ALL[1:]
-    check(workspace, mean_by_hand, "image.zarr", ["s0", "s1", "s2"])
+    check(workspace, "image.zarr", ["s0", "s1", "s2"])
     assert workspace.run(store="image.zarr", overwrite="true").jobs == []
     assert workspace.run(store="image.zarr").jobs == []
 
