@@ -25,7 +25,8 @@ from zarrpyramid.arrays.chunks import (
 )
 from zarrpyramid.arrays.zarr_python import ZarrStore
 from zarrpyramid.errors import StoreError
-from zarrpyramid.metadata.group import read_array, write_array
+from zarrpyramid.metadata.nodes import read_array
+from zarrpyramid.metadata.tree import write_array
 from zarrpyramid.stores.local import LocalStore
 
 V3, V2 = {"zarr_format": 3}, {"zarr_format": 2}

@@ -21,7 +21,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Transpos
 from zarrpyramid.arrays.codecs import _zstd_size, chunk_codec
 from zarrpyramid.arrays.shards import MISSING, _morton_order, shard_codec
 from zarrpyramid.errors import PyramidError, StoreError
-from zarrpyramid.metadata.array import ITEM_SIZES, parse_array
+from zarrpyramid.metadata.parsing import ITEM_SIZES, parse_array
 
 SHAPE, CHUNKS, FILL = (7, 10, 5), (4, 4, 3), 7
 

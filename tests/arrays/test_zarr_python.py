@@ -21,7 +21,8 @@ from zarrpyramid.arrays.zarr_python import (
 )
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
-from zarrpyramid.metadata.group import read_array, write_array
+from zarrpyramid.metadata.nodes import read_array
+from zarrpyramid.metadata.tree import write_array
 from zarrpyramid.stores.local import LocalStore
 
 VOXELS = (np.indices((11, 9)).sum(0) * 7 % 251).astype("uint8")

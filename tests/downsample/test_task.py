@@ -20,7 +20,8 @@ from zarrpyramid import geometry
 from zarrpyramid.downsample.task import LevelTask
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata.digests import Tally
-from zarrpyramid.metadata.group import read_array, write_array
+from zarrpyramid.metadata.nodes import read_array
+from zarrpyramid.metadata.tree import write_array
 from zarrpyramid.reduce.check import SourceSums, disagreement, weighted_sum
 from zarrpyramid.reduce.mean import describe, reduce_mean
 from zarrpyramid.reduce.methods import METHODS

@@ -15,7 +15,7 @@ from zarr.storage import MemoryStore
 
 from zarrpyramid.arrays.zarr_python import ZarrStore, open_array
 from zarrpyramid.errors import MetadataError
-from zarrpyramid.metadata.array import parse_array
+from zarrpyramid.metadata.parsing import parse_array
 from zarrpyramid.reduce.dtypes import ITEM_SIZES
 
 V2 = {

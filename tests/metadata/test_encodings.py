@@ -19,8 +19,8 @@ from zarr.codecs import (
 
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
-from zarrpyramid.metadata.array import parse_array
 from zarrpyramid.metadata.encodings import encoded_as
+from zarrpyramid.metadata.parsing import parse_array
 
 VOXELS = (np.indices((19, 14)).sum(0) * 37 % 251).astype("uint16")
 

@@ -13,8 +13,10 @@ from zarr.storage import MemoryStore
 from zarrpyramid.arrays.zarr_python import ZarrStore
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import MetadataError, StoreError
-from zarrpyramid.metadata import group as hierarchy
-from zarrpyramid.metadata.group import join
+from zarrpyramid.metadata.group import find_images, locate
+from zarrpyramid.metadata.nodes import read_node
+from zarrpyramid.metadata.paths import join
+from zarrpyramid.metadata.tree import change_group_attributes
 from zarrpyramid.stores.local import LocalStore
 
 pytestmark = pytest.mark.filterwarnings(
@@ -90,7 +92,7 @@ def test_attributes_that_are_not_ours_survive(tmp_path, zarr_format):
     store = LocalStore(tmp_path)
     build_pyramid(tmp_path, levels=1)
     text = store.get(key)
-    found = hierarchy.read_node(store, "").attributes
+    found = read_node(store, "").attributes
     assert json.dumps({name: found[name] for name in foreign}) == json.dumps(foreign)
     assert set(found) - set(foreign) == ({"ome"} if zarr_format == 3 else {"multiscales"})
     build_pyramid(tmp_path, levels=1)
@@ -101,10 +103,10 @@ def test_a_change_that_changes_nothing_writes_nothing(tmp_path):
     make(tmp_path, value=math.nan)
     store = LocalStore(tmp_path)
     before = list(store.stats(""))
-    same = hierarchy.change_group_attributes(store, "", lambda attributes: {**attributes})
+    same = change_group_attributes(store, "", lambda attributes: {**attributes})
     assert same is False
     assert list(store.stats("")) == before
-    assert hierarchy.change_group_attributes(store, "", lambda _: {"value": 1}) is True
+    assert change_group_attributes(store, "", lambda _: {"value": 1}) is True
     assert dict(zarr.open_group(tmp_path).attrs) == {"value": 1}
 
 
@@ -159,9 +161,9 @@ def test_images_are_found(tmp_path, zarr_format, store):
     root.create_group("labels").create_group("0")  # a group in level 0's place
     root.create_array("array", data=VOXELS)
     files = LocalStore(tmp_path) if store == "local" else ZarrStore(place)
-    assert list(hierarchy.find_images(files)) == ["deep/er/est", "raw"]
-    assert list(hierarchy.find_images(files, depth=1)) == ["raw"]
-    assert list(hierarchy.find_images(files, "deep")) == ["deep/er/est"]
+    assert list(find_images(files)) == ["deep/er/est", "raw"]
+    assert list(find_images(files, depth=1)) == ["raw"]
+    assert list(find_images(files, "deep")) == ["deep/er/est"]
 
 
 @pytest.mark.parametrize(
@@ -213,9 +215,9 @@ def test_a_store_is_opened_from_its_topmost_group(tmp_path):
     make(tmp_path / "top" / "mid" / "s", "raw")
     zarr.create_group(tmp_path / "top" / "mid")
     zarr.create_group(tmp_path / "top")
-    store, path = hierarchy.locate(str(tmp_path / "top" / "mid" / "s"), "raw")
+    store, path = locate(str(tmp_path / "top" / "mid" / "s"), "raw")
     assert (store.root, path) == (tmp_path / "top", "mid/s/raw")
-    store, path = hierarchy.locate(str(tmp_path / "elsewhere"), "")
+    store, path = locate(str(tmp_path / "elsewhere"), "")
     assert (store.root, path) == (tmp_path / "elsewhere", "")
 
 

@@ -18,7 +18,7 @@ from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base, write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError
-from zarrpyramid.metadata.group import read_array
+from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.metadata.record import write_sentinel
 from zarrpyramid.plan import image as images
 from zarrpyramid.plan import places

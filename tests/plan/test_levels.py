@@ -9,8 +9,8 @@ import zarr
 
 from zarrpyramid.config.config import TestImage, check_config, image_config
 from zarrpyramid.errors import ConfigError, GeometryError
-from zarrpyramid.metadata.array import parse_array
 from zarrpyramid.metadata.multiscales import CHANNEL, SPACE, TIME
+from zarrpyramid.metadata.parsing import parse_array
 from zarrpyramid.plan.levels import (
     VOXEL_REVISION,
     made_base,

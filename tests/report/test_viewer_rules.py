@@ -9,9 +9,9 @@ import pytest
 import zarr
 
 from zarrpyramid.cli.main import main
-from zarrpyramid.metadata.array import parse_array
 from zarrpyramid.metadata.group import locate
 from zarrpyramid.metadata.multiscales import listed_paths
+from zarrpyramid.metadata.parsing import parse_array
 from zarrpyramid.report.viewer_rules import (
     RULES,
     SEVERITIES,

@@ -25,7 +25,7 @@ from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.pyramid import clean, level_statuses
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
-from zarrpyramid.metadata.group import change_group_attributes
+from zarrpyramid.metadata.tree import change_group_attributes
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.needs import level_need, peak_memory, read_timing
 from zarrpyramid.stores.local import LocalStore
@@ -357,7 +357,7 @@ def test_two_processes_that_change_one_list_lose_nothing(server, place):
     store.put("zarr.json", json.dumps(document).encode())
     code = """
 import sys
-from zarrpyramid.metadata.group import change_group_attributes
+from zarrpyramid.metadata.tree import change_group_attributes
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.object_store import ObjectStore
 files = ObjectStore(sys.argv[1], {"endpoint": sys.argv[2]})

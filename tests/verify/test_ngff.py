@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from zarrpyramid.metadata.array import parse_array
+from zarrpyramid.metadata.parsing import parse_array
 from zarrpyramid.verify.findings import DEFECT, NOTE
 from zarrpyramid.verify.ngff import check_ngff, version_of
 

@@ -117,10 +117,7 @@ def _copy(
     image: Image, source: Source, n_workers: int, before_rebuild: Callable[[], None]
 ) -> Record:
     path, store = image.level_path(0), image.store
-    target = source.base
-    if target.zarr_format == 3:
-        names = [axis.name for axis in image.plan.axes]
-        target = replace(target, document={**target.document, "dimension_names": names})
+    target = source.base.named([axis.name for axis in image.plan.axes])
     layout = source_layout(image)
     is_link = store.is_link(path)
     found = None if is_link else read_array(store, path)
@@ -228,8 +225,7 @@ def _run(
     copier = _Copier(image, source, write=write, is_known=is_known)
     grid = geometry.grid_shape(source.base.shape, source.base.write_shape)
     tally = Tally()
-    document = "zarr.json" if source.base.zarr_format == 3 else ".zarray"
-    seen = [(source.store, join(source.path, document))]
+    seen = [(source.store, join(source.path, source.base.format.array_document))]
     with open_cluster(image.plan.image.dask_scheduler, image.store, image.path, seen) as cluster:
         for part in run_blocks(
             copier, grid, n_workers=n_workers, cluster=cluster, shared=image.store.shared

@@ -6,7 +6,6 @@ Documents alone: imports no array library, since the jobs that do this would wai
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +54,14 @@ def seal_base(image: Image) -> Record:
     """
     base = read_level(image, 0)
     check_declared(image)
-    names = tuple(axis.name for axis in image.plan.axes)
-    if base.zarr_format == 3 and base.dimension_names != names:
+    names = [axis.name for axis in image.plan.axes]
+    named = base.named(names)
+    if named.dimension_names != base.dimension_names:
         is_link = image.store.is_link(image.level_path(0))
         if image.plan.image.edit_base and not is_link:
             # Also names that are there, where the configuration gives other axes.
-            document = {**base.document, "dimension_names": list(names)}
-            logger.info("%s gets dimension_names %s", image.name(0), list(names))
-            write_array(image.store, image.level_path(0), replace(base, document=document))
+            logger.info("%s gets dimension_names %s", image.name(0), names)
+            write_array(image.store, image.level_path(0), named)
         else:
             logger.warning(
                 "%s has no dimension_names and %s: validators of OME-NGFF 0.5 will refuse the "

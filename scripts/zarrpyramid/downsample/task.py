@@ -193,7 +193,7 @@ class LevelTask:
     def _arrays(self) -> tuple[Chunks, Chunks]:
         """Source and target, opened where the task runs."""
         # A missing chunk is fill value: a worker that does not see the store would read only these.
-        document = "zarr.json" if self.source.zarr_format == 3 else ".zarray"
+        document = self.source.format.array_document
         if self.store.size(f"{self.source_path}/{document}") is None:
             raise StoreError(
                 f"there is no array {self.store.name}/{self.source_path} on host "

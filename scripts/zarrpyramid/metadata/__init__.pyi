@@ -6,10 +6,16 @@ from .array import (
     ArrayMetadata as ArrayMetadata,
 )
 from .array import (
-    Document as Document,
+    ArrayV3 as ArrayV3,
 )
 from .array import (
-    parse_array as parse_array,
+    Document as Document,
+)
+from .consolidated import (
+    read_consolidated as read_consolidated,
+)
+from .consolidated import (
+    tell_ancestors as tell_ancestors,
 )
 from .digests import (
     DOUBLE_UNITS as DOUBLE_UNITS,
@@ -23,68 +29,29 @@ from .digests import (
 from .digests import (
     in_units as in_units,
 )
+from .documents import (
+    put_document as put_document,
+)
+from .documents import (
+    read_document as read_document,
+)
 from .encodings import (
     SAME as SAME,
 )
 from .encodings import (
     encoded_as as encoded_as,
 )
-from .group import (
+from .formats import (
     ARRAY_DOCUMENTS as ARRAY_DOCUMENTS,
-)
-from .group import (
-    OPENING_DOCUMENT as OPENING_DOCUMENT,
-)
-from .group import (
-    Node as Node,
-)
-from .group import (
-    absent_groups as absent_groups,
-)
-from .group import (
-    change_group_attributes as change_group_attributes,
-)
-from .group import (
-    delete_array as delete_array,
-)
-from .group import (
-    delete_empty_groups as delete_empty_groups,
 )
 from .group import (
     find_images as find_images,
 )
 from .group import (
-    hide_array as hide_array,
-)
-from .group import (
-    join as join,
-)
-from .group import (
     locate as locate,
 )
 from .group import (
-    make_groups as make_groups,
-)
-from .group import (
     open_group as open_group,
-)
-from .group import (
-    put_document as put_document,
-)
-from .group import (
-    read_array as read_array,
-)
-from .group import (
-    read_document as read_document,
-)
-from .group import (
-    read_node as read_node,
-)
-from .group import (
-    tell_ancestors as tell_ancestors,
-)
-from .group import (
-    write_array as write_array,
 )
 from .lookups import (
     levels_there as levels_there,
@@ -143,6 +110,15 @@ from .multiscales import (
 from .multiscales import (
     without_paths as without_paths,
 )
+from .nodes import (
+    Node as Node,
+)
+from .nodes import (
+    read_array as read_array,
+)
+from .nodes import (
+    read_node as read_node,
+)
 from .objects import (
     RECORD_ENTRY as RECORD_ENTRY,
 )
@@ -152,11 +128,17 @@ from .objects import (
 from .objects import (
     tally_keys as tally_keys,
 )
+from .parsing import (
+    parse_array as parse_array,
+)
 from .paths import (
     LevelPaths as LevelPaths,
 )
 from .paths import (
     is_inside as is_inside,
+)
+from .paths import (
+    join as join,
 )
 from .record import (
     RECORD_KEY as RECORD_KEY,
@@ -190,6 +172,30 @@ from .record import (
 )
 from .record import (
     write_sentinel as write_sentinel,
+)
+from .tree import (
+    OPENING_DOCUMENT as OPENING_DOCUMENT,
+)
+from .tree import (
+    absent_groups as absent_groups,
+)
+from .tree import (
+    change_group_attributes as change_group_attributes,
+)
+from .tree import (
+    delete_array as delete_array,
+)
+from .tree import (
+    delete_empty_groups as delete_empty_groups,
+)
+from .tree import (
+    hide_array as hide_array,
+)
+from .tree import (
+    make_groups as make_groups,
+)
+from .tree import (
+    write_array as write_array,
 )
 from .units import (
     SYMBOLS as SYMBOLS,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.stores import ObjectStore
 
-from .group import join, read_array, read_node
+from .nodes import read_array, read_node
+from .paths import join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+def join(*parts: str) -> str:
+    """Join parts of a key, any of which may be empty.
+
+    >>> join("", "raw", "0")
+    'raw/0'
+    """
+    return "/".join(part for part in parts if part)
+
+
 def is_inside(path: str) -> bool:
     r"""Tell whether a path from a document leads to something inside its group, on any system.
 

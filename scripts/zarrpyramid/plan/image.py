@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
@@ -216,7 +216,7 @@ def base_record(image: Image, layout: BaseLayout) -> Record:
 
 def level_metadata(image: Image, level: int) -> ArrayMetadata:
     """Return the metadata that a level shall have: level 0's, in the level's extents and codecs."""
-    base, wanted = image.plan.base, image.plan.levels[level]
+    wanted = image.plan.levels[level]
     target = image.plan.pattern.derive(
         shape=wanted.shape,
         chunks=wanted.chunks,
@@ -224,10 +224,7 @@ def level_metadata(image: Image, level: int) -> ArrayMetadata:
         attributes={},
         dtype=wanted.dtype,
     )
-    if base.zarr_format == 2:
-        return target
-    names = [axis.name for axis in image.plan.axes]
-    return replace(target, document={**target.document, "dimension_names": names})
+    return target.named([axis.name for axis in image.plan.axes])
 
 
 def why_incomplete(found: ArrayMetadata, objects: list[tuple[str, int, int]]) -> str:

@@ -20,6 +20,7 @@ from zarrpyramid.metadata import (
     SPACE,
     TIME,
     ArrayMetadata,
+    ArrayV3,
     Axis,
     axis_type,
     encoded_as,
@@ -282,8 +283,7 @@ def made_base(made: TestImage | DeclaredBase, axes: tuple[str, ...] | None = Non
         "dimension_names": list(names),
         "storage_transformers": [],
     }
-    found = ArrayMetadata(
-        zarr_format=3,
+    found = ArrayV3(
         shape=made.shape,
         chunks=made.chunks,
         shards=None,

@@ -268,8 +268,7 @@ def _n_inodes(plan: ImagePlan, level: LevelPlan) -> int:
     # A folder a number before the last one, and one for the c of v3.
     depths = range(len(grid) - key.count("/"), len(grid))
     folders = 1 + sum(geometry.count(grid[:depth]) for depth in depths)
-    documents = 1 if plan.pattern.zarr_format == 3 else 2
-    return level.n_objects + folders + documents
+    return level.n_objects + folders + len(plan.pattern.documents())
 
 
 def free_room(folder: Path) -> Room:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.metadata import join, read_document, read_node
+from zarrpyramid.metadata import join, read_consolidated, read_node
 
 from .findings import Check, Finding
 
@@ -23,22 +23,23 @@ if TYPE_CHECKING:
 def check_consolidated(survey: Survey) -> Iterator[Check | Finding]:
     """Yield where consolidated metadata of the group, or of one above, contradicts documents."""
     store, steps = survey.store, survey.path.split("/") if survey.path else []
+    spelling = survey.group.format
     nodes = [survey.path, *(survey.array_path(level) for level in survey.levels)]
     shown = {path: (level.number if level else None, _documents(survey, path))
              for path, level in zip(nodes, (None, *survey.levels), strict=True)}  # fmt: skip
     for depth in range(len(steps) + 1):
         above = "/".join(steps[:depth])
-        name, kept = _consolidated(survey, above)
+        kept = read_consolidated(store, above, survey.group.zarr_format)
         if kept is None:
             continue
-        where = join(store.name, above)
+        where, name = join(store.name, above), spelling.consolidated_document
         n_wrong = 0
         for path, (number, documents) in shown.items():
             below = path[len(above) :].strip("/")
             for key, document in documents.items():
-                told = kept.get(below if name == "zarr.json" else join(below, key))
-                if not below and name == "zarr.json":
-                    continue  # a group's own document is not in its consolidated metadata
+                if not below and not spelling.lists_itself:
+                    continue
+                told = kept.get(spelling.consolidated_key(below, key))
                 what = _difference(told, document)
                 if what:
                     n_wrong += 1
@@ -62,22 +63,9 @@ def _documents(survey: Survey, path: str) -> dict[str, Document | None]:
     level = next((each for each in survey.levels if survey.array_path(each) == path), None)
     if level is not None and level.metadata is None:
         absent = level.fault == "is listed, and there is no array"
-        names = {2: ".zarray", 3: "zarr.json"}
-        return {names[survey.group.zarr_format]: None} if absent else {}
+        return {survey.group.format.array_document: None} if absent else {}
     node = read_node(survey.store, path)
     return {} if node is None else dict(node.documents)
-
-
-def _consolidated(survey: Survey, above: str) -> tuple[str, Document | None]:
-    """Return the document that holds consolidated metadata, and what that says by key."""
-    if survey.group.zarr_format == 2:
-        found: Any = read_document(survey.store, join(above, ".zmetadata"))
-        name = ".zmetadata"
-    else:
-        name = "zarr.json"
-        found = (read_document(survey.store, join(above, name)) or {}).get("consolidated_metadata")
-    kept = found.get("metadata") if isinstance(found, dict) else None
-    return name, kept if isinstance(kept, dict) else None
 
 
 def _difference(told: Any, document: Document | None) -> str:

@@ -1,0 +1,86 @@
+"""Groups and arrays of a store, read from their documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.errors import MetadataError, StoreError
+
+from .documents import read_document
+from .formats import FORMATS, Format
+from .parsing import parse_array
+from .paths import join
+
+if TYPE_CHECKING:
+    from zarrpyramid.stores import Store
+
+    from .array import ArrayMetadata
+
+    Document = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """A group or an array: its kind, format and documents by file name."""
+
+    kind: str
+    zarr_format: int
+    documents: dict[str, Document]
+
+    @property
+    def format(self) -> Format:
+        """How the node's format spells it."""
+        return FORMATS[self.zarr_format]
+
+    @property
+    def attributes(self) -> Document:
+        """User attributes."""
+        held = self.documents.get(self.format.attributes_document, {})
+        return dict(self.format.attributes(held))
+
+
+def read_node(store: Store, path: str) -> Node | None:
+    """Return what stands at a path, or None where there is no metadata document.
+
+    Raises
+    ------
+    MetadataError
+        If a document is not a JSON object.
+    """
+    document = read_document(store, join(path, "zarr.json"))
+    if document is not None:
+        kind = document.get("node_type")
+        if kind not in ("array", "group") or document.get("zarr_format") != 3:
+            raise MetadataError(f"{store.name}/{path}/zarr.json: neither an array nor a group")
+        if not isinstance(document.get("attributes"), dict | None):
+            raise MetadataError(f"{store.name}/{path}/zarr.json: attributes are no JSON object")
+        return Node(kind=kind, zarr_format=3, documents={"zarr.json": document})
+    for name, kind in ((".zarray", "array"), (".zgroup", "group")):
+        document = read_document(store, join(path, name))
+        if document is not None:
+            documents = {name: document}
+            attributes = read_document(store, join(path, ".zattrs"))
+            if attributes is not None:
+                documents[".zattrs"] = attributes
+            return Node(kind=kind, zarr_format=2, documents=documents)
+    return None
+
+
+def read_array(store: Store, path: str) -> ArrayMetadata | None:
+    """Return the metadata of the array at a path, or None where nothing is.
+
+    Raises
+    ------
+    StoreError
+        If a group stands there.
+    MetadataError
+        If its documents are damaged or describe an array that this package does not serve.
+    """
+    node = read_node(store, path)
+    if node is None:
+        return None
+    where = f"{store.name}/{path}"
+    if node.kind == "group":
+        raise StoreError(f"{where} is a group, expected an array; move the array there")
+    return parse_array(node.documents, where)

@@ -1,0 +1,144 @@
+"""Changes of the tree of groups and arrays: nodes made, hidden, removed, attributes replaced.
+
+Every change is told to the groups above, whose consolidated metadata may repeat it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.errors import StoreError
+
+from .consolidated import tell_ancestors, update_ancestors
+from .documents import change_document, encoded, put_document, same_text
+from .formats import ARRAY_DOCUMENTS, FORMATS, NODE_DOCUMENTS
+from .group import open_group
+from .nodes import read_node
+from .paths import join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zarrpyramid.stores import Store
+
+    from .array import ArrayMetadata
+
+    Document = dict[str, Any]
+
+OPENING_DOCUMENT = "zarrpyramid-opening.json"
+"""What stands in a level's folder while its parts are made, and says for whom."""
+
+
+def write_array(store: Store, path: str, metadata: ArrayMetadata) -> None:
+    """Write an array's documents, the one that makes it exist last, and tell its ancestors."""
+    with store.exclusive():
+        for name, document in metadata.documents().items():
+            put_document(store, join(path, name), document)
+        update_ancestors(store, path)
+
+
+def hide_array(store: Store, path: str) -> None:
+    """Remove an array's documents, after which no reader finds it; its objects stay."""
+    with store.exclusive():
+        # The opening document goes first: where it stands, objects count as made.
+        for name in (OPENING_DOCUMENT, *reversed(ARRAY_DOCUMENTS)):
+            store.delete(join(path, name))
+        update_ancestors(store, path)
+
+
+def delete_array(store: Store, path: str) -> None:
+    """Remove an array's documents, after which no reader finds it, and then its objects."""
+    hide_array(store, path)
+    store.delete_tree(path)
+
+
+def absent_groups(
+    store: Store, path: str, zarr_format: int, *, below: str | None = None
+) -> list[str]:
+    """Return the paths at which groups must still be made for a group to stand, outermost first.
+
+    Parameters
+    ----------
+    below
+        A group that is there; only paths inside it are looked at. None starts at the store's top.
+
+    Raises
+    ------
+    StoreError
+        If an array, or a group of another format, stands on the way.
+    """
+    steps = path.split("/") if path else []
+    known = 0 if below is None else len([part for part in below.split("/") if part]) + 1
+    absent = []
+    for depth in range(known, len(steps) + 1):
+        above = join(*steps[:depth])
+        node = read_node(store, above)
+        if node is None:
+            absent.append(above)
+        elif node.kind != "group" or node.zarr_format != zarr_format:
+            raise StoreError(
+                f"{store.name}/{above} is a zarr v{node.zarr_format} {node.kind}, expected a "
+                f"v{zarr_format} group; choose another store or field"
+            )
+    return absent
+
+
+def make_groups(store: Store, path: str, zarr_format: int, *, below: str | None = None) -> None:
+    """Make a group, and those above it that `absent_groups` finds absent.
+
+    Raises
+    ------
+    StoreError
+        If an array, or a group of another format, stands on the way; nothing is made then.
+    """
+    spelling = FORMATS[zarr_format]
+    data = encoded(spelling.new_group())
+    for above in absent_groups(store, path, zarr_format, below=below):
+        # One that another run has made meanwhile stays.
+        key = join(above, spelling.group_document)
+        store.replace(key, lambda found: None if found else data)
+    tell_ancestors(store, path)  # always: a run may have been killed before it did
+
+
+def delete_empty_groups(store: Store, path: str, below: str) -> None:
+    """Remove the groups between one and a path in it that hold no node and no attributes."""
+    while (path := path.rpartition("/")[0]) != below:
+        node = read_node(store, path)
+        if node is None or node.attributes or not set(store.keys(path)) <= {*NODE_DOCUMENTS}:
+            return
+        with store.exclusive():
+            for name in NODE_DOCUMENTS:
+                store.delete(join(path, name))
+            update_ancestors(store, path)
+        store.delete_tree(path)
+
+
+def change_group_attributes(
+    store: Store, path: str, change: Callable[[Document], Document]
+) -> bool:
+    """Replace a group's attributes by what `change` returns of them; return whether they differ.
+
+    Attributes that `change` keeps are written back as they were read.
+
+    Raises
+    ------
+    StoreError
+        If there is no group, or it is removed meanwhile.
+    """
+    with store.exclusive():
+        spelling = open_group(store, path).format
+        key = join(path, spelling.attributes_document)
+
+        def changed(document: Document | None) -> Document | None:
+            before = spelling.attributes(document or {})
+            after = change(copy.deepcopy(before))
+            if same_text(before, after):
+                return None
+            if document is None and spelling.attributes_document == spelling.group_document:
+                raise StoreError(f"{store.name}/{key} was removed while it was to be changed")
+            return spelling.with_attributes(document or {}, after)
+
+        differs = change_document(store, key, changed)
+        update_ancestors(store, path)
+        return differs
