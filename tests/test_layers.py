@@ -32,7 +32,7 @@ ROOF = {"__init__", "__main__", "pyramid_sampler"}
 
 # The modules that may import what this project does not contain.
 DOORS = {
-    "zarr": {"arrays.zarr_python"},
+    "zarr": {"arrays.zarr_python", "stores.zarr_store"},
     "numcodecs": {"arrays.codecs", "arrays.shards"},
     "dask": {"downsample.run"},
     "distributed": {"downsample.run"},
@@ -57,10 +57,11 @@ TYPES = {"Block", "Document", "Factors", "Record"}
 # What a Snakefile imports while it parses.
 PLANNING = """
 from zarrpyramid.config import image_configs
-from zarrpyramid.downsample import failures, refusal_line, set_aside, stale_sentinels, take_hold
+from zarrpyramid.downsample import failures, refusal_line, set_aside, stale_sentinels
 from zarrpyramid.metadata import read_node
 from zarrpyramid.plan import Need, base_layout, check_places, check_room, forecast, open_image
 from zarrpyramid.report import success_lines, write_overview
+from zarrpyramid.stores import take_hold
 """
 ARRAY_LIBRARIES = {"numpy", "zarr", "obstore", "dask", "numba", "numcodecs", "jsonschema"}
 
@@ -158,6 +159,20 @@ def test_each_dependency_has_its_door(module):
     strangers = others - set(sys.stdlib_module_names) - {"__future__", "zarrpyramid"}
     assert strangers <= set(DOORS)
     assert {name for name in strangers if module not in DOORS[name]} == set()
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if package_of(name) != "stores"])
+def test_nobody_asks_what_kind_of_store_it_has(module):
+    kinds = {"Store", "LocalStore", "ObjectStore", "WebStore", "ZarrStore"}
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    asked = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "type")
+        if kinds & {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    ]
+    assert asked == []
+    assert not kinds & {alias for _, _, names in IMPORTS[module] for alias in names}
 
 
 def test_every_door_is_used_by_somebody():

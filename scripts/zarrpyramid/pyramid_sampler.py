@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import open_root, open_store
+from .arrays import open_root
 from .downsample import (
     build_level,
     find_image,
@@ -26,6 +26,7 @@ from .downsample import (
 from .errors import GeometryError, StoreError
 from .metadata import delete_array, listed_paths, open_group, read_array
 from .plan import base_layout, check_room, record_of
+from .stores import from_zarr
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -203,7 +204,7 @@ def initialize_test_image(
     root = open_root(zarr_store)
     field = root.create_group(name=zarr_field, overwrite=overwrite_field)
     base = field.create_array(name="0", shape=shape, chunks=edges, dtype=kind)
-    store_array(voxels.astype(kind), base, shared=open_store(root).shared)
+    store_array(voxels.astype(kind), base, shared=from_zarr(root).shared)
 
 
 def _whole_numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -23,11 +23,11 @@ from zarrpyramid.arrays.chunks import (
     open_chunks,
     scratch,
 )
-from zarrpyramid.arrays.zarr_python import ZarrStore
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.metadata.tree import write_array
 from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.zarr_store import ZarrStore
 
 V3, V2 = {"zarr_format": 3}, {"zarr_format": 2}
 LEFT = {"order": "F"}

@@ -11,19 +11,13 @@ import zarr
 import zarr.storage
 from zarr.storage import MemoryStore, StorePath, WrapperStore, ZipStore
 
-from zarrpyramid.arrays.zarr_python import (
-    ZarrStore,
-    as_path,
-    open_array,
-    open_store,
-    path_inside,
-    read_region,
-)
+from zarrpyramid.arrays.zarr_python import open_array, read_region
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.metadata.tree import write_array
 from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.zarr_store import ZarrStore, as_path, from_zarr, path_inside
 
 VOXELS = (np.indices((11, 9)).sum(0) * 7 % 251).astype("uint8")
 
@@ -49,7 +43,7 @@ def make(store, field="", zarr_format=3):
 def test_local_folders_in_any_form(tmp_path, form):
     make(tmp_path)
     store = form(str(tmp_path))
-    files = open_store(store)
+    files = from_zarr(store)
     assert type(files) is LocalStore
     assert as_path(store) == files.name == str(tmp_path)
     build_pyramid(store, levels=1)
@@ -93,7 +87,7 @@ def test_wrapped_stores_are_served():
 @pytest.mark.parametrize("what", [3, None, {"a": 1}, np.zeros(3)])
 def test_what_is_no_store(what):
     with pytest.raises(StoreError, match="is no zarr store; expected a path or a zarr store"):
-        open_store(what)
+        from_zarr(what)
 
 
 def test_a_read_only_store_is_refused(tmp_path):
@@ -106,7 +100,7 @@ def test_a_read_only_store_is_refused(tmp_path):
 def test_a_store_that_cannot_forget(tmp_path):
     with ZipStore(tmp_path / "a.zip", mode="w") as archive:
         make(archive)
-        store = open_store(archive)
+        store = from_zarr(archive)
         assert store.get_range("0/zarr.json", 0, 1) == b"{"
         with pytest.raises(StoreError, match="such a store only ever grows"):
             store.delete("0/zarr.json")

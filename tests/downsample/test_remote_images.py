@@ -18,11 +18,11 @@ from servers import BUCKET, ENVIRONMENT, Proxy, s3_server, web_server
 from zarrpyramid import build_pyramid
 from zarrpyramid.cli.main import main
 from zarrpyramid.config.config import image_config, image_configs
-from zarrpyramid.downsample.lock import HOLD_FILE, held, take_hold
 from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.plan.image import open_image, source_layout
 from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.lock import HOLD_FILE, held, take_hold
 from zarrpyramid.stores.object_store import ObjectStore
 from zarrpyramid.stores.web import WebStore
 
@@ -363,11 +363,16 @@ def opened(place, server):
     return open_image(image_config("image", given))
 
 
+def placed(place, server):
+    image = opened(place, server)
+    return image.store, image.path
+
+
 def test_one_run_at_a_time_holds_an_image(tmp_path, server, place, capsys):
     store = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), store)
     option = ["--storage-option", f"endpoint={server}"]
-    with held(opened(place, server)):
+    with held(*placed(place, server)):
         for second in (build_pyramid, clean):
             with pytest.raises(StoreError, match=r"is held by a run of \S+ on host \S+, process"):
                 second(place, storage_options={"endpoint": server})
@@ -380,11 +385,11 @@ def test_one_run_at_a_time_holds_an_image(tmp_path, server, place, capsys):
     store.put(HOLD_FILE, json.dumps({**note, "host": "elsewhere"}).encode())
     way = rf"unlock {place} --storage-option endpoint={server} frees it"
     with pytest.raises(StoreError, match=way):
-        take_hold(opened(place, server))
+        take_hold(*placed(place, server))
     assert main(["unlock", place, *option]) == 0
     assert "is free; it was held by a run of" in told(capsys)
     store.put(HOLD_FILE, json.dumps({**note, "start": "another boot 17"}).encode())
-    with held(opened(place, server)):
+    with held(*placed(place, server)):
         assert json.loads(store.get(HOLD_FILE))["token"] != note["token"]
         store.put(HOLD_FILE, b"another's")
     assert store.get(HOLD_FILE) == b"another's"
@@ -393,14 +398,14 @@ def test_one_run_at_a_time_holds_an_image(tmp_path, server, place, capsys):
 def test_of_many_that_find_a_dead_one_s_hold_one_takes_it_over(tmp_path, server, place):
     store = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), store)
-    with held(opened(place, server)):
+    with held(*placed(place, server)):
         note = json.loads(store.get(HOLD_FILE))
     store.put(HOLD_FILE, json.dumps({**note, "start": "another boot 17"}).encode())
     images, taken, refused = [opened(place, server) for _ in range(6)], [], []
 
     def take(image):
         try:
-            taken.append(take_hold(image))
+            taken.append(take_hold(image.store, image.path))
         except StoreError as error:
             refused.append(str(error))
 
@@ -415,7 +420,7 @@ def test_of_many_that_find_a_dead_one_s_hold_one_takes_it_over(tmp_path, server,
 def test_who_may_not_write_holds_nothing(tmp_path, proxy, server, place):
     upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
     proxy.fault = lambda method, path, n: 403 if method == "PUT" else None
-    assert take_hold(opened(place, proxy.url)) is None
+    assert take_hold(*placed(place, proxy.url)) is None
 
 
 @pytest.mark.parametrize("name", ["with a blank", "a%20b", "ümläut", "100%", "a+b=c&d"])

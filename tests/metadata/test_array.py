@@ -13,10 +13,11 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec
 from zarr.storage import MemoryStore
 
-from zarrpyramid.arrays.zarr_python import ZarrStore, open_array
+from zarrpyramid.arrays.zarr_python import open_array
 from zarrpyramid.errors import MetadataError
 from zarrpyramid.metadata.parsing import parse_array
 from zarrpyramid.reduce.dtypes import ITEM_SIZES
+from zarrpyramid.stores.zarr_store import ZarrStore
 
 V2 = {
     "zarr_format": 2,

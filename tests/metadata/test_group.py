@@ -10,7 +10,6 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from zarrpyramid.arrays.zarr_python import ZarrStore
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata.group import find_images, locate
@@ -18,6 +17,7 @@ from zarrpyramid.metadata.nodes import read_node
 from zarrpyramid.metadata.paths import join
 from zarrpyramid.metadata.tree import change_group_attributes
 from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.zarr_store import ZarrStore
 
 pytestmark = pytest.mark.filterwarnings(
     # zarr-python says so of consolidated v3 metadata, which users have all the same.

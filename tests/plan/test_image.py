@@ -11,7 +11,6 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from zarrpyramid.arrays.zarr_python import ZarrStore
 from zarrpyramid.config.config import image_config
 from zarrpyramid.downsample import stale as staleness
 from zarrpyramid.downsample.level import build_level
@@ -25,6 +24,7 @@ from zarrpyramid.plan import places
 from zarrpyramid.plan.image import base_layout, open_image, our_levels, record_of
 from zarrpyramid.plan.places import check_room
 from zarrpyramid.stores.local import TEMPORARY_SUFFIX
+from zarrpyramid.stores.zarr_store import ZarrStore
 
 VOXELS = (np.indices((11, 9)).sum(0) * 7 % 251).astype("uint8")
 

@@ -13,10 +13,10 @@ import pytest
 import zarr.storage
 from zarr.storage import MemoryStore
 
-from zarrpyramid.arrays.zarr_python import ZarrStore
 from zarrpyramid.errors import StoreError
 from zarrpyramid.stores import local as files_module
 from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalStore, write_aside
+from zarrpyramid.stores.zarr_store import ZarrStore
 
 
 def kinds(tmp_path):

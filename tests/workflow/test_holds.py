@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.downsample.lock import release_hold, take_hold
 from zarrpyramid.downsample.pyramid import open_path
+from zarrpyramid.stores.lock import release_hold, take_hold
 
 HOLD = "image.zarr/raw/.zarrpyramid-hold"
 
@@ -84,7 +84,8 @@ def test_with_keep_going_a_held_image_keeps_no_other_from_being_built(workspace)
     workspace.write(
         "two.yaml", "images: {a: {store: image.zarr}, b: {store: other.zarr}}\nfield: raw"
     )
-    held = take_hold(open_path(str(workspace / "image.zarr/raw")))
+    image = open_path(str(workspace / "image.zarr/raw"))
+    held = take_hold(image.store, image.path)
     try:
         told = workspace.run("--keep-going", "--configfile", str(workspace / "two.yaml"), code=1)
     finally:

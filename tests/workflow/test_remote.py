@@ -6,8 +6,8 @@ import numpy as np
 import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
-from zarrpyramid.downsample.lock import HOLD_FILE
 from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.lock import HOLD_FILE
 from zarrpyramid.stores.object_store import ObjectStore
 
 

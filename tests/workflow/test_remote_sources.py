@@ -11,8 +11,8 @@ import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server, web_server
 from zarrpyramid.config.config import image_config
-from zarrpyramid.downsample.lock import held
 from zarrpyramid.plan.image import open_image
+from zarrpyramid.stores.lock import held
 from zarrpyramid.stores.object_store import ObjectStore
 
 
@@ -68,7 +68,8 @@ def test_from_a_web_server_into_an_object_store(new_workspace, monkeypatch):
 
         # Another run holds it.
         config = image_config("b", {"store": store, "field": "raw", "storage_options": options})
-        with held(open_image(config)):
+        image = open_image(config)
+        with held(image.store, image.path, makes_group=True):
             refused = workspace.run(code=1, **given)
             assert f"{store}/raw is held by a run of" in refused.text
 

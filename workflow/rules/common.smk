@@ -51,7 +51,6 @@ if LIBRARY.exists() and not LIBRARY.samefile(Path(zarrpyramid.__file__).parent):
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError, suggestion
 from zarrpyramid.metadata import read_node
-from zarrpyramid.downsample import release_hold, take_hold
 from zarrpyramid.plan import base_layout, open_image, source_layout
 from zarrpyramid.downsample import failures, refusal_line
 from zarrpyramid.plan import check_places, check_room, nested_images
@@ -59,6 +58,7 @@ from zarrpyramid.plan import describe_level, provenance
 from zarrpyramid.plan import (PROCESS_BYTES, Need, base_need, documents_need, level_need, measured_rate)
 from zarrpyramid.downsample import set_aside, stale_sentinels
 from zarrpyramid.report import success_lines, write_overview
+from zarrpyramid.stores import release_hold, take_hold
 
 
 @functools.cache
@@ -161,7 +161,8 @@ def hold(name):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, let_go)
     try:
-        HELD.append(take_hold(IMAGES[name]))
+        image = IMAGES[name]
+        HELD.append(take_hold(image.store, image.path, makes_group=image.makes_group))
         atexit.register(release_hold, HELD[-1])
     except PyramidError as error:
         # Jobs elsewhere parse anew, and would not know of it.

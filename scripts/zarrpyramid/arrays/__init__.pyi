@@ -1,4 +1,3 @@
-from . import zarr_python as zarr_python
 from .chunks import (
     Block as Block,
 )
@@ -24,14 +23,5 @@ from .chunks import (
     scratch as scratch,
 )
 from .zarr_python import (
-    as_path as as_path,
-)
-from .zarr_python import (
     open_root as open_root,
-)
-from .zarr_python import (
-    open_store as open_store,
-)
-from .zarr_python import (
-    path_inside as path_inside,
 )

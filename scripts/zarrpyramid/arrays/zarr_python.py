@@ -1,213 +1,25 @@
-"""Zarr-python: stores that are no local folder, and arrays that the chunk engine does not know.
+"""Arrays that zarr-python reads and writes: those whose codecs the chunk engine does not know.
 
-The only module that imports zarr. An array is opened from its metadata documents, whether or not
-the store has them yet, so that chunks can be written before the level exists.
+An array is opened from its metadata documents alone, so that chunks can be written before the level
+exists.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zarr
-import zarr.abc.store
-import zarr.storage
-from zarr.abc.store import RangeByteRequest, SuffixByteRequest
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
 from zarr.storage import MemoryStore, StorePath
 
-from zarrpyramid.errors import MetadataError, StoreError
+from zarrpyramid.errors import MetadataError
 from zarrpyramid.metadata import put_document
-from zarrpyramid.stores import LocalStore, ObjectStore, Store, is_url
+from zarrpyramid.stores import from_zarr, to_zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import numpy as np
 
     from zarrpyramid.metadata import ArrayMetadata
-
-_REMOTE = {"s3", "gs", "gcs", "abfs", "az", "http", "https"}
-_REMOTE_OBJECTS = {"S3Store", "GCSStore", "AzureStore", "HTTPStore", "LocalStore"}
-
-
-class ZarrStore:
-    """A zarr store object as keys and bytes."""
-
-    def __init__(self, store: zarr.abc.store.Store) -> None:
-        self.store = store
-
-    @property
-    def name(self) -> str:
-        """The store, as it names itself."""
-        return str(self.store)
-
-    @property
-    def shared(self) -> bool:
-        """Whether it is known to be one of those that stand outside this process."""
-        # A pickle of a MemoryStore is a copy and a ZipStore's has another list of what is inside:
-        # what a worker writes there is lost without a word. Unknown kinds count as such.
-        if isinstance(self.store, zarr.storage.ObjectStore):
-            return type(self.store.store).__name__ in _REMOTE_OBJECTS
-        if isinstance(self.store, zarr.storage.FsspecStore):
-            protocol = self.store.fs.protocol
-            return not _REMOTE.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
-        return False
-
-    @property
-    def lists(self) -> bool:
-        """True."""
-        return True
-
-    @property
-    def at_once(self) -> int:
-        """1: requests of all threads go through zarr-python's one event loop."""
-        return 1
-
-    def get(self, key: str) -> bytes | None:
-        """Return an object, or None."""
-        return self._get(key, None)
-
-    def get_range(self, key: str, start: int, length: int) -> bytes | None:
-        """Return part of an object; a negative start counts from its end."""
-        if start < 0:
-            data = self._get(key, SuffixByteRequest(-start))
-            return None if data is None else data[:length]
-        return self._get(key, RangeByteRequest(start, start + length))
-
-    def get_into(
-        self, key: str, buffer: memoryview, start: int = 0, length: int | None = None
-    ) -> bytes | memoryview | None:
-        """Return an object or part of it; what a store returns is in memory of its own."""
-        return self.get(key) if length is None else self.get_range(key, start, length)
-
-    def size(self, key: str) -> int | None:
-        """Return the bytes of an object, or None."""
-        try:
-            return int(sync(self.store.getsize(key)))
-        except FileNotFoundError:
-            return None
-
-    def put(self, key: str, data: bytes | memoryview) -> None:
-        """Write an object."""
-        buffer = default_buffer_prototype().buffer.from_bytes(bytes(data))
-        try:
-            sync(self.store.set(key, buffer))
-        except OSError as error:
-            raise StoreError(f"cannot write {self.name}/{key}: {error}") from error
-
-    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
-        """Replace an object by what `change` makes of it; zarr's stores tell no version."""
-        data = change(self.get(key))
-        if data is not None:
-            self.put(key, data)
-
-    def delete(self, key: str) -> None:
-        """Remove an object if it is there."""
-        if sync(self.store.exists(key)):
-            self._check_deletes(key)
-            sync(self.store.delete(key))
-
-    def delete_tree(self, prefix: str) -> None:
-        """Remove every object below a prefix."""
-        if any(self.keys(prefix)):
-            self._check_deletes(prefix)
-            sync(self.store.delete_dir(prefix))
-
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys below a prefix, relative to it."""
-        below = f"{prefix}/" if prefix else ""
-        for key in _listed(self.store.list_prefix(below)):
-            yield key.removeprefix(below)
-
-    def children(self, prefix: str) -> list[str]:
-        """Return the names below a prefix that have objects below them."""
-        names = _listed(self.store.list_dir(prefix))
-        return sorted(name for name in names if any(self.keys(f"{prefix}/{name}".strip("/"))))
-
-    def is_link(self, prefix: str) -> bool:
-        """Return False: stores have no links."""
-        return False
-
-    def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
-        """Yield (relative key, bytes, 0): zarr's stores tell no version of an object."""
-        for key in self.keys(prefix):
-            yield key, self.size(f"{prefix}/{key}") or 0, 0
-
-    def sync(self) -> None:
-        """Do nothing: what a store object has taken is its own to keep."""
-
-    def hold(self, prefix: str, *, shared: bool = False) -> _NoLock:
-        """Hold nothing off."""
-        return _NoLock()
-
-    def exclusive(self) -> _NoLock:
-        """Hold nothing off: a store object has no lock to offer."""
-        return _NoLock()
-
-    def _check_deletes(self, key: str) -> None:
-        if not self.store.supports_deletes:
-            raise StoreError(
-                f"cannot remove {self.name}/{key}: such a store only ever grows; "
-                "build the pyramid in a copy that can be changed"
-            )
-
-    def _get(self, key: str, part: RangeByteRequest | SuffixByteRequest | None) -> bytes | None:
-        buffer = sync(self.store.get(key, default_buffer_prototype(), part))
-        return None if buffer is None else buffer.to_bytes()
-
-
-class _NoLock:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *exception: object) -> None:
-        return None
-
-
-def open_store(store: object) -> Store:
-    """Return a zarr store of whatever form as a `Store`.
-
-    Parameters
-    ----------
-    store
-        A path, or what zarr-python takes as a store: a store object, or a group opened from one.
-
-    Raises
-    ------
-    StoreError
-        If it is none of them, or read-only.
-    """
-    if isinstance(store, zarr.Group | StorePath):
-        store = store.store
-    if isinstance(store, zarr.abc.store.Store) and store.read_only:
-        raise StoreError(f"{store} is open read-only; open it for writing, with mode 'r+'")
-    if isinstance(store, zarr.storage.LocalStore):
-        store = store.root
-    if isinstance(store, str | Path):
-        return LocalStore(store)
-    if isinstance(store, zarr.abc.store.Store):
-        return ZarrStore(sync(StorePath.open(store, "")).store)
-    raise StoreError(f"{store!r} is no zarr store; expected a path or a zarr store object")
-
-
-def memory_store() -> ZarrStore:
-    """Return an empty store in memory."""
-    return ZarrStore(MemoryStore())
-
-
-def as_path(store: object) -> str | None:
-    """Return the path or the URL of a store, or None for a store object that is no local folder."""
-    if isinstance(store, str) and is_url(store):
-        return store
-    opened = open_store(store)
-    return str(opened.root) if isinstance(opened, LocalStore) else None
-
-
-def path_inside(store: object) -> str:
-    """Return the path of a group in its store; "" for a store itself."""
-    return str(store.path) if isinstance(store, zarr.Group | StorePath) else ""
+    from zarrpyramid.stores import Store
 
 
 def open_root(store: object) -> zarr.Group:
@@ -222,7 +34,7 @@ def open_array(
 ) -> zarr.Array[Any]:
     """Return an array from its metadata alone; the store need not have the documents yet."""
     memory = MemoryStore()
-    documents = ZarrStore(memory)
+    documents = from_zarr(memory)
     for name, document in metadata.documents().items():
         put_document(documents, name, document)
     try:
@@ -234,7 +46,7 @@ def open_array(
         raise MetadataError(
             f"{store.name}/{path}: zarr-python does not open it: {reason}"
         ) from error
-    place = StorePath(_zarr_store(store), path)
+    place = StorePath(to_zarr(store), path)
     array: zarr.Array[Any] = zarr.Array(zarr.AsyncArray(metadata=described, store_path=place))
     # The config given to open_array is ignored by zarr-python 3.1.6; with_config is heeded.
     return array.with_config({"write_empty_chunks": write_empty_chunks})
@@ -244,20 +56,3 @@ def read_region(array: zarr.Array[Any], region: tuple[slice, ...]) -> np.ndarray
     """Return the voxels of a region in native byte order."""
     block: np.ndarray[Any, Any] = array[region]  # type: ignore[assignment]
     return block.astype(block.dtype.newbyteorder("="), copy=False)
-
-
-def _zarr_store(store: Store) -> zarr.abc.store.Store:
-    if isinstance(store, LocalStore):
-        return zarr.storage.LocalStore(store.root)
-    if isinstance(store, ZarrStore):
-        return store.store
-    if isinstance(store, ObjectStore):
-        return zarr.storage.ObjectStore(store.client)
-    raise StoreError(f"{store.name} cannot be opened by zarr-python")
-
-
-def _listed(names: Any) -> list[str]:
-    async def gather() -> list[str]:
-        return [name async for name in names]
-
-    return list(sync(gather()))

@@ -410,9 +410,10 @@ def _lint(given: argparse.Namespace) -> int:
 
 
 def _unlock(path: str, options: Mapping[str, Any]) -> int:
-    from zarrpyramid.downsample import unlock
+    from zarrpyramid.metadata import locate
+    from zarrpyramid.stores import unlock
 
-    print(unlock(path, storage_options=options))
+    print(unlock(*locate(path, "", options=options)))
     return 0
 
 

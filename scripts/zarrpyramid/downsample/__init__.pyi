@@ -16,18 +16,6 @@ from .level import (
 from .level import (
     publish as publish,
 )
-from .lock import (
-    held as held,
-)
-from .lock import (
-    release_hold as release_hold,
-)
-from .lock import (
-    take_hold as take_hold,
-)
-from .lock import (
-    unlock as unlock,
-)
 from .log import (
     failures as failures,
 )

@@ -41,7 +41,6 @@ from zarrpyramid.plan import (
     source_layout,
     watched_by,
 )
-from zarrpyramid.stores import LocalStore
 
 from .publish import withdraw_levels
 from .run import open_cluster, run_blocks
@@ -168,7 +167,7 @@ def _copy(
 
 def _state(image: Image, source: Source, layout: BaseLayout) -> Record | None:
     """Return what tells that a source is what it was; None of one that is soon read again."""
-    if isinstance(source.store, LocalStore):
+    if not source.store.is_remote:
         return None
     watched = watched_by(image, source.store)
     logger.info("changes of %s are seen by: %s (base_watch)", source.name, watched)
@@ -188,7 +187,7 @@ def _tell_missing(image: Image, source: Source) -> None:
 
 def _link(image: Image, source: Source, before_rebuild: Callable[[], None]) -> Record:
     path, store = image.level_path(0), image.store
-    if not isinstance(store, LocalStore):
+    if not store.has_links:
         raise StoreError(
             f"{store.name} has no symbolic links; leave link_base out to have level 0 copied"
         )

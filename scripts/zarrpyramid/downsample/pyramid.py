@@ -26,10 +26,10 @@ from zarrpyramid.plan import (
     voxel_size,
     why_incomplete,
 )
+from zarrpyramid.stores import held
 
 from .base import copy_base, remove_base
 from .level import build_level
-from .lock import held
 from .progress import Progress, is_watched
 from .publish import remove_left_overs, remove_levels, seal_base, write_multiscales
 
@@ -179,7 +179,7 @@ def build_pyramid(
     check_room(image, source_layout(image))
     workers = n_workers or n_cores()
     shown = is_watched() if progress is None else progress
-    with held(image):
+    with held(image.store, image.path, makes_group=image.makes_group):
         if image.source is not None:
             copy_base(image, n_workers=workers)
         records = [seal_base(image)]
@@ -201,13 +201,13 @@ def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
     PyramidError
         If the image is not there or not served, or the settings do not fit it.
     """
-    from zarrpyramid.arrays import as_path, open_store, path_inside
+    from zarrpyramid.stores import as_path, from_zarr, path_inside
 
     place, field = as_path(store), join(path_inside(store), field)
     given = plain({**settings, "store": place or "store", "field": field})
     config = image_config(short_name(place or "image", field), check_config(given))
     if place is None:
-        return open_image(config, open_store(store), config.field)
+        return open_image(config, from_zarr(store), config.field)
     return open_image(config)
 
 
@@ -307,7 +307,8 @@ def clean(
     source, as a copy or a link, is removed too.
     """
     image = open_path(path, storage_options=storage_options, is_read=False)
-    with held(image), image.store.hold(image.level_path(0)):
+    is_held = held(image.store, image.path, makes_group=image.makes_group)
+    with is_held, image.store.hold(image.level_path(0)):
         removed = sorted([*remove_levels(image, 1), *remove_left_overs(image)])
         return [0, *removed] if base and remove_base(image) else removed
 

@@ -19,7 +19,6 @@ from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import encode_record, join, read_array
 from zarrpyramid.plan import LITTER_KEY, MOST_COUNTED, level_metadata, read_level
-from zarrpyramid.stores import LocalStore, ObjectStore
 
 from .ledgers import PARTIAL_SUFFIX, Entry, LedgerForm, make_ledger, open_ledger, source_digest
 from .openings import form
@@ -148,8 +147,7 @@ class Notes:
         numbers
             Of the job's tasks; None takes all.
         """
-        assert isinstance(image.store, LocalStore | ObjectStore)
-        self._files, self._task, self._level = image.store, task, level
+        self._store, self._task, self._level = image.store, task, level
         self._grid = geometry.grid_shape(task.target.shape, task.target.write_shape)
         self._source_grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
         self._numbers = range(geometry.count(task.grid)) if numbers is None else numbers
@@ -200,8 +198,8 @@ class Notes:
         if not self._fresh:
             return
         start = time.monotonic()
-        self._files.sync()
-        version = self._versions(self._task.target_path)
+        self._store.sync()
+        version = self._store.versions(self._task.target_path)
         for index, (made_from, seen) in self._fresh.items():
             key = self._task.target.object_key(index)
             entry = Entry(version=version(key), made_from=made_from, seen=seen)
@@ -305,22 +303,11 @@ class Notes:
 
     @functools.cached_property
     def _source_versions(self) -> Callable[[str], tuple[int, int] | None]:
-        return self._versions(self._task.source_path)
+        return self._store.versions(self._task.source_path)
 
     @functools.cached_property
     def _target_versions(self) -> Callable[[str], tuple[int, int] | None]:
-        return self._versions(self._task.target_path)
-
-    def _versions(self, path: str) -> Callable[[str], tuple[int, int] | None]:
-        """Return what tells the versions of an array's objects by their keys.
-
-        Of a local store those of that moment. Of a remote one those of now, listed by the thousand:
-        what is changed after it was listed is seen as changed by the next job.
-        """
-        store = self._files
-        if isinstance(store, LocalStore):
-            return lambda key: store.version(f"{path}/{key}")
-        return {key: (size, version) for key, size, version in store.stats(path)}.get
+        return self._store.versions(self._task.target_path)
 
 
 @contextlib.contextmanager
@@ -365,7 +352,7 @@ def taking_notes(
     except BaseException as error:
         # What a signal or an error ends is not lost; the error is what counts if this fails too.
         # A server that was asked again and again is asked no more.
-        if isinstance(image.store, LocalStore) or not isinstance(error, StoreError):
+        if not (image.store.is_remote and isinstance(error, StoreError)):
             with contextlib.suppress(OSError):
                 notes.flush()
         raise
@@ -375,10 +362,9 @@ def taking_notes(
 
 def _can_note(store: Store, task: LevelTask) -> bool:
     """Tell whether versions of all objects can be known; in remote stores they are listed."""
-    if isinstance(store, ObjectStore):
-        grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
-        return geometry.count(grid) <= MOST_COUNTED
-    return isinstance(store, LocalStore)
+    grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
+    is_listed = store.is_remote and geometry.count(grid) > MOST_COUNTED
+    return store.tells_versions and not is_listed
 
 
 def join_parts(image: Image, level: int, results: Path, n_parts: int, digest: str) -> None:

@@ -18,7 +18,7 @@ from zarrpyramid.metadata import (
     read_sentinel,
 )
 from zarrpyramid.plan import COPY_KEY, MOST_COUNTED, base_layout, base_record, record_of, why_remade
-from zarrpyramid.stores import LocalStore, write_aside
+from zarrpyramid.stores import write_aside
 
 from .openings import find_opening, form, purpose
 from .publish import listed_attributes
@@ -122,7 +122,7 @@ def _why_taken_again(
     known = read_sentinel(folder / "base_copy.json")
     path = image.level_path(0)
     if image.store.is_link(path):
-        leads = image.store.link_target(path) if isinstance(image.store, LocalStore) else None
+        leads = image.store.link_target(path)
         is_taken = leads == image.source.name and known is not None and known["taken"] == "link"
     else:
         node = read_node(image.store, path)

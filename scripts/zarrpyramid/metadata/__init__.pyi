@@ -48,16 +48,16 @@ from .group import (
     find_images as find_images,
 )
 from .group import (
+    levels_there as levels_there,
+)
+from .group import (
     locate as locate,
 )
 from .group import (
-    open_group as open_group,
-)
-from .lookups import (
-    levels_there as levels_there,
-)
-from .lookups import (
     object_stats as object_stats,
+)
+from .group import (
+    open_group as open_group,
 )
 from .multiscales import (
     CHANNEL as CHANNEL,

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid import geometry
 from zarrpyramid.errors import MetadataError, StoreError, nearest
-from zarrpyramid.stores import LocalStore, Store, check_url, is_url, open_url
+from zarrpyramid.stores import check_url, is_url, open_store
 
 from .formats import FORMATS
 from .multiscales import base_path
-from .nodes import Node, read_node
+from .nodes import read_array, read_node
 from .paths import is_inside, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from zarrpyramid.stores import Store
+
+    from .nodes import Node
+    from .paths import LevelPaths
 
 _GROUP_DOCUMENTS = tuple(spelling.group_document for spelling in FORMATS.values())
 
@@ -27,41 +33,32 @@ def locate(
     *,
     follow_links: bool = False,
     options: Mapping[str, Any] | None = None,
+    durable: bool = True,
 ) -> tuple[Store, str]:
     """Return the topmost group above a store as files, and the path of an image's group in it.
 
     Starting above the store where folders above it are groups too is what keeps their consolidated
     metadata in step. Of links that lead out of it, those are followed by which the store itself is
     reached, and a level 0 that the group says was linked here; with `follow_links`, all. `options`
-    are for a store that is a URL.
+    are for a store that is a URL, `durable` is for a local one.
     """
     if "\0" in store:
         raise StoreError(f"{store!r} holds a NUL, as no path does")
     if is_url(store):
-        url = check_url(store, "the image", is_read=True)
-        return _locate_remote(url, field, options or {})
-    root = Path(store)
-    inside = [field]
-    while root != root.parent and any((root.parent / name).is_file() for name in _GROUP_DOCUMENTS):
-        inside.insert(0, root.name)
-        root = root.parent
-    trusted = ["/"] if follow_links else [os.path.realpath(store)]
-    return LocalStore(root, trusted=trusted), join(*inside)
-
-
-def _locate_remote(url: str, field: str, options: Mapping[str, Any]) -> tuple[Store, str]:
-    store = open_url(url, options)
-    while store.url.count("/") > 2:
-        above, _, name = store.url.rpartition("/")
-        parent = open_url(above, options)
+        opened = open_store(check_url(store, "the image", is_read=True), options)
+    else:
+        trusted = ["/"] if follow_links else [os.path.realpath(store)]
+        opened = open_store(store, trusted=trusted, durable=durable)
+    while (above := opened.above()) is not None:
+        parent, name = above
         try:
             is_group = any(parent.size(key) is not None for key in _GROUP_DOCUMENTS)
         except StoreError:
             break  # who may read the store need not be allowed to read what is around it
         if not is_group:
             break
-        store, field = parent, join(name, field)
-    return store, field
+        opened, field = parent, join(name, field)
+    return opened, field
 
 
 def open_group(store: Store, path: str) -> Node:
@@ -78,16 +75,8 @@ def open_group(store: Store, path: str) -> Node:
         raise StoreError(f"{where} is itself an array, {_way_to_group(store, path, node)}")
     if node is not None:
         return node
-    if isinstance(store, LocalStore):
-        folder = store.root / path
-        if store.root.exists() and not store.root.is_dir():
-            raise StoreError(f"{store.root} is a file, expected the folder of a zarr store")
-        if folder.exists() and not folder.is_dir():
-            raise StoreError(f"{where} is a file, expected the folder of a zarr group")
-        if not store.root.exists():
-            beside = sorted(place.name for place in store.root.parent.glob("*.z*"))
-            near = nearest(store.root.name, beside)
-            raise StoreError(f"there is no store {store.root}; check the path given as store{near}")
+    if reason := store.why_absent(path):
+        raise StoreError(reason)
     fields = list(find_images(store))
     known = ", ".join(repr(field) for field in fields) or "none (no group holds an array 0)"
     raise StoreError(
@@ -131,3 +120,38 @@ def find_images(store: Store, path: str = "", depth: int = 3) -> Iterator[str]:
     if depth and store.lists:
         for name in store.children(path)[:200]:
             yield from find_images(store, join(path, name), depth - 1)
+
+
+def object_stats(store: Store, path: str) -> Iterator[tuple[str, int, int]]:
+    """Yield (relative key, bytes, version) of what stands below an array's path.
+
+    Where nothing is listed, of the objects alone that the array's metadata has room for.
+    """
+    if store.lists:
+        yield from store.stats(path)
+        return
+    metadata = read_array(store, path)
+    if metadata is None:
+        return
+    grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
+    yield from store.stats_of(path, map(metadata.object_key, geometry.iterate_units(grid)))
+
+
+def levels_there(store: Store, path: str, paths: LevelPaths) -> list[int]:
+    """Return the numbers of the levels beside level 0 in whose places something stands, in order.
+
+    Where nothing is listed, of those up to the first that is absent.
+
+    Parameters
+    ----------
+    path
+        Of the image's group.
+    """
+    if store.lists:
+        return paths.levels(store.children(join(path, paths.folder)))
+    found: list[int] = []
+    for level in count(1):
+        if read_node(store, join(path, paths.path(level))) is None:
+            break
+        found.append(level)
+    return found

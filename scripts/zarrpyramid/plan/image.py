@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,7 +34,6 @@ from zarrpyramid.metadata import (
     well_formed,
     without_paths,
 )
-from zarrpyramid.stores import LocalStore
 
 from .levels import ImagePlan, made_base, plan_image
 from .source import BASE_KEY, open_source, trust_linked_base
@@ -71,6 +69,11 @@ class Image:
     plan: ImagePlan
     paths: LevelPaths
     source: Source | None = None
+
+    @property
+    def makes_group(self) -> bool:
+        """Whether the run makes the image's group where it is absent."""
+        return self.source is not None or self.plan.image.test_image is not None
 
     @property
     def copies(self) -> bool:
@@ -326,9 +329,8 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
             config.field,
             follow_links=config.follow_links,
             options=config.storage_options,
+            durable=config.durability != "none",
         )
-        if isinstance(store, LocalStore):
-            store.durable = config.durability != "none"
     if config.source is not None:
         return _open_taken(config, store, path)
     made = config.test_image
@@ -352,8 +354,8 @@ def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
     """Plan an image whose level 0 is taken from elsewhere; its group need not be there yet."""
     source = open_source(config, store)
     group = read_node(store, path)
-    if config.link_base and isinstance(store, LocalStore):
-        store.trusted.append(os.path.realpath(source.name))
+    if config.link_base:
+        store.trust(source.name)
     trust_linked_base(store, group, join(path, "0"))
     listed = None if group is None else base_path(group.attributes)
     is_ours = group is not None and BASE_KEY in group.attributes

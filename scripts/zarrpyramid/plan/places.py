@@ -22,7 +22,7 @@ from zarrpyramid.metadata import (
     read_document,
     read_node,
 )
-from zarrpyramid.stores import TEMPORARY_SUFFIX, LocalStore
+from zarrpyramid.stores import TEMPORARY_SUFFIX
 
 from .image import OBJECT_KEY, missing_objects, our_levels, record_of
 from .levels import space_needed
@@ -206,9 +206,9 @@ def check_room(image: Image, layout: BaseLayout) -> None:
         If not; of room alone nothing is said where the configuration forces it.
     """
     need = room_needed(image, layout)
-    if not need.n_objects or not isinstance(image.store, LocalStore):
-        return
     folder = standing_folder(image.store, image.path)
+    if not need.n_objects or folder is None:
+        return
     if not folder.is_dir():
         raise StoreError(f"{folder} is a file, expected the folder of a zarr store")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -279,10 +279,10 @@ def free_room(folder: Path) -> Room:
     return Room(n_bytes=found.f_bavail * found.f_frsize, n_objects=n_objects)
 
 
-def standing_folder(store: LocalStore, path: str) -> Path:
-    """Return the folder of a path, or the nearest one above that is there."""
-    folder = store.root / path
-    while not folder.exists():
+def standing_folder(store: Store, path: str) -> Path | None:
+    """Return the folder of a path, or the nearest one above that is there; None if it is remote."""
+    folder = store.folder(path)
+    while folder is not None and not folder.exists():
         folder = folder.parent
     return folder
 
@@ -311,8 +311,7 @@ def _sample_sizes(image: Image) -> list[int]:
     n_looked_at = _SAMPLE if store.at_once == 1 else _REMOTE_SAMPLE
     numbers = range(0, n_objects, -(-n_objects // n_looked_at))
     keys = [base.object_key(index) for index in geometry.iterate_units(grid, numbers)]
-    # Of a protocol nobody says that it can be hashed; all files can.
-    return _sizes(store, tuple(join(path, key) for key in keys))  # type: ignore[arg-type]
+    return _sizes(store, tuple(join(path, key) for key in keys))
 
 
 @lru_cache(maxsize=8)

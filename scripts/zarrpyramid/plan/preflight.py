@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarrpyramid.geometry import count
-from zarrpyramid.stores import LocalStore
 from zarrpyramid.tables import aligned_table
 
 from .image import source_layout, watched_by
@@ -97,9 +96,9 @@ def _room(image: Image) -> list[str]:
     need = room_needed(image, source_layout(image))
     what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
     written = f"to be written: {what}; "
-    if not isinstance(image.store, LocalStore):
-        return [f"{written}free: not checked, {image.store.name} is no local folder"]
     folder = standing_folder(image.store, image.path)
+    if folder is None:
+        return [f"{written}free: not checked, {image.store.name} is no local folder"]
     free = free_room(folder)
     inodes = "not counted" if free.n_objects is None else str(free.n_objects)
     enough = free.n_bytes >= need.n_bytes and (

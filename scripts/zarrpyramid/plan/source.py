@@ -20,7 +20,7 @@ from zarrpyramid.metadata import (
     read_array,
     read_node,
 )
-from zarrpyramid.stores import LocalStore, is_url, open_url
+from zarrpyramid.stores import is_url, open_store
 
 if TYPE_CHECKING:
     from zarrpyramid.config import ImageConfig
@@ -72,8 +72,8 @@ def trust_linked_base(store: Store, group: Node | None, path: str) -> None:
         Of level 0 in the files.
     """
     is_recorded = group is not None and group.attributes.get(BASE_KEY) == "link"
-    if is_recorded and isinstance(store, LocalStore) and store.is_link(path):
-        store.trusted.append(os.path.realpath(store.root / path))
+    if is_recorded and store.is_link(path):
+        store.trust(path)
 
 
 def open_source(config: ImageConfig, target: Store) -> Source:
@@ -96,7 +96,8 @@ def open_source(config: ImageConfig, target: Store) -> Source:
     store = _files(config.source, config)
     node = read_node(store, "")
     if node is None:
-        is_there = not isinstance(store, LocalStore) or store.root.exists()
+        folder = store.folder("")
+        is_there = folder is None or folder.exists()
         what = "is neither a zarr group nor an array" if is_there else "is not there"
         raise StoreError(f"image {config.name}: source {config.source} {what}; check the path")
     if node.kind == "array":
@@ -119,10 +120,9 @@ def open_source(config: ImageConfig, target: Store) -> Source:
 
 
 def _files(source: str, config: ImageConfig) -> Store:
-    if is_url(source):
-        return open_url(source, config.source_options)
     # Of the source, what stands behind its own path is its own.
-    return LocalStore(source, trusted=["/"] if config.follow_links else [])
+    trusted = ["/"] if config.follow_links else []
+    return open_store(source, config.source_options, trusted=trusted)
 
 
 def _check_apart(config: ImageConfig, target: Store) -> None:

@@ -24,7 +24,7 @@ from zarrpyramid.metadata import (
     open_group,
 )
 from zarrpyramid.plan import BASE_KEY
-from zarrpyramid.stores import LocalStore, is_url
+from zarrpyramid.stores import is_url
 
 from .serving import Folder, FolderServer
 from .viewer_rules import NEUROGLANCER, lint, read_pyramid
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zarrpyramid.metadata import Record
+    from zarrpyramid.stores import Store
 
     from .viewer_rules import Pyramid
 
@@ -63,7 +64,6 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
         raise StoreError(f"{path} is a URL, expected a local path; give the URL to a viewer itself")
     client = _client()
     store, inside = locate(str(Path(path).absolute()), "")
-    assert isinstance(store, LocalStore)
     pyramid = read_pyramid(store, inside)
     if not pyramid.arrays:
         raise StoreError(
@@ -85,16 +85,18 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
             print()
 
 
-def store_folder(store: LocalStore, path: str) -> Folder:
+def store_folder(store: Store, path: str) -> Folder:
     """Return what is served of a store: the image's group, and level 0 where that is our link."""
     group = open_group(store, path)
     is_link = group.attributes.get(BASE_KEY) == "link"
     levels = [dataset["path"] for dataset in read_pyramid(store, path).datasets[:1]]
-    places = [store.root / path / level for level in levels if is_link]
-    return Folder(path=store.root / path, also=tuple(place.resolve() for place in places))
+    folder = store.folder(path)
+    assert folder is not None  # `view` takes no URL
+    places = [folder / level for level in levels if is_link]
+    return Folder(path=folder, also=tuple(place.resolve() for place in places))
 
 
-def viewer_state(store: LocalStore, path: str, url: str) -> State:
+def viewer_state(store: Store, path: str, url: str) -> State:
     """Return neuroglancer's state for the image at a path, with the labels that belong to it.
 
     Parameters
@@ -103,7 +105,7 @@ def viewer_state(store: LocalStore, path: str, url: str) -> State:
         Where the image's group is served, with a slash at the end.
     """
     pyramid = read_pyramid(store, path)
-    name = (store.root / path).name
+    name = join(store.name, path).rpartition("/")[2]
     layers = [*_layers(pyramid, name, url)]
     for label, labels in _labels_of(store, path, pyramid):
         layers += _layers(labels, label, f"{url}labels/{quote(label)}/")
@@ -171,7 +173,7 @@ def shows_labels(pyramid: Pyramid) -> bool:
     return integers and (pyramid.is_labels or not methods.isdisjoint(_LABEL_METHODS))
 
 
-def _labels_of(store: LocalStore, path: str, pyramid: Pyramid) -> Iterator[tuple[str, Pyramid]]:
+def _labels_of(store: Store, path: str, pyramid: Pyramid) -> Iterator[tuple[str, Pyramid]]:
     """Yield the labels that an image's group `labels` lists, those that can be read."""
     try:
         attributes = open_group(store, join(path, "labels")).attributes

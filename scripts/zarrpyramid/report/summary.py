@@ -22,7 +22,7 @@ from zarrpyramid.plan import (
     watched_by,
     why_incomplete,
 )
-from zarrpyramid.stores import ObjectStore, as_arguments, write_aside
+from zarrpyramid.stores import as_arguments, write_aside
 from zarrpyramid.tables import markdown_table
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _success_line(image: Image, results: Path, logs: Path) -> str:
 
 def _way_to_look(image: Image) -> str:
     where = shlex.quote(image.plan.where)
-    if isinstance(image.store, ObjectStore):
+    if image.store.is_remote:
         where += as_arguments(image.store.options)
     elif image.plan.lists_levels:
         return (

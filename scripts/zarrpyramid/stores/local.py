@@ -1,7 +1,6 @@
-"""Keys and bytes of a store that is a local folder.
+"""A store that is a local folder: a key is the path of a file in it.
 
-`Files` is all that the package asks of a store; what keys mean is for others to know. Every object
-is written aside and renamed, so that no reader and no kill ever sees half of one.
+A file is written aside and renamed, so that no reader and no kill ever sees half of one.
 """
 
 from __future__ import annotations
@@ -9,156 +8,69 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
-import logging
 import os
 import shutil
 import threading
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import StoreError, nearest
+
+from .links import Links
+from .lock import locked, opened
+from .store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
-logger = logging.getLogger(__name__)
-
 TEMPORARY_SUFFIX = ".zarrpyramid-partial"
 """Ends the name of a file that is being written; after a kill it is litter that may be removed."""
 
-
 _DEEPEST = 16
+_UNWRITABLE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 _ASIDE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-
-
-class Store(Protocol):
-    """A store as keys (paths with ``/``) and bytes."""
-
-    @property
-    def name(self) -> str:
-        """Where the store is, for messages."""
-
-    @property
-    def shared(self) -> bool:
-        """Whether other processes that get a pickle of it reach the same objects."""
-
-    @property
-    def lists(self) -> bool:
-        """Whether it tells its keys; else `keys`, `children` and `stats` raise StoreError."""
-
-    @property
-    def at_once(self) -> int:
-        """How many requests shall be under way at once, where answers are waited for; else 1."""
-
-    def get(self, key: str) -> bytes | None:
-        """Return an object, or None where there is none."""
-
-    def get_range(self, key: str, start: int, length: int) -> bytes | None:
-        """Return part of an object; a negative start counts from its end."""
-
-    def get_into(
-        self, key: str, buffer: memoryview, start: int = 0, length: int | None = None
-    ) -> bytes | memoryview | None:
-        """Return an object or part of it, in a buffer if it is known to fit there."""
-
-    def size(self, key: str) -> int | None:
-        """Return the bytes of an object, or None where there is none."""
-
-    def put(self, key: str, data: bytes | memoryview) -> None:
-        """Write an object whole or not at all."""
-
-    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
-        """Replace an object by what `change` makes of it, or of none; None leaves it.
-
-        To be called under `exclusive`. Where a store has no locks, `change` may be asked again.
-        """
-
-    def delete(self, key: str) -> None:
-        """Remove an object if it is there."""
-
-    def delete_tree(self, prefix: str) -> None:
-        """Remove every object below a prefix."""
-
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys of all objects below a prefix, relative to it, in no order."""
-
-    def children(self, prefix: str) -> list[str]:
-        """Return the sorted names directly below a prefix that have objects below them."""
-
-    def is_link(self, prefix: str) -> bool:
-        """Tell whether a prefix stands for objects that are somewhere else."""
-
-    def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
-        """Yield (relative key, bytes, version) of all objects; a rewrite changes the version."""
-
-    def sync(self) -> None:
-        """Return once all that was written would survive a power cut."""
-
-    def hold(self, prefix: str, *, shared: bool = False) -> AbstractContextManager[None]:
-        """Keep other processes from building what hangs on a prefix; refuse where one is at it.
-
-        Those that hold it shared, as the parts of a level do, hold off all but each other.
-        """
-
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Hold off other processes that change documents of this store."""
-
 
 # Linux has it; macOS does not.
 _SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 
-class LocalStore:
+class LocalStore(Store):
     """The files below a local folder.
 
     Instances are small and can be pickled: workers of a cluster open the same absolute path.
 
-    Attributes
+    Parameters
     ----------
     durable
-        Whether what is written shall be on disk before what tells of it; False trusts the system
-        to write it in its own time, and loses it with the power.
+        Whether what is written is on disk before what tells of it; False trusts the system to
+        write it in its own time, and loses it with the power.
     trusted
-        Folders elsewhere into which symbolic links may lead. One that leads out of the folder, and
-        into none of them, is never followed.
+        Folders elsewhere into which symbolic links may lead. A link that leads out of the store,
+        and into none of them, is never followed.
     """
+
+    has_links = True
 
     def __init__(
         self, root: str | Path, *, durable: bool = True, trusted: Collection[str] = ()
     ) -> None:
         self.root = Path(root).absolute()
         self.durable = durable
-        self.trusted = [*trusted]
-        self._checked_folders: set[str] = set()
+        self._links = Links(self.root, trusted)
+        self._checked_folders = self._links.checked
         self._known_folders: set[str] = set()
         self._held: Path | None = None
 
     def __reduce__(self) -> tuple[Callable[..., LocalStore], tuple[str]]:
-        rebuild = partial(LocalStore, durable=self.durable, trusted=self.trusted)
+        rebuild = partial(LocalStore, durable=self.durable, trusted=self._links.trusted)
         return rebuild, (str(self.root),)
 
     @property
     def name(self) -> str:
         """The absolute path."""
         return str(self.root)
-
-    @property
-    def shared(self) -> bool:
-        """True: a process that sees the same file system reaches the same files."""
-        return True
-
-    @property
-    def lists(self) -> bool:
-        """True."""
-        return True
-
-    @property
-    def at_once(self) -> int:
-        """1: no thread waits long for a file."""
-        return 1
 
     def get(self, key: str) -> bytes | None:
         """Return a file's bytes, or None where there is no file."""
@@ -197,15 +109,6 @@ class LocalStore:
         # What is much longer than expected is damaged, and not read to its end.
         return wanted if length is not None else self.get_range(key, 0, 4 * len(buffer))
 
-    def size(self, key: str) -> int | None:
-        """Return a file's bytes, or None where there is no file."""
-        try:
-            return os.stat(f"{self.root}/{key}").st_size  # noqa: PTH116
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError) as error:
-            raise self._failed("read", key, error) from error
-
     def version(self, key: str) -> tuple[int, int] | None:
         """Return a file's bytes and time of change in ns, or None where there is none.
 
@@ -215,9 +118,13 @@ class LocalStore:
             found = os.stat(f"{self.root}/{key}")  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._failed("read", key, error) from error
         return found.st_size, found.st_ctime_ns
+
+    def versions(self, prefix: str) -> Callable[[str], tuple[int, int] | None]:
+        """Return what tells a file's version at the moment it is asked."""
+        return lambda key: self.version(f"{prefix}/{key}")
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write a file aside and rename it, making folders as needed."""
@@ -242,11 +149,38 @@ class LocalStore:
                 os.unlink(aside)  # noqa: PTH108
             raise self._failed("write", key, error) from error
 
-    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
-        """Replace a file by what `change` makes of it; `exclusive` holds others off."""
-        data = change(self.get(key))
-        if data is not None:
-            self.put(key, data)
+    def create(self, key: str, data: bytes, *, over: bytes | None = None) -> bool | None:
+        """Write a file where there is none; None without a folder or the right to write in it."""
+        path = f"{self.root}/{key}"
+        self._links.check(os.path.dirname(path))  # noqa: PTH120
+        if over is not None:
+            self.delete_if(key, over)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno in _UNWRITABLE:
+                return None
+            raise self._failed("write", key, error) from error
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+        except OSError as error:  # on a full disk there is room for its name alone
+            self.delete(key)
+            raise self._failed("write", key, error) from error
+        return True
+
+    def delete_if(self, key: str, data: bytes) -> None:
+        """Remove a file if it still is `data`."""
+        try:
+            # Of two that find the same file the second must not remove what the first has put
+            # there since.
+            with locked(self.root / key):
+                super().delete_if(key, data)
+        except StoreError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                raise
 
     def delete(self, key: str) -> None:
         """Remove a file, if it is there."""
@@ -285,10 +219,6 @@ class LocalStore:
         except (OSError, ValueError) as error:
             raise self._failed("list", prefix, error) from error
 
-    def is_link(self, prefix: str) -> bool:
-        """Tell whether a folder is a symbolic link."""
-        return (self.root / prefix).is_symlink()
-
     def link_target(self, prefix: str) -> str | None:
         """Return where a symbolic link leads, or None where there is none."""
         try:
@@ -318,7 +248,7 @@ class LocalStore:
         for entry, key in self._walk(prefix):
             if not entry.is_dir(follow_symlinks=True):
                 if entry.is_symlink():
-                    self._check_link(entry.path)
+                    self._links.check(entry.path)
                 found = entry.stat()
                 yield key, found.st_size, found.st_ctime_ns
 
@@ -329,7 +259,7 @@ class LocalStore:
         """
         if not self.durable or _SYNCFS is None:
             return
-        descriptor = self._open_folder(self.root)
+        descriptor = opened(self.root)
         try:
             if _SYNCFS(descriptor) != 0:
                 number = ctypes.get_errno()
@@ -339,15 +269,7 @@ class LocalStore:
 
     @contextlib.contextmanager
     def hold(self, prefix: str, *, shared: bool = False) -> Iterator[None]:
-        """Hold a lock on a folder, which ends with the process and leaves no file behind.
-
-        A shared one holds off those alone that are not; no document may be changed under it.
-
-        Raises
-        ------
-        StoreError
-            If another process holds it.
-        """
+        """Lock a folder; no document may be changed while it is held `shared`."""
         folder = self.root / prefix
         if folder.is_symlink():
             # What is behind it is not ours to lock, and others may link to it as well.
@@ -355,43 +277,44 @@ class LocalStore:
         if not folder.exists():
             yield
             return
-        descriptor = self._open_folder(folder)
-        try:
-            try:
-                kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError(
-                    f"another process is building the levels beside {folder}, perhaps one that a "
-                    "killed run left; wait until it has ended, or stop it, and run again"
-                ) from None
-            except OSError as error:
-                logger.warning("%s cannot be locked (%s)", folder, error.strerror)
+        with locked(folder, shared=shared, waits=False):
             self._held = None if shared else folder
-            yield
-        finally:
-            self._held = None
-            os.close(descriptor)
-
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold a lock on the folder itself, which leaves no file behind.
-
-        Some network file systems refuse to lock a folder; there, images that share a store with
-        consolidated metadata must not be built at the same time, and the log says so.
-        """
-        if self._held == self.root:  # and so by us: a second lock would wait for the first
-            yield
-            return
-        descriptor = self._open_folder(self.root)
-        try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            except OSError as error:
-                logger.warning("%s cannot be locked (%s)", self.root, error.strerror)
-            yield
-        finally:
-            os.close(descriptor)
+                yield
+            finally:
+                self._held = None
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Lock the store's folder itself."""
+        if self._held == self.root:  # and so by us: a second lock would wait for the first
+            return contextlib.nullcontext()
+        return locked(self.root)
+
+    def above(self) -> tuple[LocalStore, str] | None:
+        """Return the store of the folder above."""
+        if self.root == self.root.parent:
+            return None
+        parent = LocalStore(self.root.parent, durable=self.durable, trusted=self._links.trusted)
+        return parent, self.root.name
+
+    def folder(self, prefix: str) -> Path:
+        """Return the folder of a prefix, which may be absent."""
+        return self.root / prefix
+
+    def why_absent(self, prefix: str) -> str:
+        """Return what stands in the place of a folder, or that there is no store."""
+        for folder, what in ((self.root, "store"), (self.root / prefix, "group")):
+            if folder.exists() and not folder.is_dir():
+                return f"{folder} is a file, expected the folder of a zarr {what}"
+        if self.root.exists():
+            return ""
+        beside = sorted(place.name for place in self.root.parent.glob("*.z*"))
+        near = nearest(self.root.name, beside)
+        return f"there is no store {self.root}; check the path given as store{near}"
+
+    def trust(self, path: str) -> None:
+        """Follow links that lead where a prefix, or an absolute path, leads to."""
+        self._links.trusted.append(os.path.realpath(self.root / path))
 
     def _walk(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
         pending = [""]
@@ -410,7 +333,7 @@ class LocalStore:
                     # No key is that deep, but a link to a folder above would have no end.
                     if entry.is_dir(follow_symlinks=True) and key.count("/") < _DEEPEST:
                         if entry.is_symlink():
-                            self._check_link(entry.path)
+                            self._links.check(entry.path)
                         pending.append(f"{key}/")
 
     def _read(self, key: str, start: int, length: int | None) -> bytes | None:
@@ -442,7 +365,7 @@ class LocalStore:
         try:
             folder = path.rpartition("/")[0]
             if folder not in self._checked_folders:
-                self._check_folder(folder)
+                self._links.check_folder(folder)
             return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -451,7 +374,7 @@ class LocalStore:
         except (OSError, ValueError) as error:
             if not (getattr(error, "errno", None) == errno.ELOOP and os.path.islink(path)):  # noqa: PTH114
                 raise self._failed("read", key, error) from error
-        self._check_link(path)
+        self._links.check(path)
         try:
             return os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -459,31 +382,11 @@ class LocalStore:
         except OSError as error:
             raise self._failed("read", key, error) from error
 
-    def _open_folder(self, folder: Path) -> int:
-        try:
-            return os.open(folder, os.O_RDONLY)
-        except OSError as error:
-            raise StoreError(f"cannot open {folder}: {error.strerror or error}") from error
-
     def _make_folder(self, path: str) -> None:
         if path not in self._known_folders:
-            self._check_folder(path)
+            self._links.check_folder(path)
             os.makedirs(path, exist_ok=True)  # noqa: PTH103
             self._known_folders.add(path)
-
-    def _check_folder(self, path: str) -> None:
-        """See, once for each folder, that no link on the way to it leads out of the store."""
-        self._check_link(path)
-        self._checked_folders.add(path)
-
-    def _check_link(self, path: str) -> None:
-        real = os.path.realpath(path)
-        roots = (os.path.realpath(self.root), *self.trusted)
-        if not any(f"{real}/".startswith(f"{root.rstrip('/')}/") for root in roots):
-            raise StoreError(
-                f"{path} leads through a symbolic link to {real}, out of the store; links are only "
-                "followed with follow_links: true"
-            )
 
     def _failed(self, verb: str, key: str, error: OSError | ValueError) -> StoreError:
         reason = getattr(error, "strerror", None) or error

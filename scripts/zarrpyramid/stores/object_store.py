@@ -1,8 +1,7 @@
-"""Keys and bytes of a store that is a prefix of an object store: S3, Google's or Azure's.
+"""A store below a URL of an object store: S3, Google's or Azure's.
 
-The only module that imports obstore, and only once a store is a URL. What keys mean is for others
-to know. There are no locks here: an object is put whole, and one that several runs change is
-replaced only where it is still what was read.
+This module alone imports obstore, once a store is a URL. There are no locks: an object is put
+whole, and one that several runs change is replaced only where it is still what was read.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import errno
 import hashlib
 import os
 import re
-import shlex
 import time
 from datetime import timedelta
 from functools import cached_property
@@ -21,23 +19,14 @@ from urllib.parse import quote
 
 from zarrpyramid.errors import ConfigError, StoreError
 
+from .store import Store
+from .urls import SCHEMES, SECRET
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
 Answer = TypeVar("Answer")
 
-_SCHEMES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE_STORAGE"}
-"""Those that are served, and how the names of their variables in the environment begin."""
-
-_WEB = ("http", "https")
-"""Those of servers that are read by names alone."""
-
-_SECRET = re.compile(
-    r"secret|token|password|credential|signature_key|service_account|access_key|account_key"
-    r"|master_key|encryption_key|customer_key|sas_key|bearer",
-    re.IGNORECASE,
-)
 _CLIENT = ("allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_url", "timeout")
 _AT_ONCE = 64
 """Requests under way at once, each on a thread of its own.
@@ -53,74 +42,7 @@ _CHANGES = 20
 """Changes of a document by others in a row after which this one is given up."""
 
 
-def is_url(path: str) -> bool:
-    """Tell whether a path is a URL."""
-    return "://" in path
-
-
-def check_url(url: str, where: str, *, is_read: bool = False) -> str:
-    """Return a URL of a store as it is kept: without a slash at its end.
-
-    Parameters
-    ----------
-    is_read
-        Whether the store is only read, as those of web servers are.
-
-    Raises
-    ------
-    ConfigError
-        If it is none that is served, or says more than a place.
-    """
-    scheme, _, rest = url.partition("://")
-    served = [*_SCHEMES, *(_WEB if is_read else ())]
-    if scheme not in served:
-        known = ", ".join(f"{name}://" for name in served)
-        # What else it holds is not told: it may be a password.
-        msg = f"{where} is a URL of {scheme}, expected a path, or one of {known}"
-        if scheme in _WEB:
-            msg += "; a web server is only read: give it as source beside a store of your own"
-        raise ConfigError(msg)
-    steps = rest.strip("/").split("/")
-    if "@" in steps[0] or "?" in rest or "#" in rest or {"", ".", ".."}.intersection(steps):
-        # What it holds is not told: it may be a password.
-        if scheme in _WEB:
-            msg = f"{where} must be {scheme}://HOST/PATH and nothing else"
-            raise ConfigError(msg + "; over http no credentials are sent")
-        msg = f"{where} must be {scheme}://BUCKET/PATH and nothing else; credentials come from the "
-        raise ConfigError(msg + "environment, an endpoint from storage_options")
-    return f"{scheme}://{'/'.join(steps)}"
-
-
-def check_options(options: Mapping[str, Any], where: str, scheme: str = "s3") -> None:
-    """See that no option is a secret: options stand in logs, in results and on command lines.
-
-    Raises
-    ------
-    ConfigError
-        If one is; the message names the variable of the environment to use instead.
-    """
-    for key, value in options.items():
-        if _SECRET.search(key) or re.match(r"\w+://[^/]*@", str(value)):
-            msg = f"{where}.{key} holds a secret, which options are no place for; remove it"
-            if scheme in _WEB:
-                raise ConfigError(f"{msg}: over http no credentials are sent")
-            prefix = _SCHEMES[scheme]
-            bare = re.sub(r"^(aws|google|azure(_storage)?)_", "", key, flags=re.IGNORECASE)
-            raise ConfigError(f"{msg} and set {prefix}_{bare.upper()} in the environment")
-
-
-def as_arguments(options: Mapping[str, Any]) -> str:
-    """Return options as commands take them, with a blank before each.
-
-    >>> as_arguments({"endpoint": "http://minio:9000"})
-    ' --storage-option endpoint=http://minio:9000'
-    """
-    return "".join(
-        f" --storage-option {shlex.quote(f'{key}={value}')}" for key, value in options.items()
-    )
-
-
-class ObjectStore:
+class ObjectStore(Store):
     """The objects below a URL.
 
     Instances are small and can be pickled: a worker makes a client of its own, with the credentials
@@ -134,15 +56,14 @@ class ObjectStore:
         As ``storage_options`` of the configuration.
     """
 
-    shared = True
-    lists: bool = True
-    at_once: int = _AT_ONCE
+    is_remote = True
+    at_once = _AT_ONCE
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         self.url = url
         self.options = dict(options)
 
-    def __reduce__(self) -> tuple[type[ObjectStore], tuple[str, dict[str, Any]]]:
+    def __reduce__(self) -> tuple[type[ObjectStore], tuple[str, Mapping[str, Any]]]:
         return type(self), (self.url, self.options)
 
     @property
@@ -216,11 +137,6 @@ class ObjectStore:
         data = self._get(key, part)[0]
         return None if data is None else memoryview(data)
 
-    def size(self, key: str) -> int | None:
-        """Return the bytes of an object, or None where there is none."""
-        found = self.version(key)
-        return None if found is None else found[0]
-
     def version(self, key: str) -> tuple[int, int] | None:
         """Return bytes and version of an object as `stats` does, or None where there is none."""
         try:
@@ -264,6 +180,24 @@ class ObjectStore:
             "let one run have the image to itself"
         )
 
+    def create(self, key: str, data: bytes, *, over: bytes | None = None) -> bool | None:
+        """Write an object where there is none; None where the server refuses it."""
+        is_mine = False
+
+        def change(found: bytes | None) -> bytes | None:
+            nonlocal is_mine
+            # It is ours already where a request was heard twice.
+            is_mine = found is None or found in (data, over)
+            return data if is_mine else None
+
+        try:
+            self.replace(key, change)
+        except StoreError as error:
+            if error.errno == errno.EACCES:
+                return None
+            raise
+        return is_mine
+
     def delete(self, key: str) -> None:
         """Remove an object if it is there."""
         with contextlib.suppress(FileNotFoundError), self._telling("remove", key):
@@ -275,21 +209,12 @@ class ObjectStore:
             with contextlib.suppress(FileNotFoundError), self._telling("remove", prefix):
                 self.client.delete([found["path"] for found in page])
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys below a prefix, relative to it."""
-        for key, _, _ in self.stats(prefix):
-            yield key
-
     def children(self, prefix: str) -> list[str]:
         """Return the names directly below a prefix that have objects below them."""
         with self._telling("list", prefix):
             found = self._patiently(lambda: self.client.list_with_delimiter(prefix or None))
         names = found["common_prefixes"]
         return sorted(path.rstrip("/").rpartition("/")[2] for path in names)
-
-    def is_link(self, prefix: str) -> bool:
-        """Return False: object stores have no links."""
-        return False
 
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
         """Yield (relative key, bytes, number of its version), a thousand of them a request."""
@@ -298,16 +223,12 @@ class ObjectStore:
             for found in page:
                 yield found["path"].removeprefix(below), *_seen(found)
 
-    def sync(self) -> None:
-        """Do nothing: a put that was answered is the server's to keep."""
-
-    def hold(self, prefix: str, *, shared: bool = False) -> AbstractContextManager[None]:
-        """Hold nothing off: there are no locks."""
-        return contextlib.nullcontext()
-
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Hold nothing off: `replace` sees what others have changed."""
-        return contextlib.nullcontext()
+    def above(self) -> tuple[ObjectStore, str] | None:
+        """Return the store one step up; None for a bucket, which has none."""
+        if self.url.count("/") == 2:
+            return None
+        above, _, name = self.url.rpartition("/")
+        return type(self)(above, self.options), name
 
     def _get(self, key: str, part: Any = None) -> tuple[Any, dict[str, Any]]:
         """Return an object or part of it, None where none is, and what says which one it was."""
@@ -406,9 +327,9 @@ class ObjectStore:
         """Tell as whom the server is asked, without any secret."""
         if str(self.options.get("skip_signature", "")).lower() == "true":
             return "nobody (storage_options.skip_signature)"
-        prefix = _SCHEMES[self.url.partition("://")[0]]
+        prefix = SCHEMES[self.url.partition("://")[0]]
         secrets = sorted(
-            name for name in os.environ if name.startswith(prefix) and _SECRET.search(name)
+            name for name in os.environ if name.startswith(prefix) and SECRET.search(name)
         )
         if secrets:
             return f"the credentials of the environment ({', '.join(secrets)})"

@@ -23,7 +23,6 @@ from zarrpyramid.metadata import (
     read_node,
 )
 from zarrpyramid.plan import record_of, trust_linked_base
-from zarrpyramid.stores import ObjectStore
 
 from .findings import repair_command
 
@@ -93,8 +92,7 @@ class Survey:
         """Return what mends the pyramid, a command; `options` as for `repair_command`."""
         if not self.store.lists:
             return "mend it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
-        stated = self.store.options if isinstance(self.store, ObjectStore) else {}
-        return repair_command(self.where, options, stated)
+        return repair_command(self.where, options, self.store.options)
 
     @property
     def is_ours(self) -> bool:

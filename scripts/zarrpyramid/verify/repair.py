@@ -18,7 +18,6 @@ from zarrpyramid.downsample import (
     BlockResult,
     count_chunk,
     digest_header,
-    held,
     level_task,
     make_level,
     publish,
@@ -47,6 +46,7 @@ from zarrpyramid.plan import (
     stored_objects,
     why_incomplete,
 )
+from zarrpyramid.stores import held
 
 from .findings import Check, Finding
 from .pyramid import survey_pyramid
@@ -102,7 +102,7 @@ def repair_pyramid(
     made: dict[str, set[Index]] = {}
     finer: Record = {}
     is_whole = True
-    with held(image):
+    with held(image.store, image.path):
         with image.store.hold(image.level_path(0)):
             remove_remains(image)
             for level in range(1, len(image.plan.levels)):

@@ -226,10 +226,10 @@ def _differs(left: Block, right: Block) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 def _read_back(metadata: ArrayMetadata, block: Block) -> Block:
     """Return what reading a block would give that was written as a chunk of an array."""
-    from zarrpyramid.arrays import zarr_python as store
+    from zarrpyramid.stores import memory_store
 
     alone = metadata.derive(shape=block.shape, chunks=metadata.chunks, shards=None, attributes={})
-    chunks = open_chunks(store.memory_store(), "chunk", alone)
+    chunks = open_chunks(memory_store(), "chunk", alone)
     origin = (0,) * block.ndim
     chunks.put(origin, [chunks.encode(origin, block)])
     payload = chunks.payload(origin)

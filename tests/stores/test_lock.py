@@ -14,11 +14,11 @@ import zarr
 
 from zarrpyramid.cli.main import main
 from zarrpyramid.config.config import image_config
-from zarrpyramid.downsample import lock as holds
-from zarrpyramid.downsample.lock import HOLD_FILE, held, release_hold, take_hold
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan.image import open_image
+from zarrpyramid.stores import lock as holds
+from zarrpyramid.stores.lock import HOLD_FILE, release_hold, take_hold
 
 
 @pytest.fixture
@@ -32,9 +32,19 @@ def opened(path, **keys):
     return open_image(image_config("image", {"store": str(path), **keys}))
 
 
+def taken(path, **keys):
+    image = opened(path, **keys)
+    return take_hold(image.store, image.path, makes_group=image.makes_group)
+
+
+def held(path, **keys):
+    image = opened(path, **keys)
+    return holds.held(image.store, image.path, makes_group=image.makes_group)
+
+
 def change(store, **keys):
     """Take a hold that another run will have left, changed in some keys."""
-    take_hold(opened(store))
+    taken(store)
     path = store / HOLD_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **keys}), encoding="utf-8")
 
@@ -46,7 +56,7 @@ def dead_process():
 
 
 def test_the_second_is_told_who_holds_it(store):
-    with held(opened(store)):
+    with held(store):
         before = (store / HOLD_FILE).read_bytes()
         for second in (lambda: build_pyramid(store), lambda: clean(str(store))):
             with pytest.raises(StoreError, match=r"is held by a run of \S+ on host \S+, process"):
@@ -54,7 +64,7 @@ def test_the_second_is_told_who_holds_it(store):
         with pytest.raises(
             StoreError, match=f"process {os.getpid()}, since .*, which is this one; build"
         ):
-            take_hold(opened(store))
+            taken(store)
         assert (store / HOLD_FILE).read_bytes() == before
         assert not (store / "1").exists()
     assert not (store / HOLD_FILE).exists()
@@ -63,12 +73,12 @@ def test_the_second_is_told_who_holds_it(store):
 
 
 def test_it_is_released_after_a_failure_and_another_s_is_not(store):
-    with pytest.raises(KeyError), held(opened(store)):
+    with pytest.raises(KeyError), held(store):
         raise KeyError
     assert not (store / HOLD_FILE).exists()
-    mine = take_hold(opened(store))
+    mine = taken(store)
     (store / HOLD_FILE).unlink()
-    with held(opened(store)):
+    with held(store):
         release_hold(mine)
         assert (store / HOLD_FILE).exists()
 
@@ -77,7 +87,7 @@ def test_it_is_released_after_a_failure_and_another_s_is_not(store):
 def test_what_a_process_that_is_gone_has_left_is_taken_over(store, number):
     """Also where another process has its number by now."""
     change(store, pid=number(), start="another boot 17")
-    with held(opened(store)):
+    with held(store):
         assert json.loads((store / HOLD_FILE).read_text())["pid"] == os.getpid()
 
 
@@ -85,12 +95,12 @@ def test_what_another_host_has_left_is_freed_by_hand(store, capsys):
     change(store, host="elsewhere", pid=dead_process(), since="2020-01-01T00:00:00+00:00")
     message = r"on host elsewhere, .* hours ago\); if that run has ended, zarrpyramid unlock"
     with pytest.raises(StoreError, match=message):
-        take_hold(opened(store))
+        taken(store)
     assert main(["unlock", str(store)]) == 0
     assert "is free; it was held by a run of" in capsys.readouterr().out
     assert main(["unlock", str(store)]) == 0
     assert "is held by nobody" in capsys.readouterr().out
-    with held(opened(store)):
+    with held(store):
         assert main(["unlock", str(store)]) == 1
         assert "wait until it has ended, or stop it" in capsys.readouterr().err
         assert (store / HOLD_FILE).exists()
@@ -100,7 +110,7 @@ def test_a_file_that_says_nothing_holds(store, monkeypatch):
     monkeypatch.setattr(holds.time, "sleep", lambda seconds: None)
     (store / HOLD_FILE).write_bytes(b"")
     with pytest.raises(StoreError, match="held by a run that has not left its name"):
-        take_hold(opened(store))
+        taken(store)
     assert main(["unlock", str(store)]) == 0
     assert not (store / HOLD_FILE).exists()
 
@@ -109,12 +119,12 @@ def test_folders_that_were_made_for_it_go_again(tmp_path):
     made = {"shape": [4, 4], "chunks": [2, 2]}
     (tmp_path / "mine").mkdir()
     for name in ("mine", "new.zarr/group"):
-        with held(opened(tmp_path / name, test_image=made)):
+        with held(tmp_path / name, test_image=made):
             assert (tmp_path / name / HOLD_FILE).exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
     # What others make is not there to be held.
     base = {**made, "dtype": "uint8"}
-    assert take_hold(opened(tmp_path / "others.zarr", base=base, base_ready="r")) is None
+    assert taken(tmp_path / "others.zarr", base=base, base_ready="r") is None
 
 
 @pytest.mark.parametrize("pid", ["x", -1, 0, 10**20, None])
@@ -123,7 +133,7 @@ def test_a_process_that_cannot_be_is_nobody(store, pid, capsys):
     assert main(["unlock", str(store)]) == 0
     assert "is free" in capsys.readouterr().out
     change(store, pid=pid)
-    with held(opened(store)):
+    with held(store):
         assert json.loads((store / HOLD_FILE).read_text())["pid"] == os.getpid()
 
 
@@ -134,17 +144,17 @@ def test_a_full_disk_leaves_no_file(store, monkeypatch):
 
     monkeypatch.setattr(holds.os, "fdopen", full)
     with pytest.raises(StoreError, match=rf"cannot write .*{HOLD_FILE}: No space left on device"):
-        take_hold(opened(store))
+        taken(store)
     assert not (store / HOLD_FILE).exists()
 
 
 def test_one_run_holds_an_image_once(store):
-    with held(opened(store)), pytest.raises(StoreError, match="which is this one; build it once"):
-        take_hold(opened(store))
+    with held(store), pytest.raises(StoreError, match="which is this one; build it once"):
+        taken(store)
 
 
 def test_unlock_wants_an_image(store, tmp_path, capsys):
-    with held(opened(store)):
+    with held(store):
         assert main(["unlock", str(tmp_path)]) == 1
     assert f"held below it: {store}; give STORE/FIELD" in capsys.readouterr().err
     assert main(["unlock", str(tmp_path / "none")]) == 1

@@ -1,0 +1,202 @@
+"""What the package asks of a store: bytes by key, and what a store can do.
+
+A store that others offer is read and written through this one class. What stores differ in is a
+property or a method here, so that nobody outside this package asks what kind of store it has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    Version = tuple[int, int]
+
+
+class Store(ABC):
+    """Objects by key: paths with ``/``, relative to the store's root.
+
+    A prefix is the path of a group or an array; ``""`` is the root.
+    """
+
+    is_remote: bool = False
+    """Whether every answer is a request over a network, which costs time and may fail."""
+
+    shared: bool = True
+    """Whether other processes that get a pickle of the store reach the same objects."""
+
+    lists: bool = True
+    """Whether it tells its keys; else `keys`, `children` and `stats` raise StoreError."""
+
+    tells_versions: bool = True
+    """Whether `version` and `stats` show that an object was written anew."""
+
+    has_links: bool = False
+    """Whether a prefix may stand for objects that are somewhere else."""
+
+    at_once: int = 1
+    """How many requests go out at the same time, each from a thread of its own."""
+
+    options: Mapping[str, Any] = MappingProxyType({})
+    """What opens the store beside its name; no secrets."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Where the store is, as messages and commands give it: its absolute path or its URL."""
+
+    @abstractmethod
+    def get(self, key: str) -> bytes | None:
+        """Return an object, or None where there is none."""
+
+    @abstractmethod
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Return part of an object, short at its end; a negative start counts from the end."""
+
+    def get_into(
+        self, key: str, buffer: memoryview, start: int = 0, length: int | None = None
+    ) -> bytes | memoryview | None:
+        """Return an object or part of it, in `buffer` where the store can and it fits there."""
+        return self.get(key) if length is None else self.get_range(key, start, length)
+
+    @abstractmethod
+    def version(self, key: str) -> Version | None:
+        """Return bytes and version of an object as `stats` does, or None where there is none."""
+
+    def size(self, key: str) -> int | None:
+        """Return the bytes of an object, or None where there is none."""
+        found = self.version(key)
+        return None if found is None else found[0]
+
+    @abstractmethod
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write an object whole or not at all."""
+
+    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace an object by what `change` makes of it, or of None; None leaves it.
+
+        To be called under `exclusive`. Where a store has no locks, `change` may be asked again.
+        """
+        data = change(self.get(key))
+        if data is not None:
+            self.put(key, data)
+
+    def create(self, key: str, data: bytes, *, over: bytes | None = None) -> bool | None:
+        """Write an object where there is none, or in the place of one that still is `over`.
+
+        Of several that try at the same moment one succeeds.
+
+        Returns
+        -------
+        bool or None
+            Whether it was written; None where nothing may be written, or the store cannot do it.
+        """
+        return None
+
+    def delete_if(self, key: str, data: bytes) -> None:
+        """Remove an object if it still is `data`."""
+        if self.get(key) == data:
+            self.delete(key)
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove an object if it is there."""
+
+    @abstractmethod
+    def delete_tree(self, prefix: str) -> None:
+        """Remove every object below a prefix."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys of all objects below a prefix, relative to it, in no order."""
+        for key, _, _ in self.stats(prefix):
+            yield key
+
+    @abstractmethod
+    def children(self, prefix: str) -> list[str]:
+        """Return the sorted names directly below a prefix that have objects below them."""
+
+    @abstractmethod
+    def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
+        """Yield (relative key, bytes, version) of all objects; a rewrite changes the version."""
+
+    def stats_of(self, prefix: str, keys: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+        """Yield as `stats` does, of those `keys` below a prefix that are there."""
+        for key in keys:
+            found = self.version(f"{prefix}/{key}".lstrip("/"))
+            if found is not None:
+                yield key, *found
+
+    def versions(self, prefix: str) -> Callable[[str], Version | None]:
+        """Return what tells bytes and version of an object by its key below a prefix.
+
+        A remote store lists them now: what is changed later is seen as changed by whoever asks
+        next. A local folder tells those of the moment of each question.
+        """
+        return {key: (size, version) for key, size, version in self.stats(prefix)}.get
+
+    def sync(self) -> None:  # noqa: B027
+        """Return once all that was written would survive a power cut."""
+
+    def hold(self, prefix: str, *, shared: bool = False) -> AbstractContextManager[None]:
+        """Refuse other processes that would build what hangs on a prefix, while a block runs.
+
+        Those that hold it `shared`, as the parts of a level do, refuse all but each other. A store
+        without locks refuses nobody.
+
+        Raises
+        ------
+        StoreError
+            If another process holds it.
+        """
+        return contextlib.nullcontext()
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Have other processes wait that change documents of this store, while a block runs.
+
+        Where a store has no locks, `replace` sees what others have changed.
+        """
+        return contextlib.nullcontext()
+
+    def above(self) -> tuple[Store, str] | None:
+        """Return the store one step up and the name of this one in it; None at the top."""
+        return None
+
+    def folder(self, prefix: str) -> Path | None:
+        """Return the local folder of a prefix, which may be absent; None in a remote store."""
+        return None
+
+    def why_absent(self, prefix: str) -> str:
+        """Return why nothing can stand at a prefix, such as a file in the place of a folder.
+
+        ``""`` where the store has nothing to say of it.
+        """
+        return ""
+
+    def trust(self, path: str) -> None:  # noqa: B027
+        """Follow links that lead where a prefix, or an absolute path, leads to."""
+
+    def is_link(self, prefix: str) -> bool:
+        """Tell whether a prefix stands for objects that are somewhere else."""
+        return self.link_target(prefix) is not None
+
+    def link_target(self, prefix: str) -> str | None:
+        """Return where a link leads, or None where there is none."""
+        return None
+
+    def link(self, prefix: str, target: str) -> None:
+        """Make a prefix stand for the objects of an absolute path.
+
+        Raises
+        ------
+        StoreError
+            If the store has no links, or it cannot be made.
+        """
+        raise StoreError(f"{self.name} has no symbolic links")

@@ -1,0 +1,91 @@
+"""URLs of stores, and the options that open one: what is accepted, and that no secret is in it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE_STORAGE"}
+"""Those that are served, and how the names of their variables in the environment begin."""
+
+WEB = ("http", "https")
+"""Those of servers that are read by names alone."""
+
+SECRET = re.compile(
+    r"secret|token|password|credential|signature_key|service_account|access_key|account_key"
+    r"|master_key|encryption_key|customer_key|sas_key|bearer",
+    re.IGNORECASE,
+)
+
+
+def is_url(path: str) -> bool:
+    """Tell whether a path is a URL."""
+    return "://" in path
+
+
+def check_url(url: str, where: str, *, is_read: bool = False) -> str:
+    """Return a URL of a store as it is kept: without a slash at its end.
+
+    Parameters
+    ----------
+    is_read
+        Whether the store is only read, as those of web servers are.
+
+    Raises
+    ------
+    ConfigError
+        If it is none that is served, or says more than a place.
+    """
+    scheme, _, rest = url.partition("://")
+    served = [*SCHEMES, *(WEB if is_read else ())]
+    if scheme not in served:
+        known = ", ".join(f"{name}://" for name in served)
+        # What else it holds is not told: it may be a password.
+        msg = f"{where} is a URL of {scheme}, expected a path, or one of {known}"
+        if scheme in WEB:
+            msg += "; a web server is only read: give it as source beside a store of your own"
+        raise ConfigError(msg)
+    steps = rest.strip("/").split("/")
+    if "@" in steps[0] or "?" in rest or "#" in rest or {"", ".", ".."}.intersection(steps):
+        # What it holds is not told: it may be a password.
+        if scheme in WEB:
+            msg = f"{where} must be {scheme}://HOST/PATH and nothing else"
+            raise ConfigError(msg + "; over http no credentials are sent")
+        msg = f"{where} must be {scheme}://BUCKET/PATH and nothing else; credentials come from the "
+        raise ConfigError(msg + "environment, an endpoint from storage_options")
+    return f"{scheme}://{'/'.join(steps)}"
+
+
+def check_options(options: Mapping[str, Any], where: str, scheme: str = "s3") -> None:
+    """See that no option is a secret: options stand in logs, in results and on command lines.
+
+    Raises
+    ------
+    ConfigError
+        If one is; the message names the variable of the environment to use instead.
+    """
+    for key, value in options.items():
+        if SECRET.search(key) or re.match(r"\w+://[^/]*@", str(value)):
+            msg = f"{where}.{key} holds a secret, which options are no place for; remove it"
+            if scheme in WEB:
+                raise ConfigError(f"{msg}: over http no credentials are sent")
+            prefix = SCHEMES[scheme]
+            bare = re.sub(r"^(aws|google|azure(_storage)?)_", "", key, flags=re.IGNORECASE)
+            raise ConfigError(f"{msg} and set {prefix}_{bare.upper()} in the environment")
+
+
+def as_arguments(options: Mapping[str, Any]) -> str:
+    """Return options as commands take them, with a blank before each.
+
+    >>> as_arguments({"endpoint": "http://minio:9000"})
+    ' --storage-option endpoint=http://minio:9000'
+    """
+    return "".join(
+        f" --storage-option {shlex.quote(f'{key}={value}')}" for key, value in options.items()
+    )
