@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 import zarr
 
-from zarrpyramid.config.config import image_configs
+from zarrpyramid.config import image_configs
 
 ROOT = Path(__file__).parents[1]
 RUN = ("bash", "python", "yaml")

@@ -39,7 +39,7 @@ DOORS = {
     "numba": {"reduce.numba_mean"},  # whose decorator `numba_windows` takes
     "obstore": {"stores.object_store"},
     "xxhash": {"metadata.digests"},
-    "yaml": {"config.config"},
+    "yaml": {"config.files"},
     "matplotlib": {"report.figures"},
     "tqdm": {"downsample.progress"},
     "lazy_loader": {f"{package}.__init__" for package in PACKAGES},

@@ -1,9 +1,9 @@
-"""Write the pages of this folder that say what the code says.
+"""Write the pages and files that say what the code says.
 
     uv run python docs/reference/generate.py
 
 A test compares the pages with what this makes. Nothing is explained here: words come from the
-schema, the argument parser and the docstrings.
+settings, the argument parser and the docstrings.
 """
 
 from __future__ import annotations
@@ -15,30 +15,41 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
+
 import zarrpyramid
 from zarrpyramid.cli.main import _parser
-from zarrpyramid.config.config import load_schema
+from zarrpyramid.config.run import RUN
+from zarrpyramid.config.schema import json_schema, keywords_stub
+from zarrpyramid.config.settings import IMAGE
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Made by generate.py in this folder; change the words in {} instead. -->"
 
 
 def configuration() -> str:
-    """Return the page of all keys, from the schema."""
-    keys = load_schema()["properties"]
-    test_image = keys["images"]["additionalProperties"]["properties"]["test_image"]
+    """Return the page of all settings, from their declarations."""
     lines = [
-        *("# Configuration", "", NOTE.format("workflow/schemas/config.schema.yaml"), ""),
+        *("# Configuration", "", NOTE.format("scripts/zarrpyramid/config"), ""),
         "Keys go on the command line after `--config`, or into a file given with `--configfile`. "
-        "All but `images` and `demo` may also stand under an image's name in `images`; "
+        "All but `images`, `demo` and `pathvars` may also stand under an image's name in `images`; "
         "`test_image` stands there alone.",
     ]
-    for key, known in keys.items():
-        lines += section(key, known)
-    lines += section("images.NAME.test_image", test_image)
-    for key, known in test_image["properties"].items():
-        lines += section(f"test_image.{key}", known)
+    for key, known in RUN.items():
+        lines += section(key, known.schema)
+    for name in ("images.NAME.test_image", "base"):
+        key = name.rpartition(".")[2]
+        lines += section(name, IMAGE[key].schema) if key not in RUN else []
+        for inner, known in IMAGE[key].form.settings.items():
+            lines += section(f"{key}.{inner}", known.schema)
     return "\n".join(lines) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON schema of a configuration as YAML."""
+    note = "# Made by docs/reference/generate.py; change scripts/zarrpyramid/config instead.\n"
+    plain = json.loads(json.dumps(json_schema()))  # where YAML sees no two objects as one
+    return note + yaml.safe_dump(plain, sort_keys=False, width=100)
 
 
 def section(key: str, known: dict) -> list[str]:
@@ -148,13 +159,20 @@ def signature(name: str, value: object) -> str:
     return "\n".join([f"{name}(", *lines, f"){result}"])
 
 
-PAGES = {"configuration.md": configuration, "command-line.md": command_line, "python.md": python}
+ROOT = HERE.parents[1]
+PAGES = {
+    HERE / "configuration.md": configuration,
+    HERE / "command-line.md": command_line,
+    HERE / "python.md": python,
+    ROOT / "workflow" / "schemas" / "config.schema.yaml": schema,
+    ROOT / "scripts" / "zarrpyramid" / "config" / "keywords.py": keywords_stub,
+}
 
 
 def main() -> int:
     """Write all pages."""
-    for name, page in PAGES.items():
-        (HERE / name).write_text(page(), encoding="utf-8")
+    for path, page in PAGES.items():
+        path.write_text(page(), encoding="utf-8")
     return 0
 
 

@@ -23,7 +23,7 @@ import zarr
 from machine import machine, table
 
 from zarrpyramid import geometry
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.synthetic import draw

@@ -13,30 +13,23 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zarrpyramid.config.config import (
-    check_config,
-    image_config,
-    image_configs,
-    load_schema,
-    restore,
-    short_name,
-    suggestion,
-)
+from zarrpyramid.config import check_config, image_config, image_configs, restore, short_name
+from zarrpyramid.config.schema import json_schema
 from zarrpyramid.downsample.pyramid import build_pyramid
-from zarrpyramid.errors import ConfigError
+from zarrpyramid.errors import ConfigError, suggestion
 
 ROOT = Path(__file__).parents[2]
-RAW = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
-JUDGE = jsonschema.Draft202012Validator(RAW)
+SCHEMA = json_schema()
+JUDGE = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def test_the_schema_is_one():
-    jsonschema.Draft202012Validator.check_schema(RAW)
-    assert "$ref" not in json.dumps(load_schema())
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 def keys_of(schema, where=""):
     for key, node in schema.get("properties", {}).items():
+        node = SCHEMA["$defs"][key] if "$ref" in node else node
         yield f"{where}{key}", node
         yield from keys_of(node, f"{where}{key}.")
         others = node.get("additionalProperties")
@@ -44,7 +37,7 @@ def keys_of(schema, where=""):
             yield from keys_of(others, f"{where}{key}.*.")
 
 
-KEYS = dict(keys_of(load_schema()))
+KEYS = dict(keys_of(SCHEMA))
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -64,15 +57,22 @@ def test_every_default_fits_its_own_key(key):
 
 def test_defaults_of_the_function_are_those_of_the_schema():
     parameters = inspect.signature(build_pyramid).parameters
-    schema = load_schema()["properties"]["images"]["additionalProperties"]["properties"]
+    schema = SCHEMA["$defs"]
     # The function makes levels alone, in one process: no level 0, no reports, no parts.
     assert set(schema) - set(parameters) == {
         *("test_image", "base", "base_ready", "label_report", "parts", "part_size"),
     }
     for key, node in schema.items():
         if key in parameters and key != "store":
-            default = parameters[key].default
-            assert ({} if default is None else default) == node["default"], key
+            assert parameters[key].default == node["default"], key
+            assert f"\n{key}\n    {node['description'].split()[0]} " in inspect.getdoc(
+                build_pyramid
+            )
+
+
+def test_an_unknown_keyword_of_the_function(tmp_path):
+    with pytest.raises(TypeError, match="argument 'metod'; did you mean 'method'"):
+        build_pyramid(tmp_path, metod="mean")
 
 
 def test_the_shipped_file_fits():
@@ -273,8 +273,8 @@ def test_types_of_the_command_line(given, expected):
         ({"levels": 2.0}, "levels: expected auto or an integer >= 1, found 2.0"),
         (
             {"scale_factors": [2, 2.0]},
-            "scale_factors: expected an integer >= 1, a list of them with one an axis, "
-            "a mapping of axis names to them, a list of lists and mappings with one a level, "
+            "scale_factors: expected an integer >= 1, a list of them (one for each axis), "
+            "a mapping of axis names to them, a list of lists and mappings (one for each level), "
             "or isotropic, found [2, 2.0]",
         ),
         (

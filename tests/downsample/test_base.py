@@ -16,7 +16,7 @@ import zarr
 from zarr.storage import MemoryStore
 
 from zarrpyramid.cli.main import main
-from zarrpyramid.config.config import image_config, image_configs
+from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.downsample import base as copies
 from zarrpyramid.downsample.base import copy_base
 from zarrpyramid.downsample.pyramid import build_pyramid, clean

@@ -109,11 +109,6 @@ def test_a_level_0_is_copied_there_too(tmp_path, address, undisturbed):
 def test_a_worker_with_another_library_is_refused_before_anything_is_written(tmp_path):
     library = tmp_path / "library"
     shutil.copytree(LIBRARY / "zarrpyramid", library / "zarrpyramid")
-    # A checkout finds its schema two folders above itself.
-    shutil.copyfile(
-        LIBRARY.parent / "workflow/schemas/config.schema.yaml",
-        library / "zarrpyramid/config.schema.yaml",
-    )
     init = library / "zarrpyramid" / "__init__.py"
     mine = f'__version__ = "{zarrpyramid.__version__}"'
     text = init.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ import pytest
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample import level as levels
 from zarrpyramid.downsample.log import job_log
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
@@ -234,7 +234,7 @@ import resource, sys
 from pathlib import Path
 import zarrpyramid.arrays.zarr_python, zarrpyramid.downsample.level, zarrpyramid.downsample.run
 import numcodecs, concurrent.futures
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.downsample.log import job_log
 from zarrpyramid.downsample.pyramid import build_pyramid

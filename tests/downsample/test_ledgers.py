@@ -19,7 +19,7 @@ import pytest
 import zarr
 
 from strategies import DTYPES
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample import resume as resumption
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level

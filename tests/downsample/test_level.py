@@ -26,7 +26,7 @@ from zarr.storage import MemoryStore
 
 from oracles import mean_by_hand
 from strategies import DTYPES, blocks
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample import task as reduction
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import remove_levels, seal_base, write_multiscales
@@ -636,7 +636,7 @@ def test_a_few_blocks_need_neither_dask_nor_numba_nor_zarr(tmp_path):
     make(tmp_path, shape=(64, 64), chunks=(16, 16), compressors=GzipCodec())
     code = f"""
 import sys
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base, write_multiscales

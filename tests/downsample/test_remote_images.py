@@ -17,7 +17,7 @@ import zarr
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server, web_server
 from zarrpyramid import build_pyramid
 from zarrpyramid.cli.main import main
-from zarrpyramid.config.config import image_config, image_configs
+from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.plan.image import open_image, source_layout

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.config.config import image_configs
+from zarrpyramid.config import image_configs
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base, write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid, level_statuses

@@ -9,7 +9,7 @@ import pytest
 import zarr
 
 from strategies import DTYPES
-from zarrpyramid.config.config import TestImage, image_config
+from zarrpyramid.config import TestImage, image_config
 from zarrpyramid.downsample.synthetic import draw, make_test_image
 from zarrpyramid.errors import StoreError
 from zarrpyramid.geometry import iterate_units, unit_region

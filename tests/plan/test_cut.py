@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zarrpyramid import geometry
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.plan.cut import MOST_PARTS, PART_VOXELS, even_bounds, wanted_parts
 from zarrpyramid.plan.image import open_image
 

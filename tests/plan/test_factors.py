@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.errors import ConfigError, GeometryError
 from zarrpyramid.metadata.multiscales import Axis, axis_type
 from zarrpyramid.plan.factors import plan_ladder

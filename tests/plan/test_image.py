@@ -11,7 +11,7 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample import stale as staleness
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base, write_multiscales

@@ -7,7 +7,7 @@ import json
 import pytest
 import zarr
 
-from zarrpyramid.config.config import TestImage, check_config, image_config
+from zarrpyramid.config import TestImage, check_config, image_config
 from zarrpyramid.errors import ConfigError, GeometryError
 from zarrpyramid.metadata.multiscales import CHANNEL, SPACE, TIME
 from zarrpyramid.metadata.parsing import parse_array

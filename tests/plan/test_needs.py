@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 import zarrpyramid
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.needs import (
     DEFAULT_RATE,
@@ -23,7 +23,7 @@ from zarrpyramid.plan.needs import (
 
 JOB = """\
 import sys
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base

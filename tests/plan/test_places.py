@@ -11,7 +11,7 @@ import yaozarrs
 import zarr
 
 from zarrpyramid.cli.main import main
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample.parts import open_level
 from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.pyramid import build_pyramid, clean, level_statuses

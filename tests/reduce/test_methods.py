@@ -18,7 +18,7 @@ from zarr.storage import MemoryStore
 
 from oracles import COMPLEX, TAKEN, bits, out_dtype, reduce_by_hand
 from strategies import DTYPES
-from zarrpyramid.config.config import load_schema
+from zarrpyramid.config.schema import json_schema
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata.digests import Tally, chunk_digest
@@ -33,7 +33,7 @@ GOLDEN = Path(__file__).parents[1] / "data" / "golden_methods.json"
 
 
 def test_the_schema_lists_the_methods_and_their_dtypes():
-    properties = load_schema()["properties"]
+    properties = json_schema()["$defs"]
     assert sorted(properties["method"]["enum"]) == sorted(METHODS)
     served = {dtype for dtype in ITEM_SIZES if dtype not in ("bool", "float16")}
     assert set(properties["dtype"]["enum"]) == served | {"same"}

@@ -14,7 +14,7 @@ import pytest
 import yaozarrs
 import zarr
 
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.plan.image import open_image
@@ -166,7 +166,7 @@ def test_peak_memory_with_five_million_ids(tmp_path):
     code = f"""
 import json, re
 from pathlib import Path
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image, read_level, record_of
 from zarrpyramid.report.labels import report_labels
 folder = Path({str(tmp_path)!r})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.report.summary import (

@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 from zarrpyramid.cli.main import main
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan.image import open_image

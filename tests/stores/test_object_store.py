@@ -19,7 +19,7 @@ import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
 from zarrpyramid import build_pyramid
-from zarrpyramid.config.config import image_config, image_configs
+from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.downsample import resume as resumption
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import seal_base
@@ -372,7 +372,7 @@ for number in range(20):
 
 JOB = """
 import sys
-from zarrpyramid.config.config import image_config
+from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.log import job_log

@@ -11,7 +11,7 @@ import yaml
 import zarr
 
 from zarrpyramid.cli.main import main
-from zarrpyramid.config.config import image_configs
+from zarrpyramid.config import image_configs
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import StoreError
 from zarrpyramid.verify.reproduce import reproduce

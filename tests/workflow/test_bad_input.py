@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.config.config import image_configs
+from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.plan.image import base_layout, open_image
 from zarrpyramid.plan.places import check_room

@@ -20,7 +20,6 @@ def scripts_folder():
     if hasattr(library, "hosted_repo"):
         # Snakemake fetches what is named alone: scripts, but nothing that they import. Its cache
         # keeps the paths of a repository.
-        workflow.source_path("../schemas/config.schema.yaml")
         tree = library.hosted_repo.repo.commit(library.ref).tree[library.path]
         for item in tree.traverse():
             if item.type == "blob":

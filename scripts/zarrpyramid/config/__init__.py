@@ -1,4 +1,16 @@
-"""The settings of an image: each declared once, read, checked and explained."""
+"""The settings: each is declared once, and read, checked and explained from that declaration.
+
+`image_configs` makes one `ImageConfig` of each image that a configuration names; everything else
+of this program reads these records. `takes_settings` gives `build_pyramid` its keywords. Checking a
+configuration imports nothing but the standard library, because a cluster parses the Snakefile in
+every job.
+
+In reading order: `settings` (the settings of an image; here a new one is added), `bases` (those of
+a level 0 that is not there yet), `run` (the keys of a whole configuration, and the images in it),
+`image` (the record of one image, and what contradicts itself), `names`; below them `declare` (what
+is said of a setting), `forms` (what a value may be) and `files` (YAML). `schema` writes the JSON
+schema and the signature, and `keywords` for type checkers.
+"""
 
 import lazy_loader
 

@@ -1,42 +1,51 @@
-from .config import (
+from .bases import (
     DeclaredBase as DeclaredBase,
 )
-from .config import (
-    Factors as Factors,
-)
-from .config import (
-    ImageConfig as ImageConfig,
-)
-from .config import (
+from .bases import (
     TestImage as TestImage,
 )
-from .config import (
-    check_config as check_config,
-)
-from .config import (
-    check_names as check_names,
-)
-from .config import (
-    group_path as group_path,
-)
-from .config import (
-    image_config as image_config,
-)
-from .config import (
-    image_configs as image_configs,
-)
-from .config import (
-    options_for as options_for,
-)
-from .config import (
+from .files import (
     read_config as read_config,
 )
-from .config import (
+from .files import (
+    to_yaml as to_yaml,
+)
+from .image import (
+    image_config as image_config,
+)
+from .image import (
     restore as restore,
 )
-from .config import (
+from .keywords import (
+    Keywords as Keywords,
+)
+from .names import (
+    check_names as check_names,
+)
+from .names import (
+    group_path as group_path,
+)
+from .names import (
     short_name as short_name,
 )
-from .config import (
-    to_yaml as to_yaml,
+from .run import (
+    check_config as check_config,
+)
+from .run import (
+    image_configs as image_configs,
+)
+from .run import (
+    options_for as options_for,
+)
+from .schema import (
+    takes_settings as takes_settings,
+)
+from .settings import (
+    KEYWORDS as KEYWORDS,
+)
+from .settings import (
+    Factors as Factors,
+)
+from .settings import (
+    ImageConfig as ImageConfig,
 )

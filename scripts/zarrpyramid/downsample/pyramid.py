@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.config import check_config, image_config, short_name
+from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name, takes_settings
+from zarrpyramid.errors import suggestion
 from zarrpyramid.metadata import is_inside, join, listed_paths, open_group, parse_array, read_node
 from zarrpyramid.plan import (
     check_places,
@@ -34,8 +35,10 @@ from .progress import Progress, is_watched
 from .publish import remove_left_overs, remove_levels, seal_base, write_multiscales
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from typing import Unpack
 
+    from zarrpyramid.config import Keywords
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
@@ -85,36 +88,14 @@ class LevelStatus:
         return not self.fault
 
 
+@takes_settings
 def build_pyramid(
     store: object,
     field: str = "",
     *,
-    source: str | os.PathLike[str] = "",
-    link_base: bool = False,
-    overwrite: bool = False,
-    levels: int | str = "auto",
-    axes: Sequence[str] | str = "auto",
-    scale_factors: int | str | Sequence[Any] | Mapping[str, int] = 2,
-    method: str = "mean",
-    dtype: str = "same",
-    chunks: Sequence[int] | str = "same",
-    shards: Sequence[int] | str = "same",
-    compressor: str = "same",
-    checksum: bool = False,
-    write_empty_chunks: bool = True,
-    voxel_size: Mapping[str, float] | None = None,
-    unit: Mapping[str, str] | None = None,
-    edit_base: bool = True,
-    durability: str = "flush",
-    dask_scheduler: str = "",
-    base_watch: str = "auto",
-    force_space: bool = False,
-    missing_chunks: str = "fill",
-    follow_links: bool = False,
-    storage_options: Mapping[str, str | int | float | bool] | None = None,
-    source_options: Mapping[str, str | int | float | bool] | None = None,
     n_workers: int | None = None,
     progress: bool | None = None,
+    **settings: Unpack[Keywords],
 ) -> list[Record]:
     """Build the levels of an image beside its level 0, and list them.
 
@@ -127,10 +108,7 @@ def build_pyramid(
         A path, a URL (s3, gs, az), a zarr store object, or a group opened from one.
     field
         Path of the group in the store; "" is its root.
-    source, link_base, overwrite, levels, axes, scale_factors, method, dtype, chunks, shards, \
-    compressor, checksum, write_empty_chunks, voxel_size, unit, edit_base, durability, \
-    dask_scheduler, base_watch, force_space, missing_chunks, follow_links, storage_options, \
-    source_options
+    **settings
         As in the configuration.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
@@ -147,34 +125,11 @@ def build_pyramid(
     PyramidError
         If the image is not there or not served, or the settings do not fit it.
     """
-    settings = {
-        "source": os.fspath(source),
-        "link_base": link_base,
-        "overwrite": overwrite,
-        "levels": levels,
-        "axes": axes,
-        "scale_factors": scale_factors,
-        "method": method,
-        "dtype": dtype,
-        "chunks": chunks,
-        "shards": shards,
-        "compressor": compressor,
-        "checksum": checksum,
-        "write_empty_chunks": write_empty_chunks,
-        "voxel_size": voxel_size,
-        "unit": unit,
-        "edit_base": edit_base,
-        "durability": durability,
-        "dask_scheduler": dask_scheduler,
-        "base_watch": base_watch,
-        "force_space": force_space,
-        "missing_chunks": missing_chunks,
-        "follow_links": follow_links,
-        "storage_options": storage_options,
-        "source_options": source_options,
-        "parts": 1,  # of this process
-    }
-    image = find_image(store, field, settings)
+    for key in settings:
+        if key not in KEYWORDS:
+            hint = suggestion(key, list(KEYWORDS))
+            raise TypeError(f"build_pyramid() got an unexpected keyword argument {key!r}{hint}")
+    image = find_image(store, field, {**settings, "parts": 1})  # the part of this process
     check_places(image)
     check_room(image, source_layout(image))
     workers = n_workers or n_cores()
@@ -321,6 +276,8 @@ def plain(given: Mapping[str, Any]) -> dict[str, Any]:
             return {key: bare(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [bare(item) for item in value]
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
         if hasattr(value, "tolist"):  # numpy scalars and arrays
             return value.tolist()
         return value

@@ -1,0 +1,128 @@
+"""The record of one image, made from its settings, which must not contradict each other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.errors import ConfigError
+from zarrpyramid.stores import check_options, check_url, is_url
+
+from .bases import DeclaredBase, TestImage
+from .declare import settings_of
+from .names import checked_field
+from .settings import IMAGE, ImageConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .declare import Setting
+
+
+def image_config(name: str, given: Mapping[str, Any], *, is_read: bool = False) -> ImageConfig:
+    """Return one image's record: checked settings, with the defaults of those that are absent.
+
+    Parameters
+    ----------
+    given
+        Settings that `check_config` has checked.
+    is_read
+        Whether the image's store is only looked at, and may be on a web server.
+
+    Raises
+    ------
+    ConfigError
+        If settings contradict each other.
+    """
+    values = _recorded(IMAGE, given)
+    for key in ("store", "field", "source"):
+        if "\0" in (values[key] or ""):
+            raise ConfigError(f"image {name}: {key} {values[key]!r} holds a NUL, as no path does")
+    values["field"] = checked_field(values["field"], name)
+    values["store"] = _place(name, "store", values, is_read=is_read)
+    values["source"] = values["source"] and _place(name, "source", values, is_read=True)
+    if values["test_image"] is not None:
+        values["test_image"] = TestImage(**_recorded(settings_of(TestImage), given["test_image"]))
+    if values["base"] is not None:
+        values["base"] = DeclaredBase(**_recorded(settings_of(DeclaredBase), given["base"]))
+    values["voxel_size"] = {axis: float(size) for axis, size in values["voxel_size"].items()}
+    # Through a link it would be the original that is edited.
+    values["edit_base"] = values["edit_base"] and not values["link_base"]
+    image = ImageConfig(name=name, **values)
+    _check_extents(image)
+    _check_origin(image)
+    return image
+
+
+def restore(settings: dict[str, Any]) -> ImageConfig:
+    """Return the record of an image from what `dataclasses.asdict` made of it."""
+    made, base = settings["test_image"], settings["base"]
+    given = {
+        "test_image": None if made is None else TestImage(**made),
+        "base": None if base is None else DeclaredBase(**base),
+    }
+    return ImageConfig(**{**settings, **given})
+
+
+def _recorded(settings: Mapping[str, Setting], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: known.recorded(given.get(key, known.default)) for key, known in settings.items()}
+
+
+def _place(name: str, key: str, values: Mapping[str, Any], *, is_read: bool) -> str:
+    """Return a store or a source as it is kept: its absolute path, or its URL."""
+    place = values[key]
+    options = "storage_options" if key == "store" else "source_options"
+    where = f"image {name}: {options}"
+    if not is_url(place):
+        check_options(values[options], where)
+        return os.path.abspath(Path(place).expanduser())  # noqa: PTH100 - resolves ..
+    url = check_url(place, f"image {name}: {key}", is_read=is_read)
+    check_options(values[options], where, url.partition("://")[0])
+    return url
+
+
+def _check_extents(image: ImageConfig) -> None:
+    """Refuse axes that are named twice, and extents that do not fit their shape."""
+    if image.axes is not None and len(set(image.axes)) != len(image.axes):
+        msg = f"axes {list(image.axes)} name an axis twice; give each its own name"
+        raise ConfigError(f"image {image.name}: {msg}")
+    for what, form in (("test image", image.test_image), ("base", image.base)):
+        if form is None:
+            continue
+        shards = getattr(form, "shards", None)
+        for key, extents in (("chunks", form.chunks), ("shards", shards)):
+            if extents is not None and len(extents) != len(form.shape):
+                msg = (
+                    f"image {image.name}: {what} of shape {list(form.shape)} has {key} "
+                    f"{list(extents)}; give one number for each axis to both"
+                )
+                raise ConfigError(msg)
+        if shards and any(outer % inner for outer, inner in zip(shards, form.chunks, strict=True)):
+            msg = (
+                f"image {image.name}: base has chunks {list(form.chunks)}, which do not divide its "
+                f"shards {list(shards)}; give those of the array that will be there"
+            )
+            raise ConfigError(msg)
+
+
+def _check_origin(image: ImageConfig) -> None:
+    """Refuse more than one origin of level 0, and a link that cannot be."""
+    name, store, source = image.name, image.store, image.source
+    if image.link_base and (is_url(store) or is_url(source or "")):
+        key, url = ("store", store) if is_url(store) else ("source", source)
+        msg = f"link_base needs a local {key}, {url} has no links; leave it out"
+        raise ConfigError(f"image {name}: {msg}")
+    if image.test_image is not None and source:
+        msg = "source and test_image both say what level 0 is; keep one of them"
+        raise ConfigError(f"image {name}: {msg}")
+    if (image.base or image.base_ready) and (image.test_image is not None or source):
+        kind = "source" if source else "test_image"
+        msg = (
+            f"{kind} says where level 0 comes from, base and base_ready that others make it; keep "
+            "one of them"
+        )
+        raise ConfigError(f"image {name}: {msg}")
+    if image.link_base and not source:
+        msg = "link_base has nothing to link to; give source: PATH, or leave it out"
+        raise ConfigError(f"image {name}: {msg}")

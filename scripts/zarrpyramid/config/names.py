@@ -1,0 +1,74 @@
+"""Names of images, groups, fields and axes: made, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.errors import ConfigError, suggestion
+from zarrpyramid.stores import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def group_path(store: str, field: str) -> str:
+    """Return the path of an image's group, for messages."""
+    return f"{store}/{field}" if field else store
+
+
+def short_name(store: str, field: str, results: Path | None = None) -> str:
+    """Name an image after its store's stem and its field.
+
+    >>> short_name("/data/brain.zarr", "raw/488")
+    'brain-raw-488'
+    """
+    path = store.rstrip("/") if is_url(store) else str(Path(store).absolute())
+    stem = Path(path).name
+    stem = re.sub(r"(\.ome)?\.(zarr|zr)$", "", stem) or stem
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{stem}/{field}").strip("-.") or "image"
+    if results is not None:
+        try:
+            known = json.loads((results / name / "image.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return name
+        if (known.get("store"), known.get("field")) != (path, field):
+            digits = hashlib.sha256(group_path(path, field).encode()).hexdigest()[:6]
+            return f"{name}-{digits}"
+    return name
+
+
+def checked_name(name: object) -> str:
+    """Return the name of an image, which can be a folder's."""
+    text = str(name)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text):
+        msg = f"images.{text}: a name may hold letters, digits, '_', '-' and '.'; rename the image"
+        raise ConfigError(msg)
+    return text
+
+
+def checked_field(field: str, image: str) -> str:
+    """Return a field as a tidy path inside the store."""
+    parts = [part for part in field.split("/") if part]
+    if field.startswith("/") or ".." in parts or "." in parts or "\\" in field:
+        msg = f"image {image}: field {field!r} must be a path inside the store, such as raw/488"
+        raise ConfigError(msg)
+    return "/".join(parts)
+
+
+def check_names(image: str, key: str, values: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Check that a mapping by axis name names only axes that the image has.
+
+    Raises
+    ------
+    ConfigError
+        If it names another.
+    """
+    for name in values:
+        if name not in names:
+            msg = f"image {image}: {key} names axis {name!r}, axes are {list(names)}"
+            is_near = len(name) > 1 or name.lower() in names
+            raise ConfigError(msg + suggestion(name, names) if is_near else msg)

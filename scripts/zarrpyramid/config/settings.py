@@ -1,0 +1,308 @@
+"""Every setting of an image, declared once. To add one: declare it here, and use it where it acts.
+
+`docs/reference/generate.py` then writes the schema, the page of the reference and the keywords of
+`build_pyramid` anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zarrpyramid.reduce import ITEM_SIZES, METHODS
+
+from .bases import EXTENTS, ONE_PER_AXIS, DeclaredBase, TestImage
+from .declare import Settings, setting, settings_of
+from .forms import Choice, Either, Flag, Integer, ListOf, MappingOf, Number, Place, Text
+
+if TYPE_CHECKING:
+    from zarrpyramid.geometry import Shape
+
+    Factors = int | Shape | dict[str, int]
+
+_FACTORS = MappingOf(Integer(1))
+_OPTIONS = MappingOf(Either(Flag(), Number(), Text(), expected="a text, a number, true or false"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageConfig:
+    """The settings of one image as the code reads them.
+
+    Attributes
+    ----------
+    name
+        Unique in a run; names the image's folder of results.
+    store, source
+        As absolute paths or as URLs; `source` is None where level 0 is in the store.
+    dask_scheduler, levels, axes, dtype, chunks, parts, part_size
+        None stands for "", ``auto`` and ``same``.
+    """
+
+    name: str
+    store: str = setting(
+        Place(least=1),
+        "Path of the zarr store that holds the image. A relative path starts at the working "
+        "directory. In an object store, its URL: s3://BUCKET/PATH, gs://BUCKET/PATH or "
+        "az://CONTAINER/PATH.",
+        expected="a path or a URL",
+        in_python=False,
+    )
+    field: str = setting(
+        Text(),
+        "Path of the image's group inside the store; \"\" is the store's root. Level 0 is the "
+        "array that the group's multiscales lists first. Where it lists none, level 0 is the array "
+        "`0`.",
+        expected='a path inside the store, or "" for its root',
+        default="",
+        in_python=False,
+    )
+    source: str | None = setting(
+        Place(),
+        "Path or URL of the group or array that level 0 is copied from. It is only read. The copy "
+        "is the array `0` in the image's group; the name, channels, axes, scales and units of a "
+        "group come along. URLs are s3://, gs://, az://, and http:// or https:// of a web server. "
+        '"" means that level 0 is in the store already.',
+        expected="the path or the URL of a zarr group or array",
+        default="",
+        absent="",
+    )
+    link_base: bool = setting(
+        Flag(),
+        "Whether level 0 becomes a symbolic link to the source's array instead of a copy.",
+        default=False,
+    )
+    overwrite: bool = setting(
+        Flag(),
+        "Whether to remove arrays that this program did not make from the paths of the new levels. "
+        "They are removed unread.",
+        default=False,
+    )
+    test_image: TestImage | None = setting(
+        Settings(settings_of(TestImage)),
+        "The level 0 that the workflow makes, unless it is there already. It is never made over "
+        "other data.",
+        expected="a mapping with shape, chunks, dtype, pattern, seed",
+        default=None,
+        for_all=False,
+        in_python=False,
+    )
+    base: DeclaredBase | None = setting(
+        Settings(settings_of(DeclaredBase)),
+        "The level 0 that other rules of the same workflow will make, so that jobs can be planned "
+        "before it is there. The array that they make must be the same, and so must its axes: "
+        "those of `axes`, or with `axes: auto` those of an array without any metadata.",
+        expected="a mapping with shape, chunks, dtype, and shards if there are any",
+        default=None,
+        in_python=False,
+    )
+    base_ready: str = setting(
+        Text(),
+        "A file that other rules of the same workflow write when level 0 is complete. Level 0 is "
+        'read after that. "" means that level 0 is there before the run.',
+        expected='the path of a file, or ""',
+        default="",
+        in_python=False,
+    )
+    levels: int | None = setting(
+        Choice("auto") | Integer(1),
+        "How many levels to make beside level 0. `auto` makes levels until every scaled axis is at "
+        "most as long as the longest chunk edge of the scaled axes. Where `scale_factors` has one "
+        "entry for each level, `auto` makes that many, and a smaller number makes the first of "
+        "them.",
+        default="auto",
+        absent="auto",
+    )
+    axes: tuple[str, ...] | None = setting(
+        Choice("auto") | ListOf(Text(pattern=r"\D"), most=5),
+        "Names of the axes in the order of the array. `auto` takes them from level 0's "
+        "multiscales, else from its dimension_names, else by the number of axes: x, yx, zyx, czyx "
+        "or tczyx.",
+        expected="auto or a list of different axis names such as [z, y, x]",
+        default="auto",
+        absent="auto",
+    )
+    scale_factors: Factors | tuple[Factors, ...] | str = setting(
+        Choice("isotropic") | Integer(1) | _FACTORS | ListOf(Either(Integer(1), EXTENTS, _FACTORS)),
+        "How many voxels of the finer level make one of the coarser, along each axis. One integer "
+        "is for all space axes. A list has one integer for each axis. A mapping has integers by "
+        "axis name, and 1 for the axes that it does not name. A list with a list or a mapping in "
+        "it has one entry for each level. `isotropic` takes 2 along the space axes with the "
+        "smallest voxels, by `voxel_size`, until doubling brings all axes no nearer to each other "
+        "(within a factor of sqrt(2) of the smallest), and then 2 along all.",
+        expected="an integer >= 1, a list of them (one for each axis), a mapping of axis names to "
+        "them, a list of lists and mappings (one for each level), or isotropic",
+        unit="voxels",
+        default=2,
+    )
+    method: str = setting(
+        Choice(*METHODS),
+        "What a voxel of the coarser level is, of the window of voxels that it covers: their "
+        "`mean`, `nanmean` (without NaN), `sum`, `min`, `max` (without NaN), `median` (the lower "
+        "of the middle two), `mode` (the most frequent, ties to the smallest), `mode_nonzero` (the "
+        "same, where 0 is background), or the first of them (`stride`). Labels take mode, "
+        "mode_nonzero or stride. Complex numbers take mean, sum or stride.",
+        default="mean",
+    )
+    dtype: str | None = setting(
+        Choice("same", *(name for name in ITEM_SIZES if name not in ("bool", "float16"))),
+        "Data type of the new levels, for the method `sum` alone, whose sums need room. `same` is "
+        "the type of level 0. A type in which the sums of the last level might not fit is refused.",
+        expected="same, or an integer, float or complex type such as uint32",
+        default="same",
+        absent="same",
+    )
+    chunks: Shape | None = setting(
+        Choice("same") | EXTENTS,
+        "Size of the chunks of the new levels along each axis; `same` is that of level 0.",
+        expected=f"same, or {ONE_PER_AXIS}",
+        unit="voxels",
+        default="same",
+        absent="same",
+    )
+    shards: Shape | str = setting(
+        Choice("same", "none") | EXTENTS,
+        "Size of the shards of the new levels along each axis, a multiple of the chunks. `same` is "
+        "that of level 0; `none` stores every chunk in a file of its own. Only zarr v3 has shards. "
+        "A level smaller than a shard gets a shard of just the chunks that cover it.",
+        expected=f"same, none, or {ONE_PER_AXIS}",
+        unit="voxels",
+        default="same",
+    )
+    compressor: str = setting(
+        Choice("same", "zstd", "blosc-lz4", "blosc-zstd", "gzip", "none")
+        | Text(pattern=r"^zstd:(-[1-9][0-9]{0,4}|1?[0-9]|2[0-2])$"),
+        "What compresses the chunks of the new levels. `same` takes the codecs of level 0; "
+        "everything else replaces all of them but its filters and its byte order. `zstd` and "
+        "`zstd:0` are zstd's default level, blosc shuffles and has clevel 5, gzip has level 5.",
+        expected="same, zstd, zstd:LEVEL with a level from -99999 to 22, blosc-lz4, blosc-zstd, "
+        "gzip or none",
+        default="same",
+    )
+    checksum: bool = setting(
+        Flag(),
+        "Whether each chunk of the new levels ends with a checksum, which readers verify: zstd's "
+        "own of its content, else crc32c of zarr v3. False adds none. In zarr v2 only zstd has "
+        "one, and tensorstore does not open a v2 array whose document names it.",
+        default=False,
+    )
+    write_empty_chunks: bool = setting(
+        Flag(),
+        "Whether to write chunks that hold only the fill value. Without them, the record of a "
+        "level says which chunks were written.",
+        default=True,
+    )
+    voxel_size: dict[str, float] = setting(
+        MappingOf(Number(above=0)),
+        "Physical size of a voxel of level 0, by axis name. An axis that is not named keeps the "
+        "scale of level 0's multiscales, else it takes 1.",
+        expected="a mapping of axis names to numbers > 0",
+        unit="that of the axis, see `unit`",
+        default={},
+    )
+    unit: dict[str, str] = setting(
+        MappingOf(Text(least=1)),
+        "Unit by axis name, as OME-NGFF spells it (micrometer, second). An axis that is not named "
+        "keeps the unit of level 0's multiscales, else it has none.",
+        expected="a mapping of axis names to unit names such as micrometer",
+        default={},
+    )
+    edit_base: bool = setting(
+        Flag(),
+        "Whether level 0 may get dimension_names, by a rewrite of its metadata document. OME-NGFF "
+        "0.5 requires them of every zarr v3 array. The voxels of level 0 are never written.",
+        default=True,
+    )
+    durability: str = setting(
+        Choice("flush", "none"),
+        "When a level is safe on the disk. `flush` writes it to the disk before its metadata "
+        "document and its sentinel say that it is there: one flush of the file system for each "
+        "job, or one for each file where the system cannot do that. `none` leaves it to the "
+        "system, and a power cut may then lose or damage a level.",
+        default="flush",
+    )
+    label_report: bool = setting(
+        Flag(),
+        "Whether to count the ids of every level, and to list those that vanished from one level "
+        "to the next, in results/<image>/labels.json, labels.md and labels-vanished.tsv. Only for "
+        "integers and bool.",
+        default=False,
+        in_python=False,
+    )
+    dask_scheduler: str | None = setting(
+        Text(pattern=r"^([a-z]+://.+)?$"),
+        "Address of the scheduler of a dask cluster, whose workers then make the blocks of every "
+        "level in place of the job's own threads. The workers need the same version of this "
+        'package, and must see the store and the source under the same paths. "" takes the '
+        "address in the environment's DASK_SCHEDULER_ADDRESS, if there is one.",
+        expected='an address such as tcp://10.0.0.1:8786, or "" for none',
+        default="",
+        absent="",
+    )
+    parts: int | None = setting(
+        Choice("auto") | Integer(1),
+        "How many jobs make each level, as far as it has as many stored objects. `auto` decides by "
+        "`part_size`. Any number gives the same digests and sentinels.",
+        default="auto",
+        absent="auto",
+        in_python=False,
+    )
+    part_size: int | None = setting(
+        Choice("auto") | Integer(1),
+        "How many voxels of the finer level one job reads at most. A larger level is cut into "
+        "parts, which a cluster makes side by side. `auto` is 2^33, or a 2048th of level 0 where "
+        "that is more.",
+        unit="voxels",
+        default="auto",
+        absent="auto",
+        in_python=False,
+    )
+    base_watch: str = setting(
+        Choice("auto", "objects", "metadata", "none"),
+        "How a change of level 0 is noticed: by its `objects` (size and time of each file, ETags "
+        "in an object store), by its `metadata` document alone, or not at all (`none`). `auto` "
+        "looks at up to 2^17 objects, which takes 0.7 s at every start, and of more at the "
+        "metadata; on a web server, which is asked for each object, at up to 2^10. A change that "
+        "is not noticed makes no level again.",
+        default="auto",
+    )
+    force_space: bool = setting(
+        Flag(),
+        "Whether to build levels although the file system has less free space, or fewer free "
+        "inodes, than they may need.",
+        default=False,
+    )
+    missing_chunks: str = setting(
+        Choice("fill", "error"),
+        "What a missing chunk file of level 0 means. `fill` reads it as fill value, as zarr says, "
+        "and the summary tells how many are missing. `error` stops before a level is built or "
+        "level 0 is copied. A file that cannot be decoded always stops a run.",
+        default="fill",
+    )
+    follow_links: bool = setting(
+        Flag(),
+        "Whether to follow symbolic links that lead out of the store or the source. The store "
+        "itself may always be a link, and so may a level 0 that `link_base` made.",
+        default=False,
+    )
+    storage_options: dict[str, str | int | float | bool] = setting(
+        _OPTIONS,
+        "Options for a store that is a URL: its `endpoint`, `region` and others by obstore's "
+        "names, the client's `timeout`, `connect_timeout` and `allow_http`, and for requests that "
+        "fail `max_retries` and `retry_timeout` (seconds). Credentials come from the environment "
+        "alone.",
+        expected="a mapping of option names to texts, numbers, true or false",
+        default={},
+    )
+    source_options: dict[str, str | int | float | bool] = setting(
+        _OPTIONS,
+        "The same options for a source that is a URL. Neither takes anything from the other.",
+        expected="a mapping of option names to texts, numbers, true or false",
+        default={},
+    )
+
+
+IMAGE = settings_of(ImageConfig)
+"""The settings of an image, by name."""
+
+KEYWORDS = {key: known for key, known in IMAGE.items() if known.in_python}
+"""Those that are keywords of `build_pyramid`."""
