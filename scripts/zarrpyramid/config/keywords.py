@@ -1,4 +1,4 @@
-"""The keywords of `build_pyramid` for type checkers, made by docs/reference/generate.py."""
+"""Keywords of `build_pyramid` for type checkers, made by docs/reference/generate.py."""
 
 import os
 from collections.abc import Mapping, Sequence

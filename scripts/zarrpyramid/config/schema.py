@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-_STUB = '''"""The keywords of `build_pyramid` for type checkers, made by docs/reference/generate.py."""
+_STUB = '''"""Keywords of `build_pyramid` for type checkers, made by docs/reference/generate.py."""
 
 import os
 from collections.abc import Mapping, Sequence
