@@ -48,7 +48,7 @@ DOORS = {
         *("reduce.mean", "reduce.numba_mean", "reduce.windows", "reduce.numba_windows"),
         *("reduce.check", "arrays.codecs", "arrays.shards", "arrays.chunks", "arrays.zarr_python"),
         *("metadata.digests", "downsample.task", "downsample.synthetic", "pyramid_sampler"),
-        *("verify.foreign", "verify.voxels"),
+        *("verify.candidates", "verify.comparison", "verify.explanation"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),
     },
 }

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.verify.documents import factors_between
 from zarrpyramid.verify.findings import DEFECT, NOTE, WARNING, Report
+from zarrpyramid.verify.origins import factors_between
 from zarrpyramid.verify.verify import verify_pyramid
 
 REPOSITORY = Path(__file__).parents[2]

@@ -9,7 +9,6 @@ import argparse
 import json
 import logging
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,7 +16,7 @@ from zarrpyramid import __version__
 from zarrpyramid.downsample import warn_to_stderr
 from zarrpyramid.errors import ConfigError, PyramidError, printable, suggestion
 from zarrpyramid.metadata import locate
-from zarrpyramid.report import VIEWERS, lint, read_pyramid
+from zarrpyramid.report import VIEWERS, lint
 from zarrpyramid.tables import aligned_table
 
 if TYPE_CHECKING:
@@ -398,9 +397,11 @@ def _faults(path: str, options: Mapping[str, Any], statuses: Sequence[LevelStatu
 
 def _lint(given: argparse.Namespace) -> int:
     viewers = given.viewer or VIEWERS
+    from zarrpyramid.verify import read_pyramid
+
     findings = lint(read_pyramid(*locate(given.path, "", options=_options_of(given))), viewers)
     if given.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+        print(json.dumps([finding.document for finding in findings], indent=1))
     else:
         for finding in findings:
             print(printable(finding.line))

@@ -28,6 +28,3 @@ from .viewer_rules import (
 from .viewer_rules import (
     lint as lint,
 )
-from .viewer_rules import (
-    read_pyramid as read_pyramid,
-)

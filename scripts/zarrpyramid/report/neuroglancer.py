@@ -25,17 +25,17 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.plan import BASE_KEY
 from zarrpyramid.stores import is_url
+from zarrpyramid.verify import read_pyramid
 
 from .serving import Folder, FolderServer
-from .viewer_rules import NEUROGLANCER, lint, read_pyramid
+from .viewer_rules import NEUROGLANCER, lint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.stores import Store
-
-    from .viewer_rules import Pyramid
+    from zarrpyramid.verify import Pyramid
 
     State = dict[str, Any]
 
@@ -65,7 +65,7 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
     client = _client()
     store, inside = locate(str(Path(path).absolute()), "")
     pyramid = read_pyramid(store, inside)
-    if not pyramid.arrays:
+    if not pyramid.listed:
         raise StoreError(
             f"the group at {path} lists no level, so there is nothing to show; build its pyramid "
             "first: uv run snakemake --cores all --config store=STORE field=FIELD"
@@ -87,12 +87,11 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
 
 def store_folder(store: Store, path: str) -> Folder:
     """Return what is served of a store: the image's group, and level 0 where that is our link."""
-    group = open_group(store, path)
-    is_link = group.attributes.get(BASE_KEY) == "link"
-    levels = [dataset["path"] for dataset in read_pyramid(store, path).datasets[:1]]
+    pyramid = read_pyramid(store, path)
+    is_link = pyramid.attributes.get(BASE_KEY) == "link"
     folder = store.folder(path)
     assert folder is not None  # `view` takes no URL
-    places = [folder / level for level in levels if is_link]
+    places = [folder / level.path for level in pyramid.listed[:1] if is_link]
     return Folder(path=folder, also=tuple(place.resolve() for place in places))
 
 
@@ -116,7 +115,7 @@ def _space(pyramid: Pyramid) -> State:
     """Return which axes are shown, and how near."""
     sizes: dict[str, tuple[float, str]] = {}
     extents = []
-    shape = pyramid.levels[0].shape if pyramid.levels else [1] * len(pyramid.axes)
+    shape = pyramid.arrays[0].shape if pyramid.arrays else [1] * len(pyramid.axes)
     for axis, kind, size, extent in zip(
         pyramid.axes, pyramid.types, pyramid.voxel_sizes, shape, strict=True
     ):
@@ -144,9 +143,9 @@ def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:
         yield {"type": "segmentation", "name": name, "source": source}
         return
     n_channels, local = 1, {}
-    if CHANNEL in pyramid.types and pyramid.levels:
+    if CHANNEL in pyramid.types and pyramid.arrays:
         axis = pyramid.types.index(CHANNEL)
-        n_channels = pyramid.levels[0].shape[axis]
+        n_channels = pyramid.arrays[0].shape[axis]
         # The mark with which neuroglancer has a dimension for a layer alone.
         local = {"localDimensions": {f"{pyramid.axes[axis]['name']}'": [1, ""]}}
     for channel in range(min(n_channels, MOST_LAYERS)):
@@ -169,7 +168,7 @@ def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:
 def shows_labels(pyramid: Pyramid) -> bool:
     """Tell whether an image holds labels: it says so, or its levels were made by a mode."""
     methods = {record.get("recipe", {}).get("method") for record in _records(pyramid)}
-    integers = all(array.dtype.startswith(("int", "uint")) for array in pyramid.levels)
+    integers = all(array.dtype.startswith(("int", "uint")) for array in pyramid.arrays)
     return integers and (pyramid.is_labels or not methods.isdisjoint(_LABEL_METHODS))
 
 
@@ -185,12 +184,12 @@ def _labels_of(store: Store, path: str, pyramid: Pyramid) -> Iterator[tuple[str,
             labels = read_pyramid(store, join(path, "labels", str(name)))
         except (MetadataError, StoreError):
             continue
-        if labels.arrays:
+        if labels.listed:
             yield str(name), labels
 
 
 def _records(pyramid: Pyramid) -> list[Record]:
-    found = [array.attributes.get(RECORD_KEY) for array in pyramid.levels]
+    found = [array.attributes.get(RECORD_KEY) for array in pyramid.arrays]
     return [record for record in found if isinstance(record, dict)]
 
 

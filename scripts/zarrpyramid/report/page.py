@@ -74,8 +74,8 @@ td.wrap { white-space: normal; min-width: 15rem; overflow-wrap: anywhere; }
   padding: .6rem .9rem; margin-bottom: .5rem; overflow-wrap: anywhere; }
 .tag { display: inline-block; font-size: .74rem; font-weight: 600; border-radius: 4px;
   padding: 0 .4rem; margin-right: .3rem; color: var(--soft); border: 1px solid var(--line); }
-.tag.fails { color: #fff; background: var(--bad); border-color: var(--bad); }
-.tag.wrong { color: #fff; background: var(--warn); border-color: var(--warn); }
+.tag.defect { color: #fff; background: var(--bad); border-color: var(--bad); }
+.tag.warning { color: #fff; background: var(--warn); border-color: var(--warn); }
 details { margin-top: 1rem; } summary { cursor: pointer; color: var(--soft); }
 details .scroll { margin-top: .6rem; }
 a { color: #0b5fae; }

@@ -18,21 +18,22 @@ from zarrpyramid import __version__, geometry
 from zarrpyramid.metadata import CHANNEL, SPACE, SYMBOLS, TIME
 from zarrpyramid.plan import times, voxel_size
 from zarrpyramid.reduce import METHODS
+from zarrpyramid.verify import NOTE, read_pyramid
 
 from .page import box, element, page, picture, table
 from .slices import MOST_CHANNELS, read_previews
 from .summary import number
-from .viewer_rules import FAILS, WRONG, lint, read_pyramid
+from .viewer_rules import lint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
+    from zarrpyramid.verify import Finding, Pyramid
 
     from .slices import Counts, Edges, Preview, Slice
     from .summary import LevelFacts
-    from .viewer_rules import Finding, Pyramid
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def _header(
             if last
             else "The image is small enough to stand alone: it needs no level beside level 0."
         )
-        bad = sum(finding.severity in (FAILS, WRONG) for finding in findings)
+        bad = sum(finding.grade != NOTE for finding in findings)
         if bad:
             verdict += f" Viewers: {bad} thing{'s' * (bad > 1)} to know before you open it, below."
     yield "<header>"
@@ -388,9 +389,9 @@ def _viewers(findings: Sequence[Finding]) -> Iterator[str]:
         box(
             "li",
             (
-                element("span", finding.severity, class_=f"tag {finding.severity}"),
+                element("span", finding.grade, class_=f"tag {finding.grade}"),
                 *(element("span", viewer, class_="tag") for viewer in finding.viewers),
-                element("span", f" {_sentence(finding.what)} {_sentence(finding.instead)} "),
+                element("span", f" {_sentence(finding.what)} {_sentence(finding.way_out)} "),
                 element("a", "seen", href=finding.seen, rel="noreferrer"),
             ),
         )

@@ -1,5 +1,20 @@
 from .findings import (
+    GRADES as GRADES,
+)
+from .findings import (
+    NOTE as NOTE,
+)
+from .findings import (
+    Finding as Finding,
+)
+from .findings import (
     Report as Report,
+)
+from .pyramid import (
+    Pyramid as Pyramid,
+)
+from .pyramid import (
+    read_pyramid as read_pyramid,
 )
 from .repair import (
     repair_pyramid as repair_pyramid,
@@ -7,7 +22,7 @@ from .repair import (
 from .reproduce import (
     reproduce as reproduce,
 )
-from .verify import (
+from .sampling import (
     SAMPLE as SAMPLE,
 )
 from .verify import (

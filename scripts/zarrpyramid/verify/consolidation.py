@@ -1,7 +1,4 @@
-"""Whether consolidated metadata, which many readers take in place of documents, says what they say.
-
-Reads documents alone. What they must say is for others to know.
-"""
+"""Whether consolidated metadata, which many readers believe, says what the documents say."""
 
 from __future__ import annotations
 
@@ -11,70 +8,70 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.metadata import join, read_consolidated, read_node
 
 from .findings import Check, Finding
+from .pyramid import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from .pyramid import Survey
+    from zarrpyramid.metadata import Document
 
-    Document = dict[str, Any]
+    from .pyramid import FoundLevel, Pyramid
 
 
-def check_consolidated(survey: Survey) -> Iterator[Check | Finding]:
-    """Yield where consolidated metadata of the group, or of one above, contradicts documents."""
-    store, steps = survey.store, survey.path.split("/") if survey.path else []
-    spelling = survey.group.format
-    nodes = [survey.path, *(survey.array_path(level) for level in survey.levels)]
-    shown = {path: (level.number if level else None, _documents(survey, path))
-             for path, level in zip(nodes, (None, *survey.levels), strict=True)}  # fmt: skip
+def check_consolidated(pyramid: Pyramid) -> Iterator[Check | Finding]:
+    """Yield where consolidated metadata of the group or of one above contradicts the documents."""
+    spelling, steps = pyramid.group.format, pyramid.path.split("/") if pyramid.path else []
+    nodes: list[tuple[str, int | None, Mapping[str, Document | None]]]
+    nodes = [(pyramid.path, None, pyramid.group.documents)]
+    nodes += [
+        (pyramid.array_path(level), level.number, _documents(pyramid, level))
+        for level in pyramid.levels
+    ]
     for depth in range(len(steps) + 1):
         above = "/".join(steps[:depth])
-        kept = read_consolidated(store, above, survey.group.zarr_format)
+        kept = read_consolidated(pyramid.store, above, pyramid.zarr_format)
         if kept is None:
             continue
-        where, name = join(store.name, above), spelling.consolidated_document
-        n_wrong = 0
-        for path, (number, documents) in shown.items():
+        where, n_wrong = join(pyramid.store.name, above), 0
+        for path, number, documents in nodes:
             below = path[len(above) :].strip("/")
+            if not below and not spelling.lists_itself:
+                continue
             for key, document in documents.items():
-                if not below and not spelling.lists_itself:
-                    continue
-                told = kept.get(spelling.consolidated_key(below, key))
-                what = _difference(told, document)
+                what = _difference(kept.get(spelling.consolidated_key(below, key)), document)
                 if what:
                     n_wrong += 1
                     yield Finding(
                         what=f"consolidated metadata of {where} {what}, and readers believe it",
                         level=number,
-                        key=join(store.name, path, key),
+                        key=join(pyramid.store.name, path, key),
                         way_out=f"consolidate it anew: {_consolidate_command(where)}",
                     )
-        yield Check(name="consolidated", figure=f"{join(where, name)}, {n_wrong} differ")
+        document_path = join(where, spelling.consolidated_document)
+        yield Check(name="consolidated", figure=f"{document_path}, {n_wrong} differ")
 
 
 def _consolidate_command(where: str) -> str:
-    """Return the command that has zarr-python consolidate a group anew."""
+    """Return the command by which zarr-python consolidates a group anew."""
     code = f"import zarr; zarr.consolidate_metadata({where!r})"
     return f"uv run python -c {shlex.quote(code)}"
 
 
-def _documents(survey: Survey, path: str) -> dict[str, Document | None]:
-    """Return a node's documents by name; None stands for the one that is not there."""
-    level = next((each for each in survey.levels if survey.array_path(each) == path), None)
-    if level is not None and level.metadata is None:
-        absent = level.fault == "is listed, and there is no array"
-        return {survey.group.format.array_document: None} if absent else {}
-    node = read_node(survey.store, path)
+def _documents(pyramid: Pyramid, level: FoundLevel) -> dict[str, Document | None]:
+    """Return a level's documents by name; None stands for one that is not there."""
+    if level.metadata is None:
+        return {pyramid.group.format.array_document: None} if level.fault == ABSENT else {}
+    node = read_node(pyramid.store, pyramid.array_path(level))
     return {} if node is None else dict(node.documents)
 
 
-def _difference(told: Any, document: Document | None) -> str:
-    """Return how consolidated metadata differs from a document, or nothing."""
+def _difference(shown: Any, document: Document | None) -> str:
+    """Return how consolidated metadata differs from a document, or ""."""
     if document is None:
-        return "" if told is None else "shows an array that is not there"
-    if not isinstance(told, dict):
+        return "" if shown is None else "shows an array that is not there"
+    if not isinstance(shown, dict):
         return "does not show it"
     wrong = [key for key in document
-             if key in told and key != "consolidated_metadata" and told[key] != document[key]
-             and str(told[key]) != str(document[key])]  # fmt: skip
+             if key in shown and key != "consolidated_metadata" and shown[key] != document[key]
+             and str(shown[key]) != str(document[key])]  # fmt: skip
     return f"has another {', '.join(sorted(wrong))}" if wrong else ""

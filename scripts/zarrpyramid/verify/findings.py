@@ -1,6 +1,6 @@
-"""What a look at a pyramid brought to light: checks with their figures, and what is wrong.
+"""What a look at a pyramid reports: checks with their figures, and findings, as lines or JSON.
 
-Records and their two forms, lines for people and JSON; keeps out how anything is looked at.
+Verify, repair and the rules of viewers report in this one form.
 """
 
 from __future__ import annotations
@@ -15,22 +15,33 @@ from zarrpyramid.stores import as_arguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from zarrpyramid.metadata import Document
+
 DEFECT, WARNING, NOTE = "defect", "warning", "note"
-"""Grades: what makes a pyramid unsound; what misleads some readers; what is worth knowing."""
+GRADES = (DEFECT, WARNING, NOTE)
+"""The one scale of severity, the worst first.
+
+Of a pyramid: a defect makes it unsound, a warning is legal and misleads some readers. Of a viewer:
+with a defect it shows nothing, with a warning it shows something else than what is stored. A note
+is worth knowing.
+"""
+
+MOST_SHOWN = 10
+"""Findings of one kind and level that are reported one by one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One thing that was looked at, and the figure of it.
+    """One thing that was looked at.
 
     Attributes
     ----------
     name
         Such as "objects".
-    level
-        Number of the level; None where it is of the whole pyramid.
     figure
         How much was looked at, for people.
+    level
+        Number of the level; None where the check is of the whole pyramid.
     """
 
     name: str
@@ -46,20 +57,24 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that is not as it should be, or worth knowing.
+    """One thing that is wrong, or worth knowing.
 
     Attributes
     ----------
     grade
         `DEFECT`, `WARNING` or `NOTE`.
     level
-        Number of the level; None where it is of the whole pyramid.
+        Number of the level; None where the finding is of the whole pyramid.
     key
-        Path of the object, document or array; "" where it is of none.
+        Path of the object, document or array; "" where the finding is of none.
     way_out
-        What mends it, where possible a command.
+        What mends or avoids it, where possible a command.
     rule
-        The sentence of the specification that is broken, if one is.
+        The broken sentence of the specification, or the name of a viewer's rule; "" for neither.
+    viewers
+        Viewers that get this wrong; none where the pyramid itself is at fault.
+    seen
+        Address of the evidence that these viewers get it wrong.
     """
 
     what: str
@@ -70,27 +85,39 @@ class Finding:
     found: str = ""
     way_out: str = ""
     rule: str = ""
+    viewers: tuple[str, ...] = ()
+    seen: str = ""
 
     @property
     def line(self) -> str:
         """The finding as one line."""
-        places = ["" if self.level is None else f"level {self.level}", self.key]
-        parts = [", ".join(filter(None, places)), self.what]
-        text = ": ".join(filter(None, parts))
+        level = "" if self.level is None else f"level {self.level}"
+        where = ", ".join(filter(None, (*self.viewers, level, self.key)))
+        text = ": ".join(filter(None, (where, self.what)))
         for word, value in (("expected", self.expected), ("found", self.found)):
             text += f"; {word} {value}" if value else ""
-        text += f' ("{self.rule}")' if self.rule else ""
-        return f"{self.grade.upper()} {text}" + (f"; {self.way_out}" if self.way_out else "")
+        text += f' ("{self.rule}")' if self.rule and not self.seen else ""
+        text += f"; {self.way_out}" if self.way_out else ""
+        text += f" [{self.rule}, {self.seen}]" if self.seen else ""
+        return f"{self.grade.upper()} {text}"
+
+    @property
+    def document(self) -> Document:
+        """The finding as a mapping for JSON; without the viewers where it concerns none."""
+        fields = asdict(self)
+        if not self.viewers:
+            del fields["viewers"], fields["seen"]
+        return fields
 
 
 @dataclass(slots=True)
 class Report:
-    """All that was brought to light of one pyramid.
+    """All checks and findings of one pyramid.
 
     Attributes
     ----------
     path
-        Of its group.
+        Of the pyramid's group.
     """
 
     path: str
@@ -105,16 +132,15 @@ class Report:
     @property
     def verdict(self) -> str:
         """The last line."""
-        counts = [(len(self._of(grade)), grade) for grade in (DEFECT, WARNING, NOTE)]
-        told = ", ".join(f"{n} {grade}{'s' * (n > 1)}" for n, grade in counts if n)
-        return f"{self.path}: {'sound' if self.is_sound else 'NOT SOUND'}" + (
-            f", {told}" if told else ""
-        )
+        counts = [(len(self._of(grade)), grade) for grade in GRADES]
+        listed = ["sound" if self.is_sound else "NOT SOUND"]
+        listed += [f"{n} {grade}{'s' * (n > 1)}" for n, grade in counts if n]
+        return f"{self.path}: {', '.join(listed)}"
 
     def gather(
         self, events: Iterable[Check | Finding], tell: Callable[[str], None] = lambda line: None
     ) -> None:
-        """Take in events as they come, and tell the line of each at once."""
+        """Take in events as they come, and pass the line of each to `tell` at once."""
         for event in events:
             if isinstance(event, Check):
                 self.checks.append(event)
@@ -128,7 +154,7 @@ class Report:
             "path": self.path,
             "sound": self.is_sound,
             "checks": [asdict(check) for check in self.checks],
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [finding.document for finding in self.findings],
         }
         return json.dumps(document, indent=1)
 
@@ -139,22 +165,22 @@ class Report:
 def repair_command(
     group: str, options: str = "", storage_options: Mapping[str, Any] | None = None
 ) -> str:
-    """Return the command that mends a pyramid of ours.
+    """Return the command that mends a pyramid that zarrpyramid made.
 
     Parameters
     ----------
     group
         Path of the pyramid's group.
     options
-        That have the same blocks looked at.
+        Options of `verify` by which the command looks at the same blocks.
     storage_options
-        Of a URL.
+        Options of a URL.
     """
     where = shlex.quote(group) + as_arguments(storage_options or {})
     return f"uv run zarrpyramid verify {where} --repair {options}".rstrip()
 
 
 def replace_command(group: str) -> str:
-    """Return the command that has levels of others replaced by ours."""
+    """Return the command that replaces the levels of another program."""
     store = shlex.quote(f"store={group}")
     return f"uv run snakemake --cores all --config {store} overwrite=true"

@@ -1,6 +1,6 @@
-"""Whether the objects of a pyramid's levels are all there, not empty, and nothing else beside them.
+"""Whether the stored objects of each level are all there, and nothing else is.
 
-One walk over the keys of a level, in a bit an object; opens none of them.
+One walk over the keys of a level counts them, with a bit for each; it opens none of them.
 """
 
 from __future__ import annotations
@@ -22,32 +22,35 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.plan import LITTER_KEY, OBJECT_KEY, expected_objects
 
-from .findings import DEFECT, NOTE, WARNING, Check, Finding
+from .findings import DEFECT, MOST_SHOWN, NOTE, WARNING, Check, Finding
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from zarrpyramid.geometry import Index
+    from zarrpyramid.geometry import Index, Shape
     from zarrpyramid.metadata import ArrayMetadata
 
-    from .pyramid import FoundLevel, Survey
-
-_SHOWN = 10
-"""Keys of one kind that are named."""
+    from .pyramid import FoundLevel, Pyramid
+    from .sampling import Scope
 
 _MOST_BITS = 1 << 30
-"""Objects up to which those that are missing are named: a bit each, 128 MB."""
+"""Objects up to which missing ones are named: a bit each, 128 MB."""
 
 
 @dataclass(slots=True)
 class Inventory:
-    """What was found in one level's folder.
+    """What the folder of a level holds.
 
     Attributes
     ----------
+    empty, litter, strange
+        Keys of empty objects, of temporary files of a run that died, and of no object of the array.
     sample
         Places of some of the stored objects, each as likely as any other.
+    tally
+        The keys of all stored objects, as records hold them.
+    seen
+        A bit for each place of the grid; None where there are too many.
     """
 
     n_objects: int = 0
@@ -60,19 +63,20 @@ class Inventory:
     seen: bytearray | None = None
 
 
-def take_inventory(
-    survey: Survey, level: FoundLevel, n_sample: int, draw: random.Random
-) -> Inventory:
+def take_inventory(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Inventory:
     """Look at every key of a level that is there."""
     metadata = level.metadata
     assert metadata is not None
     grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
     n_all = geometry.count(grid)
     found = Inventory(seen=bytearray(n_all // 8 + 1) if n_all <= _MOST_BITS else None)
-    inside = {other.path[len(level.path) + 1 :] for other in survey.levels
-              if other.path.startswith(f"{level.path}/")}  # fmt: skip
-    for key, size, _ in object_stats(survey.store, survey.array_path(level)):
-        if key in ARRAY_DOCUMENTS or any(key.startswith(f"{path}/") for path in inside):
+    inside = tuple(
+        f"{other.path[len(level.path) + 1 :]}/"
+        for other in pyramid.levels
+        if other.path.startswith(f"{level.path}/")
+    )
+    for key, size, _ in object_stats(pyramid.store, pyramid.array_path(level)):
+        if key in ARRAY_DOCUMENTS or key.startswith(inside):
             continue
         index = _place(metadata, key, grid)
         if index is None:
@@ -83,104 +87,91 @@ def take_inventory(
             found.n_objects += 1
             found.n_bytes += size
             found.tally.add(key)
-            _keep(found, index, n_sample, draw)
+            _keep(found, index, scope)
             if found.seen is not None:
                 number = geometry.unit_number(index, grid)
                 found.seen[number >> 3] |= 1 << (number & 7)
     return found
 
 
-def check_objects(survey: Survey, level: FoundLevel, found: Inventory) -> Iterator[Check | Finding]:
+def check_objects(
+    pyramid: Pyramid, level: FoundLevel, found: Inventory
+) -> Iterator[Check | Finding]:
     """Yield what an inventory shows."""
     metadata = level.metadata
     assert metadata is not None
     n_all = geometry.count(geometry.grid_shape(metadata.shape, metadata.write_shape))
-    ours = level.record is not None
-    expected = expected_objects(metadata) if ours else None
+    record = level.record
+    expected = None if record is None else expected_objects(metadata)
+    n_written = n_all if expected is None else expected
+    written = "" if n_written == n_all else "written "
     yield Check(
         name="objects",
         level=level.number,
-        figure=f"{found.n_objects} of {n_all if expected is None else expected} "
-        + ("" if expected in (None, n_all) else "written ")
-        + f"objects, {found.n_bytes} bytes",
+        figure=f"{found.n_objects} of {n_written} {written}objects, {found.n_bytes} bytes",
     )
-    again = survey.repair() if ours else ""
+    again = "" if record is None else pyramid.repair()
+    about: dict[str, Any] = {"level": level.number, "key": pyramid.name(level)}
+
+    def named(keys: Sequence[str], what: str, grade: str, way_out: str) -> Iterator[Finding]:
+        """Yield a finding for each of the first keys, and one for all others."""
+        same: dict[str, Any] = {"grade": grade, "level": level.number, "way_out": way_out}
+        for key in keys[:MOST_SHOWN]:
+            yield Finding(what=what, key=pyramid.name(level, key), **same)
+        if len(keys) > MOST_SHOWN:
+            what = f"{len(keys) - MOST_SHOWN} more: {what}"
+            yield Finding(what=what, key=pyramid.name(level), **same)
+
     restore = again or "restore it from a copy"
-    whole: dict[str, Any] = {"level": level.number, "key": survey.name(level)}
-    yield from _named(survey, level, found.empty, "is empty, and no chunk", DEFECT, restore)
+    yield from named(found.empty, "is empty, and no chunk", DEFECT, restore)
     if expected is not None and found.n_objects < expected:
-        way_out = again
+        n_lost = expected - found.n_objects
         yield Finding(
-            what=f"lacks {expected - found.n_objects} stored objects, which read as fill value",
-            expected=str(expected), found=str(found.n_objects), way_out=way_out, **whole,
-        )  # fmt: skip
-        if expected == n_all:
-            yield from _named(survey, level, _missing(metadata, found), "is missing", DEFECT, again)
-    elif ours and RECORD_ENTRY in (level.record or {}):
-        if found.tally.record != (level.record or {})[RECORD_ENTRY]:
-            yield Finding(what="has other stored objects than were written", way_out=again, **whole)
-    elif not ours and found.n_objects < n_all:
-        lack = f"{n_all - found.n_objects} of {n_all}" if found.n_objects else "all"
-        yield Finding(
-            what=f"{lack} of its objects are not stored and read as fill value",
-            grade=NOTE,
-            **whole,
+            what=f"lacks {n_lost} stored objects, which read as fill value",
+            expected=str(expected),
+            found=str(found.n_objects),
+            way_out=again,
+            **about,
         )
+        if expected == n_all:
+            yield from named(_missing(metadata, found), "is missing", DEFECT, again)
+    elif record is not None and RECORD_ENTRY in record:
+        if found.tally.record != record[RECORD_ENTRY]:
+            what = "has other stored objects than were written"
+            yield Finding(what=what, way_out=again, **about)
+    elif record is None and found.n_objects < n_all:
+        lack = f"{n_all - found.n_objects} of {n_all}" if found.n_objects else "all"
+        what = f"{lack} of its objects are not stored and read as fill value"
+        yield Finding(what=what, grade=NOTE, **about)
     remove = again or "remove it, after the run that writes it, if there is one"
-    grade = DEFECT if ours else WARNING
-    yield from _named(survey, level, found.litter, "was left by a run that died", grade, remove)
-    yield from _named(
-        survey, level, found.strange, "is no object of this array", WARNING, "move it away"
-    )
+    grade = WARNING if record is None else DEFECT
+    yield from named(found.litter, "was left by a run that died", grade, remove)
+    yield from named(found.strange, "is no object of this array", WARNING, "move it away")
 
 
-def check_remains(survey: Survey) -> Iterator[Finding]:
-    """Yield folders in the places of levels that hold objects and no array."""
-    paths = survey.paths
-    known = {level.path for level in survey.levels}
-    for number in levels_there(survey.store, survey.path, paths):
-        place = join(survey.path, paths.path(number))
+def check_remains(pyramid: Pyramid) -> Iterator[Finding]:
+    """Yield folders at the paths of levels that hold objects and no array."""
+    paths = pyramid.paths
+    known = {level.path for level in (*pyramid.levels, *pyramid.others)}
+    for path in map(paths.path, levels_there(pyramid.store, pyramid.path, paths)):
+        place = join(pyramid.path, path)
         try:
-            is_there = read_node(survey.store, place) is not None
+            is_there = path in known or read_node(pyramid.store, place) is not None
         except MetadataError:
             continue
-        if paths.path(number) in known or is_there:
-            continue
-        keys = [key for key in survey.store.keys(place)
-                if OBJECT_KEY.fullmatch(key) or LITTER_KEY.fullmatch(key)]  # fmt: skip
-        if keys:
+        keys = [] if is_there else list(pyramid.store.keys(place))
+        n_objects = sum(bool(OBJECT_KEY.fullmatch(k) or LITTER_KEY.fullmatch(k)) for k in keys)
+        if n_objects:
             yield Finding(
-                what=f"holds {len(keys)} objects and no array: a run died while it made it",
-                grade=DEFECT if survey.is_ours else WARNING,
-                key=join(survey.where, paths.path(number)),
-                way_out=survey.repair() if survey.is_ours else "remove the folder",
+                what=f"holds {n_objects} objects and no array: a run died while it made it",
+                grade=DEFECT if pyramid.is_ours else WARNING,
+                key=join(pyramid.where, path),
+                way_out=pyramid.repair() if pyramid.is_ours else "remove the folder",
             )
 
 
-def _named(
-    survey: Survey, level: FoundLevel, keys: list[str], what: str, grade: str, way_out: str
-) -> Iterator[Finding]:
-    """Yield a finding for each of some keys, and one for all others."""
-    for key in keys[:_SHOWN]:
-        yield Finding(
-            what=what,
-            grade=grade,
-            level=level.number,
-            key=survey.name(level, key),
-            way_out=way_out,
-        )
-    if len(keys) > _SHOWN:
-        yield Finding(
-            what=f"{len(keys) - _SHOWN} more: {what}",
-            grade=grade,
-            level=level.number,
-            key=survey.name(level),
-            way_out=way_out,
-        )
-
-
 def _missing(metadata: ArrayMetadata, found: Inventory) -> list[str]:
-    """Return the first keys that are missing, one more than are named."""
+    """Return the first keys that are missing, as many as are reported."""
     grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
     empty, keys = set(found.empty), []
     for number, index in enumerate(geometry.iterate_units(grid) if found.seen else ()):
@@ -188,12 +179,12 @@ def _missing(metadata: ArrayMetadata, found: Inventory) -> list[str]:
             key = metadata.object_key(index)
             if key not in empty:
                 keys.append(key)
-            if len(keys) == _SHOWN:
+            if len(keys) == MOST_SHOWN:
                 break
     return keys
 
 
-def _place(metadata: ArrayMetadata, key: str, grid: Index) -> Index | None:
+def _place(metadata: ArrayMetadata, key: str, grid: Shape) -> Index | None:
     """Return the place of an object in the grid, or None where the key is of none."""
     if not OBJECT_KEY.fullmatch(key):
         return None
@@ -202,9 +193,9 @@ def _place(metadata: ArrayMetadata, key: str, grid: Index) -> Index | None:
     return index if inside and metadata.object_key(index) == key else None
 
 
-def _keep(found: Inventory, index: Index, n_sample: int, draw: random.Random) -> None:
+def _keep(found: Inventory, index: Index, scope: Scope) -> None:
     """Keep a sample of all places seen so far, each as likely as any other."""
-    if len(found.sample) < n_sample:
+    if len(found.sample) < scope.sample:
         found.sample.append(index)
-    elif (slot := draw.randrange(found.n_objects)) < n_sample:
+    elif (slot := scope.draw.randrange(found.n_objects)) < scope.sample:
         found.sample[slot] = index

@@ -1,6 +1,7 @@
-"""A pyramid as it stands in a store, whoever made it: its group and its levels, found by documents.
+"""A pyramid found in a store, whoever made it: its group and its levels, read from their documents.
 
-Plans nothing and reads no voxel; what is right or wrong is for others to say.
+This is the one model that `verify`, `--repair`, `reproduce`, `status`, `lint`, `view` and the
+report look at. It plans nothing, reads no voxel and judges nothing.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import (
     LevelPaths,
+    axis_type,
     base_path,
     is_inside,
     join,
     levels_there,
+    listed_axes,
     listed_paths,
     locate,
+    ome_attributes,
     open_group,
     parse_array,
+    read_datasets,
     read_multiscales,
     read_node,
+    read_transformations,
 )
 from zarrpyramid.plan import record_of, trust_linked_base
 
@@ -29,24 +35,27 @@ from .findings import repair_command
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zarrpyramid.metadata import ArrayMetadata, Node, Record
+    from zarrpyramid.metadata import ArrayMetadata, Document, Node, Record
     from zarrpyramid.stores import Store
+
+ABSENT = "is listed, and there is no array"
+"""The fault of a listed level at whose path nothing stands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundLevel:
-    """One level.
+    """One level of a pyramid.
 
     Attributes
     ----------
     number
         Its place in the pyramid; 0 is the finest.
     path
-        Of its array in the group.
+        Path of its array in the group.
     metadata
-        None where there is no array that can be read.
+        None where no array can be read.
     fault
-        Why there is none.
+        Why no array can be read, or "".
     listed
         Whether the group's multiscales lists it.
     """
@@ -54,72 +63,173 @@ class FoundLevel:
     number: int
     path: str
     metadata: ArrayMetadata | None
-    fault: str
-    listed: bool
+    fault: str = ""
+    listed: bool = True
 
     @property
     def record(self) -> Record | None:
-        """What the level says of itself, if we made it."""
+        """The record that the level carries, where zarrpyramid made it."""
         return record_of(self.metadata) if self.number else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Survey:
-    """A pyramid's group and its levels, the finest first.
+class Pyramid:
+    """A group and the levels of its pyramid, the finest first.
 
     Attributes
     ----------
     path
-        Of the group in the files.
+        Path of the group in the store.
+    levels
+        The levels that the group lists, and those beside them that zarrpyramid made. Where the
+        group lists none: the arrays at `0`, `1` and so on.
+    others
+        Arrays where levels of the pyramid would stand, neither listed nor made by zarrpyramid.
     """
 
     store: Store
     path: str
     group: Node
     levels: tuple[FoundLevel, ...]
+    others: tuple[FoundLevel, ...] = ()
+
+    # Where everything stands.
 
     @property
     def where(self) -> str:
-        """Path of the group."""
+        """Full path of the group."""
         return f"{self.store.name}/{self.path}".rstrip("/")
 
     @property
-    def multiscales(self) -> dict[str, Any] | None:
-        """What the group lists, or None."""
-        return read_multiscales(self.group.attributes)
-
-    def repair(self, options: str = "") -> str:
-        """Return what mends the pyramid, a command; `options` as for `repair_command`."""
-        if not self.store.lists:
-            return "mend it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
-        return repair_command(self.where, options, self.store.options)
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether any level carries our record."""
-        return any(level.record is not None for level in self.levels)
-
-    @property
     def paths(self) -> LevelPaths:
-        """Where our levels stand, by the path of level 0."""
+        """Where the levels of zarrpyramid stand, by the path of level 0."""
         return LevelPaths(base=self.levels[0].path)
 
     def array_path(self, level: FoundLevel) -> str:
-        """Return the path of a level's array in the files."""
+        """Return the path of a level's array in the store."""
         return join(self.path, level.path)
 
     def name(self, level: FoundLevel, key: str = "") -> str:
         """Return the full path of a level's array, or of an object in it."""
         return join(self.where, level.path, key)
 
+    # What the group says.
 
-def survey_pyramid(
+    @property
+    def attributes(self) -> Document:
+        """Attributes of the group."""
+        return self.group.attributes
+
+    @property
+    def zarr_format(self) -> int:
+        """2 or 3."""
+        return self.group.zarr_format
+
+    @property
+    def multiscales(self) -> Document | None:
+        """The first multiscales, which viewers show, or None."""
+        return read_multiscales(self.attributes)
+
+    @property
+    def datasets(self) -> list[Document]:
+        """What the multiscales says of each level."""
+        return read_datasets(self.attributes)
+
+    @property
+    def axes(self) -> list[Document]:
+        """The listed axes, each with a name."""
+        return [{**axis, "name": str(axis.get("name"))} for axis in listed_axes(self.attributes)]
+
+    @property
+    def types(self) -> list[str]:
+        """Type of each axis; of one that states none, by its name."""
+        return [str(axis.get("type", axis_type(axis["name"]))) for axis in self.axes]
+
+    @property
+    def voxel_sizes(self) -> list[float]:
+        """Extents of a voxel of level 0 in the axes' units, 1 where none are stated."""
+        sizes = [1.0] * len(self.axes)
+        for holder in (self.multiscales or {}, *self.datasets[:1]):
+            scale, _ = read_transformations(holder)
+            if scale is not None and len(scale) == len(sizes):
+                sizes = [size * step for size, step in zip(sizes, scale, strict=True)]
+        return sizes
+
+    @property
+    def version(self) -> str | None:
+        """Version of OME-NGFF, where the documents state one."""
+        attributes = self.attributes
+        holder = ome_attributes(attributes)
+        if holder is attributes:  # before 0.5
+            holder = self.multiscales or {}
+        version = holder.get("version")
+        return version if isinstance(version, str) else None
+
+    @property
+    def is_labels(self) -> bool:
+        """Whether the group says that it holds labels."""
+        return self._mapping("image-label") is not None
+
+    @property
+    def channels(self) -> list[Document]:
+        """What the group says of its channels for display."""
+        listed = (self._mapping("omero") or {}).get("channels")
+        found = listed if isinstance(listed, list) else []
+        return [channel for channel in found if isinstance(channel, dict)]
+
+    def _mapping(self, key: str) -> Document | None:
+        """Return a mapping of the group's OME attributes, of any version, or None."""
+        attributes = self.attributes
+        for holder in (ome_attributes(attributes, key), attributes):
+            found = holder.get(key)
+            if isinstance(found, dict):
+                return found
+        return None
+
+    def transformations(
+        self, level: FoundLevel
+    ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+        """Return a level's listed scale and translation, None for what places no voxel."""
+        for dataset in self.datasets:
+            if dataset.get("path") == level.path:
+                scale, translation = read_transformations(dataset)
+                return (
+                    tuple(scale) if scale and min(scale) > 0 else None,
+                    tuple(translation) if translation else None,
+                )
+        return None, None
+
+    # What there is of levels.
+
+    @property
+    def listed(self) -> list[FoundLevel]:
+        """The levels that the group lists."""
+        return [level for level in self.levels if level.listed]
+
+    @property
+    def arrays(self) -> list[ArrayMetadata]:
+        """Metadata of the listed levels that are there and have the listed axes."""
+        found = [level.metadata for level in self.listed]
+        return [array for array in found if array and len(array.shape) == len(self.axes)]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether zarrpyramid made any level."""
+        return any(level.record is not None for level in self.levels)
+
+    # What mends it.
+
+    def repair(self, options: str = "") -> str:
+        """Return the command that mends the pyramid; `options` as for `repair_command`."""
+        if not self.store.lists:
+            return "mend it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
+        return repair_command(self.where, options, self.store.options)
+
+
+def find_pyramid(
     path: str, *, follow_links: bool = False, storage_options: Mapping[str, Any] | None = None
-) -> Survey:
-    """Find the pyramid whose group is at a path.
-
-    Levels are what the group lists first of its multiscales, in that order, and arrays with our
-    record that it does not list; where it lists nothing, the arrays at `0`, `1` and so on.
+) -> Pyramid:
+    """Find the pyramid whose group is at a path or URL.
 
     Raises
     ------
@@ -127,42 +237,61 @@ def survey_pyramid(
         If there is no group, or no level in it.
     """
     store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
-    group = open_group(store, inside)
-    listed = listed_paths(group.attributes)
+    pyramid = read_pyramid(store, inside)
+    if pyramid.levels:
+        return pyramid
+    base = base_path(pyramid.attributes) or "0"
+    _, fault = _look(store, inside, base)
+    if fault.startswith("cannot"):
+        raise StoreError(f"{pyramid.where}/{base} {fault}")
+    raise StoreError(
+        f"{pyramid.where} lists no levels and has no array 0; give the path of an image's group"
+    )
+
+
+def read_pyramid(store: Store, path: str) -> Pyramid:
+    """Read the pyramid whose group is at a path of a store; it may have no level.
+
+    Raises
+    ------
+    PyramidError
+        If no group is there, or its document is damaged.
+    """
+    group = open_group(store, path)
     base = base_path(group.attributes) or "0"
     if is_inside(base):
-        trust_linked_base(store, group, join(inside, base))
+        trust_linked_base(store, group, join(path, base))
     paths = LevelPaths(base=base)
-    found = {name: _look(store, join(inside, name), name) for name in listed}
-    beside = [base, *map(paths.path, levels_there(store, inside, paths))]
-    for name in dict.fromkeys(beside):
-        metadata, fault = _look(store, join(inside, name), name)
-        if name not in found and metadata and (not listed or record_of(metadata)):
-            found[name] = metadata, fault
-    # Ours may be listed before a thumbnail of others that is smaller.
-    levels = tuple(
-        FoundLevel(number=n, path=name, metadata=metadata, fault=fault, listed=name in listed)
-        for n, (name, (metadata, fault)) in enumerate(found.items())
+    listed = dict.fromkeys(listed_paths(group.attributes))
+    found = {name: _look(store, path, name) for name in listed}
+    others: dict[str, tuple[ArrayMetadata | None, str]] = {}
+    for name in [base, *map(paths.path, levels_there(store, path, paths))]:
+        if name not in found and (read := _look(store, path, name))[0]:
+            # Levels of zarrpyramid follow the listed ones, even a thumbnail that is smaller.
+            (found if not listed or record_of(read[0]) else others)[name] = read
+    levels = [
+        FoundLevel(number=number, path=name, metadata=metadata, fault=fault, listed=name in listed)
+        for number, (name, (metadata, fault)) in enumerate({**found, **others}.items())
+    ]
+    n_levels = len(found)
+    return Pyramid(
+        store=store,
+        path=path,
+        group=group,
+        levels=tuple(levels[:n_levels]),
+        others=tuple(levels[n_levels:]),
     )
-    if not levels:
-        fault = _look(store, join(inside, base), base)[1]
-        if fault.startswith("cannot"):
-            raise StoreError(f"{store.name}/{join(inside, base)} {fault}")
-        raise StoreError(
-            f"{store.name}/{inside}".rstrip("/")
-            + " lists no levels and has no array 0; give the path of an image's group"
-        )
-    return Survey(store=store, path=inside, group=group, levels=levels)
 
 
-def _look(store: Store, path: str, name: str) -> tuple[ArrayMetadata | None, str]:
-    """Return the metadata of an array, or why there is none."""
+def _look(store: Store, group: str, name: str) -> tuple[ArrayMetadata | None, str]:
+    """Return the metadata of the array at a path of a group, or why there is none."""
     if not is_inside(name):
         return None, "is no path inside the group"
+    path = join(group, name)
     try:
         node = read_node(store, path)
         if node is None:
-            return None, "is listed, and there is no array"
+            return None, ABSENT
         if node.kind == "group":
             return None, "is listed, and a group, not an array"
         return parse_array(node.documents, path), ""

@@ -48,12 +48,12 @@ from zarrpyramid.plan import (
 )
 from zarrpyramid.stores import held
 
+from .comparison import compare_all, compare_sample, compare_task
 from .findings import Check, Finding
-from .pyramid import survey_pyramid
+from .pyramid import find_pyramid
 from .reproduce import reproduced_settings
-from .sampling import draw_sample
-from .verify import SAMPLE, verify_pyramid
-from .voxels import compare_all, compare_sample, compare_task
+from .sampling import SAMPLE, draw_sample
+from .verify import verify_pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
 
-    from .pyramid import Survey
-    from .voxels import CompareTask
+    from .comparison import CompareTask
+    from .pyramid import Pyramid
 
 _BATCH = 64
 
@@ -93,8 +93,8 @@ def repair_pyramid(
     PyramidError
         If there is no pyramid of ours, or another process is building it.
     """
-    survey = _survey(path, follow_links, storage_options)
-    known = reproduced_settings(survey, trusts_list=True)
+    pyramid = _survey(path, follow_links, storage_options)
+    known = reproduced_settings(pyramid, trusts_list=True)
     how = {"follow_links": follow_links, "storage_options": storage_options}
     settings = {**known, **how, "parts": 1}
     image = open_image(image_config(short_name(path, ""), check_config(settings)))
@@ -279,15 +279,15 @@ class _Mender:
         return compare_task(image.store, source, target, wanted.method, wanted.factors)
 
 
-def _survey(path: str, follow_links: bool, options: Mapping[str, Any] | None) -> Survey:
+def _survey(path: str, follow_links: bool, options: Mapping[str, Any] | None) -> Pyramid:
     """Find a pyramid, after taking our levels off a list that has one of them for level 0."""
-    survey = survey_pyramid(path, follow_links=follow_links, storage_options=options)
-    ours = [level.path for level in survey.levels if record_of(level.metadata)]
+    pyramid = find_pyramid(path, follow_links=follow_links, storage_options=options)
+    ours = [level.path for level in pyramid.levels if record_of(level.metadata)]
     largest = max(
-        survey.levels,
+        pyramid.levels,
         key=lambda level: geometry.count(level.metadata.shape) if level.metadata else 0,
     )
-    if survey.levels[0].path not in ours or largest.path in ours:
-        return survey
-    change_group_attributes(survey.store, survey.path, partial(without_paths, paths=ours))
-    return survey_pyramid(path, follow_links=follow_links, storage_options=options)
+    if pyramid.levels[0].path not in ours or largest.path in ours:
+        return pyramid
+    change_group_attributes(pyramid.store, pyramid.path, partial(without_paths, paths=ours))
+    return find_pyramid(path, follow_links=follow_links, storage_options=options)

@@ -13,8 +13,8 @@ from zarrpyramid.metadata import SAME, encoded_as, fits, read_axes
 from zarrpyramid.plan import VOXEL_REVISION
 from zarrpyramid.reduce import METHODS
 
-from .documents import recipe_of
-from .pyramid import survey_pyramid
+from .origins import recipe_of
+from .pyramid import find_pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import ArrayMetadata
 
-    from .pyramid import FoundLevel, Survey
+    from .pyramid import FoundLevel, Pyramid
 
 
 def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) -> str:
@@ -35,14 +35,14 @@ def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) ->
     PyramidError
         If there is no pyramid of ours, or none that one configuration makes.
     """
-    survey = survey_pyramid(path, storage_options=storage_options)
-    settings = reproduced_settings(survey)
+    pyramid = find_pyramid(path, storage_options=storage_options)
+    settings = reproduced_settings(pyramid)
     if storage_options:
         settings["storage_options"] = dict(storage_options)
-    return f"# Makes the pyramid of {survey.where} again.\n{to_yaml(settings)}"
+    return f"# Makes the pyramid of {pyramid.where} again.\n{to_yaml(settings)}"
 
 
-def reproduced_settings(survey: Survey, *, trusts_list: bool = False) -> dict[str, Any]:
+def reproduced_settings(pyramid: Pyramid, *, trusts_list: bool = False) -> dict[str, Any]:
     """Return the settings that make a pyramid of ours, as a configuration file holds them.
 
     Parameters
@@ -51,11 +51,11 @@ def reproduced_settings(survey: Survey, *, trusts_list: bool = False) -> dict[st
         Whether method and factors may be those that the group's list names, where levels or
         records are lost or contradict each other.
     """
-    ours = _ours(survey)
-    base = survey.levels[0].metadata
+    ours = _ours(pyramid)
+    base = pyramid.levels[0].metadata
     if base is None:
-        raise StoreError(f"{survey.where} has no level 0 from which its levels could be made")
-    told = _told(survey, len(base.shape)) if trusts_list else None
+        raise StoreError(f"{pyramid.where} has no level 0 from which its levels could be made")
+    told = _told(pyramid, len(base.shape)) if trusts_list else None
     recipes = {number: recipe for number, level in ours.items() if (recipe := recipe_of(level))}
     chain = [recipes[number] for number in sorted(recipes)]
     is_whole = set(recipes) == set(ours) == set(range(1, len(ours) + 1))
@@ -64,14 +64,14 @@ def reproduced_settings(survey: Survey, *, trusts_list: bool = False) -> dict[st
         chain, is_whole = told, True
     if not is_whole:
         raise StoreError(
-            f"{survey.where} lacks some of its levels or their records, found "
+            f"{pyramid.where} lacks some of its levels or their records, found "
             f"{sorted(level.path for level in ours.values())}; build it anew"
         )
     methods = {recipe[0] for recipe in chain}
     revisions = {(ours[number].record or {})["recipe"].get("voxel_revision") for number in recipes}
     if len(methods) != 1 or revisions - {VOXEL_REVISION}:
         raise StoreError(
-            f"{survey.where} was made by methods {sorted(methods)} and revisions "
+            f"{pyramid.where} was made by methods {sorted(methods)} and revisions "
             f"{sorted(map(str, revisions))} of the arithmetic, expected one method and revision "
             f"{VOXEL_REVISION}; build it anew"
         )
@@ -80,36 +80,36 @@ def reproduced_settings(survey: Survey, *, trusts_list: bool = False) -> dict[st
     first, record = level.metadata, level.record or {}
     assert first is not None
     settings: dict[str, Any] = {
-        "store": survey.store.name,
-        "field": survey.path,
+        "store": pyramid.store.name,
+        "field": pyramid.path,
         "levels": len(chain),
         "scale_factors": [list(recipe[1]) for recipe in chain],
         "method": methods.pop(),
         "dtype": SAME if first.dtype == base.dtype else first.dtype,
         "chunks": list(first.chunks),
         "shards": "none" if first.shards is None else list(first.shards),
-        **_encoding(survey, base, first),
+        **_encoding(pyramid, base, first),
         "write_empty_chunks": record.get("recipe", {}).get("write_empty_chunks", True),
-        **_axes(survey, base, first),
+        **_axes(pyramid, base, first),
     }
     return settings
 
 
-def _ours(survey: Survey) -> dict[int, FoundLevel]:
+def _ours(pyramid: Pyramid) -> dict[int, FoundLevel]:
     """Return the levels that carry our record, by their numbers, in order."""
-    found = {survey.paths.level(level.path): level for level in survey.levels if level.record}
+    found = {pyramid.paths.level(level.path): level for level in pyramid.levels if level.record}
     ours = {number: found[number] for number in sorted(filter(None, found))}
     if not ours:
         raise StoreError(
-            f"{survey.where} has no level that was made here, so that nothing says how; "
-            f"zarrpyramid verify {survey.where} tells which method explains the levels of others"
+            f"{pyramid.where} has no level that was made here, so that nothing says how; "
+            f"zarrpyramid verify {pyramid.where} tells which method explains the levels of others"
         )
     return ours
 
 
-def _told(survey: Survey, n_axes: int) -> list[tuple[str, Shape]] | None:
+def _told(pyramid: Pyramid, n_axes: int) -> list[tuple[str, Shape]] | None:
     """Return method and factors of all levels as the group's list names them, if it does."""
-    told = (survey.multiscales or {}).get("metadata")
+    told = (pyramid.multiscales or {}).get("metadata")
     if not isinstance(told, dict) or told.get("software") != "zarrpyramid":
         return None
     method, factors = str(told.get("method")), told.get("factors")
@@ -140,12 +140,12 @@ def _agrees(level: FoundLevel) -> bool:
     )
 
 
-def _encoding(survey: Survey, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
+def _encoding(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
     """Return compressor and checksum that turn level 0's codecs into those of the levels."""
     for compressor in (SAME, "none", "blosc-lz4", "blosc-zstd", "gzip", "zstd", *_zstd_of(first)):
         for checksum in (False, True):
             try:
-                pattern = encoded_as(base, compressor, checksum=checksum, where=survey.where)
+                pattern = encoded_as(base, compressor, checksum=checksum, where=pyramid.where)
             except ConfigError:
                 continue
             derived = pattern.derive(
@@ -155,12 +155,12 @@ def _encoding(survey: Survey, base: ArrayMetadata, first: ArrayMetadata) -> dict
                 attributes={},
                 dtype=first.dtype,
             )
-            # Level 0 may lack the names that the levels have.
+            # FoundLevel 0 may lack the names that the levels have.
             if derived.form == first.form:
                 return {"compressor": compressor, "checksum": checksum}
     raise StoreError(
-        f"{survey.name(survey.levels[0])} is encoded otherwise than when its levels were made: no "
-        "compressor that can be asked for turns its codecs into theirs; build the pyramid anew"
+        f"{pyramid.name(pyramid.levels[0])} is encoded otherwise than when its levels were made: "
+        "no compressor that can be asked for turns its codecs into theirs; build the pyramid anew"
     )
 
 
@@ -175,9 +175,9 @@ def _zstd_of(metadata: ArrayMetadata) -> list[str]:
     return [f"zstd:{level}" for level in levels if type(level) is int]
 
 
-def _axes(survey: Survey, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
+def _axes(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
     """Return names, voxel sizes and units of the axes, as far as they are recorded."""
-    found = read_axes(survey.group.attributes, len(base.shape))
+    found = read_axes(pyramid.attributes, len(base.shape))
     names = [axis.name for axis in found] if found else list(first.dimension_names or ())
     settings: dict[str, Any] = {"axes": names} if names and all(names) else {}
     if found:

@@ -1,23 +1,68 @@
-"""Which blocks of a grid are looked at: corners, edges, and random ones.
+"""Which blocks of a level are looked at: all, or corners, edges and random ones.
 
-Integers alone; no grid is ever listed whole.
+This is integer arithmetic; it never lists a whole grid.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 
 if TYPE_CHECKING:
-    import random
+    from collections.abc import Mapping
 
     from zarrpyramid.geometry import Index, Shape
 
+SAMPLE = 20
+"""Random blocks of each level, beside its corners and edges."""
+
 MOST_EDGES = 64
-"""Edge blocks of one level that are taken at most, beside the corners."""
+"""Blocks at high edges that are taken of one level at most, beside the corners."""
+
+
+@dataclass(kw_only=True)
+class Scope:
+    """How much of each level is looked at, and by how many processes or threads.
+
+    Attributes
+    ----------
+    sample
+        Random blocks of each level, beside those at its corners and edges.
+    full
+        Whether all blocks are looked at instead.
+    seed
+        Seed of the random choice; the same seed looks at the same blocks.
+    also
+        Objects to look at beside the sample, by the path of their level.
+    draw
+        The random choice, which goes on from level to level.
+    """
+
+    sample: int = SAMPLE
+    full: bool = False
+    seed: int = 0
+    n_workers: int = 1
+    also: Mapping[str, set[Index]] = field(default_factory=dict)
+    draw: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.draw = random.Random(self.seed)
+
+    @property
+    def figure(self) -> str:
+        """The scope, for people."""
+        if self.full:
+            return "all blocks of each level"
+        return f"{self.sample} random blocks a level, seed {self.seed}"
+
+    @property
+    def options(self) -> str:
+        """Options of the command line that look at the same blocks."""
+        return "--full" if self.full else f"--sample {self.sample} --seed {self.seed}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +72,7 @@ class Sample:
     Attributes
     ----------
     n_blocks
-        Of the grid.
+        All blocks of the grid.
     n_edges, n_all_edges
         Blocks taken at the high edge of an axis, where windows are cut short, and all there are.
     """
@@ -41,7 +86,7 @@ class Sample:
 
     @property
     def figure(self) -> str:
-        """What was taken, for people."""
+        """The sample, for people."""
         if len(self.places) == self.n_blocks:
             return f"all {self.n_blocks} blocks"
         return (
@@ -60,7 +105,7 @@ def draw_sample(
     n_random
         Random blocks, drawn from all.
     likely
-        Places of which half of the random ones are taken, such as those known to hold something.
+        Places that replace up to half of the random ones, such as those known to hold something.
 
     >>> import random
     >>> draw_sample((9, 1), 0, random.Random(0)).places
@@ -68,29 +113,18 @@ def draw_sample(
     """
     n_blocks = geometry.count(grid)
     corners = set(itertools.product(*({0, n - 1} for n in grid)))
-    # The high edges, cut so that each block is in one part: at the end of its axis, before the end
-    # of those before it.
-    parts = [
-        [
+    # A part for each axis: the blocks at its end that are not at the end of an axis before it.
+    parts = {
+        axis: tuple(
             1 if other == axis else n - 1 if other < axis and n > 1 else n
             for other, n in enumerate(grid)
-        ]
-        for axis in range(len(grid))
-        if grid[axis] > 1
-    ]
-    axes = [axis for axis, n in enumerate(grid) if n > 1]
-    sizes = [geometry.count(tuple(part)) for part in parts]
-    total = sum(sizes)
-    edges: set[Index] = set()
-    for number in draw.sample(range(total), min(MOST_EDGES, total)):
-        rest = number
-        for axis, part, size in zip(axes, parts, sizes, strict=True):
-            if rest < size:
-                place = list(unravel(rest, tuple(part)))
-                place[axis] = grid[axis] - 1
-                edges.add(tuple(place))
-                break
-            rest -= size
+        )
+        for axis, extent in enumerate(grid)
+        if extent > 1
+    }
+    n_all_edges = sum(map(geometry.count, parts.values()))
+    numbers = draw.sample(range(n_all_edges), min(MOST_EDGES, n_all_edges))
+    edges = {_edge_block(number, parts, grid) for number in numbers}
     chosen = likely[: n_random // 2] if likely else []
     numbers = draw.sample(range(n_blocks), min(n_random - len(chosen), n_blocks))
     randoms = {*chosen, *(unravel(number, grid) for number in numbers)}
@@ -100,8 +134,19 @@ def draw_sample(
         n_random=len(randoms),
         n_corners=len(corners),
         n_edges=len(edges),
-        n_all_edges=total,
+        n_all_edges=n_all_edges,
     )
+
+
+def _edge_block(number: int, parts: dict[int, Shape], grid: Shape) -> Index:
+    """Return the block of a number among those of all parts."""
+    for axis, part in parts.items():
+        if number < geometry.count(part):
+            place = list(unravel(number, part))
+            place[axis] = grid[axis] - 1
+            return tuple(place)
+        number -= geometry.count(part)
+    raise AssertionError(number)
 
 
 def unravel(number: int, grid: Shape) -> Index:

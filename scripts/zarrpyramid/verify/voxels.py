@@ -1,236 +1,149 @@
-"""The voxels of levels of ours, made once more from the level before and compared to the bit.
+"""Whether the voxels of a level that zarrpyramid made are those that its record promises.
 
-The same task that builds a level, with a target that compares where that one writes. Keeps out what
-is said of it.
+Blocks are made again from the finer level by the recorded method and factors, and compared bit by
+bit. After a full look the digests and statistics of the records are compared too.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import chunk_region, open_chunks, read_chunk
-from zarrpyramid.downsample import BlockResult, LevelTask, count_chunk, run_blocks
-from zarrpyramid.errors import StoreError
-from zarrpyramid.plan import shared_block_bytes
+from zarrpyramid.downsample import digest_header
+from zarrpyramid.plan import times
+from zarrpyramid.reduce import METHODS, kind_of
+
+from .comparison import Comparison, compare_all, compare_sample, compare_task
+from .findings import MOST_SHOWN, Check, Finding
+from .origins import recipe_of
+from .sampling import draw_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from zarrpyramid.arrays import Block, Chunks
-    from zarrpyramid.geometry import Index
-    from zarrpyramid.metadata import ArrayMetadata
-    from zarrpyramid.stores import Store
+    from zarrpyramid.geometry import Shape
+    from zarrpyramid.metadata import ArrayMetadata, Record
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
-    """A chunk of a level that is not what it must be.
-
-    Attributes
-    ----------
-    key
-        Of the object, relative to the array; "" where the chunk's source cannot be read.
-    what
-        In how many voxels it differs, or why it or its source cannot be read.
-    expected, found
-        The first voxel that differs.
-    """
-
-    index: Index
-    key: str
-    what: str
-    expected: str = ""
-    found: str = ""
+    from .comparison import CompareTask
+    from .pyramid import FoundLevel, Pyramid
+    from .sampling import Scope
 
 
-@dataclass(slots=True)
-class Comparison:
-    """What was compared: chunks of a level, and those that differ.
-
-    Attributes
-    ----------
-    seen
-        Of the finer level and of the level as they are stored.
-    """
-
-    seen: BlockResult = field(default_factory=BlockResult)
-    differences: list[Difference] = field(default_factory=list)
-    is_partial: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareTask(LevelTask):
-    """The task that builds a part of a level, and compares it with what is stored.
-
-    Attributes
-    ----------
-    tallies
-        Whether the stored voxels are hashed too.
-    """
-
-    tallies: bool = False
-
-    @cached_property
-    def unit(self) -> geometry.Shape:
-        """Extents of one task in the level: whole chunks, and no more objects than they lie in."""
-        return self.step
-
-    def __call__(self, place: Index) -> Comparison:  # type: ignore[override]
-        """Compare the part of the level at a place."""
-        finer, stored = self._arrays
-        assert isinstance(stored, ComparedChunks)
-        region = geometry.unit_region(tuple(place), self.unit, self.target.shape)
-        result = Comparison()
-        try:
-            for step, made in self._run_steps(finer, stored, region):
-                for seen in step.values():
-                    result.seen.merge(seen)
-                for index, difference in made.items():
-                    if difference is not None:
-                        result.differences.append(difference)
-                    elif self.tallies and not stored.keeps_voxels:
-                        stored.count(index, result.seen)
-        except StoreError as error:
-            first = next(geometry.covering_units(region, self.target.chunks))
-            result.differences.append(Difference(index=first, key="", what=str(error)))
-            result.is_partial = True
-        return result
-
-    @cached_property
-    def _arrays(self) -> tuple[Chunks, Chunks]:
-        return (
-            open_chunks(self.store, self.source_path, self.source),
-            ComparedChunks(open_chunks(self.store, self.target_path, self.target)),
+def check_voxels(
+    pyramid: Pyramid, level: FoundLevel, finer: FoundLevel, scope: Scope
+) -> Iterator[Check | Finding]:
+    """Yield which chunks of a level are not what its recipe makes of the finer level."""
+    recipe = recipe_of(level)
+    assert level.metadata is not None
+    assert finer.metadata is not None
+    if recipe is None or not _is_possible(level.metadata, finer.metadata, *recipe):
+        yield Check(
+            name="voxels", level=level.number, figure="not made again: documents contradict it"
         )
-
-
-class ComparedChunks:
-    """Chunks that are compared with what is given to be written; see `chunks.Chunks`."""
-
-    def __init__(self, stored: Chunks) -> None:
-        self.metadata = stored.metadata
-        # Where not, what is stored is counted, not what was made.
-        self.keeps_voxels = stored.keeps_voxels
-        self._stored = stored
-
-    def payload(self, index: Index) -> Any | None:
-        """Return the stored bytes of a chunk."""
-        return self._stored.payload(index)
-
-    def decode(self, index: Index, payload: Any) -> Block:
-        """Return the stored voxels of a chunk."""
-        return self._stored.decode(index, payload)
-
-    def encode(self, index: Index, block: Block) -> Difference | None:
-        """Return how a stored chunk differs from the voxels that it must hold."""
-        try:
-            found = read_chunk(self._stored, index)
-        except StoreError as error:
-            return Difference(index=index, key=self._key(index), what=str(error))
-        if not _differs(block, found).any():
-            return None
-        expected = block
-        if not self._stored.keeps_voxels:
-            # Filters may round: then what was made is compared as it would be read back.
-            expected = _read_back(self.metadata, block)
-        wrong = _differs(expected, found)
-        if not wrong.any():
-            return None
-        first = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        place = [
-            axis.start + int(i)
-            for axis, i in zip(chunk_region(self.metadata, index), first, strict=True)
-        ]
-        return Difference(
-            index=index,
-            key=self._key(index),
-            what=f"{int(wrong.sum())} of {wrong.size} voxels of chunk {list(index)} are not what "
-            f"they must be, the first at {place}",
-            expected=str(expected[first]),
-            found=str(found[first]),
+        return
+    method, factors = recipe
+    source, target = (
+        (pyramid.array_path(each), metadata)
+        for each, metadata in ((finer, finer.metadata), (level, level.metadata))
+    )
+    task = compare_task(pyramid.store, source, target, method, factors)
+    results, chosen = _comparisons(task, level, scope)
+    total, n_wrong = Comparison(), 0
+    for result in results:
+        total.seen.merge(result.seen)
+        total.is_partial |= result.is_partial
+        for difference in result.differences:
+            n_wrong += 1
+            if n_wrong <= MOST_SHOWN:
+                yield Finding(
+                    what=difference.what,
+                    level=level.number,
+                    key=pyramid.name(level, difference.key),
+                    expected=difference.expected,
+                    found=difference.found,
+                    way_out=pyramid.repair(scope.options)
+                    if difference.key
+                    else "restore it from a copy, or have it made again where it is a level made "
+                    "here",
+                )
+    if n_wrong > MOST_SHOWN:
+        yield Finding(
+            what=f"{n_wrong - MOST_SHOWN} more chunks are not what they must be",
+            level=level.number,
+            key=pyramid.name(level),
+            way_out=pyramid.repair(scope.options),
         )
-
-    def put(self, index: Index, payloads: Sequence[Any | None]) -> bool:
-        """Refuse: nothing is ever written here."""
-        raise AssertionError(index, payloads)
-
-    def count(self, index: Index, seen: BlockResult) -> None:
-        """Take a stored chunk, that was compared before, into a tally."""
-        count_chunk(index, read_chunk(self._stored, index), seen.target)
-
-    def _key(self, index: Index) -> str:
-        ratio = geometry.coarse_shape(self.metadata.write_shape, self.metadata.chunks)
-        return self.metadata.object_key(tuple(i // n for i, n in zip(index, ratio, strict=True)))
-
-
-def compare_sample(
-    task: CompareTask, places: Sequence[Index], n_workers: int
-) -> Iterator[Comparison]:
-    """Yield what some places of a task's grid hold against what they must hold."""
-    with ThreadPoolExecutor(n_workers) as pool:
-        yield from pool.map(task, places)
-
-
-def compare_all(task: CompareTask, n_workers: int) -> Iterator[Comparison]:
-    """Yield the same of every place; the results cover each chunk of both levels once."""
-    task = replace(task, tallies=True, block_bytes=shared_block_bytes(task.target, n_workers))
-    n_workers, n_threads = task.spread(n_workers, geometry.count(task.grid))
-    task = replace(task, n_threads=n_threads)
-    yield from run_blocks(
-        task,
-        task.grid,
-        n_workers=n_workers,
-        shared=task.store.shared,
-        load=task.loader(geometry.count(task.grid)),
+    yield Check(
+        name="voxels",
+        level=level.number,
+        figure=f"{chosen}, {total.seen.target.n_voxels} voxels made again by {method} of "
+        f"{times(factors)}, {n_wrong} chunks differ",
     )
+    if scope.full and not total.is_partial:
+        yield from _check_digests(pyramid, level, finer, total, scope, is_equal=not n_wrong)
 
 
-def compare_task(
-    store: Store,
-    finer: tuple[str, ArrayMetadata],
-    level: tuple[str, ArrayMetadata],
-    method: str,
-    factors: geometry.Shape,
-) -> CompareTask:
-    """Return the task that compares a level, in blocks as small as its chunks allow."""
-    return CompareTask(
-        store=store,
-        source_path=finer[0],
-        source=finer[1],
-        target_path=level[0],
-        target=level[1],
-        factors=factors,
-        write_empty=True,
-        method=method,
-        block_bytes=0,
-    )
+def _comparisons(
+    task: CompareTask, level: FoundLevel, scope: Scope
+) -> tuple[Iterator[Comparison], str]:
+    """Return the comparisons of the blocks in scope, and which blocks these are, for people."""
+    if scope.full:
+        return compare_all(task, scope.n_workers), "all blocks"
+    sample = draw_sample(task.grid, scope.sample, scope.draw)
+    mended = {
+        geometry.cell_of(task.target.write_shape, index, task.unit)
+        for index in scope.also.get(level.path, ())
+    }
+    places = sorted({*sample.places, *mended})
+    chosen = sample.figure + (f", {len(mended)} mended" if mended else "")
+    return compare_sample(task, places, scope.n_workers), chosen
 
 
-def _differs(left: Block, right: Block) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Tell where two blocks of a shape and dtype differ in any bit."""
-    n_bytes = left.dtype.itemsize
-    word = np.dtype(f"u{min(n_bytes, 8)}")
-    views = [
-        np.ascontiguousarray(block).reshape(-1).view(word).reshape(*block.shape, -1)
-        for block in (left, right)
+def _check_digests(
+    pyramid: Pyramid,
+    level: FoundLevel,
+    finer: FoundLevel,
+    total: Comparison,
+    scope: Scope,
+    *,
+    is_equal: bool,
+) -> Iterator[Check | Finding]:
+    """Compare the record of a level, and what it says of the finer one, with all their voxels."""
+    assert finer.metadata is not None
+    assert level.metadata is not None
+    record: Record = level.record or {}
+    source: Record = record.get("source") or {}
+    read = total.seen.source.digest(digest_header(finer.metadata))
+    facts: list[tuple[FoundLevel, str, object, object]] = [
+        (finer, "digest of the voxels that it was made from", source.get("digest"), read)
     ]
-    wrong: np.ndarray[Any, np.dtype[np.bool_]] = (views[0] != views[1]).any(axis=-1)
-    return wrong
+    if finer.record is None:
+        known = total.seen.source.statistics(dtype=finer.metadata.dtype)
+        facts += [(finer, key, source.get(key), known[key]) for key in known]
+    if is_equal:
+        made = total.seen.target.digest(digest_header(level.metadata))
+        known = total.seen.target.statistics(dtype=level.metadata.dtype)
+        facts.append((level, "digest", record.get("digest"), made))
+        facts += [(level, key, record.get(key), known[key]) for key in known]
+    for whose, what, expected, found in facts:
+        if expected != found:
+            yield Finding(
+                what=f"{what} is not that of {level.path}'s record",
+                level=whose.number,
+                key=pyramid.name(whose),
+                expected=str(expected),
+                found=str(found),
+                way_out=pyramid.repair(scope.options),
+            )
+    figure = f"digest and statistics, {len(facts)} figures"
+    yield Check(name="record", level=level.number, figure=figure)
 
 
-def _read_back(metadata: ArrayMetadata, block: Block) -> Block:
-    """Return what reading a block would give that was written as a chunk of an array."""
-    from zarrpyramid.stores import memory_store
-
-    alone = metadata.derive(shape=block.shape, chunks=metadata.chunks, shards=None, attributes={})
-    chunks = open_chunks(memory_store(), "chunk", alone)
-    origin = (0,) * block.ndim
-    chunks.put(origin, [chunks.encode(origin, block)])
-    payload = chunks.payload(origin)
-    return block if payload is None else chunks.decode(origin, payload)
+def _is_possible(level: ArrayMetadata, finer: ArrayMetadata, method: str, factors: Shape) -> bool:
+    """Tell whether a method can make an array of these documents from another one."""
+    return (
+        len(finer.shape) == len(factors)
+        and level.shape == geometry.coarse_shape(finer.shape, factors)
+        and kind_of(finer.dtype) in METHODS[method].kinds
+        and (method == "sum" or level.dtype == finer.dtype)
+    )

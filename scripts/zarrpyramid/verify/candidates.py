@@ -1,0 +1,99 @@
+"""What may explain a level of another program: the methods of this package, and other roundings.
+
+A candidate makes a block of the level from the finer voxels, by the windows of `reduce`.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zarrpyramid import geometry
+from zarrpyramid.reduce import METHODS, kind_of, reduce_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zarrpyramid.arrays import Block
+    from zarrpyramid.geometry import Shape
+
+    Candidate = Callable[[Block, Shape], Block]
+
+HALF_EVEN, HALF_UP, TRUNCATED = "mean, half to even", "mean, half up", "mean, truncated"
+
+
+def candidates(dtype: str) -> dict[str, Candidate]:
+    """Return the candidates for levels of a data type, by name.
+
+    Each takes a block of finer voxels and the factors, and returns the block that it makes of them.
+    """
+    kind = kind_of(dtype)
+    is_rounded = kind in ("int", "uint", "bool")
+    known: dict[str, Candidate] = {}
+    if is_rounded:
+        known[HALF_EVEN] = partial(reduced, "mean")
+        known[HALF_UP] = partial(_rounded_mean, np.floor, 0.5)
+        known[TRUNCATED] = partial(_rounded_mean, np.trunc, 0.0)
+    for name, method in METHODS.items():
+        is_there = is_rounded and name in ("mean", "nanmean")
+        if kind in method.kinds and name != "sum" and not is_there:
+            known[name] = partial(reduced, name)
+    return known
+
+
+def reduced(method: str, finer: Block, factors: Shape) -> Block:
+    """Return what a method of this package makes of a block."""
+    out = np.empty(geometry.coarse_shape(finer.shape, factors), finer.dtype)
+    reduce_windows(method, finer, factors, out)
+    return out
+
+
+def float_means(finer: Block, factors: Shape) -> Block:
+    """Return the means of a block in float64, exact for integers of up to 32 bits."""
+    return reduced("mean", finer.astype(np.float64), factors)
+
+
+def _rounded_mean(
+    to_whole: Callable[[Block], Block], added: float, finer: Block, factors: Shape
+) -> Block:
+    """Return means that are rounded in float64, as other programs do."""
+    means = to_whole(float_means(finer, factors) + added)
+    if finer.dtype == np.bool_:
+        return means.astype(np.bool_)
+    limits = np.iinfo(finer.dtype)
+    # float64 does not hold the largest integer of 64 bits: a mean rounded up to it would wrap.
+    with np.errstate(invalid="ignore"):
+        rounded = means.astype(finer.dtype)
+    return np.where(means >= float(limits.max), limits.max, rounded).astype(finer.dtype)
+
+
+def difference(made: Block, found: Block, factors: Shape) -> tuple[int, float]:
+    """Return in how many voxels two blocks differ, and by how much at most.
+
+    Floats may differ by what adding up a window in their own precision loses.
+    """
+    if made.dtype != found.dtype:
+        wide = np.complex128 if "c" in (made.dtype.kind, found.dtype.kind) else np.float64
+        made, found = made.astype(wide), found.astype(wide)
+    wrong = made != found
+    if found.dtype.kind in "fc":
+        wrong &= ~(np.isnan(made) & np.isnan(found))
+        finite = np.isfinite(made) & np.isfinite(found)
+        size = float(np.abs(made[finite]).max(initial=0))
+        slack = math.prod(factors) * float(np.finfo(found.dtype).eps) * size
+        with np.errstate(invalid="ignore"):
+            wrong &= ~(np.abs(made - found) <= slack)
+    if not wrong.any():
+        return 0, 0.0
+    left, right = made[wrong], found[wrong]
+    if found.dtype.kind in "iu":
+        apart = np.where(left > right, left, right) - np.where(left > right, right, left)
+        apart = apart.view(f"u{apart.dtype.itemsize}")
+        return int(wrong.sum()), float(apart.max())
+    if found.dtype.kind == "b":
+        return int(wrong.sum()), 1.0
+    apart = np.abs(left - right)
+    return int(wrong.sum()), float(apart[np.isfinite(apart)].max(initial=0))

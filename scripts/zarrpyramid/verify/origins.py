@@ -1,0 +1,82 @@
+"""What a level was made from: the finer level, the method and the factors.
+
+Records tell this of levels that zarrpyramid made; of others, shapes and scales do.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from zarrpyramid.reduce import METHODS
+
+if TYPE_CHECKING:
+    from zarrpyramid.geometry import Shape
+
+    from .pyramid import FoundLevel, Pyramid
+
+
+def finer_of(pyramid: Pyramid, level: FoundLevel) -> FoundLevel | None:
+    """Return the level that a level was made from, None where it is not there.
+
+    Of a level that zarrpyramid made that is the level of the number before, of others the level
+    that stands before it in the list.
+    """
+    there = [other for other in pyramid.levels if other.metadata is not None]
+    if level.record is not None:
+        number = pyramid.paths.level(level.path)
+        path = None if number is None else pyramid.paths.path(number - 1)
+        return next((other for other in there if other.path == path), None)
+    before = [other for other in there if other.number < level.number]
+    return before[-1] if before else None
+
+
+def recipe_of(level: FoundLevel) -> tuple[str, Shape] | None:
+    """Return method and factors that a level's record names, or None where they mean nothing."""
+    recipe = (level.record or {}).get("recipe")
+    if level.metadata is None or not isinstance(recipe, dict):
+        return None
+    method, factors = recipe["method"], recipe["factors"]
+    fit = method in METHODS and len(factors) == len(level.metadata.shape)
+    return (method, tuple(factors)) if fit else None
+
+
+def factors_between(finer: Shape, coarser: Shape, ratio: tuple[float, ...] | None) -> Shape | None:
+    """Return the whole factors that lead from one shape to another, or None where none do.
+
+    Extents may be rounded up, or rounded down by a program that drops the voxels at the edge.
+
+    Parameters
+    ----------
+    ratio
+        Of the two levels' scales, which decides where several factors fit; None where not known.
+
+    >>> factors_between((5, 7, 7), (3, 2, 7), None)
+    (2, 4, 1)
+    >>> factors_between((5, 7, 7), (3, 2, 7), (2.0, 3.0, 1.0))
+    (2, 3, 1)
+    >>> factors_between((10, 10), (10, 7), None)
+    """
+    factors = []
+    for axis, (more, less) in enumerate(zip(finer, coarser, strict=True)):
+        stated = round(ratio[axis]) if ratio else 0
+        likely = [stated, round(more / less), more // less, -(-more // less)]
+        fits = [f for f in likely if f > 0 and less in (more // f, -(-more // f))]
+        if not fits:
+            return None
+        factors.append(fits[0])
+    return tuple(factors)
+
+
+def scale_ratio(
+    pyramid: Pyramid, finer: FoundLevel, coarser: FoundLevel
+) -> tuple[float, ...] | None:
+    """Return how much larger the voxels of one level are than those of another, as listed.
+
+    None where no scales are listed, or scales so far apart that their ratio is no number.
+    """
+    size, larger = (pyramid.transformations(level)[0] for level in (finer, coarser))
+    if size is None or larger is None or len(size) != len(larger):
+        return None
+    ratio = tuple(b / a for a, b in zip(size, larger, strict=True))
+    return ratio if all(0 < by < math.inf for by in ratio) else None
