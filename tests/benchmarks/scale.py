@@ -24,8 +24,8 @@ from machine import machine, table
 
 from zarrpyramid import geometry
 from zarrpyramid.config import image_config
+from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.synthetic import draw
 from zarrpyramid.plan.image import open_image
 

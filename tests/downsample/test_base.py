@@ -17,12 +17,14 @@ from zarr.storage import MemoryStore
 
 from zarrpyramid.cli.main import main
 from zarrpyramid.config import image_config, image_configs
-from zarrpyramid.downsample import base as copies
-from zarrpyramid.downsample.base import copy_base
+from zarrpyramid.downsample import base_copy as copies
+from zarrpyramid.downsample.base_copy import copy_base
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import ConfigError, PyramidError, StoreError
-from zarrpyramid.plan.image import open_image, source_layout
-from zarrpyramid.plan.places import check_places, check_room
+from zarrpyramid.plan.base_objects import source_layout
+from zarrpyramid.plan.conflicts import check_places
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.plan.preflight import check_room
 from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalStore
 
 VOXELS = (np.indices((21, 18, 13)).sum(0) * 37 % 251).astype("uint16")

@@ -19,9 +19,9 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample import level as levels
+from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.log import job_log
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
-from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import PyramidError, StoreError, VoxelError
 from zarrpyramid.metadata.record import write_sentinel

@@ -21,9 +21,10 @@ import zarr
 from strategies import DTYPES
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample import resume as resumption
+from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
-from zarrpyramid.downsample.publish import seal_base, write_multiscales
+from zarrpyramid.downsample.publish import write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.local import TEMPORARY_SUFFIX

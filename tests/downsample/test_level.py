@@ -28,8 +28,9 @@ from oracles import mean_by_hand
 from strategies import DTYPES, blocks
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample import task as reduction
+from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.publish import remove_levels, seal_base, write_multiscales
+from zarrpyramid.downsample.publish import remove_levels, write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.plan.image import open_image
@@ -639,7 +640,8 @@ import sys
 from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.publish import seal_base, write_multiscales
+from zarrpyramid.downsample.base import seal_base
+from zarrpyramid.downsample.publish import write_multiscales
 image = open_image(image_config("a", {{"store": {str(tmp_path)!r}, "levels": 2}}))
 records = [seal_base(image)]
 for level in (1, 2):

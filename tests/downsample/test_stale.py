@@ -12,13 +12,15 @@ import pytest
 import zarr
 
 from zarrpyramid.config import image_configs
+from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.publish import seal_base, write_multiscales
+from zarrpyramid.downsample.publish import write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid, level_statuses
 from zarrpyramid.downsample.stale import stale_sentinels, write_owner
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata.record import proofs, read_sentinel, write_sentinel
-from zarrpyramid.plan.image import base_layout, open_image
+from zarrpyramid.plan.base_objects import base_layout
+from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.local import LocalStore
 
 VOXELS = (np.arange(12 * 10).reshape(12, 10) * 7 % 251).astype("uint16")

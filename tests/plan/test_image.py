@@ -13,16 +13,18 @@ from zarr.storage import MemoryStore
 
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample import stale as staleness
+from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.publish import seal_base, write_multiscales
+from zarrpyramid.downsample.publish import write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.metadata.record import write_sentinel
-from zarrpyramid.plan import image as images
-from zarrpyramid.plan import places
-from zarrpyramid.plan.image import base_layout, open_image, our_levels, record_of
-from zarrpyramid.plan.places import check_room
+from zarrpyramid.plan import base_objects, preflight
+from zarrpyramid.plan.base_objects import base_layout
+from zarrpyramid.plan.image import check_declared, open_image
+from zarrpyramid.plan.preflight import check_room
+from zarrpyramid.plan.stored import Level, our_levels, record_of
 from zarrpyramid.stores.local import TEMPORARY_SUFFIX
 from zarrpyramid.stores.zarr_store import ZarrStore
 
@@ -43,9 +45,9 @@ def test_a_group_and_its_levels_have_names(tmp_path):
     image = opened(tmp_path, field="raw", levels=1)
     assert image.level_path(1) == "raw/1"
     assert image.name(1) == f"{tmp_path}/raw/1"
-    assert images.read_level(image, 0).shape == VOXELS.shape
+    assert Level(image, 0).metadata.shape == VOXELS.shape
     with pytest.raises(StoreError, match=r"there is no array .*raw/1; expected level 1"):
-        images.read_level(image, 1)
+        Level(image, 1).metadata  # noqa: B018
 
 
 def test_a_store_object_is_opened_without_a_path():
@@ -86,7 +88,8 @@ def test_a_declared_level_0_is_planned_before_it_is_there(tmp_path):
         after = opened(path)
         assert before.plan.levels == after.plan.levels
         assert len(before.plan.levels) == 3
-        images.check_declared(opened(path, base={**DECLARED, **shards}))
+        image = opened(path, base={**DECLARED, **shards})
+        check_declared(image, Level(image, 0).metadata)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +179,8 @@ def test_levels_with_our_record_are_ours(tmp_path):
     group.create_array("5", data=VOXELS).attrs["zarrpyramid"] = "text"
     group.create_array("10", data=VOXELS).attrs["zarrpyramid"] = {"level": 10}
     image = opened(tmp_path, levels=2)
-    assert our_levels(image) == [1, 2, 10]
-    assert our_levels(image, 2) == [2, 10]
+    assert [level.number for level in our_levels(image)] == [1, 2, 10]
+    assert [level.number for level in our_levels(image, 2)] == [2, 10]
     assert record_of(read_array(image.store, "5")) is None
     assert record_of(None) is None
 
@@ -185,12 +188,12 @@ def test_levels_with_our_record_are_ours(tmp_path):
 def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
     image = opened(make(tmp_path), levels=1)
     found = SimpleNamespace(f_bavail=3, f_frsize=10, f_files=9, f_favail=9)
-    monkeypatch.setattr(places.os, "statvfs", lambda folder: found)
+    monkeypatch.setattr(preflight.os, "statvfs", lambda folder: found)
     needed = 6 * 5
-    check_room(image, images.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
+    check_room(image, base_objects.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
     found.f_bavail = 2
     with pytest.raises(StoreError, match=r"has 2e-08 GB free, the levels of .* need about 3e-08"):
-        check_room(image, images.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
+        check_room(image, base_objects.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
     assert needed == 30
     check_room(opened(tmp_path, levels=1, force_space=True), base_layout(image))
     found.f_bavail, found.f_favail = 99, 8
@@ -201,13 +204,13 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
     # Levels that are there need none.
     monkeypatch.undo()
     build_pyramid(tmp_path, levels=1)
-    monkeypatch.setattr(places.os, "statvfs", lambda folder: found)
+    monkeypatch.setattr(preflight.os, "statvfs", lambda folder: found)
     check_room(image, base_layout(image))
 
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     image = opened(make(tmp_path), levels=1)
-    monkeypatch.setattr(places.os, "access", lambda *_: False)
+    monkeypatch.setattr(preflight.os, "access", lambda *_: False)
     with pytest.raises(StoreError, match="cannot be written; check its permissions"):
         check_room(image, base_layout(image))
 
@@ -305,9 +308,9 @@ def test_what_of_level_0_is_watched(tmp_path, monkeypatch):
     before = layouts()
     assert before["auto"] == before["objects"]
     assert [before[kind].stored_bytes for kind in ("metadata", "none")] == [None, None]
-    monkeypatch.setattr(images, "MOST_COUNTED", 8)
+    monkeypatch.setattr(base_objects, "MOST_COUNTED", 8)
     assert layouts()["auto"] == before["metadata"]
-    monkeypatch.setattr(images, "_objects", None)  # not one of them is looked at
+    monkeypatch.setattr(base_objects, "stored_objects", None)  # not one of them is looked at
     zarr.open_array(tmp_path / "0")[:] = 3
     assert base_layout(opened(tmp_path)) == before["metadata"]
     document = json.loads((tmp_path / "0/zarr.json").read_text())
@@ -319,10 +322,10 @@ def test_what_of_level_0_is_watched(tmp_path, monkeypatch):
 def test_room_is_reckoned_from_a_few_objects_where_none_is_watched(tmp_path):
     make(tmp_path, compressors=None)
     image = opened(tmp_path, levels=1, base_watch="none")
-    assert places.sampled_bytes(image) == 9 * 16
-    assert places.stored_share(image) == 1.0
+    assert base_objects.sampled_bytes(image) == 9 * 16
+    assert base_objects.stored_share(image) == 1.0
     n_others = 5  # its folders and document
-    assert places.room_needed(image, base_layout(image)).n_objects == 4 + n_others
+    assert preflight.room_needed(image, base_layout(image)).n_objects == 4 + n_others
 
 
 @pytest.mark.parametrize("separator", [".", "/"])
@@ -334,6 +337,6 @@ def test_room_counts_every_file_and_folder(tmp_path, zarr_format, separator):
     group.create_array("0", data=np.ones((40, 30, 20), "u1"), **options)
     before = len(list(tmp_path.rglob("*")))
     image = opened(tmp_path)
-    needed = places.room_needed(image, base_layout(image)).n_objects
+    needed = preflight.room_needed(image, base_layout(image)).n_objects
     build_pyramid(tmp_path, progress=False)
     assert len(list(tmp_path.rglob("*"))) - before == needed

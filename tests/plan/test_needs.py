@@ -26,7 +26,7 @@ import sys
 from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.publish import seal_base
+from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.log import job_log
 
 store, n_workers = sys.argv[1], int(sys.argv[2])

@@ -167,12 +167,13 @@ def test_peak_memory_with_five_million_ids(tmp_path):
 import json, re
 from pathlib import Path
 from zarrpyramid.config import image_config
-from zarrpyramid.plan.image import open_image, read_level, record_of
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.plan.stored import Level, record_of
 from zarrpyramid.report.labels import report_labels
 folder = Path({str(tmp_path)!r})
 keys = {{"store": str(folder / "s.zarr"), "levels": 1, "label_report": True}}
 image = open_image(image_config("x", keys))
-records = [{{"level": 0}}, record_of(read_level(image, 1))]
+records = [{{"level": 0}}, record_of(Level(image, 1).metadata)]
 found = report_labels(image, records, folder / "v.tsv", folder / "spill", n_workers=2)
 peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text()).group(1)
 print(json.dumps([found["levels"][0]["n_ids"], int(peak) / 1024]))

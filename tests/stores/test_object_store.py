@@ -21,8 +21,8 @@ from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.downsample import resume as resumption
+from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.pyramid import clean, level_statuses
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
 from zarrpyramid.metadata.tree import change_group_attributes

@@ -12,8 +12,9 @@ import zarr
 
 from zarrpyramid.config import image_configs
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.plan.image import base_layout, open_image
-from zarrpyramid.plan.places import check_room
+from zarrpyramid.plan.base_objects import base_layout
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.plan.preflight import check_room
 
 RAW = "image.zarr/raw"
 BASE = {"shape": [8, 8], "chunks": [4, 4], "dtype": "uint8"}

@@ -1,5 +1,14 @@
 from .base import (
+    seal_base as seal_base,
+)
+from .base_copy import (
     copy_base as copy_base,
+)
+from .job import (
+    LevelJob as LevelJob,
+)
+from .job import (
+    level_task as level_task,
 )
 from .level import (
     build_level as build_level,
@@ -8,13 +17,7 @@ from .level import (
     digest_header as digest_header,
 )
 from .level import (
-    level_task as level_task,
-)
-from .level import (
     make_level as make_level,
-)
-from .level import (
-    publish as publish,
 )
 from .log import (
     failures as failures,
@@ -44,7 +47,7 @@ from .progress import (
     Terminal as Terminal,
 )
 from .publish import (
-    seal_base as seal_base,
+    publish_level as publish_level,
 )
 from .publish import (
     withdraw_levels as withdraw_levels,

@@ -1,100 +1,86 @@
-"""The recipe that takes level 0 from a source: a copy of it, or a symbolic link to it.
+"""Level 0: sealed before levels are made from it, and removed where we have put it there.
 
-Stored objects are copied as they are, none is decoded. The source is only read. A copied level 0
-does not exist until it is complete: its objects first, then a flush, its metadata document last.
+Reads and writes documents alone. Imports no array library, since the jobs that do this and nothing
+else would wait for it.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid import geometry
-from zarrpyramid.errors import StoreError, missing_message
 from zarrpyramid.metadata import (
-    OPENING_DOCUMENT,
-    RECORD_KEY,
-    Tally,
-    carried_over,
     change_group_attributes,
     delete_array,
-    hide_array,
-    join,
-    make_groups,
-    put_document,
-    read_array,
-    read_document,
-    read_multiscales,
     tell_ancestors,
     without_our_list,
     write_array,
 )
 from zarrpyramid.plan import (
     BASE_KEY,
-    COPY_KEY,
-    LITTER_KEY,
-    SEEN_KEY,
-    check_base_place,
+    Level,
+    base_layout,
+    base_record,
+    check_declared,
     is_taken,
-    missing_objects,
-    source_layout,
     watched_by,
 )
 
 from .publish import withdraw_levels
-from .run import open_cluster, run_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from zarrpyramid.geometry import Index
-    from zarrpyramid.metadata import ArrayMetadata, Record
-    from zarrpyramid.plan import BaseLayout, Image, Source
+    from zarrpyramid.metadata import Record
+    from zarrpyramid.plan import Image
 
 logger = logging.getLogger(__name__)
 
 
-def copy_base(
-    image: Image, *, n_workers: int, before_rebuild: Callable[[], None] = lambda: None
-) -> Record:
-    """Take level 0 from its source, and the groups above it where they are absent.
+def seal_base(image: Image) -> Record:
+    """Make level 0 fit to be listed, and return its record.
 
-    A level 0 that equals its source is left as it is. What a killed run has copied is compared with
-    the source, object by object, and kept where it is the same. Of a source that is a URL nothing
-    is read twice: while it is what it was (by `base_watch`), objects of its sizes are kept.
-
-    Parameters
-    ----------
-    n_workers
-        Threads, where no dask client of the user's runs the blocks. Each holds one stored object.
-    before_rebuild
-        Called before level 0 and all others are withdrawn from the list of levels.
-
-    Returns
-    -------
-    Record
-        What was taken: for a copy with a digest of its stored bytes.
+    A v3 level 0 without dimension_names gets them, unless the configuration forbids it: OME-NGFF
+    0.5 requires that they equal the names of the axes. Its voxels are never written.
 
     Raises
     ------
-    StoreError
-        If something that was not taken from a source stands there, or an object cannot be read or
-        written, or is not read back as it was written, or the source changes meanwhile.
+    PyramidError
+        If level 0 is absent, or is not what the configuration declares.
     """
-    source = image.source
-    assert source is not None
-    check_base_place(image)
-    with image.store.hold(image.level_path(0)):
-        make_groups(image.store, image.path, source.base.zarr_format)
-        if image.copies:
-            record = _copy(image, source, n_workers, before_rebuild)
+    level = Level(image, 0)
+    base = level.metadata
+    check_declared(image, base)
+    names = [axis.name for axis in image.plan.axes]
+    named = base.named(names)
+    if named.dimension_names != base.dimension_names:
+        is_link = image.store.is_link(level.path)
+        if image.plan.image.edit_base and not is_link:
+            # Also names that are there, where the configuration gives other axes.
+            logger.info("%s gets dimension_names %s", level.name, names)
+            write_array(image.store, level.path, named)
         else:
-            record = _link(image, source, before_rebuild)
-        tell_ancestors(image.store, image.level_path(0))
-        change_group_attributes(image.store, image.path, lambda found: _carried(image, found))
-        image.store.sync()
-    return record
+            logger.warning(
+                "%s has no dimension_names and %s: validators of OME-NGFF 0.5 will refuse the "
+                "image; %s to have them added",
+                level.name,
+                "is a link, behind which nothing is written" if is_link else "edit_base is false",
+                "copy level 0" if is_link else "set edit_base: true",
+            )
+    tell_ancestors(image.store, level.path)  # a run may have been killed before it did
+    if watched_by(image) != "objects":
+        asked, n_objects = image.plan.image.base_watch, image.plan.levels[0].n_objects
+        logger.log(
+            logging.WARNING if asked == "auto" else logging.INFO,
+            "level 0 of %s has room for %d objects; a change of them is not seen (base_watch: %s): "
+            "%s; after one, remove level 1, or set base_watch: objects, at 5 us an object at every "
+            "start",
+            image.plan.where,
+            n_objects,
+            asked,
+            "only its metadata document is looked at"
+            if watched_by(image) == "metadata"
+            else "nothing of it is looked at",
+        )
+    return base_record(image, base_layout(image))
 
 
 def remove_base(image: Image) -> bool:
@@ -107,101 +93,12 @@ def remove_base(image: Image) -> bool:
         return {key: item for key, item in kept.items() if key != BASE_KEY}
 
     withdraw_levels(image, 0)
-    _remove(image)
+    delete_base(image)
     change_group_attributes(image.store, image.path, change)
     return True
 
 
-def _copy(
-    image: Image, source: Source, n_workers: int, before_rebuild: Callable[[], None]
-) -> Record:
-    path, store = image.level_path(0), image.store
-    target = source.base.named([axis.name for axis in image.plan.axes])
-    layout = source_layout(image)
-    is_link = store.is_link(path)
-    found = None if is_link else read_array(store, path)
-    state = _state(image, source, layout)
-    begun = None if state is None else read_document(store, join(path, OPENING_DOCUMENT))
-    is_as_seen = state is not None and found is not None and found.attributes.get(SEEN_KEY) == state
-    if found is not None and found.form == target.form and (state is None or is_as_seen):
-        tally = _run(image, source, n_workers, write=False, is_known=is_as_seen)
-        if tally is not None:
-            record = _record(image, tally.fingerprint(target.form), layout.stored_bytes)
-            if found.attributes.get(COPY_KEY) == record:
-                logger.info("%s is up to date: it equals its source", image.name(0))
-                return record
-    if found is not None or is_link:
-        before_rebuild()
-        withdraw_levels(image, 0)
-        if is_link or found is None or found.form != target.form:
-            _remove(image)
-        else:
-            hide_array(store, path)
-    change_group_attributes(store, image.path, lambda known: {**known, BASE_KEY: "copy"})
-    is_begun = found is None and begun is not None and begun == state
-    if state is not None and not is_begun:
-        store.delete_tree(path)  # of another state, which nobody could tell from this one's
-        put_document(store, join(path, OPENING_DOCUMENT), state)
-    tally = _run(image, source, n_workers, write=True, is_known=is_begun)
-    assert tally is not None
-    if source_layout(image) != layout:
-        raise StoreError(
-            f"{source.name} has changed while it was copied; run again when nobody writes to it"
-        )
-    for key in list(store.keys(path)):
-        if LITTER_KEY.fullmatch(key):
-            store.delete(join(path, key))
-    record = _record(image, tally.fingerprint(target.form), layout.stored_bytes)
-    theirs = {
-        key: item
-        for key, item in target.attributes.items()
-        if key not in (RECORD_KEY, COPY_KEY, SEEN_KEY)
-    }
-    seen = {} if state is None else {SEEN_KEY: state}
-    store.sync()
-    store.delete(join(path, OPENING_DOCUMENT))
-    write_array(store, path, replace(target, attributes={**theirs, COPY_KEY: record, **seen}))
-    _tell_missing(image, source)
-    return record
-
-
-def _state(image: Image, source: Source, layout: BaseLayout) -> Record | None:
-    """Return what tells that a source is what it was; None of one that is soon read again."""
-    if not source.store.is_remote:
-        return None
-    watched = watched_by(image, source.store)
-    logger.info("changes of %s are seen by: %s (base_watch)", source.name, watched)
-    return {"source": source.name, "watch": layout.watch}
-
-
-def _tell_missing(image: Image, source: Source) -> None:
-    missing = missing_objects(image)
-    if missing:
-        logger.warning(
-            "%s has no %s%s, which stands for fill value (missing_chunks: error refuses that)",
-            source.name,
-            missing[0],
-            f" and {len(missing) - 1} more objects" if len(missing) > 1 else "",
-        )
-
-
-def _link(image: Image, source: Source, before_rebuild: Callable[[], None]) -> Record:
-    path, store = image.level_path(0), image.store
-    if not store.has_links:
-        raise StoreError(
-            f"{store.name} has no symbolic links; leave link_base out to have level 0 copied"
-        )
-    if store.link_target(path) != source.name:
-        if is_taken(image):
-            before_rebuild()
-            withdraw_levels(image, 0)
-            _remove(image)
-        change_group_attributes(store, image.path, lambda known: {**known, BASE_KEY: "link"})
-        store.link(path, source.name)
-    return _record(image, None, None)
-
-
-def _remove(image: Image) -> None:
+def delete_base(image: Image) -> None:
     """Remove level 0: a link, never what is behind it, or a copy."""
     path = image.level_path(0)
     if image.store.is_link(path):
@@ -209,91 +106,3 @@ def _remove(image: Image) -> None:
         tell_ancestors(image.store, path)
     else:
         delete_array(image.store, path)
-
-
-def _run(
-    image: Image, source: Source, n_workers: int, *, write: bool, is_known: bool
-) -> Tally | None:
-    """Copy or compare all objects; None where one was found to differ.
-
-    Parameters
-    ----------
-    is_known
-        Whether the source is what it was when the objects that are here were copied.
-    """
-    copier = _Copier(image, source, write=write, is_known=is_known)
-    grid = geometry.grid_shape(source.base.shape, source.base.write_shape)
-    tally = Tally()
-    seen = [(source.store, join(source.path, source.base.format.array_document))]
-    with open_cluster(image.plan.image.dask_scheduler, image.store, image.path, seen) as cluster:
-        for part in run_blocks(
-            copier, grid, n_workers=n_workers, cluster=cluster, shared=image.store.shared
-        ):
-            if part is None:
-                return None
-            tally.merge(part)
-    return tally
-
-
-class _Copier:
-    """Copies one stored object, or only compares it."""
-
-    def __init__(self, image: Image, source: Source, *, write: bool, is_known: bool) -> None:
-        self.store, self.path = image.store, image.level_path(0)
-        self.source_files, self.source_path = source.store, source.path
-        self.base: ArrayMetadata = source.base
-        self.write, self.is_known = write, is_known
-        self.needs_all = image.plan.image.missing_chunks == "error"
-
-    def __call__(self, place: Index) -> Tally | None:
-        """Return the digest of the object, or None where it differs and shall not be written."""
-        index = tuple(place)
-        name = self.base.object_key(index)
-        key, original = join(self.path, name), join(self.source_path, name)
-        tally = Tally()
-        if self.is_known:
-            data = self.store.get(key)
-            # Of a whole level 0 the digest tells. Of a part, no file system that is known to us
-            # keeps the length of what it lost with the power, and a server keeps what it answered.
-            if not self.write or (
-                data is not None and len(data) == self.source_files.size(original)
-            ):
-                tally.add_payload(index, data)
-                return tally
-        data = self.source_files.get(original)
-        if data is None and self.needs_all:
-            raise StoreError(missing_message(join(self.source_files.name, original)))
-        if self.store.get(key) != data:
-            if not self.write:
-                return None
-            if data is None:
-                self.store.delete(key)
-            else:
-                self.store.put(key, data)
-            if self.store.get(key) != data:
-                raise StoreError(
-                    f"{self.store.name}/{key} is not read back as it was written; check the disk"
-                )
-        tally.add_payload(index, data)
-        return tally
-
-
-def _record(image: Image, fingerprint: str | None, stored_bytes: int | None) -> Record:
-    expected = image.plan.levels[0].expected
-    record = {key: expected[key] for key in ("level", "shape", "chunks", "shards", "dtype")}
-    if fingerprint is None:
-        return {**record, "taken": "link"}
-    return {**record, "taken": "copy", "fingerprint": fingerprint, "stored_bytes": stored_bytes}
-
-
-def _carried(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a group with what the source's says of the image, if it says none.
-
-    Once only: what is changed here afterwards, such as a name, stays.
-    """
-    assert image.source is not None
-    if read_multiscales(attributes) is not None:
-        return attributes
-    source = image.source
-    path = image.paths.path(0)
-    return {**attributes, **carried_over(source.attributes, path, source.base.zarr_format)}

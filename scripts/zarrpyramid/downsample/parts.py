@@ -12,27 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError, VoxelError
-from zarrpyramid.metadata import RECORD_KEY, fits, read_node
-from zarrpyramid.plan import (
-    check_place,
-    describe_level,
-    level_metadata,
-    record_of,
-    stored_objects,
-    why_incomplete,
-)
+from zarrpyramid.metadata import RECORD_KEY, fits
+from zarrpyramid.plan import check_place, describe_level, why_incomplete
 
-from .level import (
-    base_changed,
-    check_finer,
-    clear_place,
-    current_record,
-    level_task,
-    make_record,
-    publish,
-    run_tasks,
-)
-from .openings import begin_opening, end_opening, find_opening, form, purpose
+from .job import LevelJob, base_changed, check_finer, clear_place, current_record, level_task
+from .level import make_record, run_tasks
+from .opening import begin_opening, end_opening, find_opening, purpose
+from .publish import publish_level
 from .resume import forget, forget_parts, join_parts, may_keep, remove_litter, taking_notes
 from .run import open_cluster
 from .task import BlockResult
@@ -42,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zarrpyramid.metadata import Record
-    from zarrpyramid.plan import Image
+    from zarrpyramid.plan import Image, Level
 
 logger = logging.getLogger(__name__)
 
@@ -76,21 +62,24 @@ def open_level(
         If the level's place is taken by something that is not ours, or others are at the image.
     """
     with image.store.hold(image.level_path(0)):
-        check_place(image, level)
-        check_finer(image, level, finer)
-        wanted = purpose(image, level, finer)
-        known = current_record(image, level, finer)
+        job = LevelJob(
+            image=image, level=level, finer=finer, results=results, before_rebuild=before_rebuild
+        )
+        target = job.target
+        check_place(target)
+        check_finer(job)
+        wanted = purpose(target, finer)
+        known = current_record(job)
         if known is not None:
-            end_opening(image, level)
+            end_opening(target)
             return {**wanted, "opening": None, "digest": known["digest"]}
-        found = find_opening(image, level)
-        there = read_node(image.store, image.level_path(level)) is not None
-        if found is not None and fits(found, wanted) and not there:
-            logger.info("%s is open already, and stays so", image.name(level))
+        found = find_opening(target)
+        if found is not None and fits(found, wanted) and target.node is None:
+            logger.info("%s is open already, and stays so", target.name)
             return found
-        clear_place(image, level, before_rebuild, keep=may_keep(image, level, results))
-        logger.info("%s: %s", image.name(level), describe_level(image.plan, level))
-        return begin_opening(image, level, wanted)
+        clear_place(job, keep=may_keep(job))
+        logger.info("%s: %s", target.name, describe_level(image.plan, level))
+        return begin_opening(target, wanted)
 
 
 def build_part(
@@ -125,7 +114,15 @@ def build_part(
         If voxels contradict what was computed of them.
     """
     with image.store.hold(image.level_path(0), shared=True):
-        check_finer(image, level, finer)
+        job = LevelJob(
+            image=image,
+            level=level,
+            finer=finer,
+            results=results,
+            n_workers=n_workers,
+            on_block=on_block,
+        )
+        check_finer(job)
         cut = image.plan.cut(level)
         done: Record = {
             "level": level,
@@ -135,18 +132,17 @@ def build_part(
         }
         if opening["opening"] is None:
             return {**done, "digest": opening["digest"]}
-        _check_open(image, level, opening)
-        task = level_task(image, level, cut.block_bytes)
+        _check_open(job.target, opening)
+        task = level_task(job, cut.block_bytes)
         numbers = cut.tasks(part)
-        scheduler = image.plan.image.dask_scheduler
         mine = (part, cut.n_parts)
         with (
-            open_cluster(scheduler, image.store, image.path) as cluster,
-            taking_notes(image, level, finer, task, results, numbers=numbers, part=mine) as notes,
+            open_cluster(image.plan.image.dask_scheduler, image.store, image.path) as cluster,
+            taking_notes(job, task, numbers=numbers, part=mine) as notes,
         ):
-            seen = run_tasks(task, n_workers, numbers, on_block, cluster=cluster, notes=notes)
+            seen = run_tasks(job, task, numbers, cluster=cluster, notes=notes)
             image.store.sync()
-            _check_open(image, level, opening)
+            _check_open(job.target, opening)
             if notes is not None:
                 notes.finish()
         return {**done, "seen": seen.record}
@@ -178,69 +174,75 @@ def gather_level(
         the level was opened.
     """
     with image.store.hold(image.level_path(0)):
-        check_finer(image, level, finer)
-        _check_parts(image, level, parts)
-        node = read_node(image.store, image.level_path(level))
-        found, known = find_opening(image, level), record_of(node)
+        job = LevelJob(image=image, level=level, finer=finer, results=results)
+        target = job.target
+        check_finer(job)
+        _check_parts(target, parts)
         number = parts[0]["opening"]
         if number is None:
-            if known is None or known["digest"] != parts[0]["digest"]:
-                raise _changed(image, level)
-            return known
-        seen = BlockResult()
-        for part in parts:
-            seen.merge(BlockResult.from_record(part["seen"]))
-        try:
-            record = make_record(image, level, seen, finer)
-        except VoxelError:
-            if results is not None:
-                forget(results, level)  # perhaps it was they that were wrong
-            end_opening(image, level)
-            raise
-        if found is None and known == record:
+            if target.record is None or target.record["digest"] != parts[0]["digest"]:
+                raise _changed(target)
+            return target.record
+        found = find_opening(target)
+        record = _gathered(job, parts)
+        if found is None and target.record == record:
             return record  # published already, by a job that was killed before it could say so
-        if found is None or not fits(found, {**form(image, level), "opening": number}):
-            raise _changed(image, level)
-        if not fits(found, purpose(image, level, finer)):
-            end_opening(image, level)
+        if found is None or not fits(found, {**target.form, "opening": number}):
+            raise _changed(target)
+        if not fits(found, purpose(target, finer)):
+            end_opening(target)
             raise base_changed(image)
-        whole = replace(level_metadata(image, level), attributes={RECORD_KEY: record})
-        fault = why_incomplete(whole, stored_objects(image, level))
+        whole = replace(target.planned, attributes={RECORD_KEY: record})
+        fault = why_incomplete(whole, target.objects())
         if fault:
-            end_opening(image, level)
+            end_opening(target)
             raise StoreError(
-                f"{image.name(level)} {fault} that its parts have written; run again, which makes "
-                "all of them again"
+                f"{target.name} {fault} that its parts have written; run again, which makes all of "
+                "them again"
             )
         if results is not None:
-            join_parts(image, level, results, len(parts), record["digest"])
-        remove_litter(image, level)  # of parts that were killed; the level stayed open for others
-        publish(image, level, record)
+            join_parts(job, len(parts), record["digest"])
+        remove_litter(target)  # of parts that were killed; the level stayed open for others
+        publish_level(target, record)
         if results is not None:
             forget_parts(results, level)
-        end_opening(image, level)
+        end_opening(target)
         return record
 
 
-def _check_open(image: Image, level: int, opening: Record) -> None:
-    if find_opening(image, level) != opening:
-        raise _changed(image, level)
+def _gathered(job: LevelJob, parts: Sequence[Record]) -> Record:
+    """Return the record of a level by what all of its parts have seen."""
+    seen = BlockResult()
+    for part in parts:
+        seen.merge(BlockResult.from_record(part["seen"]))
+    try:
+        return make_record(job, seen)
+    except VoxelError:
+        if job.results is not None:
+            forget(job.results, job.level)  # perhaps it was they that were wrong
+        end_opening(job.target)
+        raise
 
 
-def _check_parts(image: Image, level: int, parts: Sequence[Record]) -> None:
+def _check_open(level: Level, opening: Record) -> None:
+    if find_opening(level) != opening:
+        raise _changed(level)
+
+
+def _check_parts(level: Level, parts: Sequence[Record]) -> None:
     """See that parts are those of the plan, each once, and of one opening."""
-    cut = image.plan.cut(level)
+    cut = level.image.plan.cut(level.number)
     numbers = [[part + 1, cut.n_parts] for part in range(cut.n_parts)]
     if (
         sorted(part["part"] for part in parts) != numbers
         or {part["block_bytes"] for part in parts} != {cut.block_bytes}
         or len({part["opening"] for part in parts}) > 1
     ):
-        raise _changed(image, level)
+        raise _changed(level)
 
 
-def _changed(image: Image, level: int) -> StoreError:
+def _changed(level: Level) -> StoreError:
     return StoreError(
-        f"{image.name(level)} is not open for these parts any more: it was changed, removed or "
-        "opened anew meanwhile; run again, and let one run have the image to itself"
+        f"{level.name} is not open for these parts any more: it was changed, removed or opened "
+        "anew meanwhile; run again, and let one run have the image to itself"
     )

@@ -1,91 +1,45 @@
-"""The recipes for what a group lists: level 0 sealed, levels listed, withdrawn and removed.
+"""What makes levels visible: a level's own documents, and the group's list of levels.
 
-Documents alone: imports no array library, since the jobs that do this would wait for it.
+Reads and writes documents alone. Imports no array library, since the jobs that do this and nothing
+else would wait for it.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import (
+    RECORD_KEY,
     change_group_attributes,
     delete_array,
     delete_empty_groups,
     fits,
     multiscales,
     open_group,
-    tell_ancestors,
     write_array,
 )
-from zarrpyramid.plan import (
-    base_layout,
-    base_record,
-    check_declared,
-    is_foreign,
-    left_overs,
-    our_levels,
-    provenance,
-    read_level,
-    record_of,
-    watched_by,
-)
+from zarrpyramid.plan import Level, left_overs, our_levels, provenance, record_of
 from zarrpyramid.reduce import METHODS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
 
 logger = logging.getLogger(__name__)
 
 
-def seal_base(image: Image) -> Record:
-    """Make level 0 fit to be listed, and return its record.
-
-    A v3 level 0 without dimension_names gets them, unless the configuration forbids it: OME-NGFF
-    0.5 requires that they equal the names of the axes. Its voxels are never written.
-
-    Raises
-    ------
-    PyramidError
-        If level 0 is absent, or is not what the configuration declares.
-    """
-    base = read_level(image, 0)
-    check_declared(image)
-    names = [axis.name for axis in image.plan.axes]
-    named = base.named(names)
-    if named.dimension_names != base.dimension_names:
-        is_link = image.store.is_link(image.level_path(0))
-        if image.plan.image.edit_base and not is_link:
-            # Also names that are there, where the configuration gives other axes.
-            logger.info("%s gets dimension_names %s", image.name(0), names)
-            write_array(image.store, image.level_path(0), named)
-        else:
-            logger.warning(
-                "%s has no dimension_names and %s: validators of OME-NGFF 0.5 will refuse the "
-                "image; %s to have them added",
-                image.name(0),
-                "is a link, behind which nothing is written" if is_link else "edit_base is false",
-                "copy level 0" if is_link else "set edit_base: true",
-            )
-    tell_ancestors(image.store, image.level_path(0))  # a run may have been killed before it did
-    if watched_by(image) != "objects":
-        asked, n_objects = image.plan.image.base_watch, image.plan.levels[0].n_objects
-        logger.log(
-            logging.WARNING if asked == "auto" else logging.INFO,
-            "level 0 of %s has room for %d objects; a change of them is not seen (base_watch: %s): "
-            "%s; after one, remove level 1, or set base_watch: objects, at 5 us an object at every "
-            "start",
-            image.plan.where,
-            n_objects,
-            asked,
-            "only its metadata document is looked at"
-            if watched_by(image) == "metadata"
-            else "nothing of it is looked at",
-        )
-    return base_record(image, base_layout(image))
+def publish_level(level: Level, record: Record) -> None:
+    """Write a level's documents once its objects are on disk: from here on it exists."""
+    level.store.sync()
+    whole = replace(level.planned, attributes={RECORD_KEY: record})
+    write_array(level.store, level.path, whole)
+    level.store.sync()
 
 
 def write_multiscales(image: Image) -> Record:
@@ -127,12 +81,13 @@ def _check_chain(image: Image) -> None:
     """See that every level is that of the plan, and was made from the one before it."""
     before: Record | None = None
     for plan in image.plan.levels[1:]:
-        record = record_of(read_level(image, plan.level)) or {}
+        level = Level(image, plan.level)
+        record = record_of(level.metadata) or {}
         made_from = record.get("source", {}).get("digest")
         if not fits(record, plan.expected) or (before and made_from != before.get("digest")):
             raise StoreError(
-                f"{image.name(plan.level)} is not the level that this run has made: another run "
-                "has been at it; run again, and let one run have the image to itself"
+                f"{level.name} is not the level that this run has made: another run has been at "
+                "it; run again, and let one run have the image to itself"
             )
         before = record
 
@@ -153,49 +108,58 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
     )
 
 
-def withdraw_levels(image: Image, first: int) -> None:
+def withdraw_levels(image: Image, first: int, opened: Sequence[Level] = ()) -> None:
     """Take all levels from `first` on out of the group's list, before any of them changes.
 
     What others made in the place of a level stays, unless the configuration gives it up.
+
+    Parameters
+    ----------
+    opened
+        Levels that the caller has opened already.
     """
 
     def change(attributes: dict[str, Any]) -> dict[str, Any]:
-        return multiscales.without_paths(attributes, _listed_levels(image, attributes, first))
+        levels = _listed_levels(image, attributes, first, opened)
+        return multiscales.without_paths(attributes, levels)
 
     change_group_attributes(image.store, image.path, change)
 
 
-def _listed_levels(image: Image, attributes: dict[str, Any], first: int) -> list[str]:
+def _listed_levels(
+    image: Image, attributes: dict[str, Any], first: int, opened: Sequence[Level] = ()
+) -> list[str]:
     """Return the paths of listed levels from `first` on that are ours, are to be, or are absent."""
     listed = {path: image.paths.level(path) for path in multiscales.listed_paths(attributes)}
+    known = {level.number: level for level in opened}
     return [
         path
-        for path, level in listed.items()
-        if level is not None and level >= first and not is_foreign(image, level)
+        for path, number in listed.items()
+        if number is not None
+        and number >= first
+        and not known.get(number, Level(image, number)).is_foreign
     ]
 
 
 def remove_levels(image: Image, first: int) -> list[int]:
     """Remove the levels from `first` on that carry our record; return their numbers.
 
-    Levels that are not ours are not removed.
+    Levels that are not ours stay.
     """
     ours = our_levels(image, first)
     if ours:
-        withdraw_levels(image, first)
-    _remove(image, ours)
-    return ours
+        withdraw_levels(image, first, ours)
+    return _remove(ours)
 
 
 def remove_left_overs(image: Image) -> list[int]:
     """Remove the objects that killed runs left of levels; return the numbers of these."""
-    left = left_overs(image)
-    _remove(image, left)
-    return left
+    return _remove(left_overs(image))
 
 
-def _remove(image: Image, levels: list[int]) -> None:
+def _remove(levels: list[Level]) -> list[int]:
     for level in levels:
-        logger.info("removing %s", image.name(level))
-        delete_array(image.store, image.level_path(level))
-        delete_empty_groups(image.store, image.level_path(level), image.path)
+        logger.info("removing %s", level.name)
+        delete_array(level.store, level.path)
+        delete_empty_groups(level.store, level.path, level.image.path)
+    return [level.number for level in levels]

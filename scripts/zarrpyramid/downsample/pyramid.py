@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid import geometry
 from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name, takes_settings
 from zarrpyramid.errors import suggestion
-from zarrpyramid.metadata import is_inside, join, listed_paths, open_group, parse_array, read_node
+from zarrpyramid.metadata import is_inside, join, listed_paths, open_group, read_node
 from zarrpyramid.plan import (
+    Level,
     check_places,
     check_room,
     expected_objects,
     is_taken,
     levels_beside,
     open_image,
-    record_of,
     source_layout,
-    stored_objects,
     taken_as,
     voxel_size,
     why_incomplete,
 )
 from zarrpyramid.stores import held
 
-from .base import copy_base, remove_base
+from .base import remove_base, seal_base
+from .base_copy import copy_base
 from .level import build_level
 from .progress import Progress, is_watched
-from .publish import remove_left_overs, remove_levels, seal_base, write_multiscales
+from .publish import remove_left_overs, remove_levels, write_multiscales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -190,29 +190,28 @@ def level_statuses(
     listed = listed_paths(open_group(image.store, image.path).attributes)
     statuses: list[LevelStatus] = []
     downsampling: Shape | None = (1,) * len(image.plan.axes)
-    for level in [0, *levels_beside(image)]:
-        node = read_node(image.store, image.level_path(level))
-        if node is None or node.kind == "group":
+    for level in [Level(image, 0), *levels_beside(image)]:
+        if level.node is None or level.node.kind == "group":
             continue
-        metadata = parse_array(node.documents, image.name(level))
-        objects = stored_objects(image, level)
+        metadata, objects = level.metadata, level.objects()
         sizes = [size for _, size, _ in objects]
-        record = record_of(metadata) if level else None
+        record = level.record if level.number else None
         recipe = (record or {}).get("recipe")
         factors = tuple(recipe["factors"]) if recipe else None
         if factors is not None and len(factors) != len(image.plan.axes):
             factors = None
-        if downsampling is not None and level:
+        if downsampling is not None and level.number:
             downsampling = geometry.multiply(downsampling, factors) if factors else None
+        name = image.paths.path(level.number)
         statuses.append(
             LevelStatus(
-                level=level,
-                path=image.paths.path(level),
+                level=level.number,
+                path=name,
                 shape=metadata.shape,
                 chunks=metadata.chunks,
                 dtype=metadata.dtype,
                 record=record,
-                listed=image.paths.path(level) in listed,
+                listed=name in listed,
                 n_objects=sum(size > 0 for size in sizes),
                 expected_objects=expected_objects(metadata),
                 stored_bytes=sum(sizes),

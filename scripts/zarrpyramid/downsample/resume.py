@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError
-from zarrpyramid.metadata import encode_record, join, read_array
-from zarrpyramid.plan import LITTER_KEY, MOST_COUNTED, level_metadata, read_level
+from zarrpyramid.metadata import encode_record, join
+from zarrpyramid.plan import LITTER_KEY, MOST_COUNTED, Level
 
 from .ledgers import PARTIAL_SUFFIX, Entry, LedgerForm, make_ledger, open_ledger, source_digest
-from .openings import form
 from .task import BlockResult
 
 if TYPE_CHECKING:
@@ -29,10 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zarrpyramid.geometry import Index
-    from zarrpyramid.metadata import Record
-    from zarrpyramid.plan import Image
     from zarrpyramid.stores import Store
 
+    from .job import LevelJob
     from .ledgers import Ledger
     from .task import LevelTask
 
@@ -65,37 +63,39 @@ def ledgers_of(results: Path, level: int) -> list[Path]:
     ]
 
 
-def ledger_form(image: Image, level: int) -> LedgerForm:
-    """Return what a level's ledger is of."""
-    source = read_level(image, level - 1)
-    what = [image.name(level), form(image, level), source.form]
+def ledger_form(level: Level, finer: Level) -> LedgerForm:
+    """Return what a level's ledger is of, by the level and the one before it."""
+    source = finer.metadata
+    what = [level.name, level.form, source.form]
     text = encode_record({"ledger": json.loads(json.dumps(what))})
     return LedgerForm(
         identity=hashlib.blake2b(text, digest_size=16).digest(),
         source=source.dtype,
-        target=image.plan.levels[level].dtype,
-        counts_source=level == 1,
+        target=level.plan.dtype,
+        counts_source=level.number == 1,
     )
 
 
-def may_keep(image: Image, level: int, results: Path | None) -> bool:
+def may_keep(job: LevelJob) -> bool:
     """Tell whether objects in a level's place may be kept, and forget ledgers that are of others.
 
     They may where all that was ever noted of them is of the same recipe and form: so no object is
     left behind that another one wrote.
     """
-    if results is None:
+    if job.results is None:
         return False
-    paths, wanted = ledgers_of(results, level), ledger_form(image, level)
-    found = read_array(image.store, image.level_path(level))
-    same = found is None or found.document == level_metadata(image, level).document
+    target = job.target
+    paths, wanted = ledgers_of(job.results, job.level), ledger_form(target, job.source)
+    same = target.node is None or (
+        target.record is not None and target.metadata.document == target.planned.document
+    )
     opened = [open_ledger(path, wanted) for path in paths]
     for ledger in opened:
         if ledger is not None:
             ledger.close()
     if paths and same and None not in opened:
         return True
-    forget(results, level)
+    forget(job.results, job.level)
     return False
 
 
@@ -105,12 +105,11 @@ def forget(results: Path, level: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_litter(image: Image, level: int) -> None:
+def remove_litter(level: Level) -> None:
     """Remove the files aside that a killed run left among a level's objects."""
-    path = image.level_path(level)
-    for key in image.store.keys(path):
+    for key in level.store.keys(level.path):
         if LITTER_KEY.fullmatch(key):
-            image.store.delete(join(path, key))
+            level.store.delete(join(level.path, key))
 
 
 class Notes:
@@ -128,9 +127,7 @@ class Notes:
 
     def __init__(
         self,
-        image: Image,
-        level: int,
-        finer: Record,
+        job: LevelJob,
         task: LevelTask,
         paths: tuple[Path, Path],
         finer_ledger: Path,
@@ -147,11 +144,12 @@ class Notes:
         numbers
             Of the job's tasks; None takes all.
         """
+        image, level = job.image, job.level
         self._store, self._task, self._level = image.store, task, level
         self._grid = geometry.grid_shape(task.target.shape, task.target.write_shape)
         self._source_grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
         self._numbers = range(geometry.count(task.grid)) if numbers is None else numbers
-        wanted = ledger_form(image, level)
+        wanted = ledger_form(job.target, job.source)
         path, older = paths
         self._path = path
         working = path.with_suffix(PARTIAL_SUFFIX)
@@ -159,9 +157,10 @@ class Notes:
         self._ledger = make_ledger(working, wanted, self._span())
         self._known.insert(0, self._ledger)
         self._finer = None
-        if level > 1:
-            self._finer = open_ledger(finer_ledger, ledger_form(image, level - 1))
-            if self._finer is not None and self._finer.digest != finer["digest"]:
+        if level > 1 and finer_ledger.exists():
+            finer = ledger_form(job.source, Level(image, level - 2))
+            self._finer = open_ledger(finer_ledger, finer)
+            if self._finer is not None and self._finer.digest != job.finer["digest"]:
                 self._finer.close()
                 self._finer = None
         self.seen = BlockResult()
@@ -312,11 +311,8 @@ class Notes:
 
 @contextlib.contextmanager
 def taking_notes(
-    image: Image,
-    level: int,
-    finer: Record,
+    job: LevelJob,
     task: LevelTask,
-    results: Path | None,
     *,
     numbers: range | None = None,
     part: tuple[int, int] | None = None,
@@ -325,25 +321,22 @@ def taking_notes(
 
     Parameters
     ----------
-    results
-        Folder of the image's results.
     numbers
         Of the tasks of a part; None is all of them.
     part
         Number of the part, and how many there are.
     """
-    if results is None or not _can_note(image.store, task):
+    store, level, results = job.image.store, job.level, job.results
+    if results is None or not _can_note(store, task):
         yield None
         return
     whole = ledger_path(results, level)
     path = whole if part is None else part_path(results, level, *part)
-    notes = Notes(
-        image, level, finer, task, (path, whole), ledger_path(results, level - 1), numbers
-    )
+    notes = Notes(job, task, (path, whole), ledger_path(results, level - 1), numbers)
     if notes.n_kept:
         logger.info(
             "%s: %d of %d objects are made, the others are kept as they were noted",
-            image.name(level),
+            job.target.name,
             notes.n_objects - notes.n_kept,
             notes.n_objects,
         )
@@ -352,7 +345,7 @@ def taking_notes(
     except BaseException as error:
         # What a signal or an error ends is not lost; the error is what counts if this fails too.
         # A server that was asked again and again is asked no more.
-        if not (image.store.is_remote and isinstance(error, StoreError)):
+        if not (store.is_remote and isinstance(error, StoreError)):
             with contextlib.suppress(OSError):
                 notes.flush()
         raise
@@ -367,9 +360,11 @@ def _can_note(store: Store, task: LevelTask) -> bool:
     return store.tells_versions and not is_listed
 
 
-def join_parts(image: Image, level: int, results: Path, n_parts: int, digest: str) -> None:
+def join_parts(job: LevelJob, n_parts: int, digest: str) -> None:
     """Make the ledger of a level from those of its parts."""
-    wanted, target = ledger_form(image, level), image.plan.levels[level]
+    level, results = job.level, job.results
+    assert results is not None
+    wanted, target = ledger_form(job.target, job.source), job.target.plan
     n_objects = geometry.count(geometry.grid_shape(target.shape, target.write_shape))
     path = ledger_path(results, level)
     with contextlib.ExitStack() as stack:

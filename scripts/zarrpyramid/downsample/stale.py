@@ -9,18 +9,11 @@ import json
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import MetadataError
-from zarrpyramid.metadata import (
-    fits,
-    parse_array,
-    proofs,
-    read_multiscales,
-    read_node,
-    read_sentinel,
-)
-from zarrpyramid.plan import COPY_KEY, MOST_COUNTED, base_layout, base_record, record_of, why_remade
+from zarrpyramid.metadata import fits, proofs, read_multiscales, read_node, read_sentinel
+from zarrpyramid.plan import COPY_KEY, MOST_COUNTED, Level, base_layout, base_record, why_remade
 from zarrpyramid.stores import write_aside
 
-from .openings import find_opening, form, purpose
+from .opening import opening_number, purpose
 from .publish import listed_attributes
 
 if TYPE_CHECKING:
@@ -66,15 +59,16 @@ def stale_sentinels(
     if not base_is_there or sealed != base_record(image, layout):
         stale[levels / "0.json"] = f"{image.name(0)} has other objects than were sealed"
     elif owner is not None and owner.get("watch") != layout.watch:
-        for level in (0, 1):
-            stale[levels / f"{level}.json"] = f"objects of {image.name(0)} have changed"
+        for number in (0, 1):
+            stale[levels / f"{number}.json"] = f"objects of {image.name(0)} have changed"
     for plan in image.plan.levels[1:]:
         path = levels / f"{plan.level}.json"
-        reason = _why_stale(image, plan.level, read_sentinel(path))
+        level = Level(image, plan.level)
+        reason = _why_stale(level, read_sentinel(path))
         if reason:
             stale[path] = reason
         if path in stale or not path.exists():
-            stale.update(_stale_parts(image, plan.level, folder, layout))
+            stale.update(_stale_parts(level, folder, layout))
     if image.plan.image.label_report and not _counts_hold(image, folder):
         stale[folder / "labels.json"] = f"{image.plan.where} has other levels than were counted"
     node = read_node(image.store, image.path)
@@ -141,33 +135,28 @@ def _why_taken_again(
     return ""
 
 
-def _why_stale(image: Image, level: int, sentinel: Record | None) -> str:
+def _why_stale(level: Level, sentinel: Record | None) -> str:
     """Return why a sentinel does not prove its level, or nothing."""
     if sentinel is None:
         return "it is no record"
-    node = read_node(image.store, image.level_path(level))
-    if record_of(node) != sentinel or node is None:
-        return f"{image.name(level)} is absent or another level"
     try:
-        found = parse_array(node.documents, image.name(level))
+        return why_remade(level, proof=sentinel, most_counted=MOST_COUNTED)
     except MetadataError as error:
         return str(error)
-    return why_remade(image, level, found, most_counted=MOST_COUNTED)
 
 
-def _stale_parts(image: Image, level: int, folder: Path, layout: BaseLayout) -> dict[Path, str]:
+def _stale_parts(level: Level, folder: Path, layout: BaseLayout) -> dict[Path, str]:
     """Return the sentinels of an unproved level's parts that are not of its opening as it is now.
 
-    Where the level is not open for what it shall be, that is all of them.
+    Where the level is not open for what it is to be, that is all of them.
     """
-    found = find_opening(image, level)
-    finer = read_sentinel(folder / "levels" / f"{level - 1}.json")
+    finer = read_sentinel(folder / "levels" / f"{level.number - 1}.json")
     # An absent one is made again, and after it the opening, whatever this one is.
-    wanted = form(image, level) if finer is None else purpose(image, level, finer, layout)
-    number = found.get("opening") if found is not None and fits(found, wanted) else None
+    wanted = level.form if finer is None else purpose(level, finer, layout)
+    number = opening_number(level, wanted)
     return {
-        path: f"{image.name(level)} is not open for it"
-        for path in (folder / "parts").glob(f"{level}.*.json")
+        path: f"{level.name} is not open for it"
+        for path in (folder / "parts").glob(f"{level.number}.*.json")
         if number is None or (read_sentinel(path) or {}).get("opening") != number
     }
 

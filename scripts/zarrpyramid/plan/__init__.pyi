@@ -1,3 +1,60 @@
+from .base_objects import (
+    MOST_COUNTED as MOST_COUNTED,
+)
+from .base_objects import (
+    BaseLayout as BaseLayout,
+)
+from .base_objects import (
+    base_form as base_form,
+)
+from .base_objects import (
+    base_layout as base_layout,
+)
+from .base_objects import (
+    base_record as base_record,
+)
+from .base_objects import (
+    missing_objects as missing_objects,
+)
+from .base_objects import (
+    source_layout as source_layout,
+)
+from .base_objects import (
+    watched_by as watched_by,
+)
+from .conflicts import (
+    check_base_place as check_base_place,
+)
+from .conflicts import (
+    check_place as check_place,
+)
+from .conflicts import (
+    check_places as check_places,
+)
+from .conflicts import (
+    is_taken as is_taken,
+)
+from .conflicts import (
+    left_overs as left_overs,
+)
+from .conflicts import (
+    nested_images as nested_images,
+)
+from .conflicts import (
+    taken_as as taken_as,
+)
+from .current import (
+    expected_objects as expected_objects,
+)
+from .current import (
+    follows_recipe as follows_recipe,
+)
+from .current import (
+    why_incomplete as why_incomplete,
+)
+from .current import (
+    why_remade as why_remade,
+)
 from .cut import (
     BLOCK_BYTES as BLOCK_BYTES,
 )
@@ -23,64 +80,13 @@ from .cut import (
     task_extents as task_extents,
 )
 from .image import (
-    MOST_COUNTED as MOST_COUNTED,
-)
-from .image import (
-    OBJECT_KEY as OBJECT_KEY,
-)
-from .image import (
-    BaseLayout as BaseLayout,
-)
-from .image import (
     Image as Image,
-)
-from .image import (
-    base_layout as base_layout,
-)
-from .image import (
-    base_record as base_record,
 )
 from .image import (
     check_declared as check_declared,
 )
 from .image import (
-    expected_objects as expected_objects,
-)
-from .image import (
-    level_metadata as level_metadata,
-)
-from .image import (
-    levels_beside as levels_beside,
-)
-from .image import (
-    missing_objects as missing_objects,
-)
-from .image import (
     open_image as open_image,
-)
-from .image import (
-    our_levels as our_levels,
-)
-from .image import (
-    read_level as read_level,
-)
-from .image import (
-    record_of as record_of,
-)
-from .image import (
-    source_layout as source_layout,
-)
-from .image import (
-    stored_objects as stored_objects,
-)
-from .image import (
-    watched_by as watched_by,
-)
-from .image import (
-    why_incomplete as why_incomplete,
-)
-from .image import (
-    why_remade as why_remade,
 )
 from .levels import (
     VOXEL_REVISION as VOXEL_REVISION,
@@ -133,35 +139,8 @@ from .needs import (
 from .needs import (
     read_timing as read_timing,
 )
-from .places import (
-    LITTER_KEY as LITTER_KEY,
-)
-from .places import (
-    check_base_place as check_base_place,
-)
-from .places import (
-    check_place as check_place,
-)
-from .places import (
-    check_places as check_places,
-)
-from .places import (
+from .preflight import (
     check_room as check_room,
-)
-from .places import (
-    is_foreign as is_foreign,
-)
-from .places import (
-    is_taken as is_taken,
-)
-from .places import (
-    left_overs as left_overs,
-)
-from .places import (
-    nested_images as nested_images,
-)
-from .places import (
-    taken_as as taken_as,
 )
 from .preflight import (
     forecast as forecast,
@@ -180,4 +159,22 @@ from .source import (
 )
 from .source import (
     trust_linked_base as trust_linked_base,
+)
+from .stored import (
+    LITTER_KEY as LITTER_KEY,
+)
+from .stored import (
+    OBJECT_KEY as OBJECT_KEY,
+)
+from .stored import (
+    Level as Level,
+)
+from .stored import (
+    levels_beside as levels_beside,
+)
+from .stored import (
+    our_levels as our_levels,
+)
+from .stored import (
+    record_of as record_of,
 )

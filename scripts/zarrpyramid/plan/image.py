@@ -1,37 +1,26 @@
-"""An image in its store: found, planned, and looked at without reading a voxel.
+"""An image in its store: found by its documents and planned, before a voxel is read.
 
-What the Snakefile needs while it parses; imports no array library.
+Imports no array library.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zarrpyramid import geometry
 from zarrpyramid.config import group_path
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import (
-    RECORD_ENTRY,
-    RECORD_KEY,
     LevelPaths,
     base_path,
     find_images,
-    fits,
     is_inside,
     join,
-    levels_there,
     listed_paths,
     locate,
-    object_stats,
     open_group,
     read_array,
     read_node,
-    tally_keys,
-    well_formed,
     without_paths,
 )
 
@@ -42,26 +31,22 @@ if TYPE_CHECKING:
     from typing import Any
 
     from zarrpyramid.config import DeclaredBase, ImageConfig
-    from zarrpyramid.metadata import ArrayMetadata, Node, Record
+    from zarrpyramid.metadata import ArrayMetadata, Node
     from zarrpyramid.stores import Store
 
     from .source import Source
 
 
-OBJECT_KEY = re.compile(r"(c[./])?\d+([./]\d+)*")
-"""Key of a stored object, of either format and separator."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """An image's group, opened: its files, its path in them, and its plan.
+    """An image's group in a store: the store, the path of the group in it, and the plan.
 
     Attributes
     ----------
     paths
-        Where the levels stand in the group.
+        Paths of the levels in the group.
     source
-        What level 0 is taken from; None where it is the user's own.
+        The array that level 0 is taken from; None where level 0 is the user's own.
     """
 
     store: Store
@@ -81,228 +66,12 @@ class Image:
         return self.source is not None and not self.plan.image.link_base
 
     def level_path(self, level: int) -> str:
-        """Return the path of a level's array in the files."""
+        """Return the path of a level's array in the store."""
         return join(self.path, self.paths.path(level))
 
     def name(self, level: int) -> str:
-        """Name a level in messages."""
+        """Return what messages call a level."""
         return f"{self.store.name}/{self.level_path(level)}"
-
-
-def read_level(image: Image, level: int) -> ArrayMetadata:
-    """Return the metadata of a level that must be there.
-
-    Raises
-    ------
-    StoreError
-        If it is not.
-    """
-    metadata = read_array(image.store, image.level_path(level))
-    if metadata is None:
-        raise StoreError(
-            f"there is no array {image.name(level)}; expected level {level} of an image"
-        )
-    return metadata
-
-
-def record_of(node: ArrayMetadata | Node | None) -> Record | None:
-    """Return the record that an array carries of itself, or None where it is none of our levels.
-
-    Entries that no record of ours has in such a form are left out of it.
-    """
-    record = None if node is None else node.attributes.get(RECORD_KEY)
-    return well_formed(record) if isinstance(record, dict) else None
-
-
-MOST_COUNTED = 1 << 17
-"""Objects up to which those of an array are looked at whenever jobs are planned.
-
-A stat, a sort and a hash: 5.5 us an object, 0.7 s in all.
-"""
-
-MOST_ASKED = 1 << 10
-"""The same where a server lists no keys: a request an object."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BaseLayout:
-    """Level 0's objects, looked at without reading them, as far as they are watched.
-
-    Attributes
-    ----------
-    fingerprint
-        Digest of the form that the metadata gives them, and of their keys and sizes if they are
-        watched; equal for a copy of the store.
-    watch
-        The same with their versions (times of change): another one means that a voxel may have
-        changed.
-    stored_bytes
-        Bytes of all objects; None where they are not watched.
-    """
-
-    fingerprint: str
-    watch: str
-    stored_bytes: int | None
-
-
-def watched_by(image: Image, store: Store | None = None) -> str:
-    """Return by what a change of level 0 is seen: objects, metadata or none.
-
-    Parameters
-    ----------
-    files
-        Where it is looked at, if not in the image's own: those of its source.
-    """
-    asked = image.plan.image.base_watch
-    if asked != "auto":
-        return asked
-    most = MOST_COUNTED if (store or image.store).lists else MOST_ASKED
-    return "objects" if image.plan.levels[0].n_objects <= most else "metadata"
-
-
-def stored_objects(image: Image, level: int) -> list[tuple[str, int, int]]:
-    """Return key, bytes and version of a level's objects; documents and litter do not count."""
-    return _objects(image.store, image.level_path(level))
-
-
-def _objects(store: Store, path: str) -> list[tuple[str, int, int]]:
-    return sorted(found for found in object_stats(store, path) if OBJECT_KEY.fullmatch(found[0]))
-
-
-def base_layout(image: Image) -> BaseLayout:
-    """Look at level 0's objects, and at what its metadata makes of their bytes."""
-    return _layout(image, image.store, image.level_path(0))
-
-
-def source_layout(image: Image) -> BaseLayout:
-    """Look at the objects that level 0 is taken from, the same as level 0's where it has none."""
-    if image.source is None:
-        return base_layout(image)
-    return _layout(image, image.source.store, image.source.path)
-
-
-def _layout(image: Image, store: Store, path: str) -> BaseLayout:
-    watched = watched_by(image, store)
-    if watched == "none":
-        return BaseLayout(fingerprint="", watch=watched, stored_bytes=None)
-    form = json.dumps(image.plan.base.form, sort_keys=True)
-    if watched == "metadata":
-        return BaseLayout(fingerprint=_hash(form), watch=_hash(form), stored_bytes=None)
-    objects = _objects(store, path)
-    return BaseLayout(
-        fingerprint=_hash("\n".join([form, *(f"{key} {size}" for key, size, _ in objects)])),
-        watch=_hash("\n".join([form, *map(str, objects)])),
-        stored_bytes=sum(size for _, size, _ in objects),
-    )
-
-
-def missing_objects(image: Image) -> list[str]:
-    """Return the keys of level 0 that are not there; none where its objects are not watched."""
-    if watched_by(image) != "objects":
-        return []
-    base = image.plan.base
-    there = {key for key, _, _ in stored_objects(image, 0)}
-    grid = geometry.grid_shape(base.shape, base.write_shape)
-    keys = map(base.object_key, geometry.iterate_units(grid))
-    return [key for key in keys if key not in there]
-
-
-def base_record(image: Image, layout: BaseLayout) -> Record:
-    """Return what the sentinel of level 0 holds."""
-    expected = image.plan.levels[0].expected
-    return {
-        **{key: expected[key] for key in ("level", "shape", "chunks", "shards", "dtype")},
-        "fingerprint": layout.fingerprint,
-        "stored_bytes": layout.stored_bytes,
-    }
-
-
-def level_metadata(image: Image, level: int) -> ArrayMetadata:
-    """Return the metadata that a level shall have: level 0's, in the level's extents and codecs."""
-    wanted = image.plan.levels[level]
-    target = image.plan.pattern.derive(
-        shape=wanted.shape,
-        chunks=wanted.chunks,
-        shards=wanted.shards,
-        attributes={},
-        dtype=wanted.dtype,
-    )
-    return target.named([axis.name for axis in image.plan.axes])
-
-
-def why_incomplete(found: ArrayMetadata, objects: list[tuple[str, int, int]]) -> str:
-    """Return what is wrong with a level's `stored_objects`, or nothing; empty ones are none.
-
-    Where the recipe leaves out what holds nothing but the fill value, the record says which objects
-    were written; records of older releases do not, and of such a level none is missed.
-    """
-    grid = geometry.grid_shape(found.shape, found.write_shape)
-    keys = [
-        key
-        for key, size, _ in objects
-        if size > 0 and all(int(i) < n for i, n in zip(re.findall(r"\d+", key), grid, strict=False))
-    ]
-    n_expected = expected_objects(found)
-    if n_expected is None:
-        return ""
-    if len(keys) < n_expected:
-        return f"lacks {n_expected - len(keys)} stored objects"
-    written = (record_of(found) or {}).get(RECORD_ENTRY)
-    if written is not None and tally_keys(keys).record != written:
-        return "has other stored objects than were written"
-    return ""
-
-
-def expected_objects(found: ArrayMetadata) -> int | None:
-    """Return how many stored objects a level has when none is lost, or None where nobody knows."""
-    record = record_of(found) or {}
-    if RECORD_ENTRY in record:
-        n_written: int = record[RECORD_ENTRY]["n"]
-        return n_written
-    if record.get("recipe", {}).get("write_empty_chunks") is False:
-        return None
-    return geometry.count(geometry.grid_shape(found.shape, found.write_shape))
-
-
-def why_remade(
-    image: Image, level: int, found: ArrayMetadata, *, most_counted: int | None = None
-) -> str:
-    """Return why a level that is there is not the one that is planned, or nothing.
-
-    What it was made from is for others to know. The objects of a level that shall have more than
-    `most_counted` are not looked at.
-    """
-    record = record_of(found) or {}
-    same_form = found.document == level_metadata(image, level).document
-    is_whole = "digest" in record and "source" in record
-    if not (same_form and is_whole and fits(record, image.plan.levels[level].expected)):
-        return f"{image.name(level)} was made by another recipe"
-    if most_counted is not None and image.plan.levels[level].n_objects > most_counted:
-        return ""
-    fault = why_incomplete(found, stored_objects(image, level))
-    return f"{image.name(level)} {fault}" if fault else ""
-
-
-def levels_beside(image: Image) -> list[int]:
-    """Return the numbers of the levels at whose paths something stands, whoever made it."""
-    levels = levels_there(image.store, image.path, image.paths)
-    return [
-        level for level in levels if read_node(image.store, image.level_path(level)) is not None
-    ]
-
-
-def our_levels(image: Image, first: int = 1) -> list[int]:
-    """Return the numbers of the levels from `first` on that carry our record.
-
-    Others, groups and arrays that this package does not serve among them, may stand beside them.
-    """
-    return [
-        level
-        for level in levels_beside(image)
-        if level >= first
-        and not image.store.is_link(image.level_path(level))
-        and record_of(read_node(image.store, image.level_path(level)))
-    ]
 
 
 def open_image(config: ImageConfig, store: Store | None = None, path: str = "") -> Image:
@@ -311,11 +80,11 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
     Parameters
     ----------
     config
-        Of the image. Where it asks for a test image that is not there yet, the plan is made from
-        what it asks for; where it names a source, from that; where it declares a level 0 that is
-        not there yet, or is still to be replaced, from what it declares.
-    files, path
-        Where the group is, if not at the path of the configuration.
+        Settings of the image. The plan is made from level 0 as it is there; from the test image
+        that is asked for and not there yet; from the source where one is named; from the level 0
+        that is declared and not there yet, or is still to be replaced.
+    store, path
+        Store and path of the group, if they are not those of the configuration.
 
     Raises
     ------
@@ -386,19 +155,19 @@ def _is_as_declared(config: ImageConfig, base: DeclaredBase, store: Store, path:
     return not misfit
 
 
-def check_declared(image: Image) -> None:
-    """See that level 0, which must be there, is what was declared of it.
+def check_declared(image: Image, found: ArrayMetadata) -> None:
+    """See that level 0 as it was found is what the configuration declares of it.
 
     Raises
     ------
     ConfigError
         If it is not.
     """
-    base = image.plan.image.base
-    if base is None:
+    config = image.plan.image
+    if config.base is None:
         return
-    group = open_group(image.store, image.path)
-    misfit = _misfit(image.plan.image, base, read_level(image, 0), group.attributes)
+    attributes = open_group(image.store, image.path).attributes
+    misfit = _misfit(config, config.base, found, attributes)
     if misfit:
         raise ConfigError(misfit)
 
@@ -475,7 +244,3 @@ def _read_base(store: Store, path: str, group: Node, base: str) -> ArrayMetadata
 def _check_voxels(base: ArrayMetadata, where: str) -> None:
     if 0 in base.shape:
         raise StoreError(f"{where} has no voxels, its shape is {list(base.shape)}")
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.stores import is_url
 
+from .base_objects import stored_share
 from .cut import FEW, compiled_pays, shared_block_bytes, spread_threads, task_bytes, task_extents
-from .places import stored_share
 
 if TYPE_CHECKING:
     from pathlib import Path

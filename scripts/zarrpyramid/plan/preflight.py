@@ -1,25 +1,35 @@
-"""What a run will make of an image, as a table for people, before a voxel is read.
+"""What a run will make of an image and whether there is room for it, before a voxel is read.
 
-From the plan and a few looks at the file system; imports no array library.
+The table is for people. It comes from the plan and a few looks at the file system; no array library
+is imported.
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from zarrpyramid.geometry import count
+from zarrpyramid import geometry
+from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata import read_node
 from zarrpyramid.tables import aligned_table
 
-from .image import source_layout, watched_by
-from .levels import times
+from .base_objects import sampled_bytes, source_layout, watched_by
+from .levels import space_needed, times
 from .needs import DEFAULT_RATE, level_need, measured_rate
-from .places import free_room, room_needed, standing_folder
+from .stored import our_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from zarrpyramid.stores import Store
+
+    from .base_objects import BaseLayout
     from .image import Image
+    from .levels import ImagePlan, LevelPlan
 
 _COLUMNS = (
     *("level", "factors", "shape", "chunks", "shards", "objects", "raw GB", "parts"),
@@ -38,7 +48,7 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
         Of every job, all of which are taken to run one after the other.
     """
     plan, rate = image.plan, measured_rate(image, logs)
-    n_read = count(plan.levels[0].shape)
+    n_read = geometry.count(plan.levels[0].shape)
     rows: list[Sequence[str]] = []
     seconds = 0.0
     for level in plan.levels:
@@ -108,3 +118,98 @@ def _room(image: Image) -> list[str]:
         f"{written}free in {folder}: {inodes} inodes, {free.n_bytes / 1e9:.4g} GB: "
         + ("enough" if enough else "NOT ENOUGH")
     ]
+
+
+def check_room(image: Image, layout: BaseLayout) -> None:
+    """See that the store can be written and has room for the levels that are not there.
+
+    Parameters
+    ----------
+    layout
+        Of level 0's objects, or of those that it is taken from.
+
+    Raises
+    ------
+    StoreError
+        If not; of room alone nothing is said where the configuration forces it.
+    """
+    need = room_needed(image, layout)
+    folder = standing_folder(image.store, image.path)
+    if not need.n_objects or folder is None:
+        return
+    if not folder.is_dir():
+        raise StoreError(f"{folder} is a file, expected the folder of a zarr store")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"{folder} cannot be written; check its permissions and its file system")
+    if image.plan.image.force_space:
+        return
+    free = free_room(folder)
+    way_out = "or ask for fewer levels or larger scale_factors, or set force_space: true"
+    if free.n_bytes < need.n_bytes:
+        raise StoreError(
+            f"{folder} has {free.n_bytes / 1e9:.3g} GB free, the levels of {image.plan.where} need "
+            f"about {need.n_bytes / 1e9:.3g} GB; free some, {way_out}"
+        )
+    if free.n_objects is not None and free.n_objects < need.n_objects:
+        raise StoreError(
+            f"{folder} has {free.n_objects} inodes free, the levels of {image.plan.where} need "
+            f"{need.n_objects}; give larger chunks or shards, {way_out}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """Bytes and inodes, needed or free; None where a file system does not count inodes."""
+
+    n_bytes: int
+    n_objects: int | None
+
+
+def room_needed(image: Image, layout: BaseLayout) -> Room:
+    """Return what the levels that are not there will take, and a level 0 that is to be copied.
+
+    They are taken to compress as well as level 0 does, or not at all where that is asked for.
+
+    Parameters
+    ----------
+    layout
+        As in `check_room`.
+    """
+    there = [level.number for level in our_levels(image)]
+    absent = [level for level in image.plan.levels[1:] if level.level not in there]
+    copies = image.copies and read_node(image.store, image.level_path(0)) is None
+    stored = 0
+    if absent or copies:
+        stored = sampled_bytes(image) if layout.stored_bytes is None else layout.stored_bytes
+    as_level_0 = 0 if image.plan.image.compressor == "none" else stored
+    return Room(
+        n_bytes=stored * copies + space_needed(image.plan.base, absent, as_level_0),
+        n_objects=sum(map(partial(_n_inodes, image.plan), absent))
+        + _n_inodes(image.plan, image.plan.levels[0]) * copies,
+    )
+
+
+def _n_inodes(plan: ImagePlan, level: LevelPlan) -> int:
+    """Return the files and folders of a level: its objects, its documents, and what holds them."""
+    grid = geometry.grid_shape(level.shape, level.write_shape)
+    key = plan.pattern.object_key((0,) * len(grid))
+    # A folder a number before the last one, and one for the c of v3.
+    depths = range(len(grid) - key.count("/"), len(grid))
+    folders = 1 + sum(geometry.count(grid[:depth]) for depth in depths)
+    return level.n_objects + folders + len(plan.pattern.documents())
+
+
+def free_room(folder: Path) -> Room:
+    """Return what the file system of a folder has for us."""
+    found = os.statvfs(folder)
+    # Some file systems, such as btrfs, make inodes as they need them and count none.
+    n_objects = found.f_favail if found.f_files else None
+    return Room(n_bytes=found.f_bavail * found.f_frsize, n_objects=n_objects)
+
+
+def standing_folder(store: Store, path: str) -> Path | None:
+    """Return the folder of a path, or the nearest one above that is there; None if it is remote."""
+    folder = store.folder(path)
+    while folder is not None and not folder.exists():
+        folder = folder.parent
+    return folder

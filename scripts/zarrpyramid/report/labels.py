@@ -17,7 +17,7 @@ from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks
 from zarrpyramid.downsample import run_blocks
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import proofs, strict_number
-from zarrpyramid.plan import read_level, record_of, times
+from zarrpyramid.plan import Level, record_of, times
 from zarrpyramid.tables import markdown_table
 
 from .counts import LIMIT, Counter, count_ids, without
@@ -134,7 +134,7 @@ def _levels(
 def _count_level(image: Image, record: Record, counter: Counter, n_workers: int) -> int:
     """Count the ids of a level into a counter, and return the voxels of background."""
     level = record["level"]
-    metadata = read_level(image, level)
+    metadata = Level(image, level).metadata
     if level and record_of(metadata) != record:
         raise StoreError(
             f"{image.name(level)} is not the level that its sentinel records; "

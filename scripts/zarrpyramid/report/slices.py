@@ -15,7 +15,7 @@ import numpy as np
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks, read_chunk
 from zarrpyramid.metadata import CHANNEL, SPACE
-from zarrpyramid.plan import read_level
+from zarrpyramid.plan import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,7 +125,7 @@ def _recorded_extremes(records: Sequence[Record]) -> list[float]:
 
 def _read_extremes(image: Image, level: int, budget: int) -> tuple[list[float], int]:
     """Return the finite extremes of a level, none where it is too large, and the bytes of it."""
-    metadata = read_level(image, level)
+    metadata = Level(image, level).metadata
     grid = geometry.grid_shape(metadata.shape, metadata.chunks)
     cost = geometry.count(grid) * geometry.count(metadata.chunks) * metadata.item_size
     if cost > budget:
@@ -154,7 +154,7 @@ def _edges(extremes: Sequence[float], dtype: str) -> Edges:
 
 
 def _read_level(image: Image, level: int, edges: Edges, budget: int) -> tuple[Preview, int]:
-    metadata = read_level(image, level)
+    metadata = Level(image, level).metadata
     types = [axis.type for axis in image.plan.axes]
     regions = list(_middle_slices(metadata.shape, types))
     touched = {

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.downsample import failures
 from zarrpyramid.geometry import count
 from zarrpyramid.plan import (
+    Level,
     level_timings,
     peak_memory,
-    read_level,
     read_timing,
-    stored_objects,
     times,
     voxel_size,
     watched_by,
@@ -224,9 +223,10 @@ def _statistics(records: Sequence[Record], record: Record) -> Record:
 
 def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> LevelFacts:
     level, plan = record["level"], image.plan.levels[record["level"]]
+    found = Level(image, level)
     # Of a level 0 of millions of objects none is looked at.
     counted = level > 0 or watched_by(image) == "objects"
-    objects = stored_objects(image, level) if counted else None
+    objects = found.objects() if counted else None
     told = level_timings(image, level, timings)
     # A level that was up to date needs nothing of what was planned.
     built = [job for job in told if job.get("voxels")]
@@ -236,7 +236,7 @@ def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> L
         voxel_size=voxel_size(image.plan.axes, plan.downsampling),
         n_objects=None if objects is None else len(objects),
         stored_bytes=None if objects is None else sum(size for _, size, _ in objects),
-        fault=why_incomplete(read_level(image, level), objects) if level and objects else "",
+        fault=why_incomplete(found.metadata, objects) if level and objects else "",
         statistics=statistics,
         n_jobs=len(told),
         seconds=round(sum(job["seconds"] for job in told), 3) if told else None,

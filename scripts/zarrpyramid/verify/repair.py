@@ -16,11 +16,12 @@ from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
 from zarrpyramid.config import check_config, image_config, short_name
 from zarrpyramid.downsample import (
     BlockResult,
+    LevelJob,
     count_chunk,
     digest_header,
     level_task,
     make_level,
-    publish,
+    publish_level,
     remove_litter,
     withdraw_levels,
     write_multiscales,
@@ -38,12 +39,11 @@ from zarrpyramid.metadata import (
 from zarrpyramid.plan import (
     LITTER_KEY,
     OBJECT_KEY,
+    Level,
     check_place,
-    level_metadata,
+    follows_recipe,
     open_image,
-    read_level,
     record_of,
-    stored_objects,
     why_incomplete,
 )
 from zarrpyramid.stores import held
@@ -159,10 +159,11 @@ class _Mender:
         record = self._known(level)
         if record is None or (level > 1 and record["source"].get("digest") != finer["digest"]):
             return self._make_level(level, finer), None
-        remove_litter(image, level)
-        if read_level(image, level).document != level_metadata(image, level).document:
-            publish(image, level, record)
-        tell_ancestors(image.store, image.level_path(level))
+        found = Level(image, level)
+        remove_litter(found)
+        if found.metadata.document != found.planned.document:
+            publish_level(found, record)
+        tell_ancestors(found.store, found.path)
         _, broken = self._read(level)
         made = self._make(level, set(broken))
         if not self._holds(level, record):
@@ -175,29 +176,28 @@ class _Mender:
 
     def _known(self, level: int) -> Record | None:
         """Return the record of a level if it is one of the plan's, whatever else it is."""
-        image, path = self._image, self._image.level_path(level)
+        found = Level(self._image, level)
         try:
-            record = record_of(read_node(image.store, path))
+            return found.record if follows_recipe(found) else None
         except MetadataError:
-            hide_array(image.store, path)  # a document that is none, in the place of a level
+            hide_array(found.store, found.path)  # a document that is none, in the place of a level
             return None
-        whole = record is not None and {"digest", "source"} <= set(record)
-        return record if whole and fits(record, image.plan.levels[level].expected) else None
 
     def _make_level(self, level: int, finer: Record) -> Record:
         """Make all of a level by the normal path, if its source can be read."""
         if level == 1:  # the others were read by now
             for reason in self._read(0)[1].values():
                 raise StoreError(reason)
-        check_place(self._image, level)
-        return make_level(self._image, level, finer, n_workers=self._workers)
+        job = LevelJob(image=self._image, level=level, finer=finer, n_workers=self._workers)
+        check_place(job.target)
+        return make_level(job)
 
     def _read(self, level: int) -> tuple[BlockResult, dict[Index, str]]:
         """Return what a level holds, and the objects that are broken, each with the reason.
 
         Missing ones are broken where none is left out.
         """
-        metadata = read_level(self._image, level)
+        metadata = Level(self._image, level).metadata
         wanted = level > 0 and self._image.plan.levels[level].write_empty_chunks
         path = self._image.level_path(level)
         chunks = open_chunks(self._image.store, path, metadata)
@@ -228,16 +228,17 @@ class _Mender:
 
     def _holds(self, level: int, record: Record) -> bool:
         """Tell whether a level holds the voxels and the objects that its record says."""
-        metadata = read_level(self._image, level)
+        found = Level(self._image, level)
+        metadata = found.metadata
         seen, broken = self._read(level)
-        if broken or why_incomplete(metadata, stored_objects(self._image, level)):
+        if broken or why_incomplete(metadata, found.objects()):
             return False
         stated = seen.target.statistics(dtype=metadata.dtype)
         return fits(record, {"digest": seen.target.digest(digest_header(metadata)), **stated})
 
     def _make(self, level: int, objects: set[Index]) -> set[Index]:
         """Make objects again, and return them."""
-        task = level_task(self._image, level, 0)
+        task = level_task(LevelJob(image=self._image, level=level, finer={}), 0)
         places = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
         with ThreadPoolExecutor(self._workers) as pool:
             for _ in pool.map(task, sorted(places)):
@@ -247,7 +248,7 @@ class _Mender:
 
     def _differing(self, level: int) -> set[Index]:
         """Return the objects of a level that are not what the level before makes them."""
-        target = level_metadata(self._image, level)
+        target = Level(self._image, level).planned
         found = [one for seen in compare_all(self._task(level), self._workers)
                  for one in seen.differences]  # fmt: skip
         for one in found:
@@ -274,7 +275,7 @@ class _Mender:
     def _task(self, level: int) -> CompareTask:
         image, wanted = self._image, self._image.plan.levels[level]
         source, target = (
-            (image.level_path(number), read_level(image, number)) for number in (level - 1, level)
+            (found.path, found.metadata) for found in (Level(image, level - 1), Level(image, level))
         )
         return compare_task(image.store, source, target, wanted.method, wanted.factors)
 

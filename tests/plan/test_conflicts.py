@@ -12,13 +12,14 @@ import zarr
 
 from zarrpyramid.cli.main import main
 from zarrpyramid.config import image_config
+from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.parts import open_level
-from zarrpyramid.downsample.publish import seal_base
 from zarrpyramid.downsample.pyramid import build_pyramid, clean, level_statuses
 from zarrpyramid.downsample.stale import stale_sentinels
 from zarrpyramid.errors import StoreError
-from zarrpyramid.plan.image import base_layout, open_image
-from zarrpyramid.plan.places import check_places, nested_images
+from zarrpyramid.plan.base_objects import base_layout
+from zarrpyramid.plan.conflicts import check_places, nested_images
+from zarrpyramid.plan.image import open_image
 from zarrpyramid.pyramid_sampler import Downsampler
 
 VOXELS = (np.indices((20, 19)).sum(0) * 37 % 251).astype("uint8")
@@ -160,7 +161,7 @@ def test_levels_of_others_are_kept_unless_given_up(tmp_path, names):
 
 def test_a_level_that_is_given_up_is_first_taken_out_of_the_list(tmp_path, monkeypatch):
     make(tmp_path, "s0", "s1", "s2", "s3")
-    from zarrpyramid.downsample import level as levels
+    from zarrpyramid.downsample import job as levels
 
     seen = []
     delete_array = levels.delete_array

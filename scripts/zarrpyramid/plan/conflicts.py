@@ -1,0 +1,195 @@
+"""What stands in a store where levels will be written, and may not be ours to remove.
+
+Looks before anything is written; imports no array library.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import StoreError, missing_message
+from zarrpyramid.metadata import (
+    OPENING_DOCUMENT,
+    RECORD_KEY,
+    absent_groups,
+    join,
+    read_document,
+    read_node,
+)
+
+from .base_objects import missing_objects
+from .source import BASE_KEY, COPY_KEY
+from .stored import LITTER_KEY, OBJECT_KEY, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .image import Image
+
+
+def check_places(image: Image) -> None:
+    """See that nothing but our own levels stands where levels will be.
+
+    Raises
+    ------
+    StoreError
+        If something does.
+    """
+    if image.source is not None:
+        check_base_place(image)
+    elif image.plan.image.missing_chunks == "error":
+        _check_base_whole(image)
+    for level in image.plan.levels[1:]:
+        check_place(Level(image, level.level))
+
+
+def nested_images(images: Mapping[str, Image]) -> dict[str, str]:
+    """Return why images cannot be built whose group lies in a level of another one, by name."""
+    levels: dict[str, str] = {}
+    for name, image in images.items():
+        for level in image.plan.levels:
+            path = f"{image.plan.where}/{image.paths.path(level.level)}"
+            levels[os.path.realpath(path)] = name
+    nested = {}
+    for name, image in images.items():
+        group = Path(os.path.realpath(image.plan.where))
+        for place in map(str, (group, *group.parents)):
+            if place in levels:
+                nested[name] = (
+                    f"image {name}: its group {image.plan.where} lies in {place}, where a level of "
+                    f"image {levels[place]} is or will be; choose another store or field"
+                )
+    return nested
+
+
+def _check_base_whole(image: Image) -> None:
+    if read_node(image.store, image.level_path(0)) is None:
+        return  # a test image that is still to be made
+    missing = missing_objects(image)
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise StoreError(missing_message(f"{image.name(0)}/{missing[0]}{more}"))
+
+
+def check_place(level: Level) -> None:
+    """See that nothing but our own level, or what a killed run left of it, stands in its place.
+
+    Arrays of others are accepted where the configuration says that they may be overwritten.
+
+    Raises
+    ------
+    StoreError
+        If something else does.
+    """
+    store = level.store
+    for above in _groups_between(level):
+        node = read_node(store, above)
+        if node is None and store.get(above) is None and not store.is_link(above):
+            continue
+        if node is None or node.kind != "group" or store.is_link(above):
+            raise StoreError(
+                f"{store.name}/{above} is no group of the store's own, in which {level.name} could "
+                "be; move it away"
+            )
+    if store.is_link(level.path):
+        raise StoreError(
+            f"{level.name} is a symbolic link, behind which nothing is ever written; remove the "
+            "link, or put the level itself there"
+        )
+    if level.node is None and store.get(level.path) is None:
+        _check_remains(level)
+    elif level.record is None and not (
+        level.may_be_replaced and level.node and level.node.kind == "array"
+    ):
+        raise StoreError(
+            f"{level.name} is there already and was not made by this workflow; move it away, build "
+            "the pyramid in another group, or, if it is an array that may be removed, set "
+            "overwrite: true"
+        )
+
+
+def left_overs(image: Image) -> list[Level]:
+    """Return the planned levels of which there is no array, but objects that a killed run left.
+
+    A build of the level would remove them.
+    """
+    levels = [Level(image, level.level) for level in image.plan.levels[1:]]
+    return [level for level in levels if _is_left_over(level)]
+
+
+def _is_left_over(level: Level) -> bool:
+    try:
+        check_place(level)
+        return level.node is None and any(level.store.keys(level.path))
+    except StoreError:
+        return False  # something else stands there, and a build says so
+
+
+def check_base_place(image: Image) -> None:
+    """See that nothing but what we took from a source stands where level 0 will be.
+
+    Raises
+    ------
+    StoreError
+        If something does, or the group of the image cannot be made.
+    """
+    assert image.source is not None
+    absent_groups(image.store, image.path, image.source.base.zarr_format)
+    path = image.level_path(0)
+    is_empty = not (
+        image.store.is_link(path)
+        or image.store.get(path) is not None
+        or any(image.store.keys(path))
+    )
+    if not is_empty and not is_taken(image):
+        raise StoreError(
+            f"{image.name(0)} is there already and was not taken from a source; none is ever put "
+            "over other data: choose another store or field, or leave source out to build beside it"
+        )
+
+
+def is_taken(image: Image) -> bool:
+    """Tell whether what stands in level 0's place was taken from a source, whole or in part."""
+    if image.store.is_link(image.level_path(0)):
+        return taken_as(image) == "link"
+    node = read_node(image.store, image.level_path(0))
+    return taken_as(image) == "copy" if node is None else COPY_KEY in node.attributes
+
+
+def taken_as(image: Image) -> str | None:
+    """Return how the image's group says that level 0 was taken: "copy", "link", or not at all."""
+    node = read_node(image.store, image.path)
+    return None if node is None else node.attributes.get(BASE_KEY)
+
+
+def _groups_between(level: Level) -> Iterator[str]:
+    """Yield the paths of the groups between the image's group and a level's array."""
+    image = level.image
+    steps = image.paths.path(level.number).split("/")[:-1]
+    for depth in range(1, len(steps) + 1):
+        yield join(image.path, *steps[:depth])
+
+
+def _check_remains(level: Level) -> None:
+    """Refuse a folder without an array that holds anything but what a killed run of ours left."""
+    store, path = level.store, level.path
+    if store.get(join(path, OPENING_DOCUMENT)) is not None:
+        return  # a level of ours in parts, perhaps of millions of objects
+    for key in store.keys(path):
+        if not (
+            OBJECT_KEY.fullmatch(key)
+            or LITTER_KEY.fullmatch(key)
+            or (key == ".zattrs" and _is_our_zattrs(level))
+        ):
+            raise StoreError(
+                f"{level.name} is no level but holds {key}, which is not ours to remove; move it "
+                "away"
+            )
+
+
+def _is_our_zattrs(level: Level) -> bool:
+    """Tell whether the document of v2 that is written before .zarray holds our record."""
+    attributes = read_document(level.store, f"{level.path}/.zattrs")
+    return attributes is not None and RECORD_KEY in attributes

@@ -1,0 +1,113 @@
+"""Whether a level that stands in a store is current, and if not, why.
+
+`why_remade` alone decides: jobs ask it before they make a level, and the Snakefile asks it about
+every sentinel while it plans. Imports no array library.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from zarrpyramid import geometry
+from zarrpyramid.metadata import RECORD_ENTRY, fits, tally_keys
+
+from .stored import record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zarrpyramid.metadata import ArrayMetadata, Record
+
+    from .stored import Level
+
+
+def why_remade(
+    level: Level,
+    *,
+    proof: Record | None = None,
+    made_from: Callable[[], Record] = dict,
+    most_counted: int | None = None,
+) -> str:
+    """Return why a level has to be made again, or "" where it is current.
+
+    The reasons, in the order of what it costs to find them:
+
+    1. No level of ours is there, or another one than the proof speaks of.
+    2. It has another form than is planned, or was made by another recipe.
+    3. It has lost stored objects.
+    4. It was made from other voxels than those that are there now.
+
+    Parameters
+    ----------
+    proof
+        The record that the level's sentinel holds, where there is a sentinel.
+    made_from
+        Returns what a current level records of its source. Asked last, since it may read all of
+        level 0.
+    most_counted
+        The objects of a level that is to have more than this number are not looked at.
+
+    Raises
+    ------
+    MetadataError
+        If the documents of a level of ours are damaged.
+    """
+    record = level.record
+    if record is None or proof not in (None, record):
+        return f"{level.name} is absent or another level"
+    if level.metadata.document != level.planned.document or not follows_recipe(level):
+        return f"{level.name} was made by another recipe"
+    if most_counted is None or level.plan.n_objects <= most_counted:
+        fault = why_incomplete(level.metadata, level.objects())
+        if fault:
+            return f"{level.name} {fault}"
+    if not fits(record["source"], made_from()):
+        return f"{level.name} was made from other voxels"
+    return ""
+
+
+def follows_recipe(level: Level) -> bool:
+    """Tell whether a level carries a whole record that says what the plan expects of it."""
+    record = level.record or {}
+    return "digest" in record and "source" in record and fits(record, level.plan.expected)
+
+
+def why_incomplete(found: ArrayMetadata, objects: list[tuple[str, int, int]]) -> str:
+    """Return what is wrong with a level's objects, or "" where none is lost.
+
+    An object without bytes counts as absent. Where the recipe leaves out objects that hold the fill
+    value alone, the record says which objects were written. Records of older releases do not, and
+    of such a level no object is missed.
+
+    Parameters
+    ----------
+    objects
+        As `Level.objects` returns them.
+    """
+    grid = geometry.grid_shape(found.shape, found.write_shape)
+    keys = [
+        key
+        for key, size, _ in objects
+        if size > 0 and all(int(i) < n for i, n in zip(re.findall(r"\d+", key), grid, strict=False))
+    ]
+    n_expected = expected_objects(found)
+    if n_expected is None:
+        return ""
+    if len(keys) < n_expected:
+        return f"lacks {n_expected - len(keys)} stored objects"
+    written = (record_of(found) or {}).get(RECORD_ENTRY)
+    if written is not None and tally_keys(keys).record != written:
+        return "has other stored objects than were written"
+    return ""
+
+
+def expected_objects(found: ArrayMetadata) -> int | None:
+    """Return how many stored objects a level has when none is lost, or None where nobody knows."""
+    record = record_of(found) or {}
+    if RECORD_ENTRY in record:
+        n_written: int = record[RECORD_ENTRY]["n"]
+        return n_written
+    if record.get("recipe", {}).get("write_empty_chunks") is False:
+        return None
+    return geometry.count(geometry.grid_shape(found.shape, found.write_shape))

@@ -1,0 +1,174 @@
+"""A level as it stands in its store: its metadata document, its record and its stored objects.
+
+A `Level` reads its document at the first look and keeps it, so that a job that holds one `Level`
+reads the document once. Imports no array library.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata import (
+    RECORD_KEY,
+    levels_there,
+    object_stats,
+    parse_array,
+    read_node,
+    well_formed,
+)
+from zarrpyramid.stores import TEMPORARY_SUFFIX
+
+if TYPE_CHECKING:
+    from zarrpyramid.metadata import ArrayMetadata, Node, Record
+    from zarrpyramid.stores import Store
+
+    from .image import Image
+    from .levels import LevelPlan
+
+OBJECT_KEY = re.compile(r"(c[./])?\d+([./]\d+)*")
+"""Key of a stored object, of either format and separator."""
+
+LITTER_KEY = re.compile(rf".*{re.escape(TEMPORARY_SUFFIX)}|.*[./][0-9a-f]{{32}}\.partial")
+"""Key of a temporary file that a killed writer left, ours or zarr-python."""
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One level of an image, opened once: what stood there at the first look stays in this object.
+
+    Whoever needs what stands there now makes a new `Level`.
+
+    Attributes
+    ----------
+    number
+        0 is the base. It may be beyond the plan where another program or an earlier run made more.
+    """
+
+    image: Image
+    number: int
+
+    @property
+    def store(self) -> Store:
+        """The store of the image."""
+        return self.image.store
+
+    @property
+    def path(self) -> str:
+        """Path of the level's array in the store."""
+        return self.image.level_path(self.number)
+
+    @property
+    def name(self) -> str:
+        """What messages call the level."""
+        return self.image.name(self.number)
+
+    @property
+    def plan(self) -> LevelPlan:
+        """What is planned of the level."""
+        return self.image.plan.levels[self.number]
+
+    @cached_property
+    def node(self) -> Node | None:
+        """The group or array at the level's path, None where there is no metadata document."""
+        return read_node(self.store, self.path)
+
+    @cached_property
+    def metadata(self) -> ArrayMetadata:
+        """The metadata of the level's array.
+
+        Raises
+        ------
+        StoreError
+            If no array is there.
+        MetadataError
+            If its documents are damaged or describe what this package does not serve.
+        """
+        if self.node is None:
+            raise StoreError(
+                f"there is no array {self.name}; expected level {self.number} of an image"
+            )
+        if self.node.kind == "group":
+            raise StoreError(f"{self.name} is a group, expected an array; move the array there")
+        return parse_array(self.node.documents, self.name)
+
+    @cached_property
+    def record(self) -> Record | None:
+        """The record that the level carries of itself, None where it is not one of ours."""
+        return record_of(self.node)
+
+    @cached_property
+    def planned(self) -> ArrayMetadata:
+        """The metadata that the plan gives the level: level 0's, with its own extents and codecs.
+
+        It has no attributes: the record is added when the level is published.
+        """
+        plan = self.image.plan
+        target = plan.pattern.derive(
+            shape=self.plan.shape,
+            chunks=self.plan.chunks,
+            shards=self.plan.shards,
+            attributes={},
+            dtype=self.plan.dtype,
+        )
+        return target.named([axis.name for axis in plan.axes])
+
+    @property
+    def form(self) -> Record:
+        """What the plan makes of the level, as JSON holds it: recipe and metadata, no source."""
+        document = json.loads(json.dumps(self.planned.document))
+        return {**self.plan.expected, "document": document}
+
+    @property
+    def may_be_replaced(self) -> bool:
+        """Whether the configuration gives up what others made in the level's place."""
+        return self.image.plan.image.overwrite and 0 < self.number < len(self.image.plan.levels)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether something stands there that is not ours and is to stay."""
+        is_ours = self.number == 0 or self.node is None or self.record is not None
+        return not is_ours and not self.may_be_replaced
+
+    def objects(self) -> list[tuple[str, int, int]]:
+        """Return key, bytes and version of the stored objects that are there now, sorted by key.
+
+        Documents and temporary files do not count.
+        """
+        return stored_objects(self.store, self.path)
+
+
+def record_of(node: ArrayMetadata | Node | None) -> Record | None:
+    """Return the record that an array carries of itself, or None where it is none of our levels.
+
+    Entries whose form no record of ours has are left out.
+    """
+    record = None if node is None else node.attributes.get(RECORD_KEY)
+    return well_formed(record) if isinstance(record, dict) else None
+
+
+def stored_objects(store: Store, path: str) -> list[tuple[str, int, int]]:
+    """Return key, bytes and version of the objects of an array at any path, sorted by key."""
+    return sorted(found for found in object_stats(store, path) if OBJECT_KEY.fullmatch(found[0]))
+
+
+def levels_beside(image: Image) -> list[Level]:
+    """Return the levels, level 0 aside, at whose paths something stands, whoever made it."""
+    numbers = levels_there(image.store, image.path, image.paths)
+    return [level for level in (Level(image, number) for number in numbers) if level.node]
+
+
+def our_levels(image: Image, first: int = 1) -> list[Level]:
+    """Return the levels from `first` on that carry our record.
+
+    Groups, links and arrays that this package does not serve may stand beside them.
+    """
+    return [
+        level
+        for level in levels_beside(image)
+        if level.number >= first and level.record and not level.store.is_link(level.path)
+    ]
