@@ -11,7 +11,6 @@ import yaml
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {
     "dask": "dask-core",
-    "matplotlib": "matplotlib-base",
     "xxhash": "python-xxhash",
     "snakemake": "snakemake-minimal",
 }

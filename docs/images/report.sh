@@ -12,8 +12,8 @@ chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-backgrou
     "file://$work/results/demo/report.html"
 # The slices of three levels out of it, for the README.
 uv run python - <<'PYTHON'
-import matplotlib.image
+from PIL import Image
 
-page = matplotlib.image.imread("docs/images/report.png")
-matplotlib.image.imsave("docs/images/levels.png", page[446:838, 44:1157])
+page = Image.open("docs/images/report.png")
+page.crop((44, 446, 1157, 838)).save("docs/images/levels.png")
 PYTHON

@@ -13,12 +13,8 @@ import zarr
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan.image import open_image
-from zarrpyramid.report.summary import (
-    level_facts,
-    success_lines,
-    summarize_pyramid,
-    write_overview,
-)
+from zarrpyramid.report.facts import level_facts
+from zarrpyramid.report.summary import success_lines, summarize_pyramid, write_overview
 
 
 def rows(text):

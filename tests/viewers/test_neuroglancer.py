@@ -19,6 +19,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 import zarr
+from PIL import Image
 
 import zarrpyramid
 from zarrpyramid.metadata.group import locate
@@ -135,9 +136,7 @@ class Viewing:
         finally:
             page.close()
         assert errors == []
-        from matplotlib.image import imread
-
-        return imread(io.BytesIO(shot))[..., :3]
+        return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")) / 255
 
     def levels_asked_for(self):
         """Return the number of requests for chunks by level; nothing absent was asked for."""

@@ -1,3 +1,6 @@
+from .facts import (
+    level_facts as level_facts,
+)
 from .labels import (
     label_table as label_table,
 )
@@ -7,11 +10,8 @@ from .labels import (
 from .neuroglancer import (
     view as view,
 )
-from .report import (
+from .page import (
     report_pyramid as report_pyramid,
-)
-from .summary import (
-    level_facts as level_facts,
 )
 from .summary import (
     success_lines as success_lines,

@@ -1,146 +1,257 @@
-"""HTML of a page that stands alone: escaped text, tables, pictures inside it, one style.
+"""What a finished pyramid looks like, as one page that needs nothing but a browser.
 
-Knows nothing of pyramids. Loads nothing from anywhere: pictures are in the page, fonts are the
-reader's.
+Pictures and histograms come from coarse levels, all else from records, timings and documents. The
+page itself is `templates/page.html.jinja`, its style `templates/page.css`.
 """
 
 from __future__ import annotations
 
-import base64
-from html import escape
-from typing import TYPE_CHECKING
+import importlib.metadata
+import json
+import logging
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from zarrpyramid import __version__, geometry
+from zarrpyramid.reduce import METHODS
+from zarrpyramid.verify import NOTE, read_pyramid
+
+from .cards import caption, channel_cards, crosses
+from .charts import drift_chart, histogram_chart, speed_chart
+from .facts import number
+from .slices import read_previews
+from .viewer_rules import lint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-_STYLE = """
-:root { --ink: #1f2733; --soft: #5b6472; --line: #e2e5ea; --page: #f7f8fa; --card: #fff;
-  --good: #0f766e; --bad: #b3261e; --warn: #9a6700; }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.5;
-  font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
-  -webkit-text-size-adjust: 100%; }
-main { max-width: 72rem; margin: 0 auto; padding: 2.2rem 1.25rem 4rem; }
-header { margin-bottom: 2rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .15rem; letter-spacing: -.015em;
-  overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.6rem 0 .3rem; letter-spacing: -.005em; }
-h3 { font-size: .95rem; margin: 1.2rem 0 .5rem; color: var(--soft); font-weight: 600; }
-p { margin: .3rem 0 .8rem; max-width: 46rem; }
-.soft { color: var(--soft); }
-code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
-  overflow-wrap: anywhere; }
-.verdict { display: flex; gap: .7rem; align-items: baseline; margin: 1rem 0 0; padding: .7rem 1rem;
-  background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--good);
-  border-radius: 6px; max-width: none; }
-.verdict b { color: var(--good); white-space: nowrap; }
-.verdict.bad { border-left-color: var(--bad); } .verdict.bad b { color: var(--bad); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem;
-  margin: 1rem 0 0; padding: 0; }
-.figures div { background: var(--card); border: 1px solid var(--line); border-radius: 6px;
-  padding: .55rem .9rem; }
-.figures dt { color: var(--soft); font-size: .8rem; }
-.figures dd { margin: 0; font-size: 1.15rem; font-weight: 600; font-variant-numeric: tabular-nums;
-  overflow-wrap: anywhere; }
-.cards { display: grid; gap: 1rem; align-items: start;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 20.5rem), 1fr)); }
-.card { margin: 0; background: #14171c; color: #d7dbe2; border-radius: 8px; padding: .8rem; }
-.card figcaption { display: flex; justify-content: space-between; flex-wrap: wrap; gap: 0 .8rem;
-  font-size: .85rem; margin-bottom: .6rem; color: #9aa3b0; font-variant-numeric: tabular-nums; }
-.card figcaption b { color: #f2f4f7; }
-.views { display: grid; gap: 3px; margin: 0 auto; }
-.view { position: relative; min-width: 0; background: #000; }
-.view img { display: block; width: 100%; height: 100%; }
-.view img.coarse { image-rendering: pixelated; }
-.view i { position: absolute; top: .25rem; left: .4rem; font: 600 .72rem ui-monospace, monospace;
-  color: #fff; text-shadow: 0 0 3px #000, 0 0 2px #000; }
-.bar { position: absolute; left: .5rem; bottom: .5rem; border-bottom: 3px solid #fff; color: #fff;
-  font-size: .75rem; line-height: 1.5; white-space: nowrap; min-width: 2px;
-  text-shadow: 0 0 3px #000, 0 0 2px #000; filter: drop-shadow(0 0 1px #000); }
-.chart { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .7rem;
-  margin: .4rem 0 0; overflow-x: auto; }
-.chart img { display: block; width: 100%; min-width: 34rem; height: auto; }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px; }
-table { border-collapse: collapse; width: 100%; font-size: .86rem;
-  font-variant-numeric: tabular-nums; }
-th, td { padding: .45rem .75rem; text-align: left; white-space: nowrap;
-  border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; color: var(--soft); font-size: .78rem; }
-tr:last-child td { border-bottom: 0; }
-td.wrap { white-space: normal; min-width: 15rem; overflow-wrap: anywhere; }
-.findings { list-style: none; margin: .6rem 0 0; padding: 0; }
-.findings li { background: var(--card); border: 1px solid var(--line); border-radius: 6px;
-  padding: .6rem .9rem; margin-bottom: .5rem; overflow-wrap: anywhere; }
-.tag { display: inline-block; font-size: .74rem; font-weight: 600; border-radius: 4px;
-  padding: 0 .4rem; margin-right: .3rem; color: var(--soft); border: 1px solid var(--line); }
-.tag.defect { color: #fff; background: var(--bad); border-color: var(--bad); }
-.tag.warning { color: #fff; background: var(--warn); border-color: var(--warn); }
-details { margin-top: 1rem; } summary { cursor: pointer; color: var(--soft); }
-details .scroll { margin-top: .6rem; }
-a { color: #0b5fae; }
-@media (max-width: 40rem) { main { padding: 1.2rem .85rem 3rem; } h1 { font-size: 1.5rem; }
-  .verdict { flex-direction: column; gap: .1rem; } .figures { grid-template-columns: 1fr 1fr; } }
-@media print { body { background: #fff; } .card { break-inside: avoid; } }
-"""
+    from zarrpyramid.metadata import Record
+    from zarrpyramid.plan import Image
+    from zarrpyramid.verify import Finding
+
+    from .facts import LevelFacts
+    from .slices import Edges, Preview
+
+logger = logging.getLogger(__name__)
+
+LARGEST = 2_000_000
+"""Bytes of a report, at most."""
+
+_SIDES = (448, 288, 176, 96, 48)
+"""Pixels along the longer edge of a picture: the first whose report is small enough."""
+
+_PACKAGES = (
+    *("numpy", "zarr", "numcodecs", "numba", "dask", "xxhash", "jinja2", "pillow", "snakemake"),
+)
+_LEVEL_COLUMNS = (
+    *("level", "factors", "shape", "voxel size", "chunks", "shards", "files", "bytes", "of raw"),
+    *("mean", "min", "max", "NaN", "seconds", "planned", "GB/s", "memory", "planned", "digest"),
+)
 
 
-def page(title: str, body: Iterable[str]) -> str:
-    """Return a whole document; `title` is text, `body` are pieces of HTML."""
-    return "\n".join(
-        (
-            "<!doctype html>",
-            '<html lang="en">',
-            '<head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            # Nothing outside the page is loaded, whatever a name in it may say.
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-            "img-src data:; style-src 'unsafe-inline'\">",
-            f"<title>{escape(title)}</title>",
-            f"<style>{_STYLE}</style></head>",
-            "<body><main>",
-            *body,
-            "</main></body></html>\n",
+def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[LevelFacts]) -> str:
+    """Return the report of a pyramid, an HTML page of at most `LARGEST` bytes.
+
+    Parameters
+    ----------
+    records, facts
+        Of all levels, level 0 first.
+    """
+    pyramid = read_pyramid(image.store, image.path)
+    is_labels = pyramid.is_labels or image.plan.image.label_report
+    is_labels = is_labels or image.plan.image.method.startswith("mode")
+    previews, edges = read_previews(image, records, histograms=not is_labels)
+    findings = lint(pyramid)
+    for finding in findings:
+        logger.info("%s", finding.line)
+    content = {
+        **_header(image, facts, findings),
+        "level_columns": _LEVEL_COLUMNS,
+        "level_rows": [_level_row(facts, level) for level in facts],
+        **_drift(image, facts, is_labels),
+        "histogram": _histogram(previews, edges),
+        "speed": _speed(facts),
+        "findings": findings,
+        "equals": METHODS[image.plan.image.method].equals,
+        "versions": _versions(),
+        "settings": [
+            (key, json.dumps(value, ensure_ascii=False))
+            for key, value in asdict(image.plan.image).items()
+        ],
+    }
+    shown = [preview for preview in previews if preview.slices]
+    absent = [
+        f"{preview.absent} Level {shown[0].level} is the finest one here."
+        for preview in previews
+        if preview.absent and shown
+    ]
+    has_ids = is_labels and not image.plan.base.dtype.startswith(("float", "complex"))
+    template = _template()
+    for side in _SIDES if shown else ():
+        text = template.render(
+            content,
+            caption=caption(image, shown, is_labels=has_ids),
+            absent=absent,
+            channels=channel_cards(image, shown, pyramid, side, is_labels=has_ids),
         )
+        if len(text.encode()) <= LARGEST:
+            return text
+    return template.render(content, channels=())
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}."
+    return environment.get_template("page.html.jinja")
+
+
+def _header(
+    image: Image, facts: Sequence[LevelFacts], findings: Sequence[Finding]
+) -> dict[str, Any]:
+    plan = image.plan
+    faults = [f"level {level.plan.level} {level.fault}" for level in facts if level.fault]
+    n_files = sum(level.n_objects or 0 for level in facts[1:])
+    added = _bytes(sum(level.stored_bytes or 0 for level in facts[1:]))
+    seconds = [level.seconds for level in facts if level.seconds is not None]
+    axes = "".join(axis.name for axis in plan.axes)
+    return {
+        "name": plan.image.name,
+        "where": plan.where,
+        "is_complete": not faults,
+        "verdict": _verdict(len(facts) - 1, faults, findings),
+        "figures": {
+            "levels": str(len(facts)),
+            "voxels of level 0": f"{geometry.count(plan.levels[0].shape):,}",
+            "voxels": f"{plan.base.dtype}, {axes}",
+            "method": plan.image.method,
+            "level 0 on disk": "-" if (size := facts[0].stored_bytes) is None else _bytes(size),
+            "added by levels": f"{added}, {n_files:,} files",
+            **({"seconds of jobs": f"{sum(seconds):.3g}"} if seconds else {}),
+        },
+    }
+
+
+def _verdict(last: int, faults: Sequence[str], findings: Sequence[Finding]) -> str:
+    """Return what is to know first; `last` is the number of the coarsest level."""
+    if faults:
+        return f"{'; '.join(faults)}. Run the workflow again, which makes them again."
+    made = f"levels 1 to {last}" if last > 1 else "level 1"
+    verdict = (
+        f"Every stored object of {made} is there, made from the level before, whose voxels "
+        "were checked on the way."
+        if last
+        else "The image is small enough to stand alone: it needs no level beside level 0."
+    )
+    bad = sum(finding.grade != NOTE for finding in findings)
+    if bad:
+        verdict += f" Viewers: {bad} thing{'s' * (bad > 1)} to know before you open it, below."
+    return verdict
+
+
+def _level_row(facts: Sequence[LevelFacts], level: LevelFacts) -> Sequence[str]:
+    plan, rate = level.plan, _rate(facts, level.plan.level)
+    size = level.stored_bytes
+    return (
+        str(plan.level),
+        crosses(plan.factors) if plan.level else "-",
+        crosses(plan.shape),
+        crosses(level.voxel_size),
+        crosses(plan.chunks),
+        crosses(plan.shards) if plan.shards else "-",
+        "-" if level.n_objects is None else f"{level.n_objects:,}",
+        "-" if size is None else _bytes(size),
+        "-" if size is None else f"{size / plan.raw_bytes:.1%}",
+        *(_short(level.statistics.get(key)) for key in ("mean", "min", "max", "n_nan")),
+        *("-" if n is None else f"{n:.3g}" for n in (level.seconds, level.planned_seconds, rate)),
+        *("-" if n is None else _bytes(n) for n in (level.peak_bytes, level.planned_bytes)),
+        str(level.statistics.get("digest", "-"))[:12],
     )
 
 
-def element(name: str, text: str, **attributes: str) -> str:
-    """Return an element that holds text; an attribute `class_` is its class."""
-    return f"{_tag(name, attributes)}{escape(text)}</{name}>"
+def _drift(image: Image, facts: Sequence[LevelFacts], is_labels: bool) -> dict[str, Any]:
+    """Return how statistics move from level to level: a chart and a sentence, where there are."""
+    known = [level for level in facts if level.number("mean") is not None]
+    if len(known) < 2 or is_labels:
+        return {"drift": None}
+    found = {key: [level.number(key) or 0.0 for level in known] for key in ("min", "mean", "max")}
+    if any(value in (float("inf"), float("-inf")) for values in found.values() for value in values):
+        found = {"mean": found["mean"]}
+    numbers = [level.plan.level for level in known]
+    span = max(found.get("max", [0.0])) - min(found.get("min", [0.0]))
+    drift = max(abs(mean - found["mean"][0]) for mean in found["mean"])
+    said = f"The mean drifts by at most {drift:.3g}"
+    said += f", {drift / span:.2g} of the range of values." if span else "."
+    if image.plan.image.method in ("mean", "nanmean"):
+        said += " Windows that stick out at an odd edge and rounding are what moves it."
+    alt = f"Charts of {', '.join(found)} by level, from {numbers[0]} to {numbers[-1]}. {said}"
+    return {"drift": drift_chart(numbers, found, alt), "drift_text": said}
 
 
-def box(name: str, pieces: Iterable[str], **attributes: str) -> str:
-    """Return an element that holds pieces of HTML."""
-    return f"{_tag(name, attributes)}{''.join(pieces)}</{name}>"
+def _histogram(previews: Sequence[Preview], edges: Edges) -> Any:
+    counts = {
+        preview.level: preview.counts.tolist() for preview in previews if preview.counts is not None
+    }
+    if not counts:
+        return None
+    named = ", ".join(map(str, sorted(counts)))
+    alt = f"Histograms of levels {named}, from {edges[0]:.6g} to {edges[-1]:.6g}"
+    return histogram_chart(edges.tolist(), counts, alt)
 
 
-def picture(data: bytes, kind: str, alt: str, **attributes: str) -> str:
-    """Return a picture that is in the page; `kind` is its media type without ``image/``."""
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return _tag("img", {"src": source, "alt": alt, **attributes})
+def _speed(facts: Sequence[LevelFacts]) -> Any:
+    timed = [(level, _rate(facts, level.plan.level)) for level in facts[1:] if level.seconds]
+    known = [(level.plan.level, level.seconds or 0.0, rate) for level, rate in timed if rate]
+    if not known:
+        return None
+    numbers, seconds, rates = zip(*known, strict=True)
+    told = (f"level {level}: {wall:.3g} s, {rate:.3g} GB/s" for level, wall, rate in known)
+    return speed_chart(numbers, seconds, rates, f"Seconds and GB/s by level: {'; '.join(told)}")
 
 
-def table(
-    label: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, wrap: int | None = None
-) -> str:
-    """Return a table of text that scrolls sideways where it is too wide; column `wrap` wraps."""
-    head = box("tr", (element("th", column, scope="col") for column in columns))
-    body = (
-        box(
-            "tr",
-            (
-                element("td", cell, **({"class_": "wrap"} if number == wrap else {}))
-                for number, cell in enumerate(row)
-            ),
-        )
-        for row in rows
-    )
-    inner = box("table", (box("thead", (head,)), box("tbody", body)))
-    region = {"role": "region", "aria-label": label, "tabindex": "0"}
-    return box("div", (inner,), class_="scroll", **region)
+def _rate(facts: Sequence[LevelFacts], level: int) -> float | None:
+    """Return the GB/s at which a level's job went through the voxels of the level before."""
+    seconds = facts[level].seconds
+    if not level or not seconds:
+        return None
+    return facts[level - 1].plan.raw_bytes / seconds / 1e9
 
 
-def _tag(name: str, attributes: dict[str, str]) -> str:
-    given = (f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
-    return f"<{name}{''.join(given)}>"
+def _versions() -> dict[str, str]:
+    versions = {"zarrpyramid": __version__, "Python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # only some are needed to build a level
+    return versions
+
+
+def _short(value: Any) -> str:
+    """Return a statistic for people; of a complex one the real and the imaginary part."""
+    if isinstance(value, list):
+        return " + ".join(f"{float(part):.6g}{'i' * place}" for place, part in enumerate(value))
+    return f"{value:.6g}" if isinstance(value, float) else number(value)
+
+
+def _bytes(size: int) -> str:
+    """Return bytes for people.
+
+    >>> _bytes(999), _bytes(25_113_866)
+    ('999 B', '25.1 MB')
+    """
+    value, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}"

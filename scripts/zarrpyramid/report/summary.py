@@ -6,30 +6,23 @@ Made from records and timings; reads no voxel.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarrpyramid.downsample import failures
 from zarrpyramid.geometry import count
-from zarrpyramid.plan import (
-    Level,
-    level_timings,
-    peak_memory,
-    read_timing,
-    times,
-    voxel_size,
-    watched_by,
-    why_incomplete,
-)
+from zarrpyramid.plan import level_timings, read_timing, times
 from zarrpyramid.stores import as_arguments, write_aside
 from zarrpyramid.tables import markdown_table
+
+from .facts import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zarrpyramid.metadata import Record
-    from zarrpyramid.plan import Image, LevelPlan
+    from zarrpyramid.plan import Image
+
+    from .facts import LevelFacts
 
 _COLUMNS = (
     "level", "factors", "shape", "voxel size", "chunks", "objects", "bytes",
@@ -37,61 +30,6 @@ _COLUMNS = (
 )  # fmt: skip
 _TOLD = 20
 _IMAGE_COLUMNS = ("image", "state", "levels", "shape", "voxels", "seconds", "where, or why not")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LevelFacts:
-    """What is known of a level without its voxels.
-
-    Attributes
-    ----------
-    plan
-        Extents, chunks and factors.
-    voxel_size
-        Extents of its voxels, each in its axis's unit.
-    n_objects, stored_bytes
-        Of its stored objects; None where they were not looked at.
-    fault
-        What is wrong with them, or nothing.
-    statistics
-        ``mean``, ``min``, ``max``, ``digest`` and so on; empty of a level 0 that stands alone.
-    n_jobs, seconds, peak_bytes
-        Of the level's jobs, as they told: seconds of all, memory of the largest; None where nothing
-        is known.
-    planned_seconds, planned_bytes
-        The same as they were planned; None where the level was up to date.
-    """
-
-    plan: LevelPlan
-    voxel_size: tuple[float, ...]
-    n_objects: int | None
-    stored_bytes: int | None
-    fault: str
-    statistics: Record
-    n_jobs: int
-    seconds: float | None
-    planned_seconds: float | None
-    peak_bytes: int | None
-    planned_bytes: int | None
-
-    def number(self, key: str) -> float | None:
-        """Return one of the statistics as a number; None where it is absent or a complex one's."""
-        value = self.statistics.get(key)
-        return None if value is None or isinstance(value, list) else float(value)
-
-
-def level_facts(image: Image, records: Sequence[Record], timings: Path) -> list[LevelFacts]:
-    """Look at all levels of an image, level 0 first, at one stat an object.
-
-    Parameters
-    ----------
-    records
-        Of all levels. Level 0's statistics are those that level 1's job gathered.
-    timings
-        Folder of what jobs told of themselves: seconds are of all jobs of a level, memory is of
-        the largest, each beside what was planned.
-    """
-    return [_facts(image, record, _statistics(records, record), timings) for record in records]
 
 
 def summarize_pyramid(image: Image, facts: Sequence[LevelFacts]) -> str:
@@ -214,38 +152,6 @@ def _image_row(
     )
 
 
-def _statistics(records: Sequence[Record], record: Record) -> Record:
-    if record["level"] > 0:
-        return record
-    made_from: Record = records[1]["source"] if len(records) > 1 else {}
-    return made_from
-
-
-def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> LevelFacts:
-    level, plan = record["level"], image.plan.levels[record["level"]]
-    found = Level(image, level)
-    # Of a level 0 of millions of objects none is looked at.
-    counted = level > 0 or watched_by(image) == "objects"
-    objects = found.objects() if counted else None
-    told = level_timings(image, level, timings)
-    # A level that was up to date needs nothing of what was planned.
-    built = [job for job in told if job.get("voxels")]
-    peaks = [peak for job in told if (peak := peak_memory(job)) is not None]
-    return LevelFacts(
-        plan=plan,
-        voxel_size=voxel_size(image.plan.axes, plan.downsampling),
-        n_objects=None if objects is None else len(objects),
-        stored_bytes=None if objects is None else sum(size for _, size, _ in objects),
-        fault=why_incomplete(found.metadata, objects) if level and objects else "",
-        statistics=statistics,
-        n_jobs=len(told),
-        seconds=round(sum(job["seconds"] for job in told), 3) if told else None,
-        planned_seconds=sum(job["planned_seconds"] for job in built) if built else None,
-        peak_bytes=max(peaks, default=None),
-        planned_bytes=max((int(job["planned_bytes"]) for job in built), default=None),
-    )
-
-
 def _row(facts: LevelFacts) -> Sequence[str]:
     plan = facts.plan
     planned, peak, room = facts.planned_seconds, facts.peak_bytes, facts.planned_bytes
@@ -265,8 +171,3 @@ def _row(facts: LevelFacts) -> Sequence[str]:
         "-" if room is None else f"{room / 1e6:.0f}",
         f"`{facts.statistics.get('digest', '-')}`",
     )
-
-
-def number(value: Any) -> str:
-    """Return a number for people, a dash where there is none."""
-    return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
