@@ -33,7 +33,7 @@ ROOF = {"__init__", "__main__", "pyramid_sampler"}
 # The modules that may import what this project does not contain.
 DOORS = {
     "zarr": {"arrays.zarr_python", "stores.zarr_store"},
-    "numcodecs": {"arrays.codecs", "arrays.shards"},
+    "numcodecs": {"arrays.codecs", "arrays.compressors"},
     "dask": {"downsample.run"},
     "distributed": {"downsample.run"},
     "numba": {"reduce.numba_mean"},  # whose decorator `numba_windows` takes
@@ -48,6 +48,7 @@ DOORS = {
     "numpy": {
         *("reduce.mean", "reduce.numba_mean", "reduce.windows", "reduce.numba_windows"),
         *("reduce.check", "arrays.codecs", "arrays.shards", "arrays.chunks", "arrays.zarr_python"),
+        *("arrays.compressors", "arrays.direct", "arrays.foreign"),
         *("metadata.digests", "downsample.task", "downsample.synthetic", "pyramid_sampler"),
         *("verify.candidates", "verify.comparison", "verify.explanation"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),

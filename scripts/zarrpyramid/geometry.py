@@ -10,6 +10,7 @@ import functools
 import math
 from dataclasses import dataclass
 from itertools import islice, product
+from operator import floordiv, mod
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import GeometryError
@@ -157,6 +158,15 @@ def cell_of(extents: Shape, index: Index, unit: Shape) -> Index:
     (1, 0)
     """
     return tuple(n * i // m for n, i, m in zip(extents, index, unit, strict=True))
+
+
+def split_index(index: Index, cells: Shape) -> tuple[Index, Index]:
+    """Return the place of the box of cells that holds a cell, and the cell's place in the box.
+
+    >>> split_index((5, 2), (4, 4))
+    ((1, 0), (1, 2))
+    """
+    return tuple(map(floordiv, index, cells)), tuple(map(mod, index, cells))
 
 
 def finer_region(region: Region, factors: Shape, shape: Shape) -> Region:

@@ -14,15 +14,10 @@ from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ShardingCodec, Transp
 from zarr.storage import MemoryStore
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays.chunks import (
-    DirectChunks,
-    ForeignChunks,
-    chunk_region,
-    chunks_of_object,
-    is_fill,
-    open_chunks,
-    scratch,
-)
+from zarrpyramid.arrays.chunks import chunk_region, chunks_of_object, is_fill, scratch
+from zarrpyramid.arrays.direct import DirectChunks
+from zarrpyramid.arrays.engine import open_chunks
+from zarrpyramid.arrays.foreign import ForeignChunks
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.metadata.tree import write_array

@@ -18,7 +18,8 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 
-from zarrpyramid.arrays.codecs import _zstd_size, chunk_codec
+from zarrpyramid.arrays.codecs import chunk_codec
+from zarrpyramid.arrays.compressors import _zstd_size
 from zarrpyramid.arrays.shards import MISSING, _morton_order, shard_codec
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata.parsing import ITEM_SIZES, parse_array

@@ -1,6 +1,6 @@
-"""The layout of a shard: inner chunks, and the index that says where they stand.
+"""The layout of a shard: encoded inner chunks, and the index that says where each one stands.
 
-As zarr-python lays it out, to the byte. Keeps out what inner chunks hold: they come and go encoded.
+To the byte as zarr-python lays it out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from zarrpyramid.errors import StoreError
 
-from .codecs import checked, codec_settings, crc32c
+from .codecs import checked, crc32c
+from .compressors import codec_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -180,8 +180,7 @@ class LevelTask:
 
     def _object_of(self, index: Index) -> Index:
         """Return the object in which a chunk of the level lies."""
-        ratio = geometry.coarse_shape(self.target.write_shape, self.target.chunks)
-        return tuple(i // n for i, n in zip(index, ratio, strict=True))
+        return self.target.object_of(index)[0]
 
     def _counted_with(self, index: Index) -> Index:
         """Return the object of the level in whose span a source chunk's first voxel lies."""
@@ -299,9 +298,7 @@ class LevelTask:
 
     def _check_stored(self, index: Index) -> None:
         """Stop where the object is missing in which a source chunk lies."""
-        ratio = geometry.coarse_shape(self.source.write_shape, self.source.chunks)
-        place = tuple(i // n for i, n in zip(index, ratio, strict=True))
-        key = f"{self.source_path}/{self.source.object_key(place)}"
+        key = f"{self.source_path}/{self.source.chunk_key(index)}"
         if self.store.size(key) is None:
             raise StoreError(missing_message(f"{self.store.name}/{key}"))
 

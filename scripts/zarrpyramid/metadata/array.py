@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from zarrpyramid.geometry import coarse_shape, split_index
 from zarrpyramid.reduce import ITEM_SIZES, kind_of, parse_fill, spell_fill
 
 from .formats import FORMATS, Format
@@ -17,7 +18,7 @@ from .formats import FORMATS, Format
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zarrpyramid.geometry import Shape
+    from zarrpyramid.geometry import Index, Shape
 
     Document = dict[str, Any]
 
@@ -79,6 +80,19 @@ class ArrayMetadata(ABC):
     def write_shape(self) -> Shape:
         """Extents of one stored object, the unit in which tasks write."""
         return self.shards or self.chunks
+
+    @property
+    def chunks_per_object(self) -> Shape:
+        """How many chunks a stored object has along each axis; more than 1 in shards alone."""
+        return coarse_shape(self.write_shape, self.chunks)
+
+    def object_of(self, chunk: Index) -> tuple[Index, Index]:
+        """Return where the object stands that holds a chunk, and where the chunk stands in it."""
+        return split_index(chunk, self.chunks_per_object)
+
+    def chunk_key(self, chunk: Index) -> str:
+        """Key of the stored object in which a chunk lies, relative to the array."""
+        return self.object_key(self.object_of(chunk)[0])
 
     @property
     def item_size(self) -> int:

@@ -133,7 +133,7 @@ class ComparedChunks:
         try:
             found = read_chunk(self._stored, index)
         except StoreError as error:
-            return Difference(index=index, key=self._key(index), what=str(error))
+            return Difference(index=index, key=self.metadata.chunk_key(index), what=str(error))
         if not _differs(block, found).any():
             return None
         expected = block
@@ -150,7 +150,7 @@ class ComparedChunks:
         ]
         return Difference(
             index=index,
-            key=self._key(index),
+            key=self.metadata.chunk_key(index),
             what=f"{int(wrong.sum())} of {wrong.size} voxels of chunk {list(index)} are not what "
             f"they must be, the first at {place}",
             expected=str(expected[first]),
@@ -164,10 +164,6 @@ class ComparedChunks:
     def count(self, index: Index, seen: BlockResult) -> None:
         """Take a stored chunk into the tally of the level."""
         count_chunk(index, read_chunk(self._stored, index), seen.target)
-
-    def _key(self, index: Index) -> str:
-        ratio = geometry.coarse_shape(self.metadata.write_shape, self.metadata.chunks)
-        return self.metadata.object_key(tuple(i // n for i, n in zip(index, ratio, strict=True)))
 
 
 def compare_sample(
