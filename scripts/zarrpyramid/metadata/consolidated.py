@@ -32,15 +32,23 @@ def read_consolidated(store: Store, path: str, zarr_format: int) -> Document | N
 def tell_ancestors(store: Store, path: str) -> None:
     """Bring the consolidated metadata of every group above a node, and its own, up to date."""
     with store.exclusive():
-        update_ancestors(store, path)
+        update_ancestors(store, path, read_node(store, path))
 
 
-def update_ancestors(store: Store, path: str) -> None:
-    """Do what `tell_ancestors` does, for callers that hold ``store.exclusive()`` already."""
+def update_ancestors(store: Store, path: str, node: Node | None) -> None:
+    """Do what `tell_ancestors` does, for callers that hold ``store.exclusive()`` already.
+
+    Parameters
+    ----------
+    node
+        What stands at the path now, None where nothing does.
+    """
     steps = path.split("/") if path else []
-    nodes = [read_node(store, join(*steps[:depth])) for depth in range(len(steps) + 1)]
+    nodes = [*(read_node(store, join(*steps[:depth])) for depth in range(len(steps))), node]
     for depth in range(len(steps), -1, -1):
         here = nodes[depth]
+        if depth == len(steps) and (here is None or here.kind == "array"):
+            continue  # only groups repeat documents
         spelling = FORMATS[2] if here is None else here.format
         # The groups between may be younger than the ancestor's consolidated metadata.
         told = {join(*steps[depth:end]): nodes[end] for end in range(depth + 1, len(steps) + 1)}

@@ -6,6 +6,7 @@ Every change is told to the groups above, whose consolidated metadata may repeat
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError
@@ -14,7 +15,7 @@ from .consolidated import tell_ancestors, update_ancestors
 from .documents import change_document, encoded, put_document, same_text
 from .formats import ARRAY_DOCUMENTS, FORMATS, NODE_DOCUMENTS
 from .group import open_group
-from .nodes import read_node
+from .nodes import Node, read_node
 from .paths import join
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def write_array(store: Store, path: str, metadata: ArrayMetadata) -> None:
     with store.exclusive():
         for name, document in metadata.documents().items():
             put_document(store, join(path, name), document)
-        update_ancestors(store, path)
+        node = Node(
+            kind="array", zarr_format=metadata.zarr_format, documents=dict(metadata.documents())
+        )
+        update_ancestors(store, path, node)
 
 
 def hide_array(store: Store, path: str) -> None:
@@ -44,7 +48,7 @@ def hide_array(store: Store, path: str) -> None:
         # The opening document goes first: where it stands, objects count as made.
         for name in (OPENING_DOCUMENT, *reversed(ARRAY_DOCUMENTS)):
             store.delete(join(path, name))
-        update_ancestors(store, path)
+        update_ancestors(store, path, None)
 
 
 def delete_array(store: Store, path: str) -> None:
@@ -110,7 +114,7 @@ def delete_empty_groups(store: Store, path: str, below: str) -> None:
         with store.exclusive():
             for name in NODE_DOCUMENTS:
                 store.delete(join(path, name))
-            update_ancestors(store, path)
+            update_ancestors(store, path, None)
         store.delete_tree(path)
 
 
@@ -127,18 +131,23 @@ def change_group_attributes(
         If there is no group, or it is removed meanwhile.
     """
     with store.exclusive():
-        spelling = open_group(store, path).format
+        node = open_group(store, path)
+        spelling = node.format
         key = join(path, spelling.attributes_document)
 
         def changed(document: Document | None) -> Document | None:
+            nonlocal node
             before = spelling.attributes(document or {})
             after = change(copy.deepcopy(before))
             if same_text(before, after):
                 return None
             if document is None and spelling.attributes_document == spelling.group_document:
                 raise StoreError(f"{store.name}/{key} was removed while it was to be changed")
-            return spelling.with_attributes(document or {}, after)
+            written = spelling.with_attributes(document or {}, after)
+            documents = {**node.documents, spelling.attributes_document: written}
+            node = replace(node, documents=documents)
+            return written
 
         differs = change_document(store, key, changed)
-        update_ancestors(store, path)
+        update_ancestors(store, path, node)
         return differs

@@ -1,0 +1,97 @@
+"""What a level's job reads of the store: every document once, the group again before it changes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrpyramid.config import image_config
+from zarrpyramid.downsample.job import LevelJob, current_record
+from zarrpyramid.downsample.level import build_level
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.stores.local import LocalStore
+
+DOCUMENTS = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
+
+
+@pytest.fixture
+def pyramid(tmp_path):
+    group = zarr.create_group(tmp_path / "s", zarr_format=3)
+    group.create_array("0", data=np.arange(4096, dtype="uint16").reshape(64, 64), chunks=(8, 8))
+    return tmp_path / "s", build_pyramid(tmp_path / "s", levels=3)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Count how often each document that is there is read."""
+    counted = Counter()
+    get = LocalStore.get
+
+    def counting(self, key):
+        data = get(self, key)
+        if data is not None and key.rpartition("/")[2] in DOCUMENTS:
+            counted[key] += 1
+        return data
+
+    monkeypatch.setattr(LocalStore, "get", counting)
+    return counted
+
+
+def opened(path, **keys):
+    return open_image(image_config("image", {"store": str(path), "levels": 3, **keys}))
+
+
+@pytest.mark.parametrize("results", [False, True])
+def test_a_job_reads_each_document_once(pyramid, reads, tmp_path, results):
+    path, records = pyramid
+    folder = tmp_path / "results" if results else None
+    if folder:
+        (folder / "levels").mkdir(parents=True)
+    shutil.rmtree(path / "2")
+    assert build_level(opened(path), 2, records[1], n_workers=1, results=folder) == records[2]
+    # The group is read while planning, and again under the lock before each change of what it says:
+    # twice when the level leaves the list, once when its documents go and once when they come.
+    assert reads == {"zarr.json": 5, "0/zarr.json": 1, "1/zarr.json": 1, "3/zarr.json": 1}
+
+
+def test_a_job_of_level_1_reads_level_0_under_the_lock_too(pyramid, reads):
+    path, records = pyramid
+    shutil.rmtree(path / "1")
+    image = opened(path, levels=1)
+    assert build_level(image, 1, records[0], n_workers=1) == records[1]
+    assert reads["0/zarr.json"] == 2
+    assert reads.total() <= 10
+
+
+def test_a_job_with_nothing_to_do_reads_its_level_twice(pyramid, reads):
+    path, records = pyramid
+    assert build_level(opened(path), 2, records[1], n_workers=1) == records[2]
+    # The second time under the lock, to tell the groups above what is there.
+    assert reads == {"zarr.json": 2, "0/zarr.json": 1, "1/zarr.json": 1, "2/zarr.json": 2}
+
+
+def test_attributes_that_others_write_meanwhile_stay(pyramid):
+    """A job changes the group as it is then, not as it was when the image was opened."""
+    path, records = pyramid
+    shutil.rmtree(path / "2")
+    image = opened(path)
+    zarr.open_group(path).attrs["theirs"] = 7
+    build_level(image, 2, records[1], n_workers=1)
+    assert json.loads((path / "zarr.json").read_text())["attributes"]["theirs"] == 7
+
+
+def test_a_level_that_comes_after_the_image_was_opened_is_seen(pyramid):
+    path, records = pyramid
+    shutil.move(path / "2", path.with_name("aside"))
+    image = opened(path)
+    job = LevelJob(image=image, level=2, finer=records[1])
+    assert current_record(job) is None
+    shutil.move(path.with_name("aside"), path / "2")
+    assert current_record(job) is None  # what a job has seen stays
+    assert current_record(LevelJob(image=image, level=2, finer=records[1])) == records[2]
