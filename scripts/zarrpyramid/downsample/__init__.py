@@ -1,19 +1,20 @@
 """The recipe: each level is averaged from the level before it, and published when it is whole.
 
-Rule ``downsample_level`` runs ``scripts/downsample_level.py``, which calls `build_level`. Read on in
-five files, each from its top: ``level`` opens both levels once (``job``), runs the tasks, and writes
-the level's document last of all; ``task`` makes a few stored objects: it reads their source chunks
-from the shared zarr store, has them averaged by ``reduce.mean``, checks, encodes and writes them;
+Rule ``downsample_level`` runs ``scripts/downsample_level.py``, which calls `build_level`. Read on
+in these files, each from its top: ``level`` opens both levels once (``job``), runs the tasks, and
+writes the level's document last of all; ``task`` makes a few stored objects: it reads their source
+chunks from the shared zarr store, averages them by ``reduce.mean``, checks, encodes and writes;
 ``run`` spreads the tasks over cores.
 
-A level of more than 8 tasks is run by dask, over worker processes (``workers``), or on the dask
-cluster of the user; a smaller one by plain threads, since importing dask costs 0.18 CPU s. numba is
-loaded where the source has 2^31 voxels or more, and costs 0.4 CPU s; until then numpy gives the same
-bits (docs/design/0005 and 0014).
+A level of more than 8 tasks is run by dask, over worker processes (``workers``), or on the user's
+dask cluster; a smaller one by plain threads, since importing dask costs 0.18 CPU s. numba is loaded
+where the source has 2^31 voxels or more, and costs 0.4 CPU s; until then numpy gives the same bits
+(docs/design/0005 and 0014).
 
 Then: ``opening`` and ``parts`` (a level made by many jobs), ``publish`` (documents and list),
-``resume`` (what a killed run left is kept), ``stale`` (sentinels against the store), ``base`` and
-``base_copy`` (level 0), ``pyramid`` (all of it in one process), ``synthetic``, ``progress``, ``log``.
+``resume`` (what a killed run left is kept), ``stale`` (sentinels held against the store), ``base``
+and ``base_copy`` (level 0), ``pyramid`` (all of it in one process), ``synthetic``, ``progress`` and
+``log``.
 """
 
 import lazy_loader
