@@ -46,8 +46,9 @@ DOORS = {
     "lazy_loader": {f"{package}.__init__" for package in PACKAGES},
     "snakemake": set(),
     "numpy": {
-        *("reduce.mean", "reduce.numba_mean", "reduce.windows", "reduce.numba_windows"),
-        *("reduce.check", "arrays.codecs", "arrays.shards", "arrays.chunks", "arrays.zarr_python"),
+        *("reduce.mean", "reduce.moments", "reduce.windows", "reduce.numpy_windows"),
+        *("reduce.numba_mean", "reduce.numba_windows", "reduce.loading", "reduce.check"),
+        *("arrays.codecs", "arrays.shards", "arrays.chunks", "arrays.zarr_python"),
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
         *("metadata.digests", "downsample.task", "downsample.synthetic", "pyramid_sampler"),
         *("verify.candidates", "verify.comparison", "verify.explanation"),

@@ -23,8 +23,9 @@ from zarrpyramid.metadata.digests import Tally
 from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.metadata.tree import write_array
 from zarrpyramid.reduce.check import SourceSums, disagreement, weighted_sum
-from zarrpyramid.reduce.mean import describe, reduce_mean
+from zarrpyramid.reduce.mean import reduce_mean
 from zarrpyramid.reduce.methods import METHODS
+from zarrpyramid.reduce.moments import describe
 from zarrpyramid.reduce.windows import reduce_windows
 from zarrpyramid.stores.local import LocalStore
 

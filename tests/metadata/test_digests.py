@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from zarrpyramid.metadata import digests
 from zarrpyramid.metadata.digests import Tally, chunk_digest
 from zarrpyramid.plan import cut as tasks
 from zarrpyramid.plan.levels import VOXEL_REVISION
-from zarrpyramid.reduce.mean import Moments, describe
+from zarrpyramid.reduce.methods import METHODS
+from zarrpyramid.reduce.moments import Moments, describe
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden_digests.json"
 ADVICE = (
@@ -144,7 +146,7 @@ def test_records_know_nothing_of_the_form_of_kernel(tmp_path, few, monkeypatch, 
 def test_records_know_nothing_of_processes(tmp_path, copied, pays, monkeypatch, reference):
     monkeypatch.setattr(tasks, "FEW", 0)
     monkeypatch.setattr("zarrpyramid.downsample.run.FEW", 0)
-    monkeypatch.setattr(tasks, "COMPILED_PAYS", pays)
+    monkeypatch.setitem(METHODS, "mean", replace(METHODS["mean"], numba_from=pays))
     monkeypatch.setattr("zarrpyramid.downsample.workers.can_fork", lambda: copied)
     assert build(tmp_path, n_workers=3) == reference
 

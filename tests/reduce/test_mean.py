@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from oracles import mean_by_hand
 from strategies import DTYPES, LAYOUTS, blocks, laid_out
-from zarrpyramid.reduce import mean as kernels
 from zarrpyramid.reduce import numba_mean as compiled
+from zarrpyramid.reduce import pieces
+from zarrpyramid.reduce.mean import reduce_and_describe, reduce_mean
+from zarrpyramid.reduce.moments import Moments, describe
 
 INTEGERS = [dtype for dtype in DTYPES if "int" in dtype]
 FLOATS = [dtype for dtype in DTYPES if "float" in dtype]
@@ -25,7 +27,7 @@ OUT_LAYOUTS = [layout for layout in LAYOUTS if layout != "read-only"]
 def reduce(source, factors, layout="C", **form):
     shape = [-(-extent // factor) for extent, factor in zip(source.shape, factors, strict=True)]
     out = laid_out(np.zeros(shape, source.dtype), layout)
-    total = kernels.reduce_mean(source, factors, out, **form)
+    total = reduce_mean(source, factors, out, **form)
     return out, total
 
 
@@ -214,7 +216,7 @@ def test_pieces_cut_at_window_boundaries_equal_the_whole(case, data, compiled):
 def test_slabs_of_large_blocks_do_not_show(monkeypatch):
     source = np.random.default_rng(3).normal(size=(1, 21, 9, 8)).astype("float32")
     whole, _ = reduce(source, (1, 2, 2, 2))
-    monkeypatch.setattr(kernels, "_SLAB_VOXELS", 100)
+    monkeypatch.setattr(pieces, "_SLAB_VOXELS", 100)
     assert reduce(source, (1, 2, 2, 2))[0].tobytes() == whole.tobytes()
     voxels = (source * 100).astype("int16")
     found, total = reduce(voxels, (1, 3, 2, 2))
@@ -224,9 +226,7 @@ def test_slabs_of_large_blocks_do_not_show(monkeypatch):
 
 def test_voxels_outside_the_out_view_are_left_alone():
     block = np.full((6, 6, 6), 7, "uint16")
-    kernels.reduce_mean(
-        np.zeros((4, 4, 4), "uint16"), (2, 2, 2), block[1:3, 2:4, 3:5], compiled=True
-    )
+    reduce_mean(np.zeros((4, 4, 4), "uint16"), (2, 2, 2), block[1:3, 2:4, 3:5], compiled=True)
     block[1:3, 2:4, 3:5] += 7
     assert (block == 7).all()
 
@@ -241,7 +241,7 @@ def test_voxels_outside_the_out_view_are_left_alone():
 )
 def test_arrays_that_do_not_belong_together_are_refused(out, reason):
     with pytest.raises(ValueError, match="expected out of uint8"):
-        kernels.reduce_mean(np.zeros((5, 4), "uint8"), (2, 2), out)
+        reduce_mean(np.zeros((5, 4), "uint8"), (2, 2), out)
 
 
 def test_compiled_serves_halved_windows_only():
@@ -264,7 +264,7 @@ def sum_by_columns(block):
 @given(block=blocks())
 @example(block=np.array([-0.0, 0.0]))
 def test_moments_of_any_block(block):
-    found, voxels = kernels.describe(block), block.ravel().tolist()
+    found, voxels = describe(block), block.ravel().tolist()
     if block.dtype.kind == "f":
         numbers = [value for value in voxels if value == value]
         assert found.n_nan == len(voxels) - len(numbers)
@@ -279,7 +279,7 @@ def test_moments_of_any_block(block):
         numbers = voxels
         assert type(found.total) is int
         assert found.total == sum(voxels)
-        assert kernels.describe(block, total=found.total) == found
+        assert describe(block, total=found.total) == found
     assert found.minimum == min(numbers, default=None)
     assert found.maximum == max(numbers, default=None)
     assert not re.search(r"-0\.0[,)]", repr(found))
@@ -289,11 +289,11 @@ def test_moments_of_any_block(block):
 @pytest.mark.parametrize("size", [255, 256, 257, 40 * 256 + 3])
 def test_float_totals_are_sums_by_columns(dtype, size):
     voxels = np.random.default_rng(4).normal(size=size).astype(dtype)
-    assert kernels.describe(voxels).total == sum_by_columns(voxels)
-    assert kernels.describe(voxels.reshape(1, -1).T).total == sum_by_columns(voxels)
+    assert describe(voxels).total == sum_by_columns(voxels)
+    assert describe(voxels.reshape(1, -1).T).total == sum_by_columns(voxels)
     voxels[::50] = np.nan
     voxels[1::50] = np.inf
-    found = kernels.describe(voxels)
+    found = describe(voxels)
     assert found.total == sum_by_columns(voxels)
     assert (found.n_nan, found.n_inf) == (-(-size // 50), -(-(size - 1) // 50))
     assert found.minimum == min(value for value in voxels.tolist() if value == value)
@@ -305,16 +305,16 @@ def test_moments_follow_c_order_whatever_the_strides(dtype, layout):
     voxels = (
         (np.random.default_rng(5).normal(size=(7, 11, 13)) * 1000).astype("int16").astype(dtype)
     )
-    assert kernels.describe(laid_out(voxels, layout)) == kernels.describe(voxels)
+    assert describe(laid_out(voxels, layout)) == describe(voxels)
 
 
 def test_float_totals_beyond_float64():
     largest = np.finfo("float64").max
-    assert kernels.describe(np.full(1000, largest)).total == np.inf
-    assert kernels.describe(np.full(3, -largest)).total == -np.inf
+    assert describe(np.full(1000, largest)).total == np.inf
+    assert describe(np.full(3, -largest)).total == -np.inf
     cancelling = np.repeat([largest, -largest], 512)
-    assert kernels.describe(cancelling).total == 0.0
-    assert kernels.describe(np.append(cancelling, 2.0**1000)).total == 2.0**1000
+    assert describe(cancelling).total == 0.0
+    assert describe(np.append(cancelling, 2.0**1000)).total == 2.0**1000
 
 
 @pytest.mark.parametrize("dtype", ["uint64", "int64", "uint8", "int8", "uint16", "uint32", "bool"])
@@ -322,15 +322,15 @@ def test_integer_totals_of_extreme_blocks(dtype):
     limits = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     for value in limits:
         block = np.full((3, 70_001), value, dtype)
-        found = kernels.describe(block)
+        found = describe(block)
         assert (found.minimum, found.maximum, found.total) == (value, value, value * block.size)
     mixed = np.resize(np.array(limits, dtype), 99_999)
-    assert kernels.describe(mixed).total == sum(mixed.tolist())
+    assert describe(mixed).total == sum(mixed.tolist())
 
 
 def test_a_block_of_nan_has_no_extremes():
-    found = kernels.describe(np.full((2, 3), np.nan, "float32"))
-    assert found == kernels.Moments(minimum=None, maximum=None, total=0.0, n_nan=6)
+    found = describe(np.full((2, 3), np.nan, "float32"))
+    assert found == Moments(minimum=None, maximum=None, total=0.0, n_nan=6)
 
 
 @given(blocks(), st.data())
@@ -342,10 +342,10 @@ def test_reducing_and_describing_at_once_changes_nothing(block, data):
     )
     shape = tuple(-(-n // f) for n, f in zip(block.shape, factors, strict=True))
     apart, at_once = np.empty(shape, block.dtype), np.empty(shape, block.dtype)
-    total = kernels.reduce_mean(block, factors, apart)
-    moments = kernels.reduce_and_describe(block, factors, at_once, compiled=True)
+    total = reduce_mean(block, factors, apart)
+    moments = reduce_and_describe(block, factors, at_once, compiled=True)
     assert at_once.tobytes() == apart.tobytes()
-    assert repr(moments) == repr(kernels.describe(block, total))
+    assert repr(moments) == repr(describe(block, total))
 
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "float32"])
@@ -356,7 +356,7 @@ def test_whole_windows_are_reduced_and_described_at_once(dtype, factors):
     shape = tuple(n // f for n, f in zip(block.shape, factors, strict=True))
     apart, at_once = np.empty(shape, dtype), np.empty((5, 5, 5), dtype)[: shape[0], : shape[1], 1:]
     at_once = at_once[:, :, : shape[2]]
-    total = kernels.reduce_mean(block, factors, apart)
-    moments = kernels.reduce_and_describe(block, factors, at_once, compiled=True)
+    total = reduce_mean(block, factors, apart)
+    moments = reduce_and_describe(block, factors, at_once, compiled=True)
     assert at_once.tobytes() == apart.tobytes()
-    assert moments == kernels.describe(block, total)
+    assert moments == describe(block, total)

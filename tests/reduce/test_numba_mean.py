@@ -7,14 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from zarrpyramid.reduce import mean as kernels
+from zarrpyramid.reduce.loading import compiled_is_ready, load_compiled
 
 REPORT = """
 import numpy as np
-from zarrpyramid.reduce import numba_mean as compiled
+from zarrpyramid.reduce.loading import load_compiled
 
-compiled.prepare(np.dtype("uint16"))
-kernels = [*compiled._INTEGER_KERNELS.values(), compiled._EXTREMES]
+load_compiled("mean", np.dtype("uint16")).join()
+from zarrpyramid.reduce import numba_mean as compiled
+kernels = [compiled._mean_of_8_integers, compiled._mean_of_4_integers, compiled._extremes]
 print(sum(sum(kernel.stats.cache_misses.values()) for kernel in kernels))
 print(sum(sum(kernel.stats.cache_hits.values()) for kernel in kernels))
 """
@@ -51,6 +52,6 @@ def test_without_a_place_for_the_cache_kernels_still_work(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_loading_goes_on_aside(dtype):
-    kernels.load_compiled(np.dtype(dtype)).join(timeout=60)
-    assert kernels.compiled_is_ready(np.dtype(dtype))
-    assert not kernels.compiled_is_ready(np.dtype("float16"))
+    load_compiled("mean", np.dtype(dtype)).join(timeout=60)
+    assert compiled_is_ready("mean", np.dtype(dtype))
+    assert not compiled_is_ready("mean", np.dtype("float16"))

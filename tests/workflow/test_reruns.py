@@ -47,7 +47,7 @@ def test_changes_of_the_code(workspace):
     for script in (code / "scripts").glob("*.py"):
         script.touch()
     assert workspace.run(**IMAGE).jobs == [], "touched scripts"
-    kernels = code / "scripts/zarrpyramid/reduce/mean.py"
+    kernels = code / "scripts/zarrpyramid/reduce/pieces.py"
     edit(kernels, "_SLAB_VOXELS = 1 << 19", "_SLAB_VOXELS = 1 << 18")
     assert workspace.run(**IMAGE).jobs == [], "a library of another speed"
     assert workspace.files("image.zarr") == store

@@ -144,8 +144,7 @@ class LevelTask:
         n_voxels = geometry.count(self.source.shape) * n_tasks // geometry.count(self.grid)
         if self._compiled or not compiled_pays(self.method, n_voxels, n_tasks):
             return None
-        kernel = (self.method, native_dtype(self.source), native_dtype(self.target))
-        return partial(load_compiled, *kernel)
+        return partial(load_compiled, self.method, native_dtype(self.source))
 
     def __call__(self, place: Index) -> dict[Index, BlockResult]:
         """Make the part of the level at a place, and return what was seen for each of its objects.
@@ -206,7 +205,7 @@ class LevelTask:
     @property
     def _compiled(self) -> bool:
         """Whether this process has compiled kernels for the task by now."""
-        return compiled_is_ready(self.method, native_dtype(self.source), native_dtype(self.target))
+        return compiled_is_ready(self.method, native_dtype(self.source))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: all but the arrays as they are open here."""

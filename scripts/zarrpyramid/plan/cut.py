@@ -13,6 +13,7 @@ from operator import mod
 from typing import TYPE_CHECKING, Protocol
 
 from zarrpyramid import geometry
+from zarrpyramid.reduce import METHODS
 
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
@@ -31,14 +32,6 @@ SLAB_VOXELS = 1 << 19
 
 FEW = 8
 """A level of at most so many tasks imports neither dask nor numba."""
-
-COMPILED_PAYS = 1 << 31
-"""Source voxels from which on a level loads numba.
-
-Loading takes 0.4 CPU s and 110 MB, and saves 80 us a chunk of 64^3 uint16 (200 us of float32): it
-breaks even near 10^9 voxels. 512^3 uint16 with zstd took 0.9 CPU s without numba, 1.4 with it.
-Of modes it saves 0.6 ms a chunk: they load it from a sixteenth of this on.
-"""
 
 PART_VOXELS = 1 << 33
 """Source voxels up to which a level is one job unless the configuration says otherwise.
@@ -197,8 +190,8 @@ def spread_threads(
 
 def compiled_pays(method: str, n_voxels: int, n_tasks: int) -> bool:
     """Tell whether numba pays for a run of some tasks that read so many voxels."""
-    share = 16 if method in ("mode", "mode_nonzero") else 1
-    return n_tasks > FEW and n_voxels >= COMPILED_PAYS // share
+    least = METHODS[method].numba_from
+    return least is not None and n_tasks > FEW and n_voxels >= least
 
 
 def wanted_parts(n_voxels: int, n_base: int, part_size: int | None) -> int:

@@ -16,11 +16,11 @@ from .dtypes import (
 from .dtypes import (
     spell_fill as spell_fill,
 )
-from .mean import (
-    Moments as Moments,
+from .loading import (
+    compiled_is_ready as compiled_is_ready,
 )
-from .mean import (
-    describe as describe,
+from .loading import (
+    load_compiled as load_compiled,
 )
 from .methods import (
     METHODS as METHODS,
@@ -28,11 +28,11 @@ from .methods import (
 from .methods import (
     level_dtype as level_dtype,
 )
-from .windows import (
-    compiled_is_ready as compiled_is_ready,
+from .moments import (
+    Moments as Moments,
 )
-from .windows import (
-    load_compiled as load_compiled,
+from .moments import (
+    describe as describe,
 )
 from .windows import (
     reduce_and_describe as reduce_and_describe,

@@ -1,7 +1,6 @@
-"""Whether the voxels of a block agree with those that they were made from.
+"""Whether the voxels of a block agree with those that they were made from, by sums and extremes.
 
-A check by sums and extremes, which catches a kernel, a buffer or an index gone wrong, not the last
-bit. Keeps out how either was read or made.
+Finds a kernel, a buffer or an index that went wrong, not a wrong last bit.
 """
 
 from __future__ import annotations
@@ -12,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .methods import METHODS
+
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
 
-    from .mean import Block, Moments
+    from .moments import Moments
+    from .pieces import Block
 
 
 @dataclass(slots=True)
@@ -89,12 +91,14 @@ def disagreement(
 ) -> str:
     """Return what contradicts that a method made a block of what was read, or nothing.
 
-    1. mean, and nanmean where no NaN was read: the means, each times the voxels of its window, add
-       up to the voxels read, as `SourceSums.disagrees` says.
-    2. sum: the sums add up to the voxels read; of integers exactly, of floats as in 1.
-    3. min, max: the least, or the largest, of the block is that of the voxels read.
-    4. All others, and nanmean: extremes of the block lie within those of the voxels read.
-    5. In 3, NaN comes of NaN alone.
+    By the method's `check`:
+
+    1. "mean", where nanmean skipped nothing: the means, each times the voxels of its window, add up
+       to the voxels read, as `SourceSums.disagrees` says.
+    2. "sum": the sums add up to the voxels read; of integers exactly, of floats as in 1.
+    3. "least", "largest": that of the block is that of the voxels read, and NaN comes from NaN.
+    4. "within", and nanmean of NaN: extremes of the block lie within those of the voxels read.
+    5. "nothing": nothing contradicts it.
 
     Parameters
     ----------
@@ -104,22 +108,25 @@ def disagreement(
         Extents of what was read.
     """
     n_voxels, window = math.prod(shape), math.prod(factors)
-    if method == "sum":
+    check = METHODS[method].check
+    if check == "nothing":
+        return ""
+    if check == "sum":
         wrong = written.total != read.total
         if block.dtype.kind in "fc":
             wrong = written.is_finite and read.disagrees(
                 written.total, n_voxels, window, block.dtype
             )
         return f"their sum is {written.total}, of those read {read.total}" if wrong else ""
-    if method == "mean" or (method == "nanmean" and not read.has_nan):
+    if check == "mean" and not (method == "nanmean" and read.has_nan):
         found = weighted_sum(block, written.total, shape, factors)
         if read.disagrees(found, n_voxels, window, block.dtype):
             return f"their mean is {found / n_voxels}, of those read {read.total / n_voxels}"
         return ""
-    if method in ("min", "max"):
-        ends = (
-            (written.minimum, read.minimum) if method == "min" else (written.maximum, read.maximum)
-        )
+    if check in ("least", "largest"):
+        ends = (written.minimum, read.minimum)
+        if check == "largest":
+            ends = (written.maximum, read.maximum)
         if ends[0] != ends[1] and not all(map(math.isnan, ends)):
             return f"their {method} is {ends[0]}, of those read {ends[1]}"
         if written.has_nan and not read.has_nan:

@@ -7,7 +7,7 @@ import obstore  # noqa: F401 - is imported before the clock starts, as the other
 from contender import compete_remotely
 
 import zarrpyramid
-from zarrpyramid.reduce import windows
+from zarrpyramid.reduce import loading
 
 
 def build(port: int, levels: int, threads: int) -> None:
@@ -23,5 +23,5 @@ def build(port: int, levels: int, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    windows.load_compiled("mean", np.dtype("uint16"), np.dtype("uint16")).join()
+    loading.load_compiled("mean", np.dtype("uint16")).join()
     compete_remotely(build, "zarrpyramid")

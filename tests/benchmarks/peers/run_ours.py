@@ -9,7 +9,7 @@ from contender import compete
 import zarrpyramid
 from zarrpyramid.arrays import chunks
 from zarrpyramid.downsample import pyramid
-from zarrpyramid.reduce import mean as kernels
+from zarrpyramid.reduce import loading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def build(group: Path, levels: int, threads: int) -> list[Path]:
 def load_kernel(group: Path) -> None:
     """Load the compiled kernel, which the engine of a large image loads beside its first blocks."""
     base = pyramid.open_path(str(group)).plan.base
-    kernels.load_compiled(chunks.native_dtype(base)).join()
+    loading.load_compiled("mean", chunks.native_dtype(base)).join()
 
 
 if __name__ == "__main__":
