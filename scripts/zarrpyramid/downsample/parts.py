@@ -1,8 +1,9 @@
-"""The recipes that build a level in parts, by jobs that may run on several hosts at once.
+"""A level built in parts, by jobs that may run on several hosts at once.
 
-One job opens the level, the parts write its objects, one gathers what they saw and publishes the
-level. Each may be killed, repeated or doubled at any time: parts write whole objects, the same
-bytes whoever writes them, and a part's sentinel holds for the opening alone that it was made in.
+One job opens the level, many write its stored objects, each those of its part, and one gathers what
+they have seen and publishes the level. Each job may be killed, repeated or started twice at any
+time: a part writes whole objects, with the same bytes whoever writes them, and the sentinel of a
+part counts only for the `opening` in which the part was made.
 """
 
 from __future__ import annotations
@@ -41,20 +42,15 @@ def open_level(
     results: Path | None = None,
     before_rebuild: Callable[[], None] = lambda: None,
 ) -> Record:
-    """Clear a level's place for its parts, and return what the opening is.
+    """Clear a level's place for its parts, and return the opening.
 
-    Where the level is open already for the same recipe and the same voxels, nothing is touched and
-    the opening is the same. Where it is there already, made so, the opening has no number, and the
-    parts have nothing to do.
+    1. A level that is open already for the same recipe and the same voxels stays open: nothing is
+       changed, and the opening is the same.
+    2. Of a level that is current, the opening has no number, and the parts have nothing to do.
+    3. Else the level is withdrawn and opened under a new number. Objects that its ledgers know stay
+       until a part has looked at them.
 
-    Parameters
-    ----------
-    finer
-        Record of the level before, as its sentinel holds it.
-    results
-        As in `build_level`; objects that its ledgers know stay until a part has looked at them.
-    before_rebuild
-        Called before the level is withdrawn from the list of levels.
+    Parameters are the attributes of `LevelJob`.
 
     Raises
     ------
@@ -93,7 +89,7 @@ def build_part(
     results: Path | None = None,
     on_block: Callable[[int], None] = lambda n_voxels: None,
 ) -> Record:
-    """Make the objects of one part of an open level, and return what was seen.
+    """Make the objects of one part of an open level, and return what the job has seen.
 
     Parameters
     ----------
@@ -101,10 +97,8 @@ def build_part(
         Counted from 1.
     opening
         As `open_level` returned it.
-    results
-        As in `build_level`.
-    on_block
-        Called for every finished task with the number of voxels read.
+    finer, n_workers, results, on_block
+        As for `LevelJob`.
 
     Raises
     ------
@@ -163,7 +157,7 @@ def gather_level(
     parts
         What `build_part` returned, of all parts.
     results
-        As in `build_level`; the ledgers of the parts become that of the level.
+        As for `LevelJob`; the ledgers of the parts become that of the level.
 
     Raises
     ------

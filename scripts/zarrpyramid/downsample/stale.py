@@ -1,6 +1,8 @@
-"""Sentinels held against what is in the store, without any memory of earlier runs but their own.
+"""Sentinels that the store contradicts: what they prove is not there any more.
 
-What the Snakefile asks while it plans; imports no array library.
+The Snakefile asks for them while it plans, and sets them aside, so that their levels are made
+again. They are held against the store alone: a run from a fresh clone finds the same. Imports no
+array library.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import MetadataError
-from zarrpyramid.metadata import fits, proofs, read_multiscales, read_node, read_sentinel
+from zarrpyramid.metadata import fits, proofs, read_multiscales, read_node, read_sentinel, same_text
 from zarrpyramid.plan import COPY_KEY, MOST_COUNTED, Level, base_layout, base_record, why_remade
 from zarrpyramid.stores import write_aside
 
@@ -28,42 +30,25 @@ def stale_sentinels(
 ) -> dict[Path, str]:
     """Return the sentinels below a folder of results that the store contradicts, and why.
 
-    A level whose array is absent, lacks objects, or holds another record than its sentinel or
-    another recipe than the plan, is not what the sentinel proves; nor is a level 0 any of whose
-    objects has changed; nor is a level 0 that was taken from a source, if either has. Works from
-    what is there alone: a run from a fresh clone finds the same.
+    The sentinel of a level is stale for the reasons of `why_remade`; that of level 0, and with it
+    that of level 1, if an object of level 0 has changed, or an object that it was copied from.
 
     Parameters
     ----------
     layout
-        Of level 0's objects.
+        What level 0's objects look like now.
     source
-        Of the objects that level 0 is taken from, where it is.
+        The same of the objects that level 0 is taken from, where it has a source.
     """
-    levels = folder / "levels"
     owner = read_sentinel(folder / "image.json")
     if owner is not None and not fits(owner, _owner(image)):
         mine = [
             path for inside in (".", "levels", "parts") for path in folder.glob(f"{inside}/*.json")
         ]
         return dict.fromkeys(mine, f"{folder} was of another image")
-    stale: dict[Path, str] = {}
-    base_is_there = read_node(image.store, image.level_path(0)) is not None
-    if image.plan.image.test_image is not None and not base_is_there:
-        stale[folder / "test_image.json"] = f"{image.name(0)} is absent"
-    if image.source is not None and source is not None:
-        reason = _why_taken_again(image, folder, owner, layout, source)
-        if reason:
-            stale[folder / "base_copy.json"] = stale[levels / "0.json"] = reason
-    sealed = read_sentinel(levels / "0.json")
-    if not base_is_there or sealed != base_record(image, layout):
-        stale[levels / "0.json"] = f"{image.name(0)} has other objects than were sealed"
-    elif owner is not None and owner.get("watch") != layout.watch:
-        for number in (0, 1):
-            stale[levels / f"{number}.json"] = f"objects of {image.name(0)} have changed"
+    stale = _stale_base(image, folder, owner, layout, source)
     for plan in image.plan.levels[1:]:
-        path = levels / f"{plan.level}.json"
-        level = Level(image, plan.level)
+        level, path = Level(image, plan.level), folder / "levels" / f"{plan.level}.json"
         reason = _why_stale(level, read_sentinel(path))
         if reason:
             stale[path] = reason
@@ -71,15 +56,9 @@ def stale_sentinels(
             stale.update(_stale_parts(level, folder, layout))
     if image.plan.image.label_report and not _counts_hold(image, folder):
         stale[folder / "labels.json"] = f"{image.plan.where} has other levels than were counted"
-    node = read_node(image.store, image.path)
-    attributes = {} if node is None else node.attributes
-    path = folder / "multiscales.json"
-    listed = read_multiscales(attributes) or {"datasets": []}
-    if image.plan.lists_levels and (
-        _text(listed_attributes(image, attributes)) != _text(attributes)
-        or _text(listed) != _text(read_sentinel(path))
-    ):
-        stale[path] = f"{image.plan.where} lists other levels, or lists them otherwise"
+    if image.plan.lists_levels and not _list_holds(image, folder):
+        reason = f"{image.plan.where} lists other levels, or lists them otherwise"
+        stale[folder / "multiscales.json"] = reason
     return {path: reason for path, reason in stale.items() if path.exists()}
 
 
@@ -108,35 +87,58 @@ def write_source(image: Image, folder: Path, layout: BaseLayout) -> None:
     write_aside(folder / "source.json", (json.dumps(note) + "\n").encode())
 
 
+def _stale_base(
+    image: Image,
+    folder: Path,
+    owner: Record | None,
+    layout: BaseLayout,
+    source: BaseLayout | None,
+) -> dict[Path, str]:
+    """Return the sentinels of level 0, and of level 1 that was made from it, and why."""
+    stale: dict[Path, str] = {}
+    level, sealed = Level(image, 0), folder / "levels" / "0.json"
+    if image.plan.image.test_image is not None and level.node is None:
+        stale[folder / "test_image.json"] = f"{level.name} is absent"
+    if image.source is not None and source is not None:
+        reason = _why_taken_again(level, folder, owner, layout, source)
+        if reason:
+            stale[folder / "base_copy.json"] = stale[sealed] = reason
+    if level.node is None or read_sentinel(sealed) != base_record(image, layout):
+        stale[sealed] = f"{level.name} has other objects than were sealed"
+    elif owner is not None and owner.get("watch") != layout.watch:
+        reason = f"objects of {level.name} have changed"
+        stale[sealed] = stale[sealed.with_name("1.json")] = reason
+    return stale
+
+
 def _why_taken_again(
-    image: Image, folder: Path, owner: Record | None, layout: BaseLayout, source: BaseLayout
+    level: Level, folder: Path, owner: Record | None, layout: BaseLayout, source: BaseLayout
 ) -> str:
-    """Return why a level 0 is not what was taken from the source that is configured, or nothing."""
+    """Return why level 0 is not what was taken from the source that is configured, or ""."""
+    image, store = level.image, level.store
     assert image.source is not None
     known = read_sentinel(folder / "base_copy.json")
-    path = image.level_path(0)
-    if image.store.is_link(path):
-        leads = image.store.link_target(path)
+    if store.is_link(level.path):
+        leads = store.link_target(level.path)
         is_taken = leads == image.source.name and known is not None and known["taken"] == "link"
     else:
-        node = read_node(image.store, path)
-        is_taken = node is not None and node.attributes.get(COPY_KEY) == known
+        is_taken = level.node is not None and level.node.attributes.get(COPY_KEY) == known
     if not is_taken or known is None:
-        return f"{image.name(0)} is absent, or was not taken from {image.source.name}"
+        return f"{level.name} is absent, or was not taken from {image.source.name}"
     if known["taken"] != ("copy" if image.copies else "link"):
-        return f"{image.name(0)} is a {known['taken']}, which link_base says it shall not be"
+        return f"{level.name} is a {known['taken']}, but link_base asks for the other"
     if not image.copies:
         return ""
     expected = {"source": image.source.name, "watch": source.watch}
     if read_sentinel(folder / "source.json") != expected:
         return f"objects of {image.source.name} have changed since they were copied"
     if owner is None or owner.get("watch") != layout.watch:
-        return f"objects of {image.name(0)} have changed since they were copied"
+        return f"objects of {level.name} have changed since they were copied"
     return ""
 
 
 def _why_stale(level: Level, sentinel: Record | None) -> str:
-    """Return why a sentinel does not prove its level, or nothing."""
+    """Return why a sentinel does not prove its level, or ""."""
     if sentinel is None:
         return "it is no record"
     try:
@@ -169,10 +171,16 @@ def _counts_hold(image: Image, folder: Path) -> bool:
     return [counted.get("proof") for counted in report.get("levels", [])] == proofs(records)
 
 
+def _list_holds(image: Image, folder: Path) -> bool:
+    """Tell whether the group lists the levels as the plan does, and as the sentinel says."""
+    node = read_node(image.store, image.path)
+    attributes = {} if node is None else node.attributes
+    listed = read_multiscales(attributes) or {"datasets": []}
+    sentinel = read_sentinel(folder / "multiscales.json") or {}
+    return same_text(listed_attributes(image, attributes), attributes) and same_text(
+        listed, sentinel
+    )
+
+
 def _owner(image: Image) -> Record:
     return {"store": image.plan.image.store, "field": image.plan.image.field}
-
-
-def _text(document: object) -> str:
-    # Compared as text, because NaN is not equal to itself.
-    return json.dumps(document, sort_keys=True)

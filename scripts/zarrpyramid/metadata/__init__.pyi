@@ -35,6 +35,9 @@ from .documents import (
 from .documents import (
     read_document as read_document,
 )
+from .documents import (
+    same_text as same_text,
+)
 from .encodings import (
     SAME as SAME,
 )
