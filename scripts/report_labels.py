@@ -20,7 +20,6 @@ with job_log(snakemake.log.text, snakemake.log.timing):
         image,
         records,
         Path(snakemake.output.vanished),
-        sentinel.with_name("labels-spill"),
         n_workers=snakemake.threads,
     )
     Path(snakemake.output.table).write_text(label_table(image, report), encoding="utf-8")

@@ -42,6 +42,7 @@ DOORS = {
     "yaml": {"config.files"},
     "jinja2": {"report.page"},
     "PIL": {"report.figures"},
+    "tornado": {"report.serving"},
     "tqdm": {"downsample.progress"},
     "lazy_loader": {f"{package}.__init__" for package in PACKAGES},
     "snakemake": set(),

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 import zarrpyramid
-from zarrpyramid.cli.main import _parser
+from zarrpyramid.cli.main import make_parser
 from zarrpyramid.config.run import RUN
 from zarrpyramid.config.schema import json_schema, keywords_stub
 from zarrpyramid.config.settings import IMAGE
@@ -63,12 +63,12 @@ def section(key: str, known: dict) -> list[str]:
 
 def command_line() -> str:
     """Return the page of all commands, from the argument parser."""
-    parser = _parser()
+    parser = make_parser()
     (commands,) = (
         action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
     )
     lines = [
-        *("# Command line", "", NOTE.format("scripts/zarrpyramid/cli/main.py"), ""),
+        *("# Command line", "", NOTE.format("scripts/zarrpyramid/cli"), ""),
         "`zarrpyramid COMMAND`, in a clone `uv run zarrpyramid COMMAND`. Pyramids are built by the "
         "[workflow](../tutorial.md), or [from Python](../howto/python.md).",
     ]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from zarrpyramid.errors import StoreError
-from zarrpyramid.report.serving import Folder, FolderServer
+from zarrpyramid.report.serving import FolderServer
 
 VOXELS = bytes(range(200))
 
@@ -25,8 +25,7 @@ def served(tmp_path):
     (tmp_path / "source/chunk").write_bytes(b"linked")
     (home / "stray").symlink_to(tmp_path / "secret")
     (home / "linked").symlink_to(tmp_path / "source")
-    folder = Folder(path=home, also=(tmp_path / "source",))
-    with FolderServer({"data": folder}) as server:
+    with FolderServer({"data": (home, tmp_path / "source")}) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         place = urlsplit(server.url("data"))
@@ -55,11 +54,11 @@ def served(tmp_path):
         ("bytes=190-", 206, VOXELS[190:], "bytes 190-199/200"),
         ("bytes=190-999", 206, VOXELS[190:], "bytes 190-199/200"),
         ("bytes=-16", 206, VOXELS[-16:], "bytes 184-199/200"),  # the index of a shard
-        ("bytes=-999", 206, VOXELS, "bytes 0-199/200"),
+        ("bytes=-999", 200, VOXELS, None),  # all there is
         ("bytes=200-", 416, b"", "bytes */200"),
         ("bytes=-0", 416, b"", "bytes */200"),
+        ("bytes=9-3", 416, b"", "bytes */200"),
         # What is not understood is answered with the whole, as RFC 9110 has it.
-        ("bytes=9-3", 200, VOXELS, None),
         ("bytes=0-1,5-6", 200, VOXELS, None),
         ("bytes=-", 200, VOXELS, None),
         ("voxels=1-2", 200, VOXELS, None),
@@ -122,18 +121,18 @@ def test_a_link_is_followed_into_folders_that_are_named(served):
 
 def test_nothing_is_taken_in(served):
     ask, root = served
-    assert ask(f"{root}0/c/a%20b", "PUT")[0].status == 501
+    assert ask(f"{root}0/c/a%20b", "PUT")[0].status == 405
 
 
 def test_tokens_differ_and_only_this_machine_is_answered(tmp_path):
     with (
-        FolderServer({"data": Folder(path=tmp_path)}) as one,
-        FolderServer({"data": Folder(path=tmp_path)}) as other,
+        FolderServer({"data": (tmp_path,)}) as one,
+        FolderServer({"data": (tmp_path,)}) as other,
     ):
         assert one.token != other.token
         assert len(one.token) >= 16
-        assert one.server_address[0] == "127.0.0.1"
-        with pytest.raises(StoreError, match=f"port {one.server_port} of 127.0.0.1 cannot be had"):
-            FolderServer({}, one.server_port)
+        assert urlsplit(one.url("data")).hostname == one._socket.getsockname()[0] == "127.0.0.1"
+        with pytest.raises(StoreError, match=f"port {one.port} of 127.0.0.1 cannot be had"):
+            FolderServer({}, one.port)
     with pytest.raises(StoreError, match="port 70000"):
         FolderServer({}, 70000)

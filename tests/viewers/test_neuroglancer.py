@@ -23,8 +23,8 @@ from PIL import Image
 
 import zarrpyramid
 from zarrpyramid.metadata.group import locate
-from zarrpyramid.report.neuroglancer import _client, store_folder, viewer_state
-from zarrpyramid.report.serving import Folder, FolderServer
+from zarrpyramid.report.neuroglancer import _client, served_paths, viewer_state
+from zarrpyramid.report.serving import FolderServer
 
 pytestmark = pytest.mark.system
 
@@ -83,7 +83,7 @@ class Viewing:
 
     def __enter__(self):
         store, inside = self.place
-        folders = {"v": Folder(path=_client()), "data": store_folder(store, inside)}
+        folders = {"v": (_client(),), "data": served_paths(store, inside)}
         self.server = FolderServer(folders)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
@@ -97,11 +97,10 @@ class Viewing:
     def __exit__(self, *exception):
         logging.getLogger("zarrpyramid.report.serving").removeHandler(self.handler)
         self.server.shutdown()
-        self.server.server_close()
         self.thread.join()
 
     def _note(self, record):
-        found = re.match(r'"\w+ (\S+) HTTP/1.1" (\d+)', record.getMessage())
+        found = re.fullmatch(r"\w+ (\S+) (\d+)", record.getMessage())
         if found and self.server.token in found[1]:  # a closed page may still be asking another
             self.requests.append((found[1], int(found[2])))
 

@@ -54,7 +54,7 @@ from zarrpyramid.plan import base_layout, open_image, source_layout
 from zarrpyramid.downsample import failures, refusal_line
 from zarrpyramid.plan import check_places, check_room, nested_images
 from zarrpyramid.plan import describe_level, provenance
-from zarrpyramid.plan import (PROCESS_BYTES, Need, base_need, documents_need, level_need, measured_rate)
+from zarrpyramid.plan import (PROCESS_BYTES, Need, base_need, documents_need, labels_need, level_need, measured_rate)
 from zarrpyramid.downsample import set_aside, stale_sentinels
 from zarrpyramid.report import success_lines, write_overview
 from zarrpyramid.stores import release_hold, take_hold
@@ -372,8 +372,10 @@ def need_of(job, name, level, threads):
         in_parts = IMAGES[name].plan.cut(level).n_parts > 1
         if job == "downsample_part" or not in_parts:
             return level_need(IMAGES[name], level, threads, rate_of(name))
-    if job in ("make_test_image", "copy_base", "report_labels"):
+    if job in ("make_test_image", "copy_base"):
         return base_need(IMAGES[name], threads, rate_of(name))
+    if job == "report_labels":
+        return labels_need(IMAGES[name], threads, rate_of(name))
     return documents_need(IMAGES[name])
 
 

@@ -110,6 +110,9 @@ from .levels import (
     voxel_size as voxel_size,
 )
 from .needs import (
+    MOST_IDS as MOST_IDS,
+)
+from .needs import (
     PROCESS_BYTES as PROCESS_BYTES,
 )
 from .needs import (
@@ -123,6 +126,9 @@ from .needs import (
 )
 from .needs import (
     expectation as expectation,
+)
+from .needs import (
+    labels_need as labels_need,
 )
 from .needs import (
     level_need as level_need,

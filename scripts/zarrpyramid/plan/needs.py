@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
@@ -40,6 +40,12 @@ CLIENT_BYTES = 30_000_000
 
 OBJECT_BYTES = 400
 """For each object of a level that is listed: key, size and time, in two lists."""
+
+MOST_IDS = 1 << 24
+"""Different ids of a label image that are counted in memory."""
+
+ID_BYTES = 88
+"""Of each id: ids and counts of two levels, and once more of what is being merged."""
 
 DEFAULT_RATE = 100_000_000
 """Bytes of voxels that a core reads and reduces in a second, where no run has measured it.
@@ -121,6 +127,13 @@ def base_need(image: Image, n_workers: int, rate: float) -> Need:
         seconds=_START_SECONDS + 2 * geometry.count(base.shape) / (rate * n_workers),
         disk=base.raw_bytes,
     )
+
+
+def labels_need(image: Image, n_workers: int, rate: float) -> Need:
+    """Return what it needs to count the ids of all levels."""
+    need = base_need(image, n_workers, rate)
+    n_ids = min(geometry.count(image.plan.levels[0].shape), MOST_IDS)
+    return replace(need, memory=need.memory + n_ids * ID_BYTES)
 
 
 def documents_need(image: Image) -> Need:

@@ -1,13 +1,12 @@
-"""The recipe for a report of labels: how many ids each level has, and which vanished on the way.
+"""How many ids each level of a label image has, and which ids vanished on the way.
 
-Reads voxels of integers and writes nothing into a store. Memory grows neither with the image nor
-with the number of ids.
+Reads voxels of integers and writes nothing into a store. Memory grows with the number of ids, up to
+a number beyond which the image is refused.
 """
 
 from __future__ import annotations
 
 import logging
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks
 from zarrpyramid.downsample import run_blocks
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import proofs, strict_number
-from zarrpyramid.plan import Level, record_of, times
+from zarrpyramid.plan import MOST_IDS, Level, record_of, times
 from zarrpyramid.tables import markdown_table
 
-from .counts import LIMIT, Counter, count_ids, without
+from .counts import Counter, TooManyIdsError, count_ids, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
 
-    from .counts import Run, Table
+    from .counts import Table
 
 logger = logging.getLogger(__name__)
 
@@ -40,16 +39,17 @@ LARGEST = 1000
 """Vanished ids that the report names a level, largest first; the table beside it names all."""
 
 _SHOWN = 20
+_ROWS = 2**16
+"""Rows of the table that are made at once."""
 
 
 def report_labels(
     image: Image,
     records: Sequence[Record],
     vanished: Path,
-    scratch: Path,
     *,
     n_workers: int,
-    limit: int = LIMIT,
+    most: int = MOST_IDS,
 ) -> Record:
     """Count the ids of every level, and name those that the next level has no voxel of.
 
@@ -64,13 +64,10 @@ def report_labels(
     vanished
         Where a table of all vanished ids is written: level, id and size, tab-separated, in rising
         order of levels and ids.
-    scratch
-        Folder for what does not fit in memory, at most 16 bytes an id and chunk; removed in the
-        end.
     n_workers
         Threads.
-    limit
-        Entries of tables that are held in memory.
+    most
+        Different ids that a level may have.
 
     Returns
     -------
@@ -83,52 +80,48 @@ def report_labels(
     Raises
     ------
     StoreError
-        If a level is absent or another than recorded, an object is damaged, or there is no room.
+        If a level is absent or another than recorded, an object is damaged, a level has too many
+        ids, or the table cannot be written.
     """
-    shutil.rmtree(scratch, ignore_errors=True)  # a killed run's
     try:
         with vanished.open("w", encoding="utf-8") as table:
             table.write("level\tid\tvoxels\n")
-            return {"levels": list(_levels(image, records, table, scratch, n_workers, limit))}
+            return {"levels": list(_levels(image, records, table, n_workers, most))}
     except StoreError:
         raise
     except OSError as error:
-        where = error.filename or scratch.parent
+        where = error.filename or vanished
         raise StoreError(f"cannot write {where}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _levels(
-    image: Image,
-    records: Sequence[Record],
-    table: TextIO,
-    scratch: Path,
-    n_workers: int,
-    limit: int,
+    image: Image, records: Sequence[Record], table: TextIO, n_workers: int, most: int
 ) -> Iterator[Record]:
     # Sums of labels may be of a wider type than labels.
     dtype = np.result_type(*(np.dtype(plan.dtype) for plan in image.plan.levels), np.uint8)
-    finer: Run | None = None
+    finer: Table | None = None
     for level, proof in enumerate(proofs(records)):
-        counter = Counter(scratch / str(level), dtype, limit)
-        background = _count_level(image, records[level], counter, n_workers)
-        run = counter.finish()
-        logger.info("level %d: %d ids in %d tables on disk", level, run.n_ids, counter.n_spills)
+        counter = Counter(dtype, most)
+        try:
+            background = _count_level(image, records[level], counter, n_workers)
+            found = counter.finish()
+        except TooManyIdsError as error:
+            raise StoreError(
+                f"{image.name(level)} has more than {most} different ids, which is all that "
+                "label_report counts in memory; set label_report: false for this image"
+            ) from error
+        logger.info("level %d: %d ids", level, found[0].size)
         counted = {
             "level": level,
             "proof": proof,
-            "n_ids": run.n_ids,
+            "n_ids": found[0].size,
             "background": strict_number(background),
         }
         if finer is not None:
-            lost = without(finer.tables(), run.tables())
-            counted |= _describe(lost, level, table)
-            new = without(run.tables(), finer.tables())
-            counted["n_appeared"] = sum(ids.size for ids, _ in new)
-            shutil.rmtree(scratch / str(level - 1))
+            counted |= _describe(without(finer, found), level, table)
+            counted["n_appeared"] = without(found, finer)[0].size
         yield counted
-        finer = run
+        finer = found
 
 
 def _count_level(image: Image, record: Record, counter: Counter, n_workers: int) -> int:
@@ -166,27 +159,25 @@ def _count_chunk(chunks: Chunks, index: Index) -> Table:
     return fill, np.array([geometry.count(shape)])
 
 
-def _describe(lost: Iterator[Table], level: int, table: TextIO) -> dict[str, Any]:
+def _describe(lost: Table, level: int, table: TextIO) -> dict[str, Any]:
     """Return what the report says of vanished ids, and write all of them to a table."""
-    by_size = np.zeros(64, np.int64)
-    largest: Table | None = None
-    for ids, sizes in lost:
-        rows = zip(ids.tolist(), sizes.tolist(), strict=True)
+    ids, sizes = lost
+    for start in range(0, ids.size, _ROWS):
+        part = slice(start, start + _ROWS)
+        rows = zip(ids[part].tolist(), sizes[part].tolist(), strict=True)
         table.writelines(f"{level}\t{name}\t{size}\n" for name, size in rows)
-        by_size += np.bincount(np.frexp(sizes)[1] - 1, minlength=64)
-        known = (ids, sizes)
-        if largest is not None:
-            known = (np.concatenate([largest[0], ids]), np.concatenate([largest[1], sizes]))
-        first = np.argsort(-known[1], kind="stable")[:LARGEST]
-        largest = (known[0][first], known[1][first])
-    named = () if largest is None else zip(*(part.tolist() for part in largest), strict=True)
+    by_size = np.bincount(np.frexp(sizes)[1] - 1)
+    first = np.argsort(-sizes, kind="stable")[:LARGEST]
     return {
-        "n_vanished": int(by_size.sum()),
+        "n_vanished": ids.size,
         "by_size": [
             {"from": 2**power, "to": 2 ** (power + 1) - 1, "n_ids": int(by_size[power])}
             for power in np.flatnonzero(by_size).tolist()
         ],
-        "largest": [[strict_number(name), strict_number(size)] for name, size in named],
+        "largest": [
+            [strict_number(name), strict_number(size)]
+            for name, size in zip(ids[first].tolist(), sizes[first].tolist(), strict=True)
+        ],
     }
 
 

@@ -27,7 +27,6 @@ from zarrpyramid.plan import BASE_KEY
 from zarrpyramid.stores import is_url
 from zarrpyramid.verify import read_pyramid
 
-from .serving import Folder, FolderServer
 from .viewer_rules import NEUROGLANCER, lint
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
     if is_url(path):
         raise StoreError(f"{path} is a URL, expected a local path; give the URL to a viewer itself")
     client = _client()
+    from .serving import FolderServer
+
     store, inside = locate(str(Path(path).absolute()), "")
     pyramid = read_pyramid(store, inside)
     if not pyramid.listed:
@@ -72,7 +73,7 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
         )
     for finding in lint(pyramid, (NEUROGLANCER,)):
         print(finding.line)
-    folders = {"v": Folder(path=client), "data": store_folder(store, inside)}
+    folders = {"v": (client,), "data": served_paths(store, inside)}
     with FolderServer(folders, port) as server:
         state = viewer_state(store, inside, server.url("data"))
         url = f"{server.url('v')}index.html#!{quote(json.dumps(state))}"
@@ -85,14 +86,14 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
             print()
 
 
-def store_folder(store: Store, path: str) -> Folder:
+def served_paths(store: Store, path: str) -> tuple[Path, ...]:
     """Return what is served of a store: the image's group, and level 0 where that is our link."""
     pyramid = read_pyramid(store, path)
     is_link = pyramid.attributes.get(BASE_KEY) == "link"
     folder = store.folder(path)
     assert folder is not None  # `view` takes no URL
     places = [folder / level.path for level in pyramid.listed[:1] if is_link]
-    return Folder(path=folder, also=tuple(place.resolve() for place in places))
+    return (folder, *(place.resolve() for place in places))
 
 
 def viewer_state(store: Store, path: str, url: str) -> State:

@@ -1,0 +1,174 @@
+"""Commands that show a pyramid: what a run makes, its levels, a viewer, viewers' faults."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.errors import ConfigError, printable
+from zarrpyramid.report import VIEWERS
+from zarrpyramid.tables import aligned_table
+
+from .arguments import BRAIN, add_command, add_options, add_path, count, options_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from zarrpyramid.downsample import LevelStatus
+
+    from .arguments import Commands
+
+_STATUS_COLUMNS = (
+    *("level", "factors", "shape", "voxels", "chunks", "dtype", "objects", "bytes", "listed"),
+    *("mean", "digest"),
+)
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this module to a parser."""
+    command = add_command(
+        commands,
+        plan,
+        "show what a run will make and what it needs, before a voxel is read",
+        (BRAIN, "--configfile my.yaml"),
+    )
+    add_path(command, nargs="?")
+    add_options(command, "a configuration, as snakemake takes it")
+
+    command = add_command(
+        commands,
+        view,
+        "show a pyramid in the browser, with neuroglancer and without a network",
+        (BRAIN, f"{BRAIN} --no-browser --port 9000", "/data/brain.zarr/raw/labels/cells"),
+    )
+    add_path(command)
+    command.add_argument(
+        "--port", type=count, default=0, metavar="N", help="port of 127.0.0.1; a free one if absent"
+    )
+    command.add_argument(
+        "--no-browser", action="store_true", help="print the address and open no browser"
+    )
+
+    command = add_command(
+        commands,
+        status,
+        "show levels, their records and whether they are complete: 0 all are, 1 not",
+        (BRAIN, "demo/demo.zarr/blobs"),
+    )
+    add_path(command)
+    add_options(command)
+
+    command = add_command(
+        commands,
+        lint,
+        "show what viewers get wrong with a pyramid and how to avoid it: 0 nothing, 1 something",
+        (BRAIN, f"{BRAIN} --viewer neuroglancer", f"{BRAIN} --json"),
+    )
+    add_path(command)
+    add_options(command)
+    command.add_argument("--json", action="store_true", help="print a list of findings as JSON")
+    command.add_argument(
+        "--viewer",
+        action="append",
+        choices=VIEWERS,
+        help="show what this viewer gets wrong and no other; may be given more than once",
+    )
+
+
+def plan(given: argparse.Namespace) -> int:
+    """Print a forecast for one image, or for all images of a configuration."""
+    from zarrpyramid.config import image_configs, read_config, short_name
+    from zarrpyramid.downsample import n_cores, open_path
+    from zarrpyramid.plan import forecast, open_image
+
+    if given.path is None and given.configfile is None:
+        raise ConfigError("give either STORE/FIELD or --configfile F")
+    if given.path is not None:
+        image = open_path(given.path, storage_options=options_of(given), is_read=False)
+        images = {short_name(image.store.name, image.path): image}
+    else:
+        configs = image_configs(read_config(Path(given.configfile)), Path("results"))
+        images = {config.name: open_image(config) for config in configs}
+    logs, n_workers = Path("logs"), n_cores()
+    tables = [forecast(image, logs / name, n_workers) for name, image in images.items()]
+    for line in "\n\n".join(tables).split("\n"):
+        print(printable(line))
+    return 0
+
+
+def view(given: argparse.Namespace) -> int:
+    """Show an image until the user interrupts."""
+    from zarrpyramid.report import view
+
+    view(given.path, port=given.port, opens_browser=not given.no_browser)
+    return 0
+
+
+def status(given: argparse.Namespace) -> int:
+    """Print a line a level, and what is wrong with them."""
+    from zarrpyramid.downsample import level_statuses
+
+    options = options_of(given)
+    statuses = level_statuses(given.path, storage_options=options)
+    for line in aligned_table(_STATUS_COLUMNS, map(_status_row, statuses)):
+        print(printable(line))
+    faults = _faults(given.path, options, statuses)
+    for fault in faults:
+        line = f"zarrpyramid: {fault}; run the workflow again to mend it"
+        print(printable(line), file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _status_row(status: LevelStatus) -> Sequence[str]:
+    record, expected = status.record or {}, status.expected_objects
+    return (
+        str(status.level),
+        "x".join(map(str, status.factors)) if status.factors else "-",
+        "x".join(map(str, status.shape)),
+        "x".join(f"{size:.6g}" for size in status.voxel_size) if status.voxel_size else "-",
+        "x".join(map(str, status.chunks)),
+        status.dtype,
+        f"{status.n_objects}/{'?' if expected is None else expected}",
+        str(status.stored_bytes),
+        "yes" if status.listed else "no",
+        f"{record['mean']:.6g}" if isinstance(record.get("mean"), int | float) else "-",
+        record.get("digest") or ("base" if status.level == 0 else "not ours"),
+    )
+
+
+def _faults(path: str, options: Mapping[str, Any], statuses: Sequence[LevelStatus]) -> list[str]:
+    """Return what is wrong with the levels of an image as they are listed and stored."""
+    from zarrpyramid.downsample import absent_levels
+
+    there = {status.path: status for status in statuses}
+    absent = absent_levels(path, storage_options=options)
+    faults = [f"level {name} is listed and absent" for name in absent or ()]
+    for name, status in there.items():
+        if not status.level:
+            continue
+        if status.fault:
+            faults.append(f"level {name} {status.fault}; what is missing reads as fill value")
+        if status.record and absent is not None and not status.listed:
+            faults.append(f"level {name} is there and not listed")
+    return faults
+
+
+def lint(given: argparse.Namespace) -> int:
+    """Print what is known to go wrong in viewers."""
+    from zarrpyramid.metadata import locate
+    from zarrpyramid.report import lint
+    from zarrpyramid.verify import read_pyramid
+
+    viewers = given.viewer or VIEWERS
+    findings = lint(read_pyramid(*locate(given.path, "", options=options_of(given))), viewers)
+    if given.json:
+        print(json.dumps([finding.document for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            print(printable(finding.line))
+        if not findings:
+            print(f"nothing known goes wrong in {', '.join(viewers)}")
+    return 1 if findings else 0

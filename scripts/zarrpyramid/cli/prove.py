@@ -1,0 +1,113 @@
+"""Commands that prove a pyramid, mend it, and print the configuration that makes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import PyramidError, printable
+
+from .arguments import BRAIN, add_command, add_options, add_path, count, options_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .arguments import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this module to a parser."""
+    command = add_command(
+        commands,
+        verify,
+        "prove a pyramid, whoever made it: 0 sound, 1 defects, 2 no verdict",
+        (
+            BRAIN,
+            f"{BRAIN} --full",
+            f"{BRAIN} --sample 100 --seed 7 --json",
+            f"{BRAIN} --repair",
+            "s3://bucket/brain.zarr/raw --storage-option endpoint=http://minio.lab:9000",
+        ),
+    )
+    add_path(command)
+    add_options(command)
+    much = command.add_mutually_exclusive_group()
+    much.add_argument(
+        "--sample",
+        type=count,
+        metavar="N",
+        help="random blocks of each level that are made again, beside corners and edges; 20 if "
+        "absent",
+    )
+    much.add_argument(
+        "--full", action="store_true", help="make all blocks, digests and statistics again"
+    )
+    command.add_argument(
+        "--seed",
+        type=count,
+        metavar="N",
+        help="seed of the random choice; drawn and shown if absent",
+    )
+    command.add_argument(
+        "--repair",
+        action="store_true",
+        help="mend what is broken, by the records in the store, and verify again",
+    )
+    command.add_argument("--json", action="store_true", help="print all findings as JSON")
+    command.add_argument(
+        "--follow-links", action="store_true", help="follow symbolic links out of the store"
+    )
+
+    command = add_command(
+        commands,
+        reproduce,
+        "print the configuration that makes this very pyramid",
+        (BRAIN, f"{BRAIN} > same.yaml"),
+    )
+    add_path(command)
+    add_options(command)
+
+
+def verify(given: argparse.Namespace) -> int:
+    """Print what is found while it is found, and the verdict."""
+    import random
+    import traceback
+
+    from zarrpyramid.downsample import n_cores
+    from zarrpyramid.verify import SAMPLE, Report, repair_pyramid, verify_pyramid
+
+    how = {
+        "sample": SAMPLE if given.sample is None else given.sample,
+        "full": given.full,
+        "seed": random.randrange(1 << 32) if given.seed is None else given.seed,
+        "n_workers": n_cores(),
+        "follow_links": given.follow_links,
+        "storage_options": options_of(given),
+    }
+    tell = (lambda line: None) if given.json else _tell
+    report = Report(path=given.path)
+    try:
+        report.gather(verify_pyramid(given.path, **how), tell)
+        if given.repair and not report.is_sound:
+            report = Report(path=given.path)
+            report.gather(repair_pyramid(given.path, **how), tell)
+    except PyramidError:
+        raise
+    except Exception:
+        # An exit code of 1 would say that the pyramid is broken.
+        traceback.print_exc()
+        return 2
+    print(report.json() if given.json else printable(report.verdict))
+    return 0 if report.is_sound else 1
+
+
+def _tell(line: str) -> None:
+    """Print a line at once."""
+    print(printable(line), flush=True)
+
+
+def reproduce(given: argparse.Namespace) -> int:
+    """Print a configuration."""
+    from zarrpyramid.verify import reproduce
+
+    print(reproduce(given.path, storage_options=options_of(given)), end="")
+    return 0
