@@ -10,6 +10,9 @@ from .job import (
 from .job import (
     level_task as level_task,
 )
+from .leftovers import (
+    remove_litter as remove_litter,
+)
 from .level import (
     build_level as build_level,
 )
@@ -78,9 +81,6 @@ from .pyramid import (
 )
 from .pyramid import (
     open_path as open_path,
-)
-from .resume import (
-    remove_litter as remove_litter,
 )
 from .run import (
     random_array as random_array,

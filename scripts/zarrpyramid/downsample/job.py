@@ -18,8 +18,8 @@ from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import Tally, delete_array, hide_array, make_groups, tell_ancestors
 from zarrpyramid.plan import Level, watched_by, why_remade
 
+from .leftovers import remove_litter
 from .publish import withdraw_levels
-from .resume import remove_litter
 from .task import LevelTask
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class LevelJob:
     finer
         Record of the level before, as its sentinel holds it.
     results
-        Folder of the image's results. Its ledgers tell which objects of the level need not be made
+        Folder of the image's results. Its notes tell which objects of the level need not be made
         again; None makes all.
     n_workers
         Threads, where no dask client of the user's runs the blocks.

@@ -24,8 +24,9 @@ from .job import (
     current_record,
     level_task,
 )
+from .leftovers import forget, may_keep
 from .publish import publish_level
-from .resume import forget, may_keep, taking_notes
+from .resume import resuming
 from .run import open_cluster, run_blocks
 from .task import BlockResult
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.plan import Image, LevelPlan
 
-    from .resume import Notes
+    from .resume import Resume
     from .run import Cluster, Numbers
     from .task import LevelTask
 
@@ -95,20 +96,20 @@ def make_level(job: LevelJob) -> Record:
         n_sharing = job.n_workers if cluster is None else cluster.n_threads
         task = level_task(job, shared_block_bytes(target.plan, n_sharing))
         logger.info("%s: %s", target.name, describe_level(image.plan, target.number))
-        with taking_notes(job, task) as notes:
-            seen = run_tasks(job, task, cluster=cluster, notes=notes)
+        with resuming(job, task) as resume:
+            seen = run_tasks(job, task, cluster=cluster, resume=resume)
             if before is not None and base_layout(image) != before:
                 raise base_changed(image)
-            # What a ledger says is never taken on trust alone.
-            kept = 0 if notes is None else notes.n_kept
+            # What notes say is never taken on trust alone.
+            kept = 0 if resume is None else resume.n_kept
             if not (kept and is_contradicted(job, seen)):
                 record = make_record(job, seen)
-                if notes is not None:
-                    notes.finish(record["digest"])
+                if resume is not None:
+                    resume.flush(record["digest"])
                 publish_level(target, record)
                 return record
     assert job.results is not None
-    logger.warning("%s: its ledger contradicts the level before; all is made", target.name)
+    logger.warning("%s: its notes contradict the level before; all is made", target.name)
     forget(job.results, target.number)
     return make_level(job)
 
@@ -119,24 +120,24 @@ def run_tasks(
     numbers: range | None = None,
     *,
     cluster: Cluster | None = None,
-    notes: Notes | None = None,
+    resume: Resume | None = None,
 ) -> BlockResult:
     """Run the tasks of a level, or those of some numbers, and return what all of them saw.
 
     With notes, only the tasks run that the notes leave; the objects that they keep count as seen.
     """
-    remaining: Numbers | None = numbers if notes is None else notes
+    remaining: Numbers | None = numbers if resume is None else resume
     n_tasks = geometry.count(task.grid) if remaining is None else len(remaining)
     n_workers, n_threads = task.spread(job.n_workers, n_tasks)
     task = replace(task, n_threads=n_threads)
     seen = BlockResult()
-    if notes is not None:
-        seen.merge(notes.seen)
-        job.on_block(notes.seen.source.n_voxels)
+    if resume is not None:
+        seen.merge(resume.seen)
+        job.on_block(resume.seen.source.n_voxels)
 
     def note(made: dict[Index, BlockResult]) -> None:
-        if notes is not None:
-            notes.note(made)
+        if resume is not None:
+            resume.note(made)
         job.on_block(sum(result.source.n_voxels for result in made.values()))
 
     for made in run_blocks(

@@ -17,10 +17,11 @@ from zarrpyramid.metadata import RECORD_KEY, fits
 from zarrpyramid.plan import check_place, describe_level, why_incomplete
 
 from .job import LevelJob, base_changed, check_finer, clear_place, current_record, level_task
+from .leftovers import forget, forget_parts, join_parts, may_keep, remove_litter
 from .level import make_record, run_tasks
 from .opening import begin_opening, end_opening, find_opening, purpose
 from .publish import publish_level
-from .resume import forget, forget_parts, join_parts, may_keep, remove_litter, taking_notes
+from .resume import resuming
 from .run import open_cluster
 from .task import BlockResult
 
@@ -47,7 +48,7 @@ def open_level(
     1. A level that is open already for the same recipe and the same voxels stays open: nothing is
        changed, and the opening is the same.
     2. Of a level that is current, the opening has no number, and the parts have nothing to do.
-    3. Else the level is withdrawn and opened under a new number. Objects that its ledgers know stay
+    3. Else the level is withdrawn and opened under a new number. Objects that its notes know stay
        until a part has looked at them.
 
     Parameters are the attributes of `LevelJob`.
@@ -132,13 +133,13 @@ def build_part(
         mine = (part, cut.n_parts)
         with (
             open_cluster(image.plan.image.dask_scheduler, image.store, image.path) as cluster,
-            taking_notes(job, task, numbers=numbers, part=mine) as notes,
+            resuming(job, task, numbers=numbers, part=mine) as resume,
         ):
-            seen = run_tasks(job, task, numbers, cluster=cluster, notes=notes)
+            seen = run_tasks(job, task, numbers, cluster=cluster, resume=resume)
             image.store.sync()
             _check_open(job.target, opening)
-            if notes is not None:
-                notes.finish()
+            if resume is not None:
+                resume.flush()
         return {**done, "seen": seen.record}
 
 
@@ -157,7 +158,7 @@ def gather_level(
     parts
         What `build_part` returned, of all parts.
     results
-        As for `LevelJob`; the ledgers of the parts become that of the level.
+        As for `LevelJob`; the notes of the parts become those of the level.
 
     Raises
     ------

@@ -69,7 +69,7 @@ class Progress:
 
     def update(self, n_voxels: int) -> None:
         """Count voxels that were read, and tell of them when it is time to."""
-        # What comes first may be what a ledger keeps: no rate is made of it.
+        # What comes first may be kept from an earlier job: no rate is made of it.
         is_first = self._told is None
         self.n_voxels += n_voxels
         self._total = max(self._total, self.n_voxels)

@@ -76,8 +76,8 @@ def load_sentinel(path: Path) -> Record:
 
 
 def remove_beyond(folder: Path, last: int) -> None:
-    """Remove the sentinels and ledgers of levels beyond the last."""
-    for pattern in ("*.json", "*.ledger*"):
+    """Remove the sentinels and notes of levels beyond the last."""
+    for pattern in ("*.json", "*.sqlite*", "*.ledger*"):
         for path in folder.glob(pattern):
             if path.stem.isdecimal() and int(path.stem) > last:
                 path.unlink()

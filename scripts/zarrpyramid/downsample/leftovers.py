@@ -1,0 +1,106 @@
+"""What earlier jobs left of a level: notes of its objects, and files aside among them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from typing import TYPE_CHECKING
+
+from zarrpyramid.metadata import encode_record, join
+from zarrpyramid.plan import LITTER_KEY
+
+from .notes import Notes, remove_notes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zarrpyramid.plan import Level
+
+    from .job import LevelJob
+
+
+def notes_path(results: Path, level: int) -> Path:
+    """Return the path of a level's notes in the folder of an image's results."""
+    return results / "levels" / f"{level}.sqlite"
+
+
+def part_path(results: Path, level: int, part: int, n_parts: int) -> Path:
+    """Return the path of the notes of one part of a level."""
+    return results / "parts" / f"{level}.{part}-of-{n_parts}.sqlite"
+
+
+def note_files(results: Path, level: int) -> list[Path]:
+    """Return the files that hold notes of a level and its parts, also those of earlier releases.
+
+    A killed job may have left a journal beside a file. It is not in the list.
+    """
+    return [
+        path
+        for folder, stem in ((results / "levels", f"{level}"), (results / "parts", f"{level}.*"))
+        for suffix in (".sqlite", ".ledger", ".ledger-partial")
+        for path in sorted(folder.glob(stem + suffix))
+    ]
+
+
+def identity(level: Level, finer: Level) -> bytes:
+    """Return the digest of a level's place, recipe and form, and of the form of the one before."""
+    what = [level.name, level.form, finer.metadata.form]
+    text = encode_record({"notes": json.loads(json.dumps(what))})
+    return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def may_keep(job: LevelJob) -> bool:
+    """Tell whether objects in a level's place may be kept; if not, forget all notes of them.
+
+    They may be kept where all notes are of the recipe and form that the level has now: so no object
+    of another recipe stays.
+    """
+    if job.results is None:
+        return False
+    target = job.target
+    is_same = target.node is None or (
+        target.record is not None and target.metadata.document == target.planned.document
+    )
+    paths, wanted = note_files(job.results, job.level), identity(target, job.source)
+    if paths and is_same and not any(_is_foreign(path, wanted) for path in paths):
+        return True
+    forget(job.results, job.level)
+    return False
+
+
+def forget(results: Path, level: int) -> None:
+    """Remove all notes of a level."""
+    for path in note_files(results, level):
+        remove_notes(path)
+
+
+def forget_parts(results: Path, level: int) -> None:
+    """Remove the notes of a level's parts, once those of the level hold them."""
+    for path in note_files(results, level):
+        if path.parent.name == "parts":
+            remove_notes(path)
+
+
+def join_parts(job: LevelJob, n_parts: int, digest: str) -> None:
+    """Make the notes of a level from those of its parts."""
+    assert job.results is not None
+    paths = [part_path(job.results, job.level, n + 1, n_parts) for n in range(n_parts)]
+    wanted = identity(job.target, job.source)
+    whole, *parts = (Notes(path, wanted) for path in (notes_path(job.results, job.level), *paths))
+    whole.write(itertools.chain.from_iterable(part.rows() for part in parts), digest=digest)
+    for notes in (whole, *parts):
+        notes.close()
+
+
+def remove_litter(level: Level) -> None:
+    """Remove the files aside that a killed run left among a level's objects."""
+    for key in level.store.keys(level.path):
+        if LITTER_KEY.fullmatch(key):
+            level.store.delete(join(level.path, key))
+
+
+def _is_foreign(path: Path, wanted: bytes) -> bool:
+    notes = Notes(path, wanted)
+    notes.close()
+    return notes.is_empty
