@@ -18,16 +18,10 @@ from .consolidated import (
     tell_ancestors as tell_ancestors,
 )
 from .digests import (
-    DOUBLE_UNITS as DOUBLE_UNITS,
-)
-from .digests import (
     Tally as Tally,
 )
 from .digests import (
     chunk_digest as chunk_digest,
-)
-from .digests import (
-    in_units as in_units,
 )
 from .documents import (
     put_document as put_document,
