@@ -6,7 +6,7 @@ Everything is in units of the drawing, from its upper left corner: 648 of them a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -104,11 +104,8 @@ def drift_chart(
         ]
         path = "L".join(f"{point.x} {point.y}" for point in points)
         panels.append(
-            Panel(
-                left=frame.left,
-                top=frame.top,
-                right=frame.right,
-                bottom=frame.bottom,
+            replace(
+                frame,
                 title=name,
                 x_ticks=_level_ticks(frame, levels),
                 y_ticks=[Mark(y=y(value), text=text) for value, text in ticks(low, high, 5)],
@@ -156,11 +153,8 @@ def histogram_chart(edges: Sequence[float], counts: Mapping[int, Sequence[int]],
         for level, found in shares.items()
     ]
     every = math.ceil((high - low) / 8)
-    panel = Panel(
-        left=frame.left,
-        top=frame.top,
-        right=frame.right,
-        bottom=frame.bottom,
+    panel = replace(
+        frame,
         x_label="value",
         y_label="share of voxels",
         x_ticks=[Mark(x=x(value), text=text) for value, text in ticks(edges[0], edges[-1], 8)],
@@ -202,11 +196,8 @@ def speed_chart(
             for share, value in zip(_shares(len(levels)), values, strict=True)
         ]
         panels.append(
-            Panel(
-                left=frame.left,
-                top=frame.top,
-                right=frame.right,
-                bottom=frame.bottom,
+            replace(
+                frame,
                 title=title,
                 x_ticks=_level_ticks(frame, levels),
                 bars=bars,

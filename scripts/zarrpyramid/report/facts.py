@@ -24,25 +24,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LevelFacts:
-    """What is known of a level without its voxels.
+    """What is known of a level without its voxels; None stands for what is unknown.
 
     Attributes
     ----------
     plan
         Extents, chunks and factors.
     voxel_size
-        Extents of its voxels, each in its axis's unit.
+        Extents of a voxel along each axis, in the axis's unit.
     n_objects, stored_bytes
-        Of its stored objects; None where they were not looked at.
+        Number and bytes of the stored objects; None where nobody looked at them.
     fault
-        What is wrong with them, or nothing.
+        What is wrong with the objects; empty where nothing is.
     statistics
-        ``mean``, ``min``, ``max``, ``digest`` and so on; empty of a level 0 that stands alone.
+        ``mean``, ``min``, ``max``, ``digest`` and so on; empty for a level 0 that stands alone.
     n_jobs, seconds, peak_bytes
-        Of the level's jobs, as they told: seconds of all, memory of the largest; None where nothing
-        is known.
+        Number of the level's jobs, seconds of all of them, and memory of the largest.
     planned_seconds, planned_bytes
-        The same as they were planned; None where the level was up to date.
+        The same as planned; None where the level was up to date.
     """
 
     plan: LevelPlan
@@ -58,21 +57,20 @@ class LevelFacts:
     planned_bytes: int | None
 
     def number(self, key: str) -> float | None:
-        """Return one of the statistics as a number; None where it is absent or a complex one's."""
+        """Return one of the statistics as a number; None where it is absent or complex."""
         value = self.statistics.get(key)
         return None if value is None or isinstance(value, list) else float(value)
 
 
 def level_facts(image: Image, records: Sequence[Record], timings: Path) -> list[LevelFacts]:
-    """Look at all levels of an image, level 0 first, at one stat an object.
+    """Return the facts of all levels, level 0 first; this costs one stat an object.
 
     Parameters
     ----------
     records
-        Of all levels. Level 0's statistics are those that level 1's job gathered.
+        Records of all levels. Level 1's job gathered the statistics of level 0.
     timings
-        Folder of what jobs told of themselves: seconds are of all jobs of a level, memory is of
-        the largest, each beside what was planned.
+        Folder in which jobs noted their seconds and memory, and what was planned for them.
     """
     return [_facts(image, record, _statistics(records, record), timings) for record in records]
 
@@ -92,7 +90,7 @@ def _statistics(records: Sequence[Record], record: Record) -> Record:
 def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> LevelFacts:
     level, plan = record["level"], image.plan.levels[record["level"]]
     found = Level(image, level)
-    # Of a level 0 of millions of objects none is looked at.
+    # A level 0 of millions of objects is not listed.
     counted = level > 0 or watched_by(image) == "objects"
     objects = found.objects() if counted else None
     told = level_timings(image, level, timings)

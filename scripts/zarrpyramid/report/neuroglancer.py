@@ -1,6 +1,7 @@
 """A pyramid in neuroglancer, which runs in the browser and needs nothing from outside.
 
-What neuroglancer is told of a pyramid is its state: here it is made of metadata documents alone.
+neuroglancer shows what its state says, a JSON document in the address. `viewer_state` makes it from
+metadata documents alone.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
     if is_url(path):
         raise StoreError(f"{path} is a URL, expected a local path; give the URL to a viewer itself")
     client = _client()
-    from .serving import FolderServer
+    from .serving import FolderServer  # tornado comes with neuroglancer
 
     store, inside = locate(str(Path(path).absolute()), "")
     pyramid = read_pyramid(store, inside)

@@ -1,7 +1,7 @@
 """Middle slices and histograms of the levels, read from few chunks and never more than a budget.
 
-Keeps out how they are drawn. A level that is too large for what is left of the budget has neither,
-and says so; level 0 at full size is never read unless it is as small as a coarse level.
+A level that is too large for what is left of the budget has neither, and says so. Level 0 is read
+whole only where it is as small as a coarse level.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Preview:
     Attributes
     ----------
     slices
-        None where there is no room for them in the budget, or fewer than two space axes.
+        Empty where the budget has no room for them, or the image has fewer than two space axes.
     counts
         Voxels in each bin of the histogram; None where not all voxels were read.
     absent
@@ -117,14 +117,14 @@ def read_previews(
 
 
 def _recorded_extremes(records: Sequence[Record]) -> list[float]:
-    """Return the extremes of all levels; nobody records them of complex voxels or a lone level."""
+    """Return the extremes of all levels; none are recorded of complex voxels or a lone level."""
     described = [*records, *(record.get("source", {}) for record in records)]
     found = [record.get(key) for record in described for key in ("min", "max")]
     return [float(value) for value in found if value is not None]
 
 
 def _read_extremes(image: Image, level: int, budget: int) -> tuple[list[float], int]:
-    """Return the finite extremes of a level, none where it is too large, and the bytes of it."""
+    """Return the finite extremes of a level, none where it is too large, and the bytes read."""
     metadata = Level(image, level).metadata
     grid = geometry.grid_shape(metadata.shape, metadata.chunks)
     cost = geometry.count(grid) * geometry.count(metadata.chunks) * metadata.item_size

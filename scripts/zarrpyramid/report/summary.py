@@ -1,6 +1,6 @@
-"""What was built, as tables in Markdown and in a line: of an image, and of all images of a run.
+"""Tables of what was built, of one image and of all images of a run, and the lines that end a run.
 
-Made from records and timings; reads no voxel.
+They come from records and timings; no voxel is read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def summarize_pyramid(image: Image, facts: Sequence[LevelFacts]) -> str:
 
 
 def _missing(base: LevelFacts) -> str:
-    """Return a line about the objects that level 0 has not, where they were counted."""
+    """Return a line about the objects that level 0 lacks, where they were counted."""
     n_missing = 0 if base.n_objects is None else base.plan.n_objects - base.n_objects
     if n_missing <= 0:
         return ""
