@@ -19,10 +19,10 @@ from distributed import Client, LocalCluster
 import zarrpyramid
 from dask_elsewhere import LIBRARY, Elsewhere
 from zarrpyramid import PyramidError, build_pyramid
-from zarrpyramid.downsample.probes import Probe, laid_probe
 from zarrpyramid.downsample.run import Cluster, run_blocks
 from zarrpyramid.errors import ConfigError, StoreError, WorkerError
 from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.probe import Probe, laid_probe
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,14 @@
-"""Chunks and shards of one array: read and written, encoded and decoded."""
+"""The chunks of one array: read, decoded, encoded and written by their place in its grid.
+
+`open_chunks` gives a level's job the chunks of its source and of its target. Usual codecs are done
+here, without zarr-python, which takes 2.2 to 3.3 times the CPU and 0.3 s to import; all others go
+through zarr-python behind the same interface, and both give the same bytes.
+
+Read `chunks` first (what every engine offers), then `engine` (which one is taken), `direct` (ours)
+with `codecs` (a chunk's bytes to voxels), `compressors` and `shards` (where a chunk stands in a
+shard). `foreign` is the engine of all other codecs: `bounds` looks at what a chunk would decode to,
+`zarr_python` opens the array.
+"""
 
 import lazy_loader
 

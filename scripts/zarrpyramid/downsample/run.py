@@ -21,8 +21,7 @@ from uuid import uuid4
 from zarrpyramid import geometry
 from zarrpyramid.errors import ConfigError, WorkerError
 from zarrpyramid.plan import FEW
-
-from .probes import laid_probe
+from zarrpyramid.stores import laid_probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,9 +29,7 @@ if TYPE_CHECKING:
     from threading import Thread
 
     from zarrpyramid.geometry import Index, Shape
-    from zarrpyramid.stores import Store
-
-    from .probes import Probe
+    from zarrpyramid.stores import Probe, Store
 
     Result = TypeVar("Result")
     Load = Callable[[], Thread]

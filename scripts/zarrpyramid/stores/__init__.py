@@ -1,4 +1,15 @@
-"""Bytes by key: a local folder, an object store, a web server, behind one protocol."""
+"""Bytes by key: a local folder, an object store, a web server, all behind one class `Store`.
+
+What stores differ in (links, versions, listing, requests at once, locks) is a property or a method
+of `Store`, so that no other package asks what kind of store it has. Others take from here
+`open_store` for a path or a URL, `from_zarr` for a store object of zarr-python, the checks of URLs
+and options, and the locks of a run.
+
+Read `store` first. Then `local` with `links` (which are followed), `object_store` (S3, Google,
+Azure, by obstore), `web` (http, read alone) and `zarr_store` (what zarr-python has opened).
+`place` opens a store, `urls` says which URLs and options are accepted. `lock` holds an image for a
+run and a folder for a process; `probe` proves that a worker sees the same objects.
+"""
 
 import lazy_loader
 

@@ -19,6 +19,12 @@ from .lock import (
 from .place import (
     open_store as open_store,
 )
+from .probe import (
+    Probe as Probe,
+)
+from .probe import (
+    laid_probe as laid_probe,
+)
 from .store import (
     Store as Store,
 )

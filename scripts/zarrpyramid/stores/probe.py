@@ -1,7 +1,7 @@
 """Proof that another process reaches the same objects: a word left in a store, to be read there.
 
-A worker that does not see a store finds no objects, which stand for fill value by definition: it
-would make zeros and say nothing. Keeps out what workers are and how they are reached.
+A worker that does not see a store finds no objects in it. An object that is missing means fill
+value, so the worker would make zeros and report success.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
-from zarrpyramid.stores import TEMPORARY_SUFFIX
+
+from .local import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zarrpyramid.stores import Store
+    from .store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
