@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import json
 import lzma
 import os
@@ -67,8 +68,10 @@ def streamed_zstd():
 BOMBS = {
     "zstd": lambda: numcodecs.Zstd().encode(ZEROS),
     "zstd streamed": streamed_zstd,
+    "zstd frames": lambda: numcodecs.Zstd().encode(bytes(512)) + numcodecs.Zstd().encode(ZEROS),
     "blosc": lambda: numcodecs.Blosc().encode(np.frombuffer(ZEROS, "u1")),
     "gzip": lambda: deflated(31),
+    "gzip members": lambda: gzip.compress(bytes(512)) + deflated(31),
     "zlib": lambda: deflated(15),
     "lz4": lz4_bomb,
     "bz2": lambda: bz2.compress(ZEROS),

@@ -44,8 +44,8 @@ def most_bytes(metadata: ArrayMetadata) -> int:
 def check_decoded_size(metadata: ArrayMetadata, data: bytes) -> None:
     """See that an encoded chunk decodes to no more than `most_bytes`.
 
-    zstd, blosc and lz4 say the size in their first bytes; streams of gzip, zlib, bz2 and lzma, and
-    of zstd without a size, are decoded up to the bound. Of other compressors nothing is known.
+    blosc and lz4 say the size in their first bytes; zstd, gzip, zlib, bz2 and lzma are decoded up
+    to the bound. Of other compressors nothing is known.
 
     Raises
     ------

@@ -119,7 +119,10 @@ class _Zstd:
 
 
 def fits_zstd(data: bytes, limit: int) -> bool:
-    """Tell whether zstd's frames decode to at most `limit` bytes, of which no more is decoded."""
+    """Tell whether zstd's frames decode to at most `limit` bytes; no more is decoded to see it.
+
+    The size that the first frame declares does not tell: numcodecs decodes all frames.
+    """
     try:
         if (_zstd_size(memoryview(data)) or 0) <= limit:
             zstd.decompress(data, np.empty(limit, np.uint8))
