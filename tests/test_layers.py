@@ -38,7 +38,7 @@ DOORS = {
     "distributed": {"downsample.run"},
     "numba": {"reduce.numba_mean"},  # whose decorator `numba_windows` takes
     "obstore": {"stores.object_store"},
-    "xxhash": {"metadata.digests"},
+    "xxhash": {"metadata.digests", "reduce.voxel_digest"},
     "yaml": {"config.files"},
     "jinja2": {"report.page"},
     "PIL": {"report.figures"},
@@ -51,7 +51,7 @@ DOORS = {
         *("reduce.numba_mean", "reduce.numba_windows", "reduce.loading", "reduce.check"),
         *("arrays.codecs", "arrays.shards", "arrays.chunks", "arrays.zarr_python"),
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
-        *("metadata.digests", "downsample.task", "downsample.synthetic", "pyramid_sampler"),
+        *("reduce.voxel_digest", "downsample.task", "downsample.synthetic", "pyramid_sampler"),
         *("verify.candidates", "verify.comparison", "verify.explanation"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),
     },

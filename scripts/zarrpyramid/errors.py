@@ -1,8 +1,8 @@
-"""What a user can act on; every other exception is a bug.
+"""Errors that a user can act on; every other exception is a bug.
 
-Each error is also the builtin that describes it, so that code which knows nothing of this package
-catches it as well. A message is one line: which image, level or key; what was expected; what was
-found; and the way out.
+Each is also the builtin that describes it, so that code which does not know this package catches it
+as well. A message is one line: which image, level or key; what was expected; what was found; and
+the way out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PyramidError(Exception):
-    r"""Base of all errors that a user can act on; as text one line, whatever it quotes.
+    r"""Base of all errors that a user can act on; its text is one line, whatever it quotes.
 
     >>> print(PyramidError("no array a\n  \x1b[2Jb"))
     no array a \x1b[2Jb
@@ -28,7 +28,7 @@ class PyramidError(Exception):
 
 
 class ConfigError(PyramidError, ValueError):
-    """A setting cannot be taken as it stands."""
+    """A setting has a value that cannot be used."""
 
 
 class GeometryError(PyramidError, ValueError):
@@ -36,7 +36,7 @@ class GeometryError(PyramidError, ValueError):
 
 
 class MetadataError(PyramidError, ValueError):
-    """A zarr metadata document is damaged, or describes what this package does not serve."""
+    """A zarr metadata document is damaged, or describes an array that is not served."""
 
 
 class StoreError(PyramidError, OSError):
@@ -48,11 +48,11 @@ class VoxelError(PyramidError, RuntimeError):
 
 
 class WorkerError(PyramidError, RuntimeError):
-    """A process that worked for this one is gone."""
+    """A worker process of this one has ended unasked."""
 
 
 def printable(line: str) -> str:
-    r"""Return a line with all that is no text escaped: documents may hold what steers a terminal.
+    r"""Return a line with its control characters escaped, which could steer a terminal.
 
     >>> print(printable("a\x1b[2J\nb"))
     a\x1b[2J\nb
@@ -63,7 +63,7 @@ def printable(line: str) -> str:
 
 
 def missing_message(what: str) -> str:
-    """Return the line about an object that is not there where all must be."""
+    """Return the message about an object of level 0 that is missing where all must be there."""
     return (
         f"{what} is missing, expected all objects of level 0 by missing_chunks: error; restore it "
         "from a copy, or set missing_chunks: fill to have it read as fill value"
@@ -80,7 +80,7 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Return the same where a known word is near, else nothing."""
+    """Return the nearest known word as the end of a message, or nothing where none is near."""
     by_letters = {item.lower(): item for item in known}
     near = difflib.get_close_matches(word.lower(), by_letters, n=1)
     return f"; did you mean {by_letters[near[0]]!r}?" if near else ""

@@ -22,11 +22,12 @@ from strategies import DTYPES, LAYOUTS, blocks, laid_out
 from zarrpyramid import geometry
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.metadata import digests
-from zarrpyramid.metadata.digests import Tally, chunk_digest
+from zarrpyramid.metadata.digests import Tally
 from zarrpyramid.plan import cut as tasks
 from zarrpyramid.plan.levels import VOXEL_REVISION
 from zarrpyramid.reduce.methods import METHODS
 from zarrpyramid.reduce.moments import Moments, describe
+from zarrpyramid.reduce.voxel_digest import chunk_digest
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden_digests.json"
 ADVICE = (

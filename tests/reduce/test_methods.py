@@ -21,13 +21,14 @@ from strategies import DTYPES
 from zarrpyramid.config.schema import json_schema
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
-from zarrpyramid.metadata.digests import Tally, chunk_digest
+from zarrpyramid.metadata.digests import Tally
 from zarrpyramid.plan import cut as tasks
 from zarrpyramid.plan.levels import VOXEL_REVISION
 from zarrpyramid.reduce.dtypes import ITEM_SIZES, kind_of, limits, parse_fill, spell_fill
 from zarrpyramid.reduce.loading import compiled_is_ready, load_compiled
 from zarrpyramid.reduce.mean import describe
 from zarrpyramid.reduce.methods import METHODS, level_dtype
+from zarrpyramid.reduce.voxel_digest import chunk_digest
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden_methods.json"
 

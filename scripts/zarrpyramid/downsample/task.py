@@ -19,7 +19,7 @@ import numpy as np
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, chunks_of_object, native_dtype, open_chunks, scratch
 from zarrpyramid.errors import StoreError, VoxelError, missing_message
-from zarrpyramid.metadata import KeyTally, Tally, chunk_digest
+from zarrpyramid.metadata import KeyTally, Tally
 from zarrpyramid.plan import (
     BLOCK_BYTES,
     compiled_pays,
@@ -30,6 +30,7 @@ from zarrpyramid.plan import (
 )
 from zarrpyramid.reduce import (
     SourceSums,
+    chunk_digest,
     compiled_is_ready,
     describe,
     disagreement,
@@ -37,6 +38,8 @@ from zarrpyramid.reduce import (
     reduce_and_describe,
     reduce_windows,
 )
+
+from .layout import block_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -261,9 +264,7 @@ class LevelTask:
         assembled = None if self.aligned else scratch("span", geometry.region_shape(span), dtype)
         compiled = self._compiled
         reduce = partial(reduce_and_describe, self.method, factors=self.factors, compiled=compiled)
-        first, pieces = geometry.block_layout(
-            span, self.source.chunks, self.factors, self.source.shape
-        )
+        first, pieces = block_layout(span, self.source.chunks, self.factors, self.source.shape)
         for piece in pieces:
             index = tuple(map(add, first, piece.index))
             payload = finer.payload(index)

@@ -20,9 +20,6 @@ from .consolidated import (
 from .digests import (
     Tally as Tally,
 )
-from .digests import (
-    chunk_digest as chunk_digest,
-)
 from .documents import (
     put_document as put_document,
 )

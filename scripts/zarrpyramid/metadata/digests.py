@@ -1,8 +1,7 @@
-"""Digests and statistics of a level, gathered chunk by chunk in any order.
+"""Digest and statistics of a level, gathered chunk by chunk in any order.
 
-A level's digest is independent of threads, parts, visiting order, host, codec and shards: a chunk
-is hashed (xxh3-128 of its in-bounds voxels, little-endian, C order, one NaN), the hash is hashed
-again with the chunk's place, and these are added modulo 2**128. Keeps out files and regions.
+A level's digest is independent of threads, parts, visiting order, host, codec and shards: each
+chunk's digest is hashed again with the chunk's place, and these hashes are added modulo 2**128.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from __future__ import annotations
 import json
 import math
 import struct
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from xxhash import xxh3_128_digest, xxh3_128_hexdigest
 
 from .record import strict_number
@@ -27,20 +24,7 @@ if TYPE_CHECKING:
 
 _MODULUS = 1 << 128
 DOUBLE_UNITS = 1 << 1074
-"""Every finite double is a whole number of units, 1/DOUBLE_UNITS, so that sums are exact."""
-
-
-def chunk_digest(voxels: np.ndarray[Any, np.dtype[Any]], *, has_nan: bool = False) -> bytes:
-    """Return a chunk's 16 bytes of digest, the same for any stride and payload of NaN."""
-    block = np.ascontiguousarray(voxels)
-    if block.dtype.kind == "c":  # each part is a float, and may be NaN on its own
-        block = block.reshape(-1).view(f"f{block.itemsize // 2}")
-    if has_nan:
-        block = np.where(np.isnan(block), np.array(np.nan, block.dtype), block)
-    if sys.byteorder == "big":
-        block = block.byteswap()
-    # xxhash wants plain bytes; the view costs nothing.
-    return bytes(xxh3_128_digest(block.reshape(-1).view(np.uint8).data))
+"""Every finite double is a whole number of units of 1/DOUBLE_UNITS, so that sums are exact."""
 
 
 def placed(index: Index, digest: bytes) -> int:
@@ -51,7 +35,7 @@ def placed(index: Index, digest: bytes) -> int:
 
 @dataclass(slots=True)
 class Tally:
-    """What was seen of a level so far; two of disjoint chunks can be merged in any order.
+    """What is known of a level so far; tallies of different chunks can be merged in any order.
 
     Attributes
     ----------
@@ -81,7 +65,7 @@ class Tally:
     maximum: int | float | None = None
 
     def add(self, index: Index, digest: bytes, moments: Moments, n_voxels: int) -> None:
-        """Take in one chunk."""
+        """Add one chunk."""
         self.digest_sum = (self.digest_sum + placed(index, digest)) % _MODULUS
         self.n_chunks += 1
         self.n_voxels += n_voxels
@@ -97,13 +81,13 @@ class Tally:
         self._widen(moments.minimum, moments.maximum)
 
     def add_payload(self, index: Index, payload: bytes | memoryview | None) -> None:
-        """Take in the stored bytes of one chunk; an absent one adds nothing."""
+        """Add the stored bytes of one chunk; an absent one adds nothing."""
         if payload is not None:
             term = placed(index, bytes(xxh3_128_digest(payload)))
             self.payload_sum = (self.payload_sum + term) % _MODULUS
 
     def merge(self, other: Tally) -> None:
-        """Take in what was seen of other chunks."""
+        """Add what is known of other chunks."""
         self.digest_sum = (self.digest_sum + other.digest_sum) % _MODULUS
         self.payload_sum = (self.payload_sum + other.payload_sum) % _MODULUS
         self.n_chunks += other.n_chunks
@@ -127,7 +111,7 @@ class Tally:
         return _total(self.units, self.overflow) if is_float else self.units
 
     def statistics(self, *, dtype: str) -> Record:
-        """Return what a record says of voxels: extremes, counts, sum and mean of the finite.
+        """Return what a record says of voxels: extremes, counts, sum and mean of the finite ones.
 
         Complex voxels have no extremes, and pairs of real and imaginary part for sum and mean.
         """
@@ -170,7 +154,7 @@ def seal_digest(header: Record, digest_sum: int) -> str:
 
 
 def in_units(total: int | float) -> tuple[int, float]:
-    """Return the sum of a chunk as whole units, or else as what a double cannot hold."""
+    """Return the sum of a chunk in whole units and, where it is not finite, as it is."""
     if not isinstance(total, float):
         return int(total), 0.0
     if not math.isfinite(total):

@@ -1,7 +1,7 @@
-"""Which stored objects a level has, as a count and a digest that adds up.
+"""Which stored objects a level has, as their number and a digest of their keys.
 
-For levels that leave objects out: without it nobody could tell one that was never written from one
-that was lost. Keeps out what objects hold.
+Levels that write no empty chunks need it: it tells an object that was never written from one that
+was lost.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from .record import Record
 
 RECORD_ENTRY = "objects"
-"""The entry of a level's record that holds it, where the recipe leaves empty chunks out."""
+"""The entry of a level's record that holds it, where the recipe writes no empty chunks."""
 
 
 @dataclass(slots=True)
 class KeyTally:
-    """Keys seen so far, in any order; two of disjoint keys can be merged.
+    """Keys seen so far, in any order; tallies of different keys can be merged.
 
     Attributes
     ----------
@@ -35,24 +35,24 @@ class KeyTally:
     key_sum: int = 0
 
     def add(self, key: str) -> None:
-        """Take in a key, relative to its array."""
+        """Add a key, relative to its array."""
         digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
         self.n_keys += 1
         self.key_sum = (self.key_sum + int.from_bytes(digest, "little")) % (1 << 128)
 
     def merge(self, other: KeyTally) -> None:
-        """Take in other keys."""
+        """Add the keys of another tally."""
         self.n_keys += other.n_keys
         self.key_sum = (self.key_sum + other.key_sum) % (1 << 128)
 
     @property
     def record(self) -> Record:
-        """What a level's record says of its objects."""
+        """What a level's record says about its objects."""
         return {"n": self.n_keys, "keys": f"{self.key_sum:032x}"}
 
 
 def tally_keys(keys: Iterable[str]) -> KeyTally:
-    """Return the tally of keys that are there."""
+    """Return the tally of some keys."""
     tally = KeyTally()
     for key in keys:
         tally.add(key)

@@ -1,7 +1,4 @@
-"""Where the levels of an image stand, relative to its group, by the path of level 0.
-
-Text alone: what stands at a path is for others to know.
-"""
+"""Keys in a store, and the paths of an image's levels, which follow from that of level 0."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ def join(*parts: str) -> str:
 
 
 def is_inside(path: str) -> bool:
-    r"""Tell whether a path from a document leads to something inside its group, on any system.
+    r"""Tell whether a path from a document stays inside its group, on any operating system.
 
     >>> is_inside("scale0/image"), is_inside("../0"), is_inside("/0"), is_inside("0\\0")
     (True, False, False, False)
@@ -57,7 +54,7 @@ class LevelPaths:
         return f"{before}{str(int(number or 0) + level).zfill(len(number))}{after}"
 
     def level(self, path: str) -> int | None:
-        """Return the level that a path is of, or None where it is of none."""
+        """Return the level that has a path, or None where none has it."""
         if path == self.base:
             return 0
         before, number, after = self._parts
@@ -78,7 +75,7 @@ class LevelPaths:
 
     @property
     def _parts(self) -> tuple[str, str, str]:
-        """What stands before the number that counts, the number, and what stands after it."""
+        """The text before the number that counts the levels, the number, and the text after it."""
         numbers = list(re.finditer(r"[0-9]+", self.base))
         for first in (0, 1):
             for number in reversed(numbers):

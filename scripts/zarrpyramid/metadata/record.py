@@ -1,8 +1,8 @@
-"""Records that prove a level, and the small JSON files outside the store that hold them.
+"""Records that prove a level, and sentinels: the small JSON files outside the store that hold them.
 
-A record says what a level is and what it was made from; it holds no time, path, host, image name or
-number of parts, so that equal levels give equal bytes. The same record stands in the level's own
-attributes. Nothing here opens a store.
+A record says what a level is and what it was made from. It holds no time, path, host, image name or
+number of parts, so that equal levels give equal bytes. The level's own attributes hold the same
+record.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LARGEST_EXACT = 2**53
 
 
 def strict_number(value: int | float | None) -> int | float | str | None:
-    """Return a number as every JSON reader takes it, others as text.
+    """Return a number that every JSON reader takes as it is; any other as text.
 
     >>> strict_number(float("nan")), strict_number(2**60), strict_number(1.5)
     ('NaN', '1152921504606846976', 1.5)
@@ -41,17 +41,17 @@ def strict_number(value: int | float | None) -> int | float | str | None:
 
 
 def encode_record(record: Record) -> bytes:
-    """Return the bytes of a sentinel: one key a line, sorted, so that a diff of two can be read."""
+    """Return the bytes of a sentinel: sorted, one key on a line, so that diffs can be read."""
     return (json.dumps(record, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def write_sentinel(path: Path, record: Record) -> None:
-    """Write a sentinel aside, flush it, and give it its name last of all."""
+    """Write a sentinel under another name, flush it, and rename it last of all."""
     write_aside(path, encode_record(record))
 
 
 def read_sentinel(path: Path) -> Record | None:
-    """Return the record of a sentinel, or None where it is absent or no record."""
+    """Return the record of a sentinel, or None where the file is absent or holds no record."""
     try:
         record = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -84,14 +84,14 @@ def remove_beyond(folder: Path, last: int) -> None:
 
 
 def fits(record: Record | None, expected: Record) -> bool:
-    """Tell whether a record says of a level all that its plan expects."""
+    """Tell whether a record says all that the plan of a level expects."""
     return record is not None and all(record.get(key) == value for key, value in expected.items())
 
 
 def well_formed(record: Record) -> Record:
-    """Return a record without the entries whose form no record of ours has.
+    """Return a record without the entries whose type no record of this package has.
 
-    What is left may say anything, but no reader of it meets a type that it does not know.
+    What is left may say anything, but each entry has a type that its readers know.
 
     >>> well_formed({"digest": 7, "recipe": {"method": "mean", "factors": "2"}, "n_nan": 0})
     {'n_nan': 0}
@@ -115,9 +115,10 @@ def well_formed(record: Record) -> Record:
 
 
 def proofs(records: Sequence[Record]) -> list[str]:
-    """Return what tells the voxels of each level from others, level 0 first.
+    """Return what identifies the voxels of each level, level 0 first.
 
-    Level 0's digest is known to level 1; an image that stands alone has its fingerprint only.
+    For level 0 that is the digest that level 1 was made from, or its fingerprint where there is no
+    level 1; for all others, their digests.
     """
     digests = [record.get("digest", "") for record in records[1:]]
     made_from = records[1].get("source", {}).get("digest") if digests else None

@@ -1,6 +1,6 @@
 """Units of length and time as OME-NGFF spells them, and what else people write for them.
 
-Names and factors alone; what a viewer makes of a unit is for `viewers`.
+Each unit has its size in metres or seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ UNITS = {
 }
 UNITS |= {unit: (size, "m") for unit, size in _METRES.items()}
 UNITS |= {unit: (size, "s") for unit, size in _SECONDS.items()}
-"""All of them but some calendar ones, in metres and seconds."""
+"""Size and base (m or s) of each unit, except some calendar ones."""
 
 SYMBOLS = {
     "micrometer": "µm",
@@ -51,7 +51,7 @@ _OTHERS |= {"micron": "micrometer", "microns": "micrometer", "sec": "second"}
 
 
 def meant_unit(unit: str) -> str | None:
-    """Return the unit that a misspelled one stands for; None of units and of what is like none.
+    """Return the unit that a misspelled one stands for; None if it is a unit, or like none.
 
     >>> meant_unit("um"), meant_unit("Micrometres"), meant_unit("nanometer"), meant_unit("kpc")
     ('micrometer', 'micrometer', None, None)

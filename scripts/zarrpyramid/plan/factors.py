@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid import geometry
 from zarrpyramid.config import check_names
 from zarrpyramid.errors import ConfigError, GeometryError
 from zarrpyramid.metadata import SPACE
+
+from .ladder import given_ladder, scale_ladder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,9 +50,9 @@ def plan_ladder(
         if given == ISOTROPIC:
             factors = tuple(2 if axis.type == SPACE else 1 for axis in axes)
             waits = _waits(image, axes, sized=sized)
-            return geometry.scale_ladder(shape, chunks, factors, image.levels, waits)
+            return scale_ladder(shape, chunks, factors, image.levels, waits)
         if isinstance(given, tuple) and any(isinstance(item, tuple | dict) for item in given):
-            return geometry.given_ladder(shape, _given_steps(image, given, axes))
+            return given_ladder(shape, _given_steps(image, given, axes))
         factors = _factors(image, given, axes)
         if given == 1 or (not isinstance(given, int) and max(factors) == 1):
             shown = list(given) if isinstance(given, tuple) else given
@@ -60,7 +61,7 @@ def plan_ladder(
                 "or more for one at least; leave it out for 2 along all space axes"
             )
             raise ConfigError(msg)
-        return geometry.scale_ladder(shape, chunks, factors, image.levels)
+        return scale_ladder(shape, chunks, factors, image.levels)
     except GeometryError as error:
         raise GeometryError(f"image {image.name}: {error}") from error
 

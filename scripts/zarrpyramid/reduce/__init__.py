@@ -1,4 +1,17 @@
-"""The arithmetic: what one voxel of a coarser level is made of, by every method."""
+"""The arithmetic on voxels in memory: what one voxel of a coarser level is made of.
+
+`reduce_windows` fills a block with what a method makes of the windows of another; `describe` and
+`chunk_digest` say what a block holds; `disagreement` checks one against the other. `METHODS` is the
+table of methods. A new method is a row in it and a function `reduce_<method>` in `numpy_windows`.
+Read in this order:
+
+1. `methods` and `dtypes`: tables without numpy, for planning.
+2. `windows`: one door to all methods; `pieces` cuts a block so that all windows have one shape.
+3. `mean` and `numpy_windows`: the methods in numpy; `networks` sorts for the median and the modes.
+4. `numba_mean` and `numba_windows`: the mean, nanmean and the modes again, compiled, with the same
+   bits; `loading` compiles them aside, and only levels so large that it pays ask for it.
+5. `moments`, `voxel_digest` and `check`.
+"""
 
 import lazy_loader
 

@@ -34,6 +34,9 @@ from .moments import (
 from .moments import (
     describe as describe,
 )
+from .voxel_digest import (
+    chunk_digest as chunk_digest,
+)
 from .windows import (
     reduce_and_describe as reduce_and_describe,
 )

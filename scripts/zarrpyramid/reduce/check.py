@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class SourceSums:
-    """Sum and extremes of the voxels of a block, or of those that it was made from, by pieces.
+    """Sum and extremes of a block, or of the voxels that it was made from, added piece by piece.
 
     Attributes
     ----------
     minimum, maximum
-        Of the voxels that are not NaN; NaN while there are none. Of complex voxels, of their parts.
+        Of the voxels that are not NaN; NaN while there are none. Of the parts of complex voxels.
     """
 
     total: int | float | complex = 0
@@ -38,7 +38,7 @@ class SourceSums:
     is_finite: bool = True
 
     def add(self, read: Moments) -> None:
-        """Take in a piece."""
+        """Add what a piece holds."""
         if read.minimum is not None and read.maximum is not None:
             # The old value second: NaN is neither less nor more than the new one, which then stays.
             self.minimum = min(read.minimum, self.minimum)

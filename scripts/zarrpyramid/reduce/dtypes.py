@@ -1,6 +1,6 @@
 """Data types of voxels by their names: sizes, ranges, and how documents spell their values.
 
-Keeps out numpy, so that the Snakefile may import it, and everything else of a document.
+Planning imports it, so that it does without numpy.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def kind_of(dtype: str) -> str:
 
 
 def limits(dtype: str) -> tuple[int, int]:
-    """Return the least and the largest integer up to which a type holds every integer.
+    """Return the least and the largest integer between which a type holds every integer.
 
-    Of an integer type and of bool that is their range; of floats, all that their significand holds.
+    For integers and bool that is their range; for floats, what their significand holds.
 
     >>> limits("int8"), limits("bool"), limits("float32")
     ((-128, 127), (0, 1), (-16777216, 16777216))
@@ -45,9 +45,14 @@ def limits(dtype: str) -> tuple[int, int]:
 
 
 def parse_fill(value: object, dtype: str) -> bool | int | float | complex:
-    """Return a fill value as a number; v2's null counts as 0.
+    """Return a document's fill value as a number; v2's null counts as 0.
 
-    From a JSON number, a name or v3's hex form; of complex types, from a pair of them.
+    It is a JSON number, a name or v3's hex form; for complex types a pair of these.
+
+    Raises
+    ------
+    ValueError, LookupError, TypeError
+        If it is no value of the data type.
     """
     kind = kind_of(dtype)
     if kind == "bool":

@@ -45,7 +45,7 @@ class Method:
     kinds
         Kinds of data type that it takes.
     shifts
-        Whether a voxel stands for its whole window and thus at its centre, not at the first voxel.
+        Whether a voxel stands at the centre of its window; else it stands at the first voxel.
     keeps_dtype
         Whether levels have level 0's data type.
     check
@@ -109,14 +109,14 @@ METHODS = {
     ),
     "stride": Method(equals="the first voxel", kinds=_ANY, shifts=False),
 }
-"""Minus zero is less than zero, for min, max and median. NaN is always written as the one quiet NaN
+"""Min, max and median take minus zero as less than zero. NaN is always written as the one quiet NaN
 that numpy casts to, except by stride, which copies bits."""
 
 
 def level_dtype(
     image: str, method: str, dtype: str, given: str | None, shape: Shape, ladder: Sequence[Shape]
 ) -> str:
-    """Return the data type of the levels 1 to N, which a method makes of level 0.
+    """Return the data type of levels 1 to N for a method and the data type of level 0.
 
     Parameters
     ----------

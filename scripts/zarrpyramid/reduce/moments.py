@@ -21,7 +21,7 @@ totals in the last bits. 256 and 512 are fastest; 128 and 1024 take up to a quar
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moments:
-    """What a block holds, in numbers that do not depend on host, strides or form of kernel.
+    """What a block holds.
 
     Attributes
     ----------
@@ -55,8 +55,7 @@ def describe(block: Block, total: int | None = None, *, compiled: bool = False) 
     block
         Any strides, native byte order, not empty.
     total
-        The exact sum of an integer or bool block where it is known, as `reduce_mean` returns it;
-        it is taken as it stands.
+        The exact sum of an integer or bool block, as `reduce_mean` returns it, where it is known.
     compiled
         Use numba where it is faster. The bits are the same.
     """

@@ -1,6 +1,6 @@
-"""Sorting networks: pairs of places to compare and exchange, whatever the values are.
+"""Sorting networks: pairs of places to compare and exchange, the same for all values.
 
-Whole arrays, or rows of them, are sorted place by place without a branch. Integers only.
+They sort whole planes of voxels place by place, without a branch: median and mode use them.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 
 LARGEST = 128
-"""Places up to which a network is laid out. Of 128 it has 1,471 pairs; a sort has fewer steps then,
-but they branch, and take one window at a time."""
+"""Places up to which a network is used. For 128 it has 1,471 pairs; a sort has fewer steps, but they
+branch, and take one window at a time."""
 
 
 @functools.cache
 def sorting_network(size: int) -> tuple[tuple[int, int], ...]:
-    """Return the pairs that sort `size` values: of each, the smaller goes to the first place.
+    """Return the pairs that sort `size` values: the smaller of a pair goes to its first place.
 
     Batcher's merge exchange (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M).
 

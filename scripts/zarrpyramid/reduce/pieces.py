@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     Region = tuple[slice, ...]
 
 _SLAB_VOXELS = 1 << 19
-"""Voxels the numpy form takes at a time. Half as many cost a tenth to overheads, 2**24 half of the
-speed of floats to cache misses."""
+"""Voxels that the numpy form takes at a time. Half as many cost a tenth in overheads; 2**24 cost
+half of the speed of floats in cache misses."""
 
 
 def check_out(
     source: Block, factors: tuple[int, ...], out: Block, *, keeps_dtype: bool = True
 ) -> None:
-    """See that `out` can take what is made of the windows of `source`.
+    """Check that `out` fits what is made of the windows of `source`.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def uniform_pieces(
 ) -> Iterator[tuple[tuple[int, ...], Region, Region]]:
     """Yield (window, source region, out region) of the at most 2**d pieces cut at the high edges.
 
-    Each piece consists of whole windows of one shape, so that no kernel knows of edges.
+    The windows of a piece have one shape, so that kernels need not handle clipped ones.
     """
     spans: list[list[tuple[int, slice, slice]]] = []
     for extent, factor in zip(shape, factors, strict=True):
