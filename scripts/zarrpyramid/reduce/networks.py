@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 
 LARGEST = 128
-"""Places up to which a network is used. For 128 it has 1,471 pairs; a sort has fewer steps, but they
-branch, and take one window at a time."""
+"""Places up to which a network is used. For 128 it has 1,471 pairs; a sort has fewer steps, which
+branch, and takes one window at a time."""
 
 
 @functools.cache
