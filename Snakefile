@@ -8,6 +8,7 @@ min_version("9.27")
 configfile: workflow.source_path("config.yaml")
 
 
+include: "workflow/rules/library.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/base.smk"
 include: "workflow/rules/levels.smk"

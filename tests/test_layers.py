@@ -60,12 +60,9 @@ DOORS = {
 TYPES = {"Block", "Document", "Factors", "Record"}
 # What a Snakefile imports while it parses.
 PLANNING = """
-from zarrpyramid.config import image_configs
-from zarrpyramid.downsample import failures, refusal_line, set_aside, stale_sentinels
-from zarrpyramid.metadata import read_node
-from zarrpyramid.plan import Need, base_layout, check_places, check_room, forecast, open_image
+from zarrpyramid.downsample import Mode, Start, failures
+from zarrpyramid.plan import Job, Run, forecast
 from zarrpyramid.report import success_lines, write_overview
-from zarrpyramid.stores import take_hold
 """
 ARRAY_LIBRARIES = {"numpy", "zarr", "obstore", "dask", "numba", "numcodecs", "jsonschema"}
 

@@ -37,12 +37,10 @@ def main() -> None:
     exec(statements, names)
     imported = time.process_time()
     results = Path("results")
-    for configured in names["image_configs"](config, results):
-        image = names["open_image"](configured)
-        layout = names["base_layout"](image)
-        names["check_places"](image)
-        names["check_room"](image, layout)
-        names["stale_sentinels"](image, results / configured.name, layout)
+    mode = names["Mode"](is_main=True, acts=True, is_dry=True, goes_on=False, is_elsewhere=False)
+    planned_run = names["Run"](config, results="results", folder=results, logs=Path("logs"))
+    planned_run.check()
+    names["Start"](planned_run).settle_all(mode)
     planned = time.process_time()
     packages = {name.partition(".")[0] for name in set(sys.modules) - known}
     report = {

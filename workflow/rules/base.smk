@@ -13,12 +13,12 @@ rule make_test_image:
         timing="<logs>/{image}/test_image.json",
     conda:
         "../../environment.yml"
-    threads: block_threads
+    threads: of_job(RUN.threads)
     resources:
         **needed("make_test_image"),
     params:
-        image=image_settings,
-        made=lambda wildcards: settings_of(wildcards.image)["test_image"],
+        image=unwatched(RUN.settings),
+        made=lambda wildcards: RUN.settings(Job.of(wildcards))["test_image"],
     message:
         "Making the test image {wildcards.image}"
     script:
@@ -33,12 +33,12 @@ rule copy_base:
         timing="<logs>/{image}/base_copy.json",
     conda:
         "../../environment.yml"
-    threads: block_threads
+    threads: of_job(RUN.threads)
     resources:
         **needed("copy_base"),
     params:
-        image=image_settings,
-        source=source_settings,
+        image=unwatched(RUN.settings),
+        source=of_job(RUN.source),
     message:
         "Taking level 0 of {wildcards.image} from its source"
     script:
@@ -47,23 +47,23 @@ rule copy_base:
 
 rule seal_base:
     input:
-        base_sentinel,
+        base_inputs,
     output:
         sentinel="<results>/{image}/levels/0.json",
     log:
         text="<logs>/{image}/0.log",
         timing="<logs>/{image}/0.json",
     group:
-        level_group
+        in_run(RUN.group)
     conda:
         "../../environment.yml"
     resources:
         **needed("seal_base"),
     params:
-        image=image_settings,
-        watch=watch_base,
-        edit_base=lambda wildcards: CONFIGS[wildcards.image].edit_base,
-        refused=refusal,
+        image=unwatched(RUN.settings),
+        watch=of_job(RUN.watch),
+        edit_base=lambda wildcards: RUN.settings(Job.of(wildcards))["edit_base"],
+        refused=unwatched(RUN.refusal),
     message:
         "Sealing level 0 of {wildcards.image}"
     script:

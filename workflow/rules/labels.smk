@@ -7,7 +7,7 @@ Makes: results/{image}/labels.json, a table of it, and a list of all vanished id
 
 rule report_labels:
     input:
-        levels=level_sentinels,
+        levels=made_before(RUN.level_sentinels),
     output:
         sentinel="<results>/{image}/labels.json",
         table=report(
@@ -21,11 +21,11 @@ rule report_labels:
         timing="<logs>/{image}/labels.json",
     conda:
         "../../environment.yml"
-    threads: block_threads
+    threads: of_job(RUN.threads)
     resources:
         **needed("report_labels"),
     params:
-        image=image_settings,
+        image=unwatched(RUN.settings),
     message:
         "Counting the labels of {wildcards.image}"
     script:

@@ -10,7 +10,7 @@ level in parts before that results/{image}/parts/{level}.open.json and one senti
 
 rule open_level:
     input:
-        finer=finer_sentinel,
+        finer=made_before(RUN.finer_sentinel),
     output:
         sentinel="<results>/{image}/parts/{level}.open.json",
     log:
@@ -23,10 +23,10 @@ rule open_level:
     resources:
         **needed("open_level"),
     params:
-        image=image_settings,
-        recipe=level_recipe,
-        watch=watch_base,
-        step=level_step,
+        image=unwatched(RUN.settings),
+        recipe=of_job(RUN.recipe),
+        watch=of_job(RUN.watch),
+        step=unwatched(RUN.step),
     message:
         "Opening level {wildcards.level} of {wildcards.image}: {params.step}"
     script:
@@ -35,7 +35,7 @@ rule open_level:
 
 rule downsample_part:
     input:
-        finer=finer_sentinel,
+        finer=made_before(RUN.finer_sentinel),
         opening="<results>/{image}/parts/{level}.open.json",
     output:
         sentinel="<results>/{image}/parts/{level}.{part}-of-{n_parts}.json",
@@ -48,11 +48,11 @@ rule downsample_part:
         n_parts=r"[1-9]\d*",
     conda:
         "../../environment.yml"
-    threads: block_threads
+    threads: of_job(RUN.threads)
     resources:
         **needed("downsample_part"),
     params:
-        image=image_settings,
+        image=unwatched(RUN.settings),
     message:
         "Building part {wildcards.part} of {wildcards.n_parts} of level {wildcards.level} of {wildcards.image}"
     script:
@@ -61,8 +61,8 @@ rule downsample_part:
 
 rule downsample_level:
     input:
-        finer=finer_sentinel,
-        parts=part_sentinels,
+        finer=made_before(RUN.finer_sentinel),
+        parts=made_before(RUN.part_sentinels),
     output:
         sentinel="<results>/{image}/levels/{level}.json",
     log:
@@ -71,17 +71,17 @@ rule downsample_level:
     wildcard_constraints:
         level=r"[1-9]\d*",
     group:
-        level_group
+        in_run(RUN.group)
     conda:
         "../../environment.yml"
-    threads: block_threads
+    threads: of_job(RUN.threads)
     resources:
         **needed("downsample_level"),
     params:
-        image=image_settings,
-        recipe=level_recipe,
-        watch=watch_base,
-        step=level_step,
+        image=unwatched(RUN.settings),
+        recipe=of_job(RUN.recipe),
+        watch=of_job(RUN.watch),
+        step=unwatched(RUN.step),
     message:
         "Building level {wildcards.level} of {wildcards.image}: {params.step}"
     script:

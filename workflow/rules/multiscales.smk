@@ -7,21 +7,21 @@ Makes: results/{image}/multiscales.json, a copy of what the group lists.
 
 rule write_multiscales:
     input:
-        levels=level_sentinels,
+        levels=made_before(RUN.level_sentinels),
     output:
         sentinel="<results>/{image}/multiscales.json",
     log:
         text="<logs>/{image}/multiscales.log",
         timing="<logs>/{image}/multiscales.json",
     group:
-        last_group
+        in_run(RUN.last_group)
     conda:
         "../../environment.yml"
     resources:
         **needed("write_multiscales"),
     params:
-        image=image_settings,
-        listed=listed_settings,
+        image=unwatched(RUN.settings),
+        listed=of_job(RUN.listed),
     message:
         "Listing the levels of {wildcards.image}"
     script:

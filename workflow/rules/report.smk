@@ -7,7 +7,7 @@ Makes: results/{image}/summary.md and results/{image}/report.html.
 
 rule summarize_pyramid:
     input:
-        levels=level_sentinels,
+        levels=made_before(RUN.level_sentinels),
         multiscales="<results>/{image}/multiscales.json",
     output:
         table=report(
@@ -24,14 +24,14 @@ rule summarize_pyramid:
         text="<logs>/{image}/summary.log",
         timing="<logs>/{image}/summary.json",
     group:
-        last_group
+        in_run(RUN.last_group)
     conda:
         "../../environment.yml"
     resources:
         **needed("summarize_pyramid"),
     params:
-        image=image_settings,
-        timings=log_folder,
+        image=unwatched(RUN.settings),
+        timings=of_job(RUN.timings),
     message:
         "Summing up {wildcards.image}"
     script:

@@ -7,7 +7,7 @@ Makes: results/{image}/verify.json, the report; the job of a pyramid that is not
 
 rule verify_pyramid:
     input:
-        levels=level_sentinels,
+        levels=made_before(RUN.level_sentinels),
         multiscales="<results>/{image}/multiscales.json",
     output:
         report="<results>/{image}/verify.json",
@@ -16,9 +16,9 @@ rule verify_pyramid:
         timing="<logs>/{image}/verify.json",
     conda:
         "../../environment.yml"
-    threads: block_threads
+    threads: of_job(RUN.threads)
     params:
-        image=image_settings,
+        image=unwatched(RUN.settings),
     message:
         "Verifying {wildcards.image}"
     script:

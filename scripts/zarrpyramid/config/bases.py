@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXTENTS = ListOf(Integer(1), most=5)
 """One number for each axis of an image."""
 
-ONE_PER_AXIS = "a list of integers >= 1, one for each axis"
+ONE_PER_AXIS = "a list of integers >= 1 (one for each axis)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,7 @@ class DeclaredBase:
         Choice("none") | EXTENTS,
         "Size of its shards along each axis, a multiple of its chunks. `none` stands for an array "
         "without shards.",
-        expected=f"none, or {ONE_PER_AXIS}",
+        expected=f"none or {ONE_PER_AXIS}",
         unit="voxels",
         default="none",
         absent="none",

@@ -154,7 +154,7 @@ class ImageConfig:
     chunks: Shape | None = setting(
         Choice("same") | EXTENTS,
         "Size of the chunks of the new levels along each axis; `same` is that of level 0.",
-        expected=f"same, or {ONE_PER_AXIS}",
+        expected=f"same or {ONE_PER_AXIS}",
         unit="voxels",
         default="same",
         absent="same",
@@ -164,7 +164,7 @@ class ImageConfig:
         "Size of the shards of the new levels along each axis, a multiple of the chunks. `same` is "
         "that of level 0; `none` stores every chunk in a file of its own. Only zarr v3 has shards. "
         "A level smaller than a shard gets a shard of just the chunks that cover it.",
-        expected=f"same, none, or {ONE_PER_AXIS}",
+        expected=f"same, none or {ONE_PER_AXIS}",
         unit="voxels",
         default="same",
     )

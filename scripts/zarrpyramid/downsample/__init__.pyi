@@ -29,9 +29,6 @@ from .log import (
     job_log as job_log,
 )
 from .log import (
-    refusal_line as refusal_line,
-)
-from .log import (
     warn_to_stderr as warn_to_stderr,
 )
 from .parts import (
@@ -92,16 +89,16 @@ from .run import (
     store_array as store_array,
 )
 from .stale import (
-    set_aside as set_aside,
-)
-from .stale import (
-    stale_sentinels as stale_sentinels,
-)
-from .stale import (
     write_owner as write_owner,
 )
 from .stale import (
     write_source as write_source,
+)
+from .start import (
+    Mode as Mode,
+)
+from .start import (
+    Start as Start,
 )
 from .synthetic import (
     make_test_image as make_test_image,

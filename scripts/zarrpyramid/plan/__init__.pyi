@@ -38,9 +38,6 @@ from .conflicts import (
     left_overs as left_overs,
 )
 from .conflicts import (
-    nested_images as nested_images,
-)
-from .conflicts import (
     taken_as as taken_as,
 )
 from .current import (
@@ -113,31 +110,10 @@ from .needs import (
     MOST_IDS as MOST_IDS,
 )
 from .needs import (
-    PROCESS_BYTES as PROCESS_BYTES,
-)
-from .needs import (
-    Need as Need,
-)
-from .needs import (
-    base_need as base_need,
-)
-from .needs import (
-    documents_need as documents_need,
-)
-from .needs import (
     expectation as expectation,
 )
 from .needs import (
-    labels_need as labels_need,
-)
-from .needs import (
-    level_need as level_need,
-)
-from .needs import (
     level_timings as level_timings,
-)
-from .needs import (
-    measured_rate as measured_rate,
 )
 from .needs import (
     peak_memory as peak_memory,
@@ -150,6 +126,15 @@ from .preflight import (
 )
 from .preflight import (
     forecast as forecast,
+)
+from .run import (
+    Job as Job,
+)
+from .run import (
+    Run as Run,
+)
+from .run_image import (
+    RunImage as RunImage,
 )
 from .source import (
     BASE_KEY as BASE_KEY,

@@ -5,6 +5,9 @@ from .local import (
     write_aside as write_aside,
 )
 from .lock import (
+    Hold as Hold,
+)
+from .lock import (
     held as held,
 )
 from .lock import (

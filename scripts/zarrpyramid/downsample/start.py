@@ -1,0 +1,148 @@
+"""What a run does before its first job: it holds its images, and sets aside stale sentinels.
+
+A dry run only tells which sentinels are stale.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import PyramidError
+from zarrpyramid.stores import release_hold, take_hold
+
+from .log import refusal_line
+from .stale import set_aside, stale_sentinels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zarrpyramid.plan import Job, Run, RunImage
+    from zarrpyramid.stores import Hold
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mode:
+    """How Snakemake runs.
+
+    Attributes
+    ----------
+    is_main
+        Whether this process plans the run; else it runs a job of it.
+    acts
+        Whether it runs jobs, or would but for a dry run; else it only looks, or touches.
+    is_dry
+        Whether it only tells what it would do.
+    goes_on
+        Whether a failed image does not keep the others from being built.
+    is_elsewhere
+        Whether jobs run on other hosts, where they parse the Snakefile anew.
+    """
+
+    is_main: bool
+    acts: bool
+    is_dry: bool
+    goes_on: bool
+    is_elsewhere: bool
+
+    @property
+    def makes(self) -> bool:
+        """Whether this process makes the targets."""
+        return self.is_main and self.acts and not self.is_dry
+
+
+class Start:
+    """The start of a run."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._held: list[Hold | None] = []
+        self._settled: set[str] = set()
+
+    def refuse(self, mode: Mode) -> None:
+        """End the run where images are refused, unless it goes on with the others.
+
+        Raises
+        ------
+        SystemExit
+            With the line that says why.
+        """
+        refused = self.run.refused
+        if refused and mode.is_main and not mode.goes_on:
+            raise SystemExit(refusal_line(refused, len(self.run.images)))
+
+    def ready(self, wildcards: Mapping[str, str], mode: Mode) -> Job:
+        """Return the job with these wildcards, whose image is settled.
+
+        Raises
+        ------
+        SystemExit
+            If the configuration has no such job, or its image is refused.
+        """
+        try:
+            job = self.run.job(wildcards)
+        except PyramidError as error:
+            raise SystemExit(f"zarrpyramid: {error}") from None
+        self.settle(job.image, mode)
+        return job
+
+    def settle_all(self, mode: Mode) -> None:
+        """Settle every image, unless the run ends because some are refused."""
+        self.refuse(mode)
+        for name in self.run.images:
+            self.settle(name, mode)
+
+    def settle(self, name: str, mode: Mode) -> None:
+        """Hold an image, and set aside the sentinels that its store contradicts.
+
+        Raises
+        ------
+        SystemExit
+            If another run holds the image, unless this one can go on with the others.
+        """
+        if name in self._settled or not (mode.is_main and mode.acts):
+            return
+        self._settled.add(name)
+        image, folder = self.run.images[name], self.run.folder / name
+        if not image.refusal and mode.makes:
+            self._hold(image, mode)
+        if image.refusal:
+            sealed = folder / "levels" / "0.json"
+            stale = {sealed: image.refusal} if sealed.exists() else {}
+        else:
+            source = image.source_layout if image.image.source else None
+            stale = stale_sentinels(image.image, folder, image.base_layout, source)
+        if mode.makes:
+            set_aside(stale)
+            return
+        for path, reason in stale.items():
+            print(f"zarrpyramid: {path} is stale: {reason}; a run makes it again", file=sys.stderr)
+
+    def _hold(self, run_image: RunImage, mode: Mode) -> None:
+        """Hold an image until this process ends."""
+        # Signals that nobody handles end a process without a word; Snakemake takes over later.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._let_go)
+        image = run_image.image
+        try:
+            hold = take_hold(image.store, image.path, makes_group=image.makes_group)
+        except PyramidError as error:
+            # Jobs elsewhere parse anew, and would not know of it.
+            if not mode.goes_on or mode.is_elsewhere:
+                raise SystemExit(f"zarrpyramid: {error}") from None
+            run_image.refusal = str(error)
+            return
+        self._held.append(hold)
+        atexit.register(release_hold, hold)
+
+    def _let_go(self, number: int, _frame: object) -> None:
+        """Release all images, and end by the signal that came."""
+        for hold in self._held:
+            release_hold(hold)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)

@@ -1,0 +1,234 @@
+"""What a run of the workflow makes, and what each of its jobs waits for, needs and depends on.
+
+The rules ask it; a job is known by its wildcards. It looks at stores and reads no voxel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.config import image_configs
+from zarrpyramid.errors import ConfigError, suggestion
+
+from .conflicts import nested_images
+from .levels import describe_level, provenance
+from .run_image import RunImage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zarrpyramid.metadata import Record
+
+    from .image import Image
+
+_MOST_THREADS = 32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """The wildcards of a job: its image, level and part, and how many parts there are."""
+
+    image: str
+    level: int = 0
+    part: int | None = None
+    n_parts: int = 1
+
+    @classmethod
+    def of(cls, wildcards: Mapping[str, str]) -> Job:
+        """Return the job that has these wildcards."""
+        given: dict[str, Any] = dict(wildcards.items())
+        image = given.pop("image")
+        return cls(image=image, **{key: int(value) for key, value in given.items()})
+
+
+class Run:
+    """All images of a run.
+
+    Parameters
+    ----------
+    config
+        As Snakemake merged it from files and command line.
+    results
+        Name of the folder of results, as it stands in the names of targets.
+    folder, logs
+        Where the results and the logs are.
+
+    Raises
+    ------
+    ConfigError
+        If a setting does not fit.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], *, results: str, folder: Path, logs: Path
+    ) -> None:
+        self.results, self.folder, self.logs = results, folder, logs
+        self.images = {image.name: RunImage(image, logs) for image in image_configs(config, folder)}
+        found = {name: image for name, image in self.found.items() if image is not None}
+        for name, reason in nested_images(found).items():
+            self.images[name].refusal = reason
+
+    @property
+    def found(self) -> dict[str, Image | None]:
+        """The images by name; None for one that cannot be planned."""
+        return {name: image.found for name, image in self.images.items()}
+
+    def built(self) -> list[Image]:
+        """Return the images whose levels are listed."""
+        return [
+            image
+            for name, image in self.found.items()
+            if image and (self.folder / name / "multiscales.json").exists()
+        ]
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why images are not built, by name."""
+        return {name: image.refusal for name, image in self.images.items() if image.refusal}
+
+    def check(self) -> None:
+        """Refuse the images that cannot be built in their stores."""
+        for image in self.images.values():
+            image.refusal = image.refusal or image.fault
+
+    def job(self, wildcards: Mapping[str, str]) -> Job:
+        """Return the job with these wildcards, which the configuration has.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such image, level or part, or the image is refused.
+        """
+        job = Job.of(wildcards)
+        if job.image not in self.images:
+            hint = suggestion(job.image, list(self.images))
+            raise ConfigError(f"there is no image {job.image}{hint}")
+        if reason := self.images[job.image].refusal:
+            raise ConfigError(reason)
+        plan = self.images[job.image].image.plan
+        last = len(plan.levels) - 1
+        if job.level > last:
+            raise ConfigError(f"image {job.image} has no level {job.level}; its last is {last}")
+        if job.part is not None:
+            n_parts = plan.cut(job.level).n_parts
+            if job.n_parts != n_parts or job.part > n_parts:
+                raise ConfigError(f"level {job.level} of {job.image} has {n_parts} parts")
+        return job
+
+    def targets(self) -> list[str]:
+        """Return every sentinel: asking for the last one alone misses a deleted one before it."""
+        targets = []
+        for name, image in self.images.items():
+            if image.refusal:  # its first job fails, and says what is wrong
+                targets += self._named(name, "levels/0.json")
+                continue
+            files = ["multiscales.json", "summary.md", "report.html"]
+            files += ["labels.json"] * image.config.label_report
+            targets += [*self.level_sentinels(Job(image=name)), *self._named(name, *files)]
+        return targets
+
+    def verdicts(self) -> list[str]:
+        """Return the reports on all pyramids."""
+        return [path for name in self.images for path in self._named(name, "verify.json")]
+
+    def level_sentinels(self, job: Job) -> list[str]:
+        """Return the sentinels of all levels of an image."""
+        levels = range(len(self.images[job.image].image.plan.levels))
+        return self._named(job.image, *(f"levels/{level}.json" for level in levels))
+
+    def finer_sentinel(self, job: Job) -> list[str]:
+        """Return the sentinel of the level before."""
+        return self._named(job.image, f"levels/{job.level - 1}.json")
+
+    def part_sentinels(self, job: Job) -> list[str]:
+        """Return the sentinels of a level's parts; none where the level is one job."""
+        n_parts = self._n_parts(job)
+        names = [f"parts/{job.level}.{part}-of-{n_parts}.json" for part in range(1, n_parts + 1)]
+        return [] if n_parts == 1 else self._named(job.image, *names)
+
+    def base_sentinel(self, job: Job) -> list[str]:
+        """Return the sentinel of a level 0 that is made or taken here; none of one that is not."""
+        image = self.images[job.image].image
+        if image.source:
+            return self._named(job.image, "base_copy.json")
+        return self._named(job.image, "test_image.json") if image.plan.image.test_image else []
+
+    def settings(self, job: Job) -> dict[str, Any]:
+        """Return an image's settings as Snakemake hands them to jobs."""
+        return self.images[job.image].settings
+
+    def refusal(self, job: Job) -> str:
+        """Return what keeps an image from being built, or ""."""
+        image = self.images[job.image]
+        return image.refusal or image.fault
+
+    def recipe(self, job: Job) -> Record:
+        """Return what a level must be, so that a change of it makes the level again."""
+        plan = self.images[job.image].image.plan
+        given = {"compressor": plan.image.compressor, "checksum": plan.image.checksum}
+        codecs = {} if given == {"compressor": "same", "checksum": False} else given
+        return {**plan.levels[job.level].expected, **codecs}
+
+    def step(self, job: Job) -> str:
+        """Return a level's factors, shape and voxel size for its message."""
+        return describe_level(self.images[job.image].image.plan, job.level)
+
+    def listed(self, job: Job) -> list[Any]:
+        """Return what the list of levels depends on beside the levels themselves."""
+        plan = self.images[job.image].image.plan
+        axes = [[axis.name, axis.type, axis.size, axis.unit, axis.offset] for axis in plan.axes]
+        return [axes, provenance(plan)]
+
+    def source(self, job: Job) -> list[Any]:
+        """Return what level 0 is taken from, and what changes with any object of that.
+
+        A link needs no second look: level 0's objects are the source's.
+        """
+        run_image, image = self.images[job.image], self.images[job.image].image
+        watch = run_image.source_layout.watch if image.copies else None
+        return [image.source.name if image.source else None, image.copies, watch]
+
+    def watch(self, job: Job) -> str | None:
+        """Return what changes with any object of level 0, for jobs that depend on its voxels."""
+        image = self.images[job.image]
+        return None if job.level > 1 or image.refusal else image.watch()
+
+    def threads(self, job: Job) -> int:
+        """Return the number of blocks that can run side by side."""
+        n_parts = self._n_parts(job)
+        if n_parts > 1 and job.part is None:
+            return 1  # what the parts have seen is gathered
+        level = self.images[job.image].image.plan.levels[job.level]
+        return min(-(-level.n_chunks // n_parts), _MOST_THREADS)
+
+    def group(self, job: Job) -> str | None:
+        """Return what a cluster gets in one submission: jobs that only wait for each other.
+
+        Levels in parts, and all before them, are submissions of their own.
+        """
+        image = self.found.get(job.image)
+        if image is None:
+            return None
+        later = range(max(job.level, 1), len(image.plan.levels))
+        in_parts = any(image.plan.cut(level).n_parts > 1 for level in later)
+        return None if in_parts else self.last_group(job)
+
+    def last_group(self, job: Job) -> str:
+        """Return the submission of an image's last jobs."""
+        return f"{job.image}-levels"
+
+    def resources(self, rule: str, job: Job, threads: int) -> dict[str, int]:
+        """Return the resources that a job of a rule needs, by Snakemake's names."""
+        return self.images[job.image].resources(rule, job.level, threads)
+
+    def timings(self, job: Job) -> str:
+        """Return the folder in which an image's jobs say how long they took."""
+        return str(self.images[job.image].logs)
+
+    def _n_parts(self, job: Job) -> int:
+        return self.images[job.image].image.plan.cut(job.level).n_parts if job.level else 1
+
+    def _named(self, name: str, *files: str) -> list[str]:
+        return [f"{self.results}/{name}/{file}" for file in files]
