@@ -138,9 +138,9 @@ class Run:
         levels = range(len(self.images[job.image].image.plan.levels))
         return self._named(job.image, *(f"levels/{level}.json" for level in levels))
 
-    def finer_sentinel(self, job: Job) -> list[str]:
+    def finer_sentinel(self, job: Job) -> str:
         """Return the sentinel of the level before."""
-        return self._named(job.image, f"levels/{job.level - 1}.json")
+        return f"{self.results}/{job.image}/levels/{job.level - 1}.json"
 
     def part_sentinels(self, job: Job) -> list[str]:
         """Return the sentinels of a level's parts; none where the level is one job."""
