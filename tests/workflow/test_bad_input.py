@@ -175,7 +175,7 @@ IMAGES = [
     ({"store": "s", "base": BASE | {"shards": [6, 6]}}, r"chunks \[4, 4\], which do not divide"),
     ({"store": "s", "base": BASE, "source": "t"}, r"source says where .* others make it; keep one"),
     ({"demo": {"shap": [4]}}, r"unknown key 'demo\.shap'; did you mean 'shape'\?"),
-    ({"demo": {"store": "s", "shape": [4, 4], "chunks": [4]}}, r"give one number for each axis to both"),
+    ({"demo": {"store": "s", "shape": [4, 4], "chunks": [4]}}, r"one number for each axis to both"),
     ({"demo": {"store": "s", "dtype": "str"}}, r"demo\.dtype: expected bool, or an integer"),
 ]  # fmt: skip
 CASES = [
