@@ -127,14 +127,7 @@ def _check_record(
         yield defect(f"has other axes than {finer.path}", times(before.shape),
                      times(metadata.shape))  # fmt: skip
         return
-    documented = {
-        "level": pyramid.paths.level(level.path),
-        "shape": list(metadata.shape),
-        "chunks": list(metadata.chunks),
-        "shards": None if metadata.shards is None else list(metadata.shards),
-        "dtype": metadata.dtype,
-    }
-    for key, found in documented.items():
+    for key, found in {"level": pyramid.paths.level(level.path), **level.form}.items():
         if record.get(key) != found:
             yield defect(f"{key} is not that of its record", record.get(key), found)
     expected = geometry.coarse_shape(before.shape, factors)

@@ -33,6 +33,11 @@ _BLOCK_BYTES = 1 << 25
 
 _MOST_PLACES = 10
 
+_SUMMED = (
+    *("n_voxels", "n_varied", "n_fill", "n_expected_fill", "n_finite"),
+    *("total", "expected_total", "squares", "damaged"),
+)
+
 
 @dataclass(slots=True)
 class Fit:
@@ -97,15 +102,8 @@ class Explanation:
         """Take in other blocks."""
         for name, fit in other.fits.items():
             self.fits.setdefault(name, Fit()).merge(fit)
-        self.n_voxels += other.n_voxels
-        self.n_varied += other.n_varied
-        self.n_fill += other.n_fill
-        self.n_expected_fill += other.n_expected_fill
-        self.n_finite += other.n_finite
-        self.total += other.total
-        self.expected_total += other.expected_total
-        self.squares += other.squares
-        self.damaged += other.damaged
+        for name in _SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
     def explained(self) -> list[str]:

@@ -71,6 +71,19 @@ class FoundLevel:
         """The record that the level carries, where zarrpyramid made it."""
         return record_of(self.metadata) if self.number else None
 
+    @property
+    def form(self) -> Record:
+        """What the level's document says of its form, in the words of a record."""
+        metadata = self.metadata
+        if metadata is None:
+            return {}
+        return {
+            "shape": list(metadata.shape),
+            "chunks": list(metadata.chunks),
+            "shards": None if metadata.shards is None else list(metadata.shards),
+            "dtype": metadata.dtype,
+        }
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pyramid:
@@ -93,8 +106,6 @@ class Pyramid:
     levels: tuple[FoundLevel, ...]
     others: tuple[FoundLevel, ...] = ()
 
-    # Where everything stands.
-
     @property
     def where(self) -> str:
         """Full path of the group."""
@@ -112,8 +123,6 @@ class Pyramid:
     def name(self, level: FoundLevel, key: str = "") -> str:
         """Return the full path of a level's array, or of an object in it."""
         return join(self.where, level.path, key)
-
-    # What the group says.
 
     @property
     def attributes(self) -> Document:
@@ -179,12 +188,8 @@ class Pyramid:
 
     def _mapping(self, key: str) -> Document | None:
         """Return a mapping of the group's OME attributes, of any version, or None."""
-        attributes = self.attributes
-        for holder in (ome_attributes(attributes, key), attributes):
-            found = holder.get(key)
-            if isinstance(found, dict):
-                return found
-        return None
+        found = ome_attributes(self.attributes, key).get(key)
+        return found if isinstance(found, dict) else None
 
     def transformations(
         self, level: FoundLevel
@@ -198,8 +203,6 @@ class Pyramid:
                     tuple(translation) if translation else None,
                 )
         return None, None
-
-    # What there is of levels.
 
     @property
     def listed(self) -> list[FoundLevel]:
@@ -216,8 +219,6 @@ class Pyramid:
     def is_ours(self) -> bool:
         """Whether zarrpyramid made any level."""
         return any(level.record is not None for level in self.levels)
-
-    # What mends it.
 
     def repair(self, options: str = "") -> str:
         """Return the command that mends the pyramid; `options` as for `repair_command`."""

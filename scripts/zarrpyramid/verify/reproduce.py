@@ -1,7 +1,4 @@
-"""The configuration that makes a pyramid of ours once more, from what stands in its store.
-
-Documents alone; imports no array library.
-"""
+"""The configuration that makes a pyramid of zarrpyramid again, from the documents in its store."""
 
 from __future__ import annotations
 
@@ -28,12 +25,12 @@ if TYPE_CHECKING:
 def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) -> str:
     """Return the configuration, as YAML, that makes the pyramid at a path.
 
-    A build by it in a copy without levels gives equal documents and equal digests.
+    A build by it in a copy of level 0 gives equal documents and equal digests.
 
     Raises
     ------
     PyramidError
-        If there is no pyramid of ours, or none that one configuration makes.
+        If zarrpyramid made no level of it, or no one configuration makes it.
     """
     pyramid = find_pyramid(path, storage_options=storage_options)
     settings = reproduced_settings(pyramid)
@@ -43,48 +40,34 @@ def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) ->
 
 
 def reproduced_settings(pyramid: Pyramid, *, trusts_list: bool = False) -> dict[str, Any]:
-    """Return the settings that make a pyramid of ours, as a configuration file holds them.
+    """Return the settings that make a pyramid of zarrpyramid, as a configuration file holds them.
 
     Parameters
     ----------
     trusts_list
-        Whether method and factors may be those that the group's list names, where levels or
+        Whether method and factors may be those that the group's list states, where levels or
         records are lost or contradict each other.
+
+    Raises
+    ------
+    StoreError
+        As for `reproduce`.
     """
-    ours = _ours(pyramid)
+    ours = _made_here(pyramid)
     base = pyramid.levels[0].metadata
     if base is None:
         raise StoreError(f"{pyramid.where} has no level 0 from which its levels could be made")
-    told = _told(pyramid, len(base.shape)) if trusts_list else None
-    recipes = {number: recipe for number, level in ours.items() if (recipe := recipe_of(level))}
-    chain = [recipes[number] for number in sorted(recipes)]
-    is_whole = set(recipes) == set(ours) == set(range(1, len(ours) + 1))
-    if told and not (is_whole and len({recipe[0] for recipe in chain}) == 1
-                     and told[: len(chain)] != chain):  # fmt: skip
-        chain, is_whole = told, True
-    if not is_whole:
-        raise StoreError(
-            f"{pyramid.where} lacks some of its levels or their records, found "
-            f"{sorted(level.path for level in ours.values())}; build it anew"
-        )
-    methods = {recipe[0] for recipe in chain}
-    revisions = {(ours[number].record or {})["recipe"].get("voxel_revision") for number in recipes}
-    if len(methods) != 1 or revisions - {VOXEL_REVISION}:
-        raise StoreError(
-            f"{pyramid.where} was made by methods {sorted(methods)} and revisions "
-            f"{sorted(map(str, revisions))} of the arithmetic, expected one method and revision "
-            f"{VOXEL_REVISION}; build it anew"
-        )
-    # The first whose document is what its record says.
+    chain = _recipes(pyramid, ours, len(base.shape) if trusts_list else None)
+    # The first level whose document is what its record says.
     level = next(filter(_agrees, ours.values()), next(iter(ours.values())))
     first, record = level.metadata, level.record or {}
     assert first is not None
-    settings: dict[str, Any] = {
+    return {
         "store": pyramid.store.name,
         "field": pyramid.path,
         "levels": len(chain),
-        "scale_factors": [list(recipe[1]) for recipe in chain],
-        "method": methods.pop(),
+        "scale_factors": [list(factors) for _, factors in chain],
+        "method": chain[0][0],
         "dtype": SAME if first.dtype == base.dtype else first.dtype,
         "chunks": list(first.chunks),
         "shards": "none" if first.shards is None else list(first.shards),
@@ -92,11 +75,10 @@ def reproduced_settings(pyramid: Pyramid, *, trusts_list: bool = False) -> dict[
         "write_empty_chunks": record.get("recipe", {}).get("write_empty_chunks", True),
         **_axes(pyramid, base, first),
     }
-    return settings
 
 
-def _ours(pyramid: Pyramid) -> dict[int, FoundLevel]:
-    """Return the levels that carry our record, by their numbers, in order."""
+def _made_here(pyramid: Pyramid) -> dict[int, FoundLevel]:
+    """Return the levels that carry a record of zarrpyramid, by their numbers, in order."""
     found = {pyramid.paths.level(level.path): level for level in pyramid.levels if level.record}
     ours = {number: found[number] for number in sorted(filter(None, found))}
     if not ours:
@@ -107,12 +89,46 @@ def _ours(pyramid: Pyramid) -> dict[int, FoundLevel]:
     return ours
 
 
-def _told(pyramid: Pyramid, n_axes: int) -> list[tuple[str, Shape]] | None:
-    """Return method and factors of all levels as the group's list names them, if it does."""
-    told = (pyramid.multiscales or {}).get("metadata")
-    if not isinstance(told, dict) or told.get("software") != "zarrpyramid":
+def _recipes(
+    pyramid: Pyramid, ours: Mapping[int, FoundLevel], n_axes: int | None
+) -> list[tuple[str, Shape]]:
+    """Return method and factors of each level, of one method and the arithmetic of today.
+
+    Parameters
+    ----------
+    n_axes
+        Axes of the image where the group's list may be trusted, else None.
+    """
+    recipes = {number: recipe for number, level in ours.items() if (recipe := recipe_of(level))}
+    chain = [recipes[number] for number in sorted(recipes)]
+    is_whole = set(recipes) == set(ours) == set(range(1, len(ours) + 1))
+    methods = {method for method, _ in chain}
+    listed = None if n_axes is None else _listed_recipes(pyramid, n_axes)
+    # Records win over the list where they are whole, agree on a method and contradict it.
+    is_contradicted = is_whole and len(methods) == 1 and (listed or [])[: len(chain)] != chain
+    if listed and not is_contradicted:
+        chain, is_whole, methods = listed, True, {listed[0][0]}
+    if not is_whole:
+        raise StoreError(
+            f"{pyramid.where} lacks some of its levels or their records, found "
+            f"{sorted(level.path for level in ours.values())}; build it anew"
+        )
+    revisions = {(ours[number].record or {})["recipe"].get("voxel_revision") for number in recipes}
+    if len(methods) != 1 or revisions - {VOXEL_REVISION}:
+        raise StoreError(
+            f"{pyramid.where} was made by methods {sorted(methods)} and revisions "
+            f"{sorted(map(str, revisions))} of the arithmetic, expected one method and revision "
+            f"{VOXEL_REVISION}; build it anew"
+        )
+    return chain
+
+
+def _listed_recipes(pyramid: Pyramid, n_axes: int) -> list[tuple[str, Shape]] | None:
+    """Return method and factors of all levels as the group's list states them, if it does."""
+    stated = (pyramid.multiscales or {}).get("metadata")
+    if not isinstance(stated, dict) or stated.get("software") != "zarrpyramid":
         return None
-    method, factors = str(told.get("method")), told.get("factors")
+    method, factors = str(stated.get("method")), stated.get("factors")
     if method not in METHODS or not isinstance(factors, list):
         return None
     for step in factors:
@@ -124,24 +140,11 @@ def _told(pyramid: Pyramid, n_axes: int) -> list[tuple[str, Shape]] | None:
 
 def _agrees(level: FoundLevel) -> bool:
     """Tell whether a level's document and record say the same of its form."""
-    metadata, record = level.metadata, level.record or {}
-    return (
-        metadata is not None
-        and recipe_of(level) is not None
-        and fits(
-            record,
-            {
-                "shape": list(metadata.shape),
-                "chunks": list(metadata.chunks),
-                "shards": None if metadata.shards is None else list(metadata.shards),
-                "dtype": metadata.dtype,
-            },
-        )
-    )
+    return recipe_of(level) is not None and fits(level.record or {}, level.form)
 
 
 def _encoding(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
-    """Return compressor and checksum that turn level 0's codecs into those of the levels."""
+    """Return the compressor and checksum that turn level 0's codecs into those of the levels."""
     for compressor in (SAME, "none", "blosc-lz4", "blosc-zstd", "gzip", "zstd", *_zstd_of(first)):
         for checksum in (False, True):
             try:
@@ -155,7 +158,7 @@ def _encoding(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> di
                 attributes={},
                 dtype=first.dtype,
             )
-            # FoundLevel 0 may lack the names that the levels have.
+            # Level 0 may lack the names that the levels have.
             if derived.form == first.form:
                 return {"compressor": compressor, "checksum": checksum}
     raise StoreError(
@@ -165,7 +168,7 @@ def _encoding(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> di
 
 
 def _zstd_of(metadata: ArrayMetadata) -> list[str]:
-    """Return how the zstd codec of an array is asked for."""
+    """Return the setting that asks for the zstd codec of an array, where it has one."""
     if metadata.zarr_format == 2:
         codec = metadata.document.get("compressor") or {}
         known = [codec] if codec.get("id") == "zstd" else []
@@ -183,6 +186,6 @@ def _axes(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> dict[s
     if found:
         settings["voxel_size"] = {axis.name: axis.size for axis in found}
         settings["unit"] = {axis.name: axis.unit for axis in found if axis.unit}
-    # Without names of its own a level 0 of v3 would get them.
+    # A build names the dimensions of a level 0 of zarr v3 that names none.
     lacks = base.zarr_format == 3 and base.dimension_names != first.dimension_names
     return {**settings, "edit_base": not lacks}
