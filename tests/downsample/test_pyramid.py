@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.downsample.pyramid import build_pyramid, clean, level_statuses, plain
+from zarrpyramid.downsample.pyramid import build_pyramid, clean, plain
 from zarrpyramid.errors import ConfigError, GeometryError, StoreError
 
 VOXELS = (np.indices((9, 11, 7)).sum(0) * 37 % 251).astype("uint8")
@@ -71,28 +71,6 @@ def test_plain_values():
     given = {"a": np.arange(2), "b": (1, np.float64(2)), "c": None, "d": {"e": np.bool_(True)}}
     assert plain(given) == {"a": [0, 1], "b": [1, 2.0], "d": {"e": True}}
     assert plain(MappingProxyType({"a": 1})) == {"a": 1}
-
-
-def test_what_is_there(store):
-    build_pyramid(store, "raw", levels=2)
-    group = zarr.open_group(store / "raw")
-    group.create_array("5", data=VOXELS, chunks=(9, 11, 7))
-    (store / "raw/2/c/0/0/0").unlink()
-    found = level_statuses(str(store / "raw"))
-    assert [status.level for status in found] == [0, 1, 2, 5]
-    assert [status.shape for status in found] == [(9, 11, 7), (5, 6, 3 + 1), (3, 3, 2), (9, 11, 7)]
-    assert [status.listed for status in found] == [True, True, True, False]
-    assert [status.record is not None for status in found] == [False, True, True, False]
-    assert [status.n_objects for status in found] == [18, 4, 0, 1]
-    assert [status.expected_objects for status in found] == [18, 4, 1, 1]
-    assert [status.complete for status in found] == [True, True, False, True]
-    assert found[1].record == dict(group["1"].attrs)["zarrpyramid"]
-    assert found[0].stored_bytes == group["0"].nbytes_stored() - size(store / "raw/0/zarr.json")
-    assert (found[0].chunks, found[0].dtype) == ((4, 4, 4), "uint8")
-
-
-def size(path):
-    return path.stat().st_size
 
 
 def test_clean_removes_our_levels_alone(store):

@@ -15,13 +15,14 @@ from zarrpyramid.config import image_configs
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import write_multiscales
-from zarrpyramid.downsample.pyramid import build_pyramid, level_statuses
+from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.downsample.stale import stale_sentinels, write_owner
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata.record import proofs, read_sentinel, write_sentinel
 from zarrpyramid.plan.base_objects import base_layout
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.verify.status import pyramid_status
 
 VOXELS = (np.arange(12 * 10).reshape(12, 10) * 7 % 251).astype("uint16")
 
@@ -94,11 +95,11 @@ def test_a_level_that_lacks_an_object_is_made_again(tmp_path):
     folder = built(path)
     before = zarr.open_array(path / "1")[...]
     (path / "1/c/0/0").unlink()
-    assert not level_statuses(str(path))[1].complete
+    assert not pyramid_status(str(path)).levels[1].complete
     assert stale(path, folder) == {"levels/1.json"}
     build_pyramid(path)
     assert np.array_equal(zarr.open_array(path / "1")[...], before)
-    assert level_statuses(str(path))[1].complete
+    assert pyramid_status(str(path)).levels[1].complete
 
 
 def test_levels_take_a_new_form_of_level_0(tmp_path):

@@ -13,7 +13,8 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, TransposeCodec, ZstdCodec
 
 from oracles import mean_by_hand
-from zarrpyramid.downsample.pyramid import build_pyramid, level_statuses
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.verify.status import pyramid_status
 
 pytestmark = pytest.mark.filterwarnings(
     # zarr-python says so of every array with a numcodecs filter and of consolidated v3 metadata.
@@ -115,7 +116,7 @@ def test_every_store_gets_its_pyramid(tmp_path, name, form):
         np.testing.assert_array_equal(voxels, finer, strict=True)
         assert found.filters == raw["0"].filters
         assert found.metadata.zarr_format == STORES[name][0]
-    assert [status.fault for status in level_statuses(str(path / "raw"))][1:] == ["", ""]
+    assert [status.fault for status in pyramid_status(str(path / "raw")).levels][1:] == ["", ""]
     version = "0.4" if STORES[name][0] == 2 else "0.5"
     opened = ome_zarr_models.open_ome_zarr(path / "raw", version=version)
     assert opened.ome_zarr_version == version

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zarrpyramid.cli.main import main
-from zarrpyramid.downsample.pyramid import build_pyramid, level_statuses
+from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.metadata.objects import tally_keys
+from zarrpyramid.verify.status import pyramid_status
 
 
 @given(st.lists(st.text(), unique=True), st.randoms(), st.integers(0, 9))
@@ -77,7 +78,7 @@ def test_a_record_counts_what_was_written(tmp_path, name):
     assert objects(level) == there
 
     there[0].unlink()
-    assert level_statuses(str(tmp_path))[1].fault == "lacks 1 stored objects"
+    assert pyramid_status(str(tmp_path)).levels[1].fault == "lacks 1 stored objects"
     assert build_pyramid(tmp_path, levels=1, write_empty_chunks=False)[1] == record
     assert objects(level) == there
     np.testing.assert_array_equal(zarr.open_array(level)[...], before)
@@ -89,7 +90,7 @@ def test_objects_that_came_and_went(tmp_path, capsys):
     moved = level / "c/5/0"
     moved.parent.mkdir()
     there[-1].rename(moved)
-    found = level_statuses(str(tmp_path))[1]
+    found = pyramid_status(str(tmp_path)).levels[1]
     assert (found.fault, found.complete) == ("has other stored objects than were written", False)
     assert main(["status", str(tmp_path)]) == 1
     assert "level 1 has other stored objects than were written" in capsys.readouterr().err
@@ -103,7 +104,7 @@ def test_a_record_of_an_older_release_stays_valid(tmp_path):
     del document["attributes"]["zarrpyramid"]["objects"]
     (level / "zarr.json").write_text(json.dumps(document))
     times = [path.stat().st_mtime_ns for path in objects(level)]
-    assert level_statuses(str(tmp_path))[1].complete
+    assert pyramid_status(str(tmp_path)).levels[1].complete
     assert "objects" not in build_pyramid(tmp_path, levels=1, write_empty_chunks=False)[1]
     assert [path.stat().st_mtime_ns for path in objects(level)] == times
 

@@ -14,13 +14,14 @@ from zarrpyramid.cli.main import main
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.parts import open_level
-from zarrpyramid.downsample.pyramid import build_pyramid, clean, level_statuses
+from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.downsample.stale import stale_sentinels
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan.base_objects import base_layout
 from zarrpyramid.plan.conflicts import check_places, nested_images
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.pyramid_sampler import Downsampler
+from zarrpyramid.verify.status import pyramid_status
 
 VOXELS = (np.indices((20, 19)).sum(0) * 37 % 251).astype("uint8")
 AXES = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
@@ -121,7 +122,7 @@ def test_nested_levels_in_consolidated_metadata(tmp_path, zarr_format):
 def test_what_is_known_of_levels_at_other_paths(tmp_path, capsys):
     make(tmp_path, "scale0/image", "thumb")
     build_pyramid(tmp_path, levels=2)
-    found = level_statuses(str(tmp_path))
+    found = pyramid_status(str(tmp_path)).levels
     assert [(status.level, status.path, status.listed) for status in found] == [
         (0, "scale0/image", True),
         (1, "scale1/image", True),
@@ -132,7 +133,7 @@ def test_what_is_known_of_levels_at_other_paths(tmp_path, capsys):
     # A foreign path that is listed and absent is told, whatever its name.
     (tmp_path / "thumb" / "zarr.json").unlink()
     assert main(["status", str(tmp_path)]) == 1
-    assert "level thumb is listed and absent" in capsys.readouterr().err
+    assert "level thumb is listed, and there is no array" in capsys.readouterr().err
 
 
 # Levels of others.

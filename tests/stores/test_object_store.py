@@ -23,13 +23,14 @@ from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.downsample import resume as resumption
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.pyramid import clean, level_statuses
+from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
 from zarrpyramid.metadata.tree import change_group_attributes
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.needs import level_need, peak_memory, read_timing
 from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.stores.object_store import ObjectStore
+from zarrpyramid.verify.status import pyramid_status
 from zarrpyramid.verify.verify import assure_pyramid
 
 pytestmark = pytest.mark.filterwarnings(
@@ -124,7 +125,7 @@ def test_commands_on_a_url_with_all_from_the_environment(tmp_path, server, place
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     folder = fill(tmp_path / "a.zarr")
     records = build_pyramid(f"{place}/inside", source=folder)
-    statuses = level_statuses(f"{place}/inside")
+    statuses = pyramid_status(f"{place}/inside").levels
     assert [status.shape for status in statuses] == [tuple(each["shape"]) for each in records]
     assert all(status.complete and status.listed for status in statuses)
     assure_pyramid(f"{place}/inside", n_workers=2, seed=0)  # raises

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import ConfigError, printable
 from zarrpyramid.report import VIEWERS
@@ -15,9 +15,9 @@ from .arguments import BRAIN, add_command, add_options, add_path, count, options
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from zarrpyramid.downsample import LevelStatus
+    from zarrpyramid.verify import LevelStatus
 
     from .arguments import Commands
 
@@ -109,17 +109,15 @@ def view(given: argparse.Namespace) -> int:
 
 def status(given: argparse.Namespace) -> int:
     """Print a line a level, and what is wrong with them."""
-    from zarrpyramid.downsample import level_statuses
+    from zarrpyramid.verify import pyramid_status
 
-    options = options_of(given)
-    statuses = level_statuses(given.path, storage_options=options)
-    for line in aligned_table(_STATUS_COLUMNS, map(_status_row, statuses)):
+    found = pyramid_status(given.path, storage_options=options_of(given))
+    for line in aligned_table(_STATUS_COLUMNS, map(_status_row, found.levels)):
         print(printable(line))
-    faults = _faults(given.path, options, statuses)
-    for fault in faults:
+    for fault in found.faults:
         line = f"zarrpyramid: {fault}; run the workflow again to mend it"
         print(printable(line), file=sys.stderr)
-    return 1 if faults else 0
+    return 1 if found.faults else 0
 
 
 def _status_row(status: LevelStatus) -> Sequence[str]:
@@ -137,23 +135,6 @@ def _status_row(status: LevelStatus) -> Sequence[str]:
         f"{record['mean']:.6g}" if isinstance(record.get("mean"), int | float) else "-",
         record.get("digest") or ("base" if status.level == 0 else "not ours"),
     )
-
-
-def _faults(path: str, options: Mapping[str, Any], statuses: Sequence[LevelStatus]) -> list[str]:
-    """Return what is wrong with the levels of an image as they are listed and stored."""
-    from zarrpyramid.downsample import absent_levels
-
-    there = {status.path: status for status in statuses}
-    absent = absent_levels(path, storage_options=options)
-    faults = [f"level {name} is listed and absent" for name in absent or ()]
-    for name, status in there.items():
-        if not status.level:
-            continue
-        if status.fault:
-            faults.append(f"level {name} {status.fault}; what is missing reads as fill value")
-        if status.record and absent is not None and not status.listed:
-            faults.append(f"level {name} is there and not listed")
-    return faults
 
 
 def lint(given: argparse.Namespace) -> int:

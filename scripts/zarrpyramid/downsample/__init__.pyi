@@ -56,12 +56,6 @@ from .publish import (
     write_multiscales as write_multiscales,
 )
 from .pyramid import (
-    LevelStatus as LevelStatus,
-)
-from .pyramid import (
-    absent_levels as absent_levels,
-)
-from .pyramid import (
     base_taken as base_taken,
 )
 from .pyramid import (
@@ -69,9 +63,6 @@ from .pyramid import (
 )
 from .pyramid import (
     find_image as find_image,
-)
-from .pyramid import (
-    level_statuses as level_statuses,
 )
 from .pyramid import (
     n_cores as n_cores,

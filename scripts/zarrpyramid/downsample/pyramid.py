@@ -6,25 +6,18 @@ The same recipes as the workflow's rules, in one process and without sentinels.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid import geometry
 from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name, takes_settings
 from zarrpyramid.errors import suggestion
-from zarrpyramid.metadata import is_inside, join, listed_paths, open_group, read_node
+from zarrpyramid.metadata import join
 from zarrpyramid.plan import (
-    Level,
     check_places,
     check_room,
-    expected_objects,
     is_taken,
-    levels_beside,
     open_image,
     source_layout,
     taken_as,
-    voxel_size,
-    why_incomplete,
 )
 from zarrpyramid.stores import held
 
@@ -39,53 +32,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from zarrpyramid.config import Keywords
-    from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LevelStatus:
-    """What is known of one level without reading a voxel.
-
-    Attributes
-    ----------
-    path
-        Of the level's array in the image's group.
-    record
-        What the level says of itself; None for level 0 and for levels that are not ours.
-    listed
-        Whether the group's multiscales lists it.
-    n_objects, expected_objects
-        Stored objects found, and those that it has when none is lost: None where nobody knows, as
-        an older release left empty chunks out.
-    stored_bytes
-        Bytes of the objects.
-    fault
-        What is wrong with the objects, or nothing.
-    factors, voxel_size
-        Voxels of the level before along each axis a voxel of this one, as recorded, and its extents
-        in the units of the axes; None where they are not known.
-    """
-
-    level: int
-    path: str
-    shape: Shape
-    chunks: Shape
-    dtype: str
-    record: Record | None
-    listed: bool
-    n_objects: int
-    expected_objects: int | None
-    stored_bytes: int
-    fault: str
-    factors: Shape | None
-    voxel_size: tuple[float, ...] | None
-
-    @property
-    def complete(self) -> bool:
-        """Whether every stored object is there, or its absence stands for fill value by recipe."""
-        return not self.fault
 
 
 @takes_settings
@@ -182,67 +130,11 @@ def open_path(
     return open_image(image_config(short_name(path, ""), check_config(given), is_read=is_read))
 
 
-def level_statuses(
-    path: str, *, storage_options: Mapping[str, Any] | None = None
-) -> list[LevelStatus]:
-    """Tell what is known of the levels of the image at a path or URL, level 0 first."""
-    image = open_path(path, storage_options=storage_options)
-    listed = listed_paths(open_group(image.store, image.path).attributes)
-    statuses: list[LevelStatus] = []
-    downsampling: Shape | None = (1,) * len(image.plan.axes)
-    for level in [Level(image, 0), *levels_beside(image)]:
-        if level.node is None or level.node.kind == "group":
-            continue
-        metadata, objects = level.metadata, level.objects()
-        sizes = [size for _, size, _ in objects]
-        record = level.record if level.number else None
-        recipe = (record or {}).get("recipe")
-        factors = tuple(recipe["factors"]) if recipe else None
-        if factors is not None and len(factors) != len(image.plan.axes):
-            factors = None
-        if downsampling is not None and level.number:
-            downsampling = geometry.multiply(downsampling, factors) if factors else None
-        name = image.paths.path(level.number)
-        statuses.append(
-            LevelStatus(
-                level=level.number,
-                path=name,
-                shape=metadata.shape,
-                chunks=metadata.chunks,
-                dtype=metadata.dtype,
-                record=record,
-                listed=name in listed,
-                n_objects=sum(size > 0 for size in sizes),
-                expected_objects=expected_objects(metadata),
-                stored_bytes=sum(sizes),
-                fault=why_incomplete(metadata, objects),
-                factors=factors,
-                voxel_size=downsampling and voxel_size(image.plan.axes, downsampling),
-            )
-        )
-    return statuses
-
-
 def n_cores() -> int:
     """Return the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def absent_levels(
-    path: str, *, storage_options: Mapping[str, Any] | None = None
-) -> list[str] | None:
-    """Return the listed paths at which no array is, None where the group cannot list levels."""
-    image = open_path(path, storage_options=storage_options)
-    if not image.plan.lists_levels:
-        return None
-    listed = listed_paths(open_group(image.store, image.path).attributes)
-    return [
-        name
-        for name in listed
-        if not is_inside(name) or read_node(image.store, join(image.path, name)) is None
-    ]
 
 
 def base_taken(path: str, *, storage_options: Mapping[str, Any] | None = None) -> str | None:

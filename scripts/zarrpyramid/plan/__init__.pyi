@@ -161,11 +161,11 @@ from .stored import (
     Level as Level,
 )
 from .stored import (
-    levels_beside as levels_beside,
-)
-from .stored import (
     our_levels as our_levels,
 )
 from .stored import (
     record_of as record_of,
+)
+from .stored import (
+    stored_objects as stored_objects,
 )

@@ -25,6 +25,12 @@ from .reproduce import (
 from .sampling import (
     SAMPLE as SAMPLE,
 )
+from .status import (
+    LevelStatus as LevelStatus,
+)
+from .status import (
+    pyramid_status as pyramid_status,
+)
 from .verify import (
     assure_pyramid as assure_pyramid,
 )

@@ -1,0 +1,147 @@
+"""What stands in a store of each level of a pyramid; no voxel is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid import geometry
+from zarrpyramid.metadata import read_axes
+from zarrpyramid.plan import expected_objects, record_of, stored_objects, why_incomplete
+
+from .origins import recipe_of
+from .placement import can_be_listed
+from .pyramid import find_pyramid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zarrpyramid.geometry import Shape
+    from zarrpyramid.metadata import Record
+
+    from .pyramid import Pyramid
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelStatus:
+    """What is known of one level without reading a voxel.
+
+    Attributes
+    ----------
+    level
+        Number of the level, by its path.
+    path
+        Path of the level's array in the image's group.
+    record
+        What the level says of itself; None for level 0 and for levels of other programs.
+    listed
+        Whether the group's multiscales lists it.
+    n_objects, expected_objects
+        Stored objects found, and those that it has when none is lost: None where nobody knows, as
+        an older release left empty chunks out.
+    stored_bytes
+        Bytes of the objects.
+    fault
+        What is wrong with the objects, or "".
+    factors, voxel_size
+        Factors by which the level is coarser than the one before, as recorded, and extents of a
+        voxel in the units of the axes; None where they are not known.
+    """
+
+    level: int
+    path: str
+    shape: Shape
+    chunks: Shape
+    dtype: str
+    record: Record | None
+    listed: bool
+    n_objects: int
+    expected_objects: int | None
+    stored_bytes: int
+    fault: str
+    factors: Shape | None
+    voxel_size: tuple[float, ...] | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every stored object is there, or its absence stands for fill value by recipe."""
+        return not self.fault
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """The levels of a pyramid, level 0 first, and what is wrong with them."""
+
+    levels: list[LevelStatus]
+    faults: list[str]
+
+
+def pyramid_status(path: str, *, storage_options: Mapping[str, Any] | None = None) -> Status:
+    """Tell what is known of the levels of the pyramid whose group is at a path or URL.
+
+    Raises
+    ------
+    PyramidError
+        If there is no pyramid at the path.
+    """
+    pyramid = find_pyramid(path, storage_options=storage_options)
+    levels = _level_statuses(pyramid)
+    return Status(levels=levels, faults=_faults(pyramid, levels))
+
+
+def _level_statuses(pyramid: Pyramid) -> list[LevelStatus]:
+    """Return the status of each array that stands where a level of the image stands."""
+    every = {pyramid.paths.level(each.path): each for each in (*pyramid.levels, *pyramid.others)}
+    sizes: tuple[float, ...] = ()
+    downsampling: Shape | None = None
+    statuses = []
+    for number in sorted(number for number in every if number is not None):
+        level = every[number]
+        metadata = level.metadata
+        if metadata is None:
+            continue
+        recipe = recipe_of(level)
+        factors = None if recipe is None else recipe[1]
+        if number == 0:
+            axes = read_axes(pyramid.attributes, len(metadata.shape))
+            sizes = tuple(axis.size for axis in axes) if axes else (1.0,) * len(metadata.shape)
+            downsampling = (1,) * len(sizes)
+        elif downsampling is not None:
+            is_known = factors is not None and len(factors) == len(sizes)
+            downsampling = geometry.multiply(downsampling, factors or ()) if is_known else None
+        objects = stored_objects(pyramid.store, pyramid.array_path(level))
+        statuses.append(
+            LevelStatus(
+                level=number,
+                path=level.path,
+                shape=metadata.shape,
+                chunks=metadata.chunks,
+                dtype=metadata.dtype,
+                record=record_of(metadata) if number else None,
+                listed=level.listed,
+                n_objects=sum(size > 0 for _, size, _ in objects),
+                expected_objects=expected_objects(metadata),
+                stored_bytes=sum(size for _, size, _ in objects),
+                fault=why_incomplete(metadata, objects),
+                factors=factors,
+                voxel_size=downsampling
+                and tuple(size * n for size, n in zip(sizes, downsampling, strict=True)),
+            )
+        )
+    return statuses
+
+
+def _faults(pyramid: Pyramid, levels: list[LevelStatus]) -> list[str]:
+    """Return what is wrong with the levels as they are listed and stored."""
+    faults = [f"{level.path} {level.fault}" for level in pyramid.listed if level.fault]
+    faults += [
+        f"{status.path} {status.fault}; what is missing reads as fill value"
+        for status in levels
+        if status.level and status.fault
+    ]
+    faults += [
+        f"{level.path} is there and not listed"
+        for level in pyramid.levels
+        if level.record is not None and not level.listed and can_be_listed(pyramid, level)
+    ]
+    return [f"level {fault}" for fault in faults]

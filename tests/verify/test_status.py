@@ -1,0 +1,52 @@
+"""The status of a pyramid: what stands of each level, and what is wrong with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.verify.status import pyramid_status
+
+VOXELS = np.random.default_rng(4).integers(0, 200, (9, 11, 7)).astype("uint8")
+
+
+@pytest.fixture
+def store(tmp_path):
+    group = zarr.open_group(tmp_path / "image.zarr", mode="w").create_group("raw")
+    group.create_array("0", data=VOXELS, chunks=(4, 4, 4))
+    return tmp_path / "image.zarr"
+
+
+def test_what_is_there(store):
+    build_pyramid(store, "raw", levels=2)
+    group = zarr.open_group(store / "raw")
+    group.create_array("5", data=VOXELS, chunks=(9, 11, 7))
+    (store / "raw/2/c/0/0/0").unlink()
+    found = pyramid_status(str(store / "raw")).levels
+    assert [status.level for status in found] == [0, 1, 2, 5]
+    assert [status.shape for status in found] == [(9, 11, 7), (5, 6, 3 + 1), (3, 3, 2), (9, 11, 7)]
+    assert [status.listed for status in found] == [True, True, True, False]
+    assert [status.record is not None for status in found] == [False, True, True, False]
+    assert [status.n_objects for status in found] == [18, 4, 0, 1]
+    assert [status.expected_objects for status in found] == [18, 4, 1, 1]
+    assert [status.complete for status in found] == [True, True, False, True]
+    assert found[1].record == dict(group["1"].attrs)["zarrpyramid"]
+    document = (store / "raw/0/zarr.json").stat().st_size
+    assert found[0].stored_bytes == group["0"].nbytes_stored() - document
+    assert (found[0].chunks, found[0].dtype) == ((4, 4, 4), "uint8")
+
+
+def test_faults(store):
+    build_pyramid(store, "raw", levels=2, voxel_size={"z": 2.0})
+    found = pyramid_status(str(store / "raw"))
+    assert found.faults == []
+    assert [status.factors for status in found.levels] == [None, (2, 2, 2), (2, 2, 2)]
+    assert [status.voxel_size[0] for status in found.levels] == [2.0, 4.0, 8.0]
+    (store / "raw/1/c/0/0/0").unlink()
+    (store / "raw/2/zarr.json").unlink()
+    assert pyramid_status(str(store / "raw")).faults == [
+        "level 2 is listed, and there is no array",
+        "level 1 lacks 1 stored objects; what is missing reads as fill value",
+    ]
