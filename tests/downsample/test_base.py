@@ -25,7 +25,8 @@ from zarrpyramid.plan.base_objects import source_layout
 from zarrpyramid.plan.conflicts import check_places
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.preflight import check_room
-from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalStore
+from zarrpyramid.stores.files import TEMPORARY_SUFFIX
+from zarrpyramid.stores.local import LocalStore
 
 VOXELS = (np.indices((21, 18, 13)).sum(0) * 37 % 251).astype("uint16")
 MICROMETER = {"type": "space", "unit": "micrometer"}

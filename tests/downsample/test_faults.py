@@ -26,7 +26,7 @@ from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import PyramidError, StoreError, VoxelError
 from zarrpyramid.metadata.record import write_sentinel
 from zarrpyramid.plan.image import open_image
-from zarrpyramid.stores import local as store
+from zarrpyramid.stores import files as store
 from zarrpyramid.verify.findings import Report
 from zarrpyramid.verify.verify import verify_pyramid
 
@@ -103,7 +103,7 @@ def failing(number, call, error):
 @pytest.mark.parametrize("name", ["write", "rename", "open", "fsync"])
 def test_every_failing_call_in_turn(tmp_path, monkeypatch, sound, name, error):
     template = make(tmp_path / "template.zarr")
-    monkeypatch.setattr(store, "_SYNCFS", None)  # so that files are flushed one by one
+    monkeypatch.setattr(store, "SYNCFS", None)  # so that files are flushed one by one
     for number in range(1, 200):
         path = shutil.copytree(template, tmp_path / f"{number}.zarr")
         call, times = failing(number, getattr(os, name), error)
@@ -124,7 +124,7 @@ def test_every_failing_call_in_turn(tmp_path, monkeypatch, sound, name, error):
 def test_a_flush_that_fails(tmp_path, monkeypatch, sound):
     path = make(tmp_path / "a.zarr")
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_SYNCFS", lambda descriptor: -1)
+        patch.setattr(store, "SYNCFS", lambda descriptor: -1)
         patch.setattr(store.ctypes, "get_errno", lambda: errno.EIO)
         with pytest.raises(StoreError, match=r"cannot flush .*Input/output error"):
             build(path)

@@ -34,7 +34,8 @@ from zarrpyramid.downsample.publish import remove_levels, write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.plan.image import open_image
-from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalStore
+from zarrpyramid.stores.files import TEMPORARY_SUFFIX
+from zarrpyramid.stores.local import LocalStore
 
 pytestmark = pytest.mark.filterwarnings(
     # zarr-python says so of every array with a numcodecs filter and of consolidated v3 metadata;

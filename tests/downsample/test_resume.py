@@ -27,7 +27,7 @@ from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan.image import open_image
-from zarrpyramid.stores.local import TEMPORARY_SUFFIX
+from zarrpyramid.stores.files import TEMPORARY_SUFFIX
 
 SHAPE, CHUNKS = (40, 36, 33), (8, 8, 8)
 

@@ -25,7 +25,7 @@ from zarrpyramid.plan.base_objects import base_layout
 from zarrpyramid.plan.image import check_declared, open_image
 from zarrpyramid.plan.preflight import check_room
 from zarrpyramid.plan.stored import Level, our_levels, record_of
-from zarrpyramid.stores.local import TEMPORARY_SUFFIX
+from zarrpyramid.stores.files import TEMPORARY_SUFFIX
 from zarrpyramid.stores.zarr_store import ZarrStore
 
 VOXELS = (np.indices((11, 9)).sum(0) * 7 % 251).astype("uint8")

@@ -14,8 +14,9 @@ import zarr.storage
 from zarr.storage import MemoryStore
 
 from zarrpyramid.errors import StoreError
-from zarrpyramid.stores import local as files_module
-from zarrpyramid.stores.local import TEMPORARY_SUFFIX, LocalStore, write_aside
+from zarrpyramid.stores import files as files_module
+from zarrpyramid.stores.files import TEMPORARY_SUFFIX, write_aside
+from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.stores.zarr_store import ZarrStore
 
 
@@ -210,7 +211,7 @@ def test_temporary_names_are_known(tmp_path, monkeypatch):
 
 
 def test_sync_tells_when_it_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(files_module, "_SYNCFS", lambda descriptor: -1)
+    monkeypatch.setattr(files_module, "SYNCFS", lambda descriptor: -1)
     with pytest.raises(StoreError, match="cannot flush"):
         LocalStore(tmp_path).sync()
 
@@ -221,7 +222,7 @@ def test_what_is_written_is_flushed_once(tmp_path, monkeypatch, durable, has_syn
     """By one call a job, by one a file where the system has no other, or not at all."""
     calls = []
     whole = calls.append if has_syncfs else None
-    monkeypatch.setattr(files_module, "_SYNCFS", whole and (lambda number: whole("all") or 0))
+    monkeypatch.setattr(files_module, "SYNCFS", whole and (lambda number: whole("all") or 0))
     monkeypatch.setattr(files_module.os, "fsync", lambda number: calls.append("file"))
     store = pickle.loads(pickle.dumps(LocalStore(tmp_path, durable=durable)))
     store.put("c/0", DATA)

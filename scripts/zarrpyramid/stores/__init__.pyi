@@ -1,7 +1,7 @@
-from .local import (
+from .files import (
     TEMPORARY_SUFFIX as TEMPORARY_SUFFIX,
 )
-from .local import (
+from .files import (
     write_aside as write_aside,
 )
 from .lock import (

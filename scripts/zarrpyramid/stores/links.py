@@ -1,15 +1,22 @@
-"""Which symbolic links of a local store are followed."""
+"""The symbolic links of a local store: which are followed, where they lead, how one is made."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
 
+from .files import TEMPORARY_SUFFIX, failure
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
+
+
+_DEEPEST = 16
+"""Folders in each other that are looked into."""
 
 
 class Links:
@@ -48,3 +55,43 @@ class Links:
                 f"{path} leads through a symbolic link to {real}, out of the store; links are only "
                 "followed with follow_links: true"
             )
+
+    def walk(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
+        """Yield what is below a prefix, files and folders, each with its key relative to it."""
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            try:
+                entries = os.scandir(f"{self.root}/{prefix}/{folder}")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, ValueError) as error:
+                raise failure("list", f"{self.root}/{prefix}/{folder}", error) from error
+            with entries:
+                for entry in entries:
+                    key = f"{folder}{entry.name}"
+                    yield entry, key
+                    # No key is that deep, but a link to a folder above would have no end.
+                    if entry.is_dir(follow_symlinks=True) and key.count("/") < _DEEPEST:
+                        if entry.is_symlink():
+                            self.check(entry.path)
+                        pending.append(f"{key}/")
+
+    def target(self, prefix: str) -> str | None:
+        """Return where a link leads, or None where there is none."""
+        try:
+            return os.readlink(self.root / prefix)  # noqa: PTH115
+        except (OSError, ValueError):
+            return None
+
+    def make(self, prefix: str, target: str) -> None:
+        """Make a link to a folder aside, and rename it."""
+        path = f"{self.root}/{prefix}"
+        partial = f"{path}.{os.getpid()}{TEMPORARY_SUFFIX}"
+        try:
+            os.symlink(target, partial, target_is_directory=True)  # noqa: PTH211
+            os.rename(partial, path)  # noqa: PTH104
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)  # noqa: PTH108
+            raise failure("link", path, error) from error

@@ -6,7 +6,6 @@ A file is written aside and renamed, so that no reader and no kill ever sees hal
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import shutil
@@ -17,23 +16,18 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError, nearest
 
+from . import files
+from .files import TEMPORARY_SUFFIX, failure, flush
 from .links import Links
-from .lock import locked, opened
+from .lock import locked
 from .store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
-TEMPORARY_SUFFIX = ".zarrpyramid-partial"
-"""Ends the name of a file that is being written; after a kill it is litter that may be removed."""
-
-_DEEPEST = 16
 _UNWRITABLE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 _ASIDE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-
-# Linux has it; macOS does not.
-_SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 
 class LocalStore(Store):
@@ -137,7 +131,7 @@ class LocalStore(Store):
                 view = memoryview(data).cast("B")
                 while view:
                     view = view[os.write(descriptor, view) :]
-                if self.durable and _SYNCFS is None:
+                if self.durable and files.SYNCFS is None:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -205,7 +199,7 @@ class LocalStore(Store):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the relative keys of all files below a folder."""
-        for entry, key in self._walk(prefix):
+        for entry, key in self._links.walk(prefix):
             if not entry.is_dir(follow_symlinks=True):
                 yield key
 
@@ -221,23 +215,12 @@ class LocalStore(Store):
 
     def link_target(self, prefix: str) -> str | None:
         """Return where a symbolic link leads, or None where there is none."""
-        try:
-            return os.readlink(self.root / prefix)  # noqa: PTH115
-        except (OSError, ValueError):
-            return None
+        return self._links.target(prefix)
 
     def link(self, prefix: str, target: str) -> None:
-        """Make a symbolic link to a folder, aside and renamed, in the place of another or none."""
-        path = f"{self.root}/{prefix}"
-        partial = f"{path}.{os.getpid()}{TEMPORARY_SUFFIX}"
-        try:
-            self._make_folder(os.path.dirname(path))  # noqa: PTH120
-            os.symlink(target, partial, target_is_directory=True)  # noqa: PTH211
-            os.rename(partial, path)  # noqa: PTH104
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(partial)  # noqa: PTH108
-            raise self._failed("link", prefix, error) from error
+        """Make a symbolic link to a folder, in the place of another one or of nothing."""
+        self._make_folder(os.path.dirname(f"{self.root}/{prefix}"))  # noqa: PTH120
+        self._links.make(prefix, target)
 
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
         """Yield (relative key, bytes, time of change in ns) of all files below a folder.
@@ -245,7 +228,7 @@ class LocalStore(Store):
         The time of change, of the inode: no copy or tool sets it back, as it does the modification
         time.
         """
-        for entry, key in self._walk(prefix):
+        for entry, key in self._links.walk(prefix):
             if not entry.is_dir(follow_symlinks=True):
                 if entry.is_symlink():
                     self._links.check(entry.path)
@@ -253,19 +236,9 @@ class LocalStore(Store):
                 yield key, found.st_size, found.st_ctime_ns
 
     def sync(self) -> None:
-        """Flush the file system that holds the folder; costs the same for one file and for 10^6.
-
-        Where the system cannot, every file was flushed when it was written.
-        """
-        if not self.durable or _SYNCFS is None:
-            return
-        descriptor = opened(self.root)
-        try:
-            if _SYNCFS(descriptor) != 0:
-                number = ctypes.get_errno()
-                raise self._failed("flush", "", OSError(number, os.strerror(number)))
-        finally:
-            os.close(descriptor)
+        """Flush the file system; where it cannot, every file was flushed when it was written."""
+        if self.durable and files.SYNCFS is not None:
+            flush(self.root)
 
     @contextlib.contextmanager
     def hold(self, prefix: str, *, shared: bool = False) -> Iterator[None]:
@@ -315,26 +288,6 @@ class LocalStore(Store):
     def trust(self, path: str) -> None:
         """Follow links that lead where a prefix, or an absolute path, leads to."""
         self._links.trusted.append(os.path.realpath(self.root / path))
-
-    def _walk(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
-        pending = [""]
-        while pending:
-            folder = pending.pop()
-            try:
-                entries = os.scandir(f"{self.root}/{prefix}/{folder}")
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except (OSError, ValueError) as error:
-                raise self._failed("list", f"{prefix}/{folder}", error) from error
-            with entries:
-                for entry in entries:
-                    key = f"{folder}{entry.name}"
-                    yield entry, key
-                    # No key is that deep, but a link to a folder above would have no end.
-                    if entry.is_dir(follow_symlinks=True) and key.count("/") < _DEEPEST:
-                        if entry.is_symlink():
-                            self._links.check(entry.path)
-                        pending.append(f"{key}/")
 
     def _read(self, key: str, start: int, length: int | None) -> bytes | None:
         # os.open and one pread: 7 us, against 16 us through pathlib and a buffered file.
@@ -389,29 +342,4 @@ class LocalStore(Store):
             self._known_folders.add(path)
 
     def _failed(self, verb: str, key: str, error: OSError | ValueError) -> StoreError:
-        reason = getattr(error, "strerror", None) or error
-        failure = StoreError(f"cannot {verb} {self.root}/{key}: {reason}")
-        failure.errno = getattr(error, "errno", None)
-        return failure
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file of results so that it is whole and on disk when it has its name.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        return failure(verb, f"{self.root}/{key}", error)

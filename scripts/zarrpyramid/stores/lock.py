@@ -151,8 +151,7 @@ def unlock(store: Store, path: str) -> str:
 def locked(path: Path, *, shared: bool = False, waits: bool = True) -> Iterator[None]:
     """Hold a lock on a file or a folder, which ends with the process and leaves nothing behind.
 
-    Some network file systems refuse to lock a folder; there nobody is held off, and the log says
-    so.
+    Where a network file system refuses to lock a folder, nobody is held off, and the log says so.
 
     Raises
     ------
@@ -177,7 +176,7 @@ def locked(path: Path, *, shared: bool = False, waits: bool = True) -> Iterator[
 
 
 def opened(path: Path) -> int:
-    """Return a descriptor of a file or a folder, to be closed by the caller."""
+    """Return a descriptor of a file or a folder, which the caller closes."""
     try:
         return os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -228,8 +227,8 @@ class _Note:
 
     def is_in_group(self) -> bool:
         """Tell whether it stands in a node of a zarr store that may have levels in it."""
-        names = ("zarr.json", ".zgroup")
-        return any(self.store.size(f"{self.path}/{name}".lstrip("/")) is not None for name in names)
+        beside = (self.key.replace(HOLD_FILE, name) for name in ("zarr.json", ".zgroup"))
+        return any(self.store.size(key) is not None for key in beside)
 
     def held_below(self) -> list[str]:
         """Return the groups just below that are held."""

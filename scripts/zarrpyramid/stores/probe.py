@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
 
-from .local import TEMPORARY_SUFFIX
+from .files import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
