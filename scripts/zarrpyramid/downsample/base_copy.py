@@ -32,8 +32,8 @@ from zarrpyramid.metadata import (
 from zarrpyramid.plan import (
     BASE_KEY,
     COPY_KEY,
-    LITTER_KEY,
     SEEN_KEY,
+    Level,
     base_form,
     check_base_place,
     is_taken,
@@ -44,6 +44,7 @@ from zarrpyramid.plan import (
 
 from .base import delete_base
 from .publish import withdraw_levels
+from .resume import remove_litter
 from .run import open_cluster, run_blocks
 
 if TYPE_CHECKING:
@@ -104,27 +105,27 @@ def _copy(
     path, store = image.level_path(0), image.store
     target = source.base.named([axis.name for axis in image.plan.axes])
     layout = source_layout(image)
+    state = _state(image, source, layout)
     is_link = store.is_link(path)
     found = None if is_link else read_array(store, path)
-    state = _state(image, source, layout)
-    begun = None if state is None else read_document(store, join(path, OPENING_DOCUMENT))
-    is_as_seen = state is not None and found is not None and found.attributes.get(SEEN_KEY) == state
-    if found is not None and found.form == target.form and (state is None or is_as_seen):
-        tally = _run(image, source, n_workers, write=False, is_known=is_as_seen)
-        if tally is not None:
-            record = _copied(image, tally.fingerprint(target.form), layout)
-            if found.attributes.get(COPY_KEY) == record:
-                logger.info("%s is up to date: it equals its source", image.name(0))
-                return record
-    if found is not None or is_link:
+    if found is not None and found.form == target.form:
+        known = _current_copy(image, source, found, state, layout, n_workers)
+        if known is not None:
+            return known
+    is_nothing = found is None and not is_link
+    is_begun = (
+        is_nothing
+        and state is not None
+        and read_document(store, join(path, OPENING_DOCUMENT)) == state
+    )
+    if not is_nothing:
         before_rebuild()
         withdraw_levels(image, 0)
-        if is_link or found is None or found.form != target.form:
+        if found is None or found.form != target.form:
             delete_base(image)
         else:
             hide_array(store, path)
     change_group_attributes(store, image.path, lambda known: {**known, BASE_KEY: "copy"})
-    is_begun = found is None and begun is not None and begun == state
     if state is not None and not is_begun:
         store.delete_tree(path)  # of another state, which nobody could tell from this one's
         put_document(store, join(path, OPENING_DOCUMENT), state)
@@ -134,10 +135,40 @@ def _copy(
         raise StoreError(
             f"{source.name} has changed while it was copied; run again when nobody writes to it"
         )
-    for key in list(store.keys(path)):
-        if LITTER_KEY.fullmatch(key):
-            store.delete(join(path, key))
     record = _copied(image, tally.fingerprint(target.form), layout)
+    _publish_copy(image, target, record, state)
+    _tell_missing(image, source)
+    return record
+
+
+def _current_copy(
+    image: Image,
+    source: Source,
+    found: ArrayMetadata,
+    state: Record | None,
+    layout: BaseLayout,
+    n_workers: int,
+) -> Record | None:
+    """Return the record of a copy that equals its source, else None."""
+    is_as_seen = state is not None and found.attributes.get(SEEN_KEY) == state
+    if state is not None and not is_as_seen:
+        return None
+    tally = _run(image, source, n_workers, write=False, is_known=is_as_seen)
+    if tally is None:
+        return None
+    record = _copied(image, tally.fingerprint(found.form), layout)
+    if found.attributes.get(COPY_KEY) != record:
+        return None
+    logger.info("%s is up to date: it equals its source", image.name(0))
+    return record
+
+
+def _publish_copy(
+    image: Image, target: ArrayMetadata, record: Record, state: Record | None
+) -> None:
+    """Write the document of a level 0 whose objects are all copied, after a flush."""
+    path, store = image.level_path(0), image.store
+    remove_litter(Level(image, 0))
     theirs = {
         key: item
         for key, item in target.attributes.items()
@@ -147,8 +178,6 @@ def _copy(
     store.sync()
     store.delete(join(path, OPENING_DOCUMENT))
     write_array(store, path, replace(target, attributes={**theirs, COPY_KEY: record, **seen}))
-    _tell_missing(image, source)
-    return record
 
 
 def _state(image: Image, source: Source, layout: BaseLayout) -> Record | None:
