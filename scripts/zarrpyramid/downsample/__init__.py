@@ -12,9 +12,9 @@ where the source has 2^31 voxels or more, and costs 0.4 CPU s; until then numpy 
 (docs/design/0005 and 0014).
 
 Then: ``opening`` and ``parts`` (a level made by many jobs), ``publish`` (documents and list),
-``resume`` (what a killed run left is kept), ``stale`` (sentinels held against the store), ``base``
-and ``base_copy`` (level 0), ``pyramid`` (all of it in one process), ``synthetic``, ``progress`` and
-``log``.
+``resume``, ``notes`` and ``leftovers`` (what a killed run made is kept), ``stale`` (sentinels held
+against the store), ``base`` and ``base_copy`` (level 0), ``pyramid`` (all of it in one process),
+``synthetic``, ``progress`` and ``log``.
 """
 
 import lazy_loader

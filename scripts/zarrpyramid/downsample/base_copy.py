@@ -43,8 +43,8 @@ from zarrpyramid.plan import (
 )
 
 from .base import delete_base
+from .leftovers import remove_litter
 from .publish import withdraw_levels
-from .resume import remove_litter
 from .run import open_cluster, run_blocks
 
 if TYPE_CHECKING:
