@@ -62,7 +62,7 @@ def add_path(command: Parser, *, nargs: str | None = None) -> None:
 
 
 def add_options(
-    command: Parser, configuration: str = "a configuration, whose storage_options are taken"
+    command: Parser, configuration: str = "a configuration; its storage_options are used"
 ) -> None:
     """Add what opens an image at a URL to a command."""
     command.add_argument(

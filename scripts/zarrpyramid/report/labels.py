@@ -60,7 +60,7 @@ def report_labels(
     Parameters
     ----------
     records
-        Of all levels, as their sentinels hold them.
+        Records of all levels, as their sentinels hold them.
     vanished
         Where a table of all vanished ids is written: level, id and size, tab-separated, in rising
         order of levels and ids.

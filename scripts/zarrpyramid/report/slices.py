@@ -35,7 +35,7 @@ WHOLE = 256**3
 """Voxels up to which a level is read whole, for its histogram."""
 
 MOST_CHANNELS = 6
-"""Channels of which there are slices."""
+"""Channels that are shown."""
 
 N_BINS = 64
 
@@ -90,7 +90,7 @@ def read_previews(
     records
         Of all levels: their extremes are those of the histograms.
     histograms
-        Whether there are any.
+        Whether histograms are wanted.
     budget
         Bytes of voxels, of whole chunks, that are decoded at most.
 
