@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.metadata import multiscales
+from zarrpyramid.metadata.listing import with_levels, without_paths
 from zarrpyramid.metadata.multiscales import (
     CHANNEL,
     SPACE,
     TIME,
     Axis,
     read_axes,
-    with_levels,
 )
 
 DATA = Path(__file__).parents[1] / "data"
@@ -262,16 +262,16 @@ def test_levels_are_withdrawn(ome):
     second = {"datasets": [{"path": "2"}]}
     (before["ome"] if ome else before)["multiscales"].append(second)
     original = copy.deepcopy(before)
-    found = multiscales.without_paths(before, ["2", "10"])
+    found = without_paths(before, ["2", "10"])
     assert before == original
     assert multiscales.listed_paths(found) == ["0", "1", "s3", "labels/1", "None"]
     assert (found["ome"] if ome else found)["multiscales"][1] == second
-    assert multiscales.without_paths(found, ["2", "10"]) == found
+    assert without_paths(found, ["2", "10"]) == found
 
 
 @pytest.mark.parametrize("attributes", [{}, {"a": 1}, {"ome": {}}, {"multiscales": []}])
 def test_nothing_is_withdrawn_where_nothing_is_listed(attributes):
-    assert multiscales.without_paths(attributes, ["1"]) == attributes
+    assert without_paths(attributes, ["1"]) == attributes
     assert multiscales.listed_paths(attributes) == []
 
 

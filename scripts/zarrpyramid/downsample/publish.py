@@ -18,8 +18,12 @@ from zarrpyramid.metadata import (
     delete_array,
     delete_empty_groups,
     fits,
-    multiscales,
+    listed_paths,
     open_group,
+    read_multiscales,
+    with_levels,
+    without_our_list,
+    without_paths,
     write_array,
 )
 from zarrpyramid.plan import Level, left_overs, our_levels, provenance, record_of
@@ -63,9 +67,9 @@ def write_multiscales(image: Image) -> Record:
             change_group_attributes(image.store, image.path, partial(listed_attributes, image))
             image.store.sync()
             group = open_group(image.store, image.path)
-            return dict(multiscales.read_multiscales(group.attributes) or {})
+            return dict(read_multiscales(group.attributes) or {})
         if image.paths.base == "0":
-            change_group_attributes(image.store, image.path, multiscales.without_our_list)
+            change_group_attributes(image.store, image.path, without_our_list)
         else:  # the list alone tells where level 0 is
             withdraw_levels(image, 1)
     logger.warning(
@@ -95,7 +99,7 @@ def _check_chain(image: Image) -> None:
 def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
     """Return a group's attributes as they are when all levels of the plan are listed."""
     plan = image.plan
-    return multiscales.with_levels(
+    return with_levels(
         attributes,
         zarr_format=plan.base.zarr_format,
         name=image.path.rpartition("/")[2] or plan.image.name,
@@ -121,7 +125,7 @@ def withdraw_levels(image: Image, first: int, opened: Sequence[Level] = ()) -> N
 
     def change(attributes: dict[str, Any]) -> dict[str, Any]:
         levels = _listed_levels(image, attributes, first, opened)
-        return multiscales.without_paths(attributes, levels)
+        return without_paths(attributes, levels)
 
     change_group_attributes(image.store, image.path, change)
 
@@ -130,7 +134,7 @@ def _listed_levels(
     image: Image, attributes: dict[str, Any], first: int, opened: Sequence[Level] = ()
 ) -> list[str]:
     """Return the paths of listed levels from `first` on that are ours, are to be, or are absent."""
-    listed = {path: image.paths.level(path) for path in multiscales.listed_paths(attributes)}
+    listed = {path: image.paths.level(path) for path in listed_paths(attributes)}
     known = {level.number: level for level in opened}
     return [
         path

@@ -1,4 +1,3 @@
-from . import multiscales as multiscales
 from .array import (
     SHARDING as SHARDING,
 )
@@ -6,10 +5,10 @@ from .array import (
     ArrayMetadata as ArrayMetadata,
 )
 from .array import (
-    ArrayV3 as ArrayV3,
-)
-from .array import (
     Document as Document,
+)
+from .array_v3 import (
+    ArrayV3 as ArrayV3,
 )
 from .consolidated import (
     read_consolidated as read_consolidated,
@@ -53,6 +52,18 @@ from .group import (
 from .group import (
     open_group as open_group,
 )
+from .listing import (
+    carried_over as carried_over,
+)
+from .listing import (
+    with_levels as with_levels,
+)
+from .listing import (
+    without_our_list as without_our_list,
+)
+from .listing import (
+    without_paths as without_paths,
+)
 from .multiscales import (
     CHANNEL as CHANNEL,
 )
@@ -70,9 +81,6 @@ from .multiscales import (
 )
 from .multiscales import (
     base_path as base_path,
-)
-from .multiscales import (
-    carried_over as carried_over,
 )
 from .multiscales import (
     listed_axes as listed_axes,
@@ -97,12 +105,6 @@ from .multiscales import (
 )
 from .multiscales import (
     read_transformations as read_transformations,
-)
-from .multiscales import (
-    without_our_list as without_our_list,
-)
-from .multiscales import (
-    without_paths as without_paths,
 )
 from .nodes import (
     Node as Node,
