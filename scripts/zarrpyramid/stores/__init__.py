@@ -5,10 +5,11 @@ of `Store`, so that no other package asks what kind of store it has. Others take
 `open_store` for a path or a URL, `from_zarr` for a store object of zarr-python, the checks of URLs
 and options, and the locks of a run.
 
-Read `store` first. Then `local` with `files` and `links`, `object_store` (S3, Google,
-Azure, by obstore), `web` (http, read alone) and `zarr_store` (what zarr-python has opened).
-`place` opens a store, `urls` says which URLs and options are accepted. `lock` holds an image for a
-run and a folder for a process; `probe` proves that a worker sees the same objects.
+Read `store` first. Then `local` with `files` and `links`, `object_store` (S3, Google, Azure, by
+obstore), `web` (http, only read) and `zarr_store` (what zarr-python has opened). `place` opens a
+store, `urls` says which URLs and options are accepted. `lock` keeps an image for one run, whose
+process `holder` describes, and a folder for one process; `probe` proves that a worker sees the same
+objects.
 """
 
 import lazy_loader

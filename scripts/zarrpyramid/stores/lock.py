@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import getpass
 import json
 import logging
 import os
-import secrets
-import socket
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
 
+from . import holder
 from .urls import as_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from .store import Store
 
@@ -34,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 HOLD_FILE = ".zarrpyramid-hold"
 """Name of the object in the image's group; of zarr's keys, documents alone begin with a dot."""
-
-_Holder = dict[str, Any]
 
 
 @contextlib.contextmanager
@@ -81,14 +76,7 @@ def take_hold(store: Store, path: str, *, makes_group: bool = False) -> Hold | N
     """
     note = _Note(store=store, path=path)
     made = note.make_folders() if makes_group else ()
-    me = {
-        "token": secrets.token_hex(8),
-        "owner": _owner(),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "start": _start(os.getpid()),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    me = holder.myself()
     data = json.dumps(me).encode() + b"\n"
     over: bytes | None = None
     while True:
@@ -100,14 +88,14 @@ def take_hold(store: Store, path: str, *, makes_group: bool = False) -> Hold | N
         over = note.read()
         if over is None:
             continue  # released meanwhile
-        holder = _parsed(over)
-        if not _is_gone(holder):
-            mine = (holder.get("host"), holder.get("start")) == (me["host"], me["start"])
-            if mine and holder.get("pid") == me["pid"]:  # as by two modules of one workflow
-                told = f"is held by {_named(holder)}, which is this one; build it once"
+        other = holder.parsed(over)
+        if not holder.is_gone(other):
+            mine = (other.get("host"), other.get("start")) == (me["host"], me["start"])
+            if mine and other.get("pid") == me["pid"]:  # as by two modules of one workflow
+                told = f"is held by {holder.named(other)}, which is this one; build it once"
                 raise StoreError(f"{note.where} {told}")
-            raise _refusal(holder, note)
-        logger.warning("%s was held by process %s, which is gone", note.where, holder["pid"])
+            raise _refusal(other, note)
+        logger.warning("%s was held by process %s, which is gone", note.where, other["pid"])
 
 
 def release_hold(hold: Hold | None) -> None:
@@ -140,11 +128,11 @@ def unlock(store: Store, path: str) -> str:
             hint = f"; held below it: {below}" if below else ""
             raise StoreError(f"{note.where} is no group of a zarr store{hint}; give STORE/FIELD")
         return f"{note.where} is held by nobody"
-    holder = _parsed(data)
-    if _is_here(holder) and not _is_gone(holder):
-        raise _refusal(holder, note)
+    other = holder.parsed(data)
+    if holder.is_here(other) and not holder.is_gone(other):
+        raise _refusal(other, note)
     store.delete_if(note.key, data)
-    return f"{note.where} is free; it was held by {_named(holder)}"
+    return f"{note.where} is free; it was held by {holder.named(other)}"
 
 
 @contextlib.contextmanager
@@ -220,7 +208,7 @@ class _Note:
         """Return what it says, ``b""`` where it says nothing, or None where it is absent."""
         for _ in range(20):  # a file is written just after it was made
             data = self.store.get(self.key)
-            if data is None or _parsed(data):
+            if data is None or holder.parsed(data):
                 return data
             time.sleep(0.05)
         return data
@@ -237,67 +225,8 @@ class _Note:
         return [note.where for note in below if self.store.size(note.key) is not None]
 
 
-def _parsed(data: bytes) -> _Holder:
-    """Return what a note says; nothing where it is damaged."""
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _refusal(holder: _Holder, note: _Note) -> StoreError:
+def _refusal(other: holder.Holder, note: _Note) -> StoreError:
     ways = f"if that run has ended, {note.command} frees it"
-    if _is_here(holder):
+    if holder.is_here(other):
         ways = "wait until it has ended, or stop it"
-    return StoreError(f"{note.where} is held by {_named(holder)}; {ways}")
-
-
-def _named(holder: _Holder) -> str:
-    if not holder:
-        return "a run that has not left its name"
-    try:
-        since = datetime.fromisoformat(holder["since"])
-        hours = (datetime.now(UTC) - since).total_seconds() / 3600
-        age = f"{holder['since']} ({hours:.1f} hours ago)"
-    except (KeyError, TypeError, ValueError):
-        age = "an unknown time"
-    who, host, pid = (holder.get(key, "?") for key in ("owner", "host", "pid"))
-    return f"a run of {who} on host {host}, process {pid}, since {age}"
-
-
-def _is_here(holder: _Holder) -> bool:
-    return holder.get("host") == socket.gethostname()
-
-
-def _is_gone(holder: _Holder) -> bool:
-    """Tell whether the process that holds has ended, which this host alone can know."""
-    if not _is_here(holder):
-        return False
-    pid = holder.get("pid")
-    if not isinstance(pid, int) or pid <= 0:  # damaged: nobody is at work who says so
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        pass  # it is there, and another user's
-    return bool(_start(pid) != holder.get("start"))
-
-
-def _start(pid: int) -> str:
-    """Return when a process began, so that another of the same number is known from it."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return ""  # macOS: the number alone
-    return f"{boot} {fields[19]}"
-
-
-def _owner() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
+    return StoreError(f"{note.where} is held by {holder.named(other)}; {ways}")
