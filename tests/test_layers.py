@@ -35,7 +35,7 @@ DOORS = {
     "zarr": {"arrays.zarr_python", "stores.zarr_store"},
     "numcodecs": {"arrays.codecs", "arrays.compressors"},
     "dask": {"downsample.run"},
-    "distributed": {"downsample.run"},
+    "distributed": {"downsample.cluster"},
     "numba": {"reduce.numba_mean"},  # whose decorator `numba_windows` takes
     "obstore": {"stores.object_store"},
     "xxhash": {"metadata.digests", "reduce.voxel_digest"},

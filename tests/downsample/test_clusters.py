@@ -19,7 +19,8 @@ from distributed import Client, LocalCluster
 import zarrpyramid
 from dask_elsewhere import LIBRARY, Elsewhere
 from zarrpyramid import PyramidError, build_pyramid
-from zarrpyramid.downsample.run import Cluster, run_blocks
+from zarrpyramid.downsample.cluster import Cluster
+from zarrpyramid.downsample.run import run_blocks
 from zarrpyramid.errors import ConfigError, StoreError, WorkerError
 from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.stores.probe import Probe, laid_probe
@@ -153,7 +154,7 @@ def test_workers_that_do_not_see_the_store_are_refused(tmp_path):
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("zarrpyramid.downsample.run._PATIENCE", 1)
+    monkeypatch.setattr("zarrpyramid.downsample.cluster._PATIENCE", 1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -163,13 +164,13 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     with pytest.raises(WorkerError, match=f"no dask scheduler answers at {address}") as raised:
         build_pyramid(store, dask_scheduler=address, progress=False)
     assert "\n" not in str(raised.value)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     assert tree(store).keys() == before.keys()
 
 
 @pytest.mark.parametrize("is_worker", [False, True])
 def test_what_is_no_scheduler_is_said_not_to_be_one(tmp_path, monkeypatch, is_worker):
-    monkeypatch.setattr("zarrpyramid.downsample.run._PATIENCE", 1)
+    monkeypatch.setattr("zarrpyramid.downsample.cluster._PATIENCE", 1)
     store = make(tmp_path / "image.zarr")
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -185,7 +186,7 @@ def test_what_is_no_scheduler_is_said_not_to_be_one(tmp_path, monkeypatch, is_wo
             build_pyramid(store, dask_scheduler=address, progress=False)
     assert ("a worker does" in str(raised.value)) == is_worker
     assert "\n" not in str(raised.value)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     assert not (Path(store) / "1").exists()
 
 

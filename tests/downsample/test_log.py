@@ -35,8 +35,8 @@ def test_a_job_that_goes_well(paths):
         time.sleep(0.01)
     found = json.loads(read(paths[1]))
     assert found["n_voxels"] == 7
-    assert 0.01 <= found["seconds"] < 5
-    assert 0 <= found["cpu_seconds"] < 5
+    assert found["seconds"] >= 0.01
+    assert found["cpu_seconds"] >= 0
     lines = read(paths[0]).splitlines()
     assert lines[0].endswith("INFO reading this")
     assert "INFO done in" in lines[-1]

@@ -258,24 +258,42 @@ def test_a_ledger_of_an_earlier_release_is_removed(tmp_path):
 
 
 JOB = """
-import sys
+import os, sys
 from pathlib import Path
 from zarrpyramid.downsample import resume as resumption
 from zarrpyramid.downsample.log import job_log
 sys.path.insert(0, sys.argv[1])
 from test_resume import build
 resumption.PAUSE = float(sys.argv[5])
+if len(sys.argv) > 6:  # the job ends itself by this signal, once some objects are made
+    note, calls = resumption.Resume.note, []
+    def note_and_end(self, made):
+        note(self, made)
+        calls.append(made)
+        if len(calls) == 5:
+            os.kill(os.getpid(), int(sys.argv[6]))
+    resumption.Resume.note = note_and_end
 with job_log(sys.argv[3] + ".log", sys.argv[3] + ".json"):
     build(Path(sys.argv[2]), Path(sys.argv[3]), **eval(sys.argv[4]))
 """
 N_KILLS = int(os.environ.get("ZARRPYRAMID_KILLS", "200"))
 
 
-def start_job(store, results, keys, pause=0):
+def start_job(store, results, keys, pause=0, *more):
     folder = str(Path(__file__).parent)
     library = str(Path(resumption.__file__).parents[2])
     return subprocess.Popen(
-        [sys.executable, "-c", JOB, folder, str(store), str(results), repr(keys), f"{pause}"],
+        [
+            sys.executable,
+            "-c",
+            JOB,
+            folder,
+            str(store),
+            str(results),
+            repr(keys),
+            f"{pause}",
+            *more,
+        ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([library, str(Path(folder).parent)])},
         stderr=subprocess.PIPE,
         text=True,
@@ -315,9 +333,7 @@ def check_killed(tmp_path, n_kills, kill=signal.SIGKILL, seed=11):
                 process.communicate(timeout=draw.uniform(0.3, 1.3) * seconds)
             except subprocess.TimeoutExpired:
                 process.send_signal(kill)
-                start = time.monotonic()
-                process.communicate()
-                assert time.monotonic() - start < 5
+                process.communicate(timeout=60)
                 killed += 1
                 continue
             assert process.returncode == 0
@@ -345,18 +361,14 @@ def test_a_level_killed_at_random_moments_is_resumed(tmp_path, kill):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_was_made_is_noted_when_a_job_is_ended(tmp_path, number):
     store, results = slow_store(tmp_path / "brain.zarr"), tmp_path / "results"
-    process = start_job(store, results, {"levels": 1}, pause=1000)
-    while len([path for path in store.glob("raw/1/*") if re.fullmatch(r"\d.*\d", path.name)]) < 9:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(number)
+    process = start_job(store, results, {"levels": 1}, 1000, str(int(number)))
     process.communicate()
     assert process.returncode
     process = start_job(store, results, {"levels": 1})
     process.communicate()
     text = Path(f"{results}.log").read_text(encoding="utf-8")
-    # Of nine that stood there, those that threads had just written may be made again.
-    assert int(re.search(r"(\d+) of 27 objects are made, the others are kept", text)[1]) < 23
+    # Threads may have made more than the five objects that were noted when the signal came.
+    assert int(re.search(r"(\d+) of 27 objects are made, the others are kept", text)[1]) <= 22
 
 
 def test_what_killed_parts_left_aside_is_removed(tmp_path):

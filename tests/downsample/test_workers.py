@@ -118,7 +118,7 @@ def test_workers_end_with_their_parent(end):
         assert len(pids) == 2
         assert all(map(is_alive, pids))
         parent.send_signal(end)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(map(is_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(map(is_alive, pids))

@@ -43,9 +43,10 @@ from zarrpyramid.plan import (
 )
 
 from .base import delete_base
+from .cluster import open_cluster
 from .leftovers import remove_litter
 from .publish import withdraw_levels
-from .run import open_cluster, run_blocks
+from .run import run_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,6 +16,7 @@ from zarrpyramid.errors import VoxelError
 from zarrpyramid.metadata import RECORD_ENTRY
 from zarrpyramid.plan import base_layout, check_place, describe_level, shared_block_bytes
 
+from .cluster import open_cluster
 from .job import (
     LevelJob,
     base_changed,
@@ -27,7 +28,7 @@ from .job import (
 from .leftovers import forget, may_keep
 from .publish import publish_level
 from .resume import resuming
-from .run import open_cluster, run_blocks
+from .run import run_blocks
 from .task import BlockResult
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.plan import Image, LevelPlan
 
+    from .cluster import Cluster
     from .resume import Resume
-    from .run import Cluster, Numbers
+    from .run import Numbers
     from .task import LevelTask
 
 logger = logging.getLogger(__name__)

@@ -16,13 +16,13 @@ from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import RECORD_KEY, fits
 from zarrpyramid.plan import check_place, describe_level, why_incomplete
 
+from .cluster import open_cluster
 from .job import LevelJob, base_changed, check_finer, clear_place, current_record, level_task
 from .leftovers import forget, forget_parts, join_parts, may_keep, remove_litter
 from .level import make_record, run_tasks
 from .opening import begin_opening, end_opening, find_opening, purpose
 from .publish import publish_level
 from .resume import resuming
-from .run import open_cluster
 from .task import BlockResult
 
 if TYPE_CHECKING:

@@ -1,104 +1,42 @@
-"""Blocks of a level, run side by side.
+"""Blocks of a level, run side by side by whatever suits them.
 
-The only module that imports dask, and only for levels with more than a few tasks: importing it
-costs as much as the whole of a small level. Nothing here schedules anything itself.
+A cluster of the user's or the dask scheduler that the user has set, where there is one. Else a few
+blocks run in threads, without dask: to import it costs as much as the whole of a small level. Else
+dask runs them in copies of this process, as fast as cores allow (`workers` says why), and in
+threads where no copy can be made. Nothing here schedules anything itself.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import itertools
-import logging
-import os
 import sys
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import uuid4
 
 from zarrpyramid import geometry
-from zarrpyramid.errors import ConfigError, WorkerError
 from zarrpyramid.plan import FEW
-from zarrpyramid.stores import laid_probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from concurrent.futures import ProcessPoolExecutor
     from threading import Thread
 
     from zarrpyramid.geometry import Index, Shape
-    from zarrpyramid.stores import Probe, Store
+    from zarrpyramid.stores import Probe
+
+    from .cluster import Cluster
 
     Result = TypeVar("Result")
     Load = Callable[[], Thread]
-
-logger = logging.getLogger(__name__)
 
 _BATCH = 1024
 """Tasks that dask is given at once, so that no level needs a graph of a million of them."""
 
 _GROUP = 8
 """Tasks, at most, in one node of dask's graph: a node costs 0.4 ms, a task of 64^3 chunks 3."""
-
-
-_ADDRESS = "DASK_SCHEDULER_ADDRESS"
-
-_PATIENCE = 14
-"""Seconds after which a scheduler that does not answer is given up; at most twice that in all."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cluster:
-    """A dask cluster that blocks run on; every worker has been found fit, or will be."""
-
-    client: Any
-    probe: Probe
-    n_threads: int
-
-
-@contextlib.contextmanager
-def open_cluster(
-    address: str | None, store: Store, folder: str, also: Sequence[tuple[Store, str]] = ()
-) -> Iterator[Cluster | None]:
-    """Hold the dask cluster that blocks shall run on; None where none is asked for.
-
-    It is the one at the address, else that of the client that the user has open, else the one that
-    the environment names. Its workers are asked first for the version of this package, and whether
-    they see the store.
-
-    Parameters
-    ----------
-    files, folder
-        Where a word is left that the workers must find.
-    also
-        Objects of other stores that they must find as they are here.
-
-    Raises
-    ------
-    ConfigError
-        If an address is given and distributed is not installed.
-    WorkerError
-        If the cluster cannot be reached or used.
-    """
-    client = None if address else _users_client()
-    # Where dask was not imported nobody has set another scheduler.
-    if not (address or client or ("dask.base" in sys.modules and _users_scheduler())):
-        address = os.environ.get(_ADDRESS)
-    if not store.shared or not (address or client):
-        yield None
-        return
-    with contextlib.ExitStack() as stack:
-        if client is None:
-            client = stack.enter_context(_connect(str(address)))
-        _check_versions(client)
-        probe = stack.enter_context(laid_probe(store, folder, also))
-        _refuse(client, client.run(probe.check, on_error="return"))
-        threads = client.nthreads()
-        where = client.scheduler.address
-        logger.info("%d dask workers at %s run the blocks", len(threads), where)
-        yield Cluster(client=client, probe=probe, n_threads=sum(threads.values()))
 
 
 class Numbers(Protocol):
@@ -122,14 +60,12 @@ def run_blocks(
 ) -> Iterator[Result]:
     """Yield the result of every block of a grid, in no order that callers may count on.
 
-    They run on a cluster, if one is given, else by the dask scheduler that the user has set. Else
-    copies of this process run the blocks where it can be copied, and threads of it where not. The
-    first error ends the run, and is raised.
+    The module's first lines say what runs them. The first error ends the run, and is raised.
 
     Parameters
     ----------
     compute
-        Computes one block; touches no stored object that another block touches. It can be pickled.
+        Computes one block; touches no stored object that another block touches. Can be pickled.
     grid
         Blocks along each axis.
     n_workers
@@ -139,11 +75,11 @@ def run_blocks(
     cluster
         As `open_cluster` yields it.
     shared
-        Whether other processes reach what `compute` reads and writes. If not, this one runs the
-        blocks, whatever the user has set: what workers write into copies would be lost.
+        Whether other processes reach what `compute` reads and writes. If not, this process runs
+        all blocks, whatever the user has set: what others write into copies would be lost.
     load
-        Returns the thread, begun once however often it is called, that loads into a process what
-        makes `compute` faster. First blocks do not wait for it.
+        Starts a thread that loads what makes `compute` faster, once a process, and returns it. The
+        first blocks do not wait for it.
     note
         Called with each result as soon as it is here; those of many blocks are yielded together.
 
@@ -156,10 +92,13 @@ def run_blocks(
     few = n_blocks <= FEW
     # Where dask was not imported nobody has set anything.
     asked = shared and ("dask.base" in sys.modules or not few)
-    scheduler = _users_scheduler() if asked else None
+    scheduler = users_scheduler() if asked else None
     places = geometry.iterate_units(grid, numbers)
     if cluster is not None:
-        yield from _run_remotely(cluster, compute, places, n_blocks, load, note)
+        # Batches of so many groups that their ends, where workers wait, do not count.
+        at_once = max(_BATCH // _GROUP, 16 * cluster.n_threads)
+        groups = _grouped(places, n_blocks, cluster.n_threads)
+        yield from _run(cluster.get, _Group(compute, load, cluster.probe), groups, note, at_once)
         return
     if few and scheduler is None:
         with ThreadPoolExecutor(n_workers) as pool:
@@ -198,18 +137,7 @@ def store_array(source: Any, target: Any, *, shared: bool = True) -> None:
     array.store(source, target, lock=False, scheduler=None if shared else "threads")
 
 
-def _users_client() -> Any:
-    """Return the dask client that the user has open, and dask would take, or None."""
-    if "distributed" not in sys.modules:
-        return None
-    from distributed import Client
-
-    scheduler = _users_scheduler()
-    owner = getattr(scheduler, "__self__", None)
-    return owner if isinstance(owner, Client) else None
-
-
-def _users_scheduler() -> Any:
+def users_scheduler() -> Any:
     """Return the client's or scheduler's function that runs a graph, or None where none is set."""
     from dask import config
     from dask.base import get_scheduler
@@ -218,127 +146,6 @@ def _users_scheduler() -> Any:
     if "distributed" in sys.modules or config.get("scheduler", None):
         return get_scheduler()  # type: ignore[no-untyped-call]
     return None
-
-
-@contextlib.contextmanager
-def _connect(address: str) -> Iterator[Any]:
-    import asyncio  # 20 ms, of which most jobs have no need
-
-    try:
-        from distributed import Client
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"dask_scheduler {address} is asked for, but the package distributed is not installed; "
-            "install it (pip install distributed), or leave dask_scheduler out"
-        ) from error
-    try:
-        # By itself first: a client waits for ever for what takes a connection and says nothing.
-        with ThreadPoolExecutor(1) as pool:  # here an event loop may be running
-            pool.submit(asyncio.run, _check_scheduler(address)).result()
-        client = Client(  # type: ignore[no-untyped-call]
-            address, timeout=_PATIENCE, set_as_default=False
-        )
-    except Exception as error:  # what answers may be anything: of a web page, MemoryError
-        raise WorkerError(
-            f"no dask scheduler answers at {address} ({_line(error)}); start one there, mend "
-            f"dask_scheduler or {_ADDRESS}, or leave them out"
-        ) from error
-    with client:
-        yield client
-
-
-async def _check_scheduler(address: str) -> None:
-    """See that what answers at an address says that it is a scheduler."""
-    import asyncio
-
-    from distributed.core import rpc
-    from distributed.security import Security
-
-    arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
-    async with rpc(address, connection_args=arguments) as server:  # type: ignore[no-untyped-call]
-        try:
-            kind = (await asyncio.wait_for(server.identity(), _PATIENCE))["type"]
-        except TimeoutError as error:
-            raise TimeoutError(f"no word within {_PATIENCE} s") from error
-    if kind != "Scheduler":
-        raise TypeError(f"a {kind.lower()} does")
-
-
-def _check_versions(client: Any) -> None:
-    """See that all workers have this package, in this version."""
-
-    def tell() -> tuple[str, int]:
-        # Goes to the workers as code, for what they import may be anything.
-        package = importlib.import_module("zarrpyramid")
-        return package.__version__, package.VOXEL_REVISION
-
-    mine = tell()
-    found = client.run(tell, on_error="return")
-    if not found:
-        raise WorkerError(
-            f"the dask scheduler at {client.scheduler.address} has no workers; start some (an "
-            "adaptive cluster needs a minimum of one)"
-        )
-    others = {
-        worker: f"has zarrpyramid {theirs[0]} of voxel revision {theirs[1]}, here it is {mine[0]} "
-        f"of {mine[1]}; install the same"
-        for worker, theirs in found.items()
-        if not isinstance(theirs, Exception) and theirs != mine
-    }
-    errors = {worker: answer for worker, answer in found.items() if isinstance(answer, Exception)}
-    _refuse(client, {**others, **errors})
-    try:  # it, too, unpacks what is sent to the workers
-        same = client.run_on_scheduler(tell) == mine
-    except Exception as error:
-        raise WorkerError(
-            f"the dask scheduler at {client.scheduler.address} cannot be used: {_line(error)}"
-        ) from error
-    if not same:
-        raise WorkerError(
-            f"the dask scheduler at {client.scheduler.address} has another zarrpyramid than its "
-            f"workers, here it is {mine[0]}; install the same"
-        )
-
-
-def _refuse(client: Any, answers: dict[str, Any]) -> None:
-    """Raise what the first of the workers says that did not answer with None."""
-    faults = {worker: fault for worker, fault in sorted(answers.items()) if fault is not None}
-    for worker, fault in faults.items():
-        raise WorkerError(
-            f"{len(faults)} of {len(client.nthreads())} dask workers cannot be used; {worker}: "
-            f"{_line(fault)}"
-        )
-
-
-def _line(error: object) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _run_remotely(
-    cluster: Cluster,
-    compute: Callable[[Index], Any],
-    places: Iterator[Index],
-    n_blocks: int,
-    load: Load | None,
-    note: Callable[[Any], None] | None,
-) -> Iterator[Any]:
-    from distributed import KilledWorker
-
-    groups = _grouped(places, n_blocks, cluster.n_threads)
-    try:
-        # Batches of enough groups that their ends, where workers wait, do not count.
-        yield from _run(
-            cluster.client.get,
-            _Group(compute, load, cluster.probe),
-            groups,
-            note,
-            max(_BATCH // _GROUP, 16 * cluster.n_threads),
-        )
-    except (KilledWorker, CancelledError) as error:
-        raise WorkerError(
-            f"the dask cluster at {cluster.client.scheduler.address} lost its workers "
-            f"({_line(error)}); see their logs, and run again"
-        ) from error
 
 
 def _grouped(places: Iterator[Index], n_blocks: int, n_workers: int) -> Iterator[list[Index]]:

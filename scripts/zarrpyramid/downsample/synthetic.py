@@ -17,7 +17,8 @@ from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import absent_groups, make_groups, read_array, write_array
 from zarrpyramid.plan import made_base
 
-from .run import open_cluster, run_blocks
+from .cluster import open_cluster
+from .run import run_blocks
 
 if TYPE_CHECKING:
     from zarrpyramid.arrays import Block

@@ -1,7 +1,7 @@
-"""Processes of this machine that run blocks: copies of this one, which end with it.
+"""Worker processes of this machine: copies of this process, which run blocks and end with it.
 
-Threads take turns at the interpreter, which costs them a quarter of their time: a chunk needs some
-twenty calls that give it up and want it back. Keeps out dask and what a block is.
+Threads take turns at the interpreter, and a chunk needs some twenty calls that give it up and want
+it back: two threads on two cores are 1.3 times as fast as one, two processes 1.9 times.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 def can_fork() -> bool:
     """Tell whether this process can be copied: on Linux, while no other Python thread runs.
 
-    A copy has the memory of all threads but only one of them, so that a lock which another holds
-    stays locked in it for ever. (Threads of OpenBLAS and of the C library are prepared for it.)
-    Workers of `multiprocessing.Pool` are daemons, which may have no children. The threads of
-    obstore are not prepared for a copy: once it is loaded, threads run the blocks, as suits what
-    waits for a network.
+    A copy has the memory of all threads but runs only one of them, so that a lock which another
+    thread holds stays locked in it for ever. Threads of OpenBLAS and of the C library are prepared
+    for that, those of obstore are not: once it is loaded, threads run the blocks, which mostly wait
+    for a network then. Workers of `multiprocessing.Pool` are daemons, which may have no children.
     """
     alone = threading.active_count() == 1 and not multiprocessing.current_process().daemon
     return sys.platform == "linux" and alone and "obstore" not in sys.modules
@@ -69,9 +68,9 @@ def forked(n_workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def _start(parent: int) -> None:
     """Have this worker end with its parent, and leave Ctrl-C to it."""
-    gc.freeze()  # what the parent had lives on here: to look through it again would copy its pages
+    gc.freeze()  # or the collector would visit, and so copy, the parent's pages
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before it could be waited for
+    if os.getppid() != parent:  # it ended before the line above
         os._exit(1)
