@@ -1,4 +1,4 @@
-"""A dask cluster of processes in another folder, for tests."""
+"""A dask cluster of processes that work in another folder, perhaps with another library."""
 
 from __future__ import annotations
 

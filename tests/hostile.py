@@ -1,7 +1,6 @@
-"""Seeded harm to valid documents: every way in which a stranger's metadata may be wrong.
+"""Stores whose documents were harmed at random from a seed, as a stranger's may be.
 
-Small stores, v2 and v3, of ours and of others, and one or two mutated documents each. Keeps out
-what must come of it.
+Small ones, v2 and v3, of ours and of others, with one or two mutated documents each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for blocks of voxels; keeps out stores and plans."""
+"""Blocks of voxels that hypothesis draws: dtypes, extreme values, and strides of many kinds."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -88,12 +89,15 @@ def imports_of(path):
             pending += ast.iter_child_nodes(node)
 
 
-IMPORTS = {module: list(imports_of(path)) for module, path in MODULES.items()}
+@functools.cache
+def imports():
+    """Return what each module imports."""
+    return {module: list(imports_of(path)) for module, path in MODULES.items()}
 
 
 def own_imports(module):
     """Yield the dotted names below `zarrpyramid` that a module imports from other packages."""
-    for level, name, names in IMPORTS[module]:
+    for level, name, names in imports()[module]:
         if level == 0 and name == "zarrpyramid":
             yield from names
         elif level == 0 and name.startswith("zarrpyramid."):
@@ -125,7 +129,7 @@ def test_modules_of_a_package_make_no_circle(package):
     graph = {
         module.partition(".")[2]: {
             inner
-            for level, name, names in IMPORTS[module]
+            for level, name, names in imports()[module]
             if level
             for inner in ([name.partition(".")[0]] if name else names)
         }
@@ -156,7 +160,7 @@ def test_a_door_names_nothing_that_nobody_takes(package):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_dependency_has_its_door(module):
-    others = {name.partition(".")[0] for level, name, _ in IMPORTS[module] if level == 0}
+    others = {name.partition(".")[0] for level, name, _ in imports()[module] if level == 0}
     strangers = others - set(sys.stdlib_module_names) - {"__future__", "zarrpyramid"}
     assert strangers <= set(DOORS)
     assert {name for name in strangers if module not in DOORS[name]} == set()
@@ -173,11 +177,11 @@ def test_nobody_asks_what_kind_of_store_it_has(module):
         if kinds & {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
     ]
     assert asked == []
-    assert not kinds & {alias for _, _, names in IMPORTS[module] for alias in names}
+    assert not kinds & {alias for _, _, names in imports()[module] for alias in names}
 
 
 def test_every_door_is_used_by_somebody():
-    used = {name.partition(".")[0] for found in IMPORTS.values() for _, name, _ in found}
+    used = {name.partition(".")[0] for found in imports().values() for _, name, _ in found}
     assert {name for name, modules in DOORS.items() if modules} <= used
 
 

@@ -354,6 +354,7 @@ def client():
         yield client
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_no_results_of_the_run_before(client):
     """It keeps them for a moment, and 290 of 300 runs were given those of another one."""
     for value in range(20):
@@ -369,6 +370,7 @@ def task_workers(client, function):
     return {worker: ran.count(worker) for worker in client.scheduler_info()["workers"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(32, 32, 32), (70, 60, 50)], ids=["few tasks", "many"])
 def test_workers_of_a_client_make_the_same_levels(tmp_path, client, shape):
     make = Downsampler(tmp_path / "a", (2, 2, 2), shape, 8)
@@ -396,6 +398,7 @@ def test_workers_of_a_client_make_the_same_levels(tmp_path, client, shape):
     assert len(digests(group)) == 2
 
 
+@pytest.mark.slow
 def test_stores_that_workers_would_copy_stay_in_this_process(client):
     store = MemoryStore()
 
@@ -410,6 +413,7 @@ def test_stores_that_workers_would_copy_stay_in_this_process(client):
     assert means[0] > 0.5
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_see_the_store_says_so(tmp_path, client):
     group_with(tmp_path / "a", base_of((64, 64)))
     client.run(

@@ -45,17 +45,16 @@ def build(path, **settings):
 
 # Bombs
 
-SIZE = 1 << 28
-ZEROS = bytes(SIZE)
+SIZE = 1 << 26  # far beyond the memory that a decoder may take
 
 
 def deflated(wbits):
     stream = zlib.compressobj(9, wbits=wbits)
-    return stream.compress(ZEROS) + stream.flush()
+    return stream.compress(bytes(SIZE)) + stream.flush()
 
 
 def lz4_bomb():
-    return struct.pack("<I", 0x7E000000) + numcodecs.LZ4().encode(ZEROS)[4:]
+    return struct.pack("<I", 0x7E000000) + numcodecs.LZ4().encode(bytes(SIZE))[4:]
 
 
 def streamed_zstd():
@@ -66,19 +65,20 @@ def streamed_zstd():
 
 
 BOMBS = {
-    "zstd": lambda: numcodecs.Zstd().encode(ZEROS),
+    "zstd": lambda: numcodecs.Zstd().encode(bytes(SIZE)),
     "zstd streamed": streamed_zstd,
-    "zstd frames": lambda: numcodecs.Zstd().encode(bytes(512)) + numcodecs.Zstd().encode(ZEROS),
-    "blosc": lambda: numcodecs.Blosc().encode(np.frombuffer(ZEROS, "u1")),
+    "zstd frames": lambda: b"".join(numcodecs.Zstd().encode(bytes(n)) for n in (512, SIZE)),
+    "blosc": lambda: numcodecs.Blosc().encode(np.zeros(SIZE, "u1")),
     "gzip": lambda: deflated(31),
     "gzip members": lambda: gzip.compress(bytes(512)) + deflated(31),
     "zlib": lambda: deflated(15),
     "lz4": lz4_bomb,
-    "bz2": lambda: bz2.compress(ZEROS),
-    "lzma": lambda: lzma.compress(ZEROS),
+    "bz2": lambda: bz2.compress(bytes(SIZE)),
+    "lzma": lambda: lzma.compress(bytes(SIZE)),
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("filters", [None, [Delta(dtype="u2")]], ids=["direct", "zarr-python"])
 @pytest.mark.parametrize("name", BOMBS)
 def test_no_more_is_decoded_than_a_chunk_has(tmp_path, name, filters):
@@ -175,6 +175,7 @@ def linked(tmp_path, what):
 LINKS = ["0", "0/zarr.json", "0/c", "0/c/0/0", "0/c/0/1/0", "zarr.json"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("what", LINKS)
 def test_links_out_of_a_store_are_not_followed(tmp_path, what, capsys):
     path = linked(tmp_path, what)
@@ -226,6 +227,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
 OUTSIDE = ["..", "../../etc", "/etc", "a/../b", ".", "a\\b", "0\0", "\ud800"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_listed_paths_stay_inside(tmp_path, name, capsys):
     path = make(tmp_path / "a.zarr", 3)

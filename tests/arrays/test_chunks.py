@@ -96,6 +96,7 @@ def objects(store, name):
     return found
 
 
+@pytest.mark.sampled(25)
 @pytest.mark.parametrize("write_empty", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", FORMATS)

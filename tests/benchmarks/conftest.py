@@ -1,3 +1,3 @@
-"""Keeps pytest away: nothing in this folder is a test, and nothing in it is timed by one."""
+"""Programs of this folder measure and are no tests."""
 
 collect_ignore_glob = ["*"]

@@ -59,6 +59,7 @@ def undisturbed(tmp_path):
     return build_pyramid(store, n_workers=2, progress=False), tree(store)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["key", "environment", "client"])
 def test_a_cluster_elsewhere_makes_the_same_files(tmp_path, monkeypatch, address, undisturbed, by):
     store = make(tmp_path / "image.zarr")
@@ -78,6 +79,7 @@ def test_a_cluster_elsewhere_makes_the_same_files(tmp_path, monkeypatch, address
     assert tasks_run(address) - n_before >= len(records) - 1
 
 
+@pytest.mark.slow
 def test_clients_of_one_cluster_do_not_get_each_others_results(address):
     def results(offset):
         with Client(address, set_as_default=False) as client:
@@ -96,6 +98,7 @@ def test_clients_of_one_cluster_do_not_get_each_others_results(address):
     assert second == [1000 + number for number in first]
 
 
+@pytest.mark.slow
 def test_a_level_0_is_copied_there_too(tmp_path, address, undisturbed):
     n_before = tasks_run(address)
     source, store = tmp_path / "here" / "image.zarr", tmp_path / "image.zarr"
@@ -107,6 +110,7 @@ def test_a_level_0_is_copied_there_too(tmp_path, address, undisturbed):
     assert 8 * (tasks_run(address) - n_before) >= n_objects
 
 
+@pytest.mark.slow
 def test_a_worker_with_another_library_is_refused_before_anything_is_written(tmp_path):
     library = tmp_path / "library"
     shutil.copytree(LIBRARY / "zarrpyramid", library / "zarrpyramid")
@@ -125,6 +129,7 @@ def test_a_worker_with_another_library_is_refused_before_anything_is_written(tmp
     assert tree(store).keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_a_worker_without_the_library_is_refused(tmp_path):
     library = tmp_path / "library" / "zarrpyramid"
     library.mkdir(parents=True)
@@ -160,19 +165,16 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     store = make(tmp_path / "image.zarr")
     before = tree(store)
-    start = time.monotonic()
     with pytest.raises(WorkerError, match=f"no dask scheduler answers at {address}") as raised:
         build_pyramid(store, dask_scheduler=address, progress=False)
     assert "\n" not in str(raised.value)
-    assert time.monotonic() - start < 60
     assert tree(store).keys() == before.keys()
 
 
-@pytest.mark.parametrize("is_worker", [False, True])
+@pytest.mark.parametrize("is_worker", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_what_is_no_scheduler_is_said_not_to_be_one(tmp_path, monkeypatch, is_worker):
     monkeypatch.setattr("zarrpyramid.downsample.cluster._PATIENCE", 1)
     store = make(tmp_path / "image.zarr")
-    start = time.monotonic()
     with contextlib.ExitStack() as stack:
         if is_worker:
             cluster = stack.enter_context(
@@ -186,7 +188,6 @@ def test_what_is_no_scheduler_is_said_not_to_be_one(tmp_path, monkeypatch, is_wo
             build_pyramid(store, dask_scheduler=address, progress=False)
     assert ("a worker does" in str(raised.value)) == is_worker
     assert "\n" not in str(raised.value)
-    assert time.monotonic() - start < 60
     assert not (Path(store) / "1").exists()
 
 

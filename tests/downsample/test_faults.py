@@ -99,6 +99,7 @@ def failing(number, call, error):
     return wrapped, times
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("error", [errno.EIO, errno.EACCES])
 @pytest.mark.parametrize("name", ["write", "rename", "open", "fsync"])
 def test_every_failing_call_in_turn(tmp_path, monkeypatch, sound, name, error):
@@ -191,6 +192,7 @@ def test_level_0_changes_while_level_1_is_made_in_parts(tmp_path):
 CHECKED = {"crc32c": Crc32cCodec(), "zstd": ZstdCodec(checksum=True)}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("codec", CHECKED)
 @pytest.mark.parametrize("harm", ["truncated", "empty", "flipped"])
 def test_damaged_objects_of_level_0_stop_a_run(tmp_path, codec, harm):
@@ -254,6 +256,7 @@ with job_log(path + ".log", path + ".json"):
 """
 
 
+@pytest.mark.slow
 def test_memory_runs_out(tmp_path):
     path = tmp_path / "a.zarr"
     group = zarr.open_group(path, mode="w")

@@ -237,6 +237,7 @@ def test_every_level_has_the_bits_of_the_means_by_hand(image, in_memory, n_worke
         check_pyramid(zarr.open_group(store, mode="r"), records, ladder)
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("shape", "chunks", "factors"),
@@ -268,6 +269,7 @@ def test_constants_stay_constant(dtype, shape, chunks, factors):
             assert record["min"] == record["max"] == (None if value != value else strict(value + 0))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("shape", "chunks", "factors"),
     [((40, 24), (4, 4), (2, 2)), ((30, 30), (7, 5), (2, 3))],
@@ -597,6 +599,7 @@ def check_consolidated(path):
     assert told == {level: json.loads((path / level / "zarr.json").read_text()) for level in "012"}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("again", [False, True], ids=["new", "other recipe"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_kill_at_any_write_shows_no_reader_a_part_and_a_rerun_mends(tmp_path, name, again):

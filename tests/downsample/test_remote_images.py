@@ -87,6 +87,7 @@ FORMS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.sampled(1)
 @FORMS
 def test_a_source_on_a_web_server_is_copied_to_the_byte_and_once(tmp_path, keywords):
     folder = fill(tmp_path / "there" / "a b.zarr", **keywords)
@@ -136,6 +137,7 @@ def test_what_is_no_image_on_a_web_server(tmp_path):
             build_pyramid(tmp_path / "mine.zarr", source=f"{url}/c.zarr")
 
 
+@pytest.mark.slow
 def test_a_copy_from_s3_that_died_goes_on_with_what_is_missing(tmp_path, proxy, server, place):
     upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
     given = {"source": place, "source_options": {"endpoint": proxy.url}, "n_workers": 1}
@@ -158,6 +160,7 @@ def test_a_copy_from_s3_that_died_goes_on_with_what_is_missing(tmp_path, proxy, 
     assert sorted(path.name for path in (mine / "0").iterdir()) == ["c", "zarr.json"]
 
 
+@pytest.mark.slow
 def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, proxy, server, place):
     store = ObjectStore(place, {"endpoint": server})
     folder = fill(tmp_path / "a.zarr", compressors=None)
@@ -193,6 +196,7 @@ def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, pr
     assert damaged.read_bytes() == (folder / "0/c/0/0/0").read_bytes()
 
 
+@pytest.mark.slow
 def test_from_one_object_store_to_another(tmp_path, server, place):
     options = {"endpoint": server}
     folder = fill(tmp_path / "a.zarr")
@@ -228,6 +232,7 @@ def told(capsys):
     return out.out + out.err
 
 
+@pytest.mark.slow
 def test_commands_on_a_url(tmp_path, server, place, capsys):
     store = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr/in"), store)
@@ -369,6 +374,7 @@ def placed(place, server):
     return image.store, image.path
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time_holds_an_image(tmp_path, server, place, capsys):
     store = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), store)
@@ -396,6 +402,7 @@ def test_one_run_at_a_time_holds_an_image(tmp_path, server, place, capsys):
     assert store.get(HOLD_FILE) == b"another's"
 
 
+@pytest.mark.slow
 def test_of_many_that_find_a_dead_one_s_hold_one_takes_it_over(tmp_path, server, place):
     store = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), store)
@@ -418,12 +425,14 @@ def test_of_many_that_find_a_dead_one_s_hold_one_takes_it_over(tmp_path, server,
     assert (len(taken), len(refused)) == (1, 5)
 
 
+@pytest.mark.slow
 def test_who_may_not_write_holds_nothing(tmp_path, proxy, server, place):
     upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
     proxy.fault = lambda method, path, n: 403 if method == "PUT" else None
     assert take_hold(*placed(place, proxy.url)) is None
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["with a blank", "a%20b", "ümläut", "100%", "a+b=c&d"])
 def test_unusual_names(tmp_path, server, name):
     store = f"s3://{BUCKET}/names/{name}.zarr"
@@ -438,6 +447,7 @@ def test_unusual_names(tmp_path, server, name):
     assert re.fullmatch(r"[A-Za-z0-9_.-]+", config.name)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part:UserWarning")
 def test_a_store_at_the_root_of_a_bucket_and_two_fields_of_it(tmp_path, server):
     folder = tmp_path / "whole"

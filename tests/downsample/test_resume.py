@@ -352,12 +352,14 @@ def check_killed(tmp_path, n_kills, kill=signal.SIGKILL, seed=11):
     return killed, sum(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_level_killed_at_random_moments_is_resumed(tmp_path, kill):
     killed, _ = check_killed(tmp_path, 1, kill)
     assert killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_was_made_is_noted_when_a_job_is_ended(tmp_path, number):
     store, results = slow_store(tmp_path / "brain.zarr"), tmp_path / "results"

@@ -39,6 +39,7 @@ def whole(made):
     return voxels
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("pattern", ["noise", "blobs"])
 def test_what_is_made_is_what_is_drawn(tmp_path, dtype, pattern):
@@ -54,6 +55,7 @@ def test_what_is_made_is_what_is_drawn(tmp_path, dtype, pattern):
     json.dumps(record)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_noise_fills_the_range(dtype):
     voxels = draw(made_of(shape=[64, 64], chunks=[64, 64], dtype=dtype), (slice(0, 64),) * 2)
@@ -68,6 +70,7 @@ def test_noise_fills_the_range(dtype):
     assert high - span / 20 - 1 < voxels.max() <= high
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_blobs_are_bright_spots_on_a_dark_ground(dtype):
     made = made_of(shape=[96, 96], chunks=[32, 32], dtype=dtype, pattern="blobs")

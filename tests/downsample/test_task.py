@@ -66,6 +66,7 @@ CASES = {
 }
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("block_bytes", [0, 100, 1 << 20])
 @pytest.mark.parametrize("name", CASES)

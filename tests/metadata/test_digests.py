@@ -142,6 +142,7 @@ def test_records_know_nothing_of_the_form_of_kernel(tmp_path, few, monkeypatch, 
     assert build(tmp_path) == reference
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("copied", [True, False], ids=["processes", "threads"])
 @pytest.mark.parametrize("pays", [0, 1 << 60], ids=["compiled", "numpy"])
 def test_records_know_nothing_of_processes(tmp_path, copied, pays, monkeypatch, reference):

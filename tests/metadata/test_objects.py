@@ -65,6 +65,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", STORES)
 def test_a_record_counts_what_was_written(tmp_path, name):
     level = sparse(tmp_path, name)

@@ -64,6 +64,7 @@ def run_job(store, n_workers):
     return read_timing(Path(f"{store}.json"))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", FORMS)
 def test_a_job_takes_the_memory_that_was_planned(name, tmp_path):
     shape, chunk, form, n_workers = FORMS[name]

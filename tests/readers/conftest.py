@@ -1,3 +1,3 @@
-"""Keeps pytest away from what runs in the readers' own environments."""
+"""Programs of this folder run in the environments of their readers and are no tests."""
 
 collect_ignore_glob = ["read_*.py"]

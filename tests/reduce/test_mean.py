@@ -52,6 +52,7 @@ def test_both_forms_give_the_bits_of_the_sums_by_hand(case, layout):
         assert found_total is None or type(found_total) is int
 
 
+@pytest.mark.sampled(24)
 @FORMS
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("factors", [(2, 2, 2), (1, 2, 2), (3, 1, 2), (4, 4, 4)])
@@ -66,6 +67,7 @@ def test_larger_blocks_in_every_dtype(dtype, factors, compiled):
     assert found.tobytes() == mean_by_hand(source, factors).tobytes()
 
 
+@pytest.mark.sampled(12)
 @FORMS
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_constant_stays_constant(dtype, compiled):

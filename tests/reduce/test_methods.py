@@ -188,6 +188,7 @@ V3 = {
 }
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(("method", "dtype"), TAKEN)
 @settings(
     deadline=None,
@@ -270,6 +271,7 @@ def test_filters_are_bound_to_their_dtype(tmp_path):
     assert (group["1"][...] == reduce_by_hand("max", voxels, (2, 2), "uint8")).all()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("few", [0, 1000], ids=["dask, compiled", "threads, numpy"])
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "mean"])
 def test_both_forms_make_equal_records(tmp_path, monkeypatch, method, few):
@@ -307,6 +309,7 @@ GOLDEN_CASES = [
 ]
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize(("method", "dtype"), GOLDEN_CASES)
 def test_voxels_of_every_method_are_those_of_this_revision(method, dtype, tmp_path):
     assert golden_record(method, dtype, tmp_path) == golden(method, dtype)

@@ -21,6 +21,7 @@ print(sum(sum(kernel.stats.cache_hits.values()) for kernel in kernels))
 """
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once_compile_once(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     processes = [

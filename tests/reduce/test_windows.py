@@ -64,6 +64,7 @@ def canonical(block):
     return copy
 
 
+@pytest.mark.sampled(40)
 @FORMS
 @pytest.mark.parametrize(("method", "dtype"), TAKEN)
 @pytest.mark.parametrize("factors", [(2, 2, 2), (5, 1, 3), (3, 3, 300)])

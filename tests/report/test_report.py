@@ -98,6 +98,7 @@ KINDS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.filterwarnings("ignore:Numpy_dtype")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_image_has_its_page(tmp_path, kind):

@@ -83,6 +83,7 @@ def objects(store):
     return {key: store.get(key) for key in store.keys("")}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "keywords",
     [{}, {"shards": (16, 20, 14)}, {"zarr_format": 2}, {"zarr_format": 2, "order": "F"}],
@@ -102,6 +103,7 @@ def test_a_remote_pyramid_equals_a_local_one_to_the_byte(tmp_path, server, place
     assert found == {}
 
 
+@pytest.mark.slow
 def test_through_zarr_python_where_the_chunk_engine_does_not_know_a_codec(tmp_path, server, place):
     store = ObjectStore(place, {"endpoint": server})
     folder = fill(tmp_path / "a.zarr", zarr_format=2, filters=[numcodecs.Delta(dtype="<u2")])
@@ -110,6 +112,7 @@ def test_through_zarr_python_where_the_chunk_engine_does_not_know_a_codec(tmp_pa
     assert remote == build_pyramid(folder)
 
 
+@pytest.mark.slow
 def test_a_level_0_from_a_local_source(tmp_path, server, place):
     folder = fill(tmp_path / "a.zarr")
     options = {"endpoint": server}
@@ -121,6 +124,7 @@ def test_a_level_0_from_a_local_source(tmp_path, server, place):
     assert {key: version for key, _, version in store.stats("")} == before
 
 
+@pytest.mark.slow
 def test_commands_on_a_url_with_all_from_the_environment(tmp_path, server, place, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     folder = fill(tmp_path / "a.zarr")
@@ -156,6 +160,7 @@ def test_files(server, place):
     assert list(store.keys("")) == []
 
 
+@pytest.mark.slow
 def test_two_that_change_attributes_at_once_lose_nothing(server, place):
     one, other = (ObjectStore(place, {"endpoint": server}) for _ in range(2))
     document = {"zarr_format": 3, "node_type": "group", "attributes": {"kept": 1}}
@@ -205,6 +210,7 @@ def test_a_refused_object_is_an_error_and_never_fill_value(tmp_path, server, pro
     assert b"multiscales" not in direct.get("zarr.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["/1/c/1/1/0", "list-type"], ids=["put", "list"])
 def test_who_may_not_write_or_list_is_told_so(tmp_path, server, proxy, place, what):
     direct = ObjectStore(place, {"endpoint": server})
@@ -230,9 +236,10 @@ STORMS = {  # what is done to which requests, and to every how manieth of them
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "storm",
-    [pytest.param(name, marks=[pytest.mark.slow] * ("stall" in name)) for name in STORMS],
+    STORMS,
 )
 def test_a_storm_that_passes_is_sat_out(tmp_path, server, proxy, place, storm):
     upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
@@ -275,6 +282,7 @@ def test_a_list_of_keys_that_breaks_off_goes_on_where_it_was(server, proxy, plac
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "fault"),
     [
@@ -282,9 +290,9 @@ def test_a_list_of_keys_that_breaks_off_goes_on_where_it_was(server, proxy, plac
         ("GET", 500),
         ("PUT", "drop"),
         ("GET", "short"),
-        pytest.param("GET", "cut", marks=pytest.mark.slow),
-        pytest.param("GET", 1.5, marks=pytest.mark.slow),
-        pytest.param("PUT", 1.5, marks=pytest.mark.slow),
+        ("GET", "cut"),
+        ("GET", 1.5),
+        ("PUT", 1.5),
     ],
 )
 def test_a_storm_that_stays_ends_the_run_with_nothing_published(
@@ -308,6 +316,7 @@ def test_a_storm_that_stays_ends_the_run_with_nothing_published(
     assert found == build_pyramid(tmp_path / "a.zarr")
 
 
+@pytest.mark.slow
 def test_an_object_that_is_lost_is_missed(tmp_path, server, proxy, place):
     direct = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), direct)
@@ -325,6 +334,7 @@ def test_an_object_that_is_lost_is_missed(tmp_path, server, proxy, place):
     assert direct.get("2/zarr.json") is None
 
 
+@pytest.mark.slow
 def test_a_job_that_is_killed_leaves_nothing_that_is_seen(tmp_path, server, proxy, place):
     direct = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr"), direct)
@@ -352,6 +362,7 @@ def test_a_job_that_is_killed_leaves_nothing_that_is_seen(tmp_path, server, prox
     assert found == build_pyramid(tmp_path / "a.zarr")
 
 
+@pytest.mark.slow
 def test_two_processes_that_change_one_list_lose_nothing(server, place):
     store = ObjectStore(place, {"endpoint": server})
     document = {"zarr_format": 3, "node_type": "group", "attributes": {}}
@@ -387,6 +398,7 @@ with job_log(f"{told_in}.log", told_in) as told:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "keywords"),
     [
@@ -417,6 +429,7 @@ def kind(request):
     return {"POST": "DELETE"}.get(method, method), "/c/" in path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [None, (16, 16, 16)], ids=["chunks", "shards"])
 def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards):
     group = zarr.open_group(tmp_path / "a.zarr", mode="w")
@@ -450,6 +463,7 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     assert sum(n for (_, of_voxels), n in again.items() if not of_voxels) <= 30 + 20 * len(written)
 
 
+@pytest.mark.slow
 def test_what_is_noted_of_objects_is_kept(tmp_path, server, proxy, place, monkeypatch):
     monkeypatch.setattr(resumption, "PAUSE", 0.0)
     monkeypatch.setattr(resumption, "_SHARE", 0)
@@ -515,6 +529,7 @@ def test_no_bucket(server):
         build_pyramid("s3://elsewhere/a.zarr", storage_options={"endpoint": server})
 
 
+@pytest.mark.slow
 def test_the_metadata_document_comes_after_all_objects(tmp_path, server, proxy, place):
     upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
     build_pyramid(place, storage_options={"endpoint": proxy.url})

@@ -134,6 +134,7 @@ def test_levels_that_are_all_made_from_level_0(tmp_path):
     assert "held against 0: explained by mean, half up" in lines[1]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", ["int8", "int64", "uint64", "float32", "float64", "bool"])
 def test_every_dtype_is_explained(tmp_path, dtype):
     base = RANDOM.integers(-99, 99, (40, 40)).astype(dtype)
@@ -163,6 +164,7 @@ def test_zero_levels_of_a_zero_image_are_no_harm(tmp_path):
     assert "all of its objects are not stored" in report.findings[-1].line
 
 
+@pytest.mark.slow
 def test_a_few_voxels_in_an_empty_image_show_that_a_level_is_empty(tmp_path):
     """They are found, since blocks of stored objects are looked at first."""
     base = np.zeros((800, 800), "uint8")
@@ -239,6 +241,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(("made", "harm", "expected"), BROKEN.values(), ids=BROKEN)
 def test_what_is_broken_is_told(tmp_path, made, harm, expected):
     made = dict(made)

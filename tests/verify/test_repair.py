@@ -52,6 +52,7 @@ def commands(told):
 OTHER = ("level 0 changed", "level 0 damaged")
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", [name for name in HARMS if name not in OTHER])
 def test_the_command_that_is_printed_mends_each_harm(store, template, name):
     HARMS[name][0](store)
@@ -132,6 +133,7 @@ FORMS = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("made", "settings"), FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("harm", ["missing", "short", "swapped"])
 def test_levels_of_every_form_are_mended(tmp_path, made, settings, harm):

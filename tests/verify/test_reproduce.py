@@ -62,6 +62,7 @@ def files(store):
     }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("made", "settings"), ODD.values(), ids=ODD)
 def test_a_build_by_it_in_a_copy_is_equal(tmp_path, made, settings):

@@ -61,6 +61,7 @@ ODD = {
 }
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(("made", "settings"), ODD.values(), ids=ODD)
 @pytest.mark.parametrize("full", [False, True], ids=["sample", "full"])
 def test_what_we_build_is_sound(tmp_path, made, settings, full):
@@ -88,6 +89,7 @@ def test_without_the_store_there_is_no_verdict(tmp_path, template, capsys):
     assert told.out.splitlines()[-1] == f"{template / 'raw'}: sound"
 
 
+@pytest.mark.slow
 def test_all_blocks_of_a_few_are_looked_at_and_of_many_the_edges(tmp_path):
     store = make(tmp_path / "image.zarr", dtype="uint8", shape=(64, 64, 64), chunks=(4, 4, 4))
     build_pyramid(store, "raw", levels=1, progress=False)
@@ -96,6 +98,7 @@ def test_all_blocks_of_a_few_are_looked_at_and_of_many_the_edges(tmp_path):
     assert "of 512 blocks: 5 random, 8 corners, 64 of 169 at high edges" in check.figure
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(("harm", "level", "message"), HARMS.values(), ids=HARMS)
 def test_every_harm_is_told(store, harm, level, message, capsys):
     harm(store)
@@ -137,6 +140,7 @@ def test_the_record_is_proved_by_a_full_look_alone(store, change, message):
     assert message in found.line
 
 
+@pytest.mark.slow
 def test_a_full_look_finds_one_voxel_among_all(tmp_path):
     store = make(tmp_path / "image.zarr", shape=(64, 64, 64), chunks=(4, 4, 4), compressors=None)
     build_pyramid(store, "raw", levels=1, progress=False)

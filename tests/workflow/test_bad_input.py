@@ -221,6 +221,7 @@ PARSED = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("config", "as_snakemake_reads_it"), PARSED, ids=[str(config) for config, _ in PARSED]
 )
@@ -300,7 +301,12 @@ def test_a_damaged_object_fails_its_job(workspace):
     workspace.run(**config)
     assert [int(level) for level in workspace.sentinels()] == [0, 1, 2]
 
-    # Voxels of a level that were changed behind its record.
+
+@pytest.mark.slow
+def test_voxels_that_are_not_those_of_their_record_fail_the_next_level(workspace):
+    workspace.make()
+    config = {"store": "image.zarr", "field": "raw", "levels": 2}
+    workspace.run(**config)
     sentinels = workspace.sentinels()
     zarr.open_array(workspace / f"{RAW}/1")[0, 0, 0] ^= 1
     shutil.rmtree(workspace / f"{RAW}/2")
@@ -311,6 +317,7 @@ def test_a_damaged_object_fails_its_job(workspace):
     assert workspace.sentinels() == sentinels
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
 def test_a_profile_without_its_plugin_names_the_command_that_installs_it(workspace, profile):
     # Made for another plugin by exchanging its name, as docs/cluster.md says; nobody has that one.

@@ -34,6 +34,7 @@ def test_the_demo_is_made_while_no_image_is_named(workspace):
     assert workspace.tree("demo/demo.zarr/blobs/0/c") == voxels
 
 
+@pytest.mark.slow
 def test_names_of_digits_and_of_two_stores(workspace):
     """Numbers come back as strings, and two stores of one stem have names of their own."""
     workspace.make("2024/1", (20, 9))
@@ -56,6 +57,7 @@ def test_names_of_digits_and_of_two_stores(workspace):
     assert "Building level 1 of 2024-1: factors" in again.text
 
 
+@pytest.mark.slow
 def test_images_of_a_config_file(workspace):
     """Keys of an image win over those for all; a test image stands beside data that is there."""
     workspace.make("mine.zarr", (20, 18, 16))
@@ -93,6 +95,7 @@ def test_images_of_a_config_file(workspace):
     assert workspace.tree("mine.zarr") == voxels
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     # Consolidated metadata is an extension of zarr v3 that zarr-python warns of when it writes it.
     "ignore:Consolidated metadata is currently not part in the Zarr format 3"
@@ -122,6 +125,7 @@ def test_consolidated_metadata_keeps_in_step(workspace):
         assert zarr.open_group(workspace / f"{name}.zarr/a", mode="r").attrs["lab"] == "kept"
 
 
+@pytest.mark.slow
 def test_a_base_that_may_not_be_edited(workspace):
     workspace.make(shape=(9, 9))
     base = workspace.files("image.zarr/raw/0")

@@ -7,6 +7,7 @@ import pytest
 from dask_elsewhere import Elsewhere
 
 
+@pytest.mark.slow
 def test_the_scheduler_is_no_part_of_what_is_made(workspace, new_workspace, tmp_path):
     """Equal sentinels, and a run without the cluster, or with another one, has nothing to do."""
     workspace.make(shape=(70, 60, 50))

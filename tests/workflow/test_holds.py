@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import numcodecs
 import numpy as np
 import pytest
 import zarr
 
+from processes import kill_all, wait_for
 from zarrpyramid.downsample.pyramid import open_path
 from zarrpyramid.stores.lock import release_hold, take_hold
 
@@ -35,17 +35,13 @@ def at_work(workspace):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    while not (workspace / "image.zarr/raw/1").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for((workspace / "image.zarr/raw/1").exists)
     yield process
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    kill_all(process.pid)
+    process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_the_second_run_stops_and_names_the_first(workspace, new_workspace, at_work, ending):
     holder = json.loads((workspace / HOLD).read_text(encoding="utf-8"))
@@ -70,8 +66,7 @@ def test_the_second_run_stops_and_names_the_first(workspace, new_workspace, at_w
     assert at_work.wait(60) != 0
     assert (workspace / HOLD).exists() == (ending == signal.SIGKILL)
     if ending == signal.SIGKILL:
-        os.killpg(at_work.pid, signal.SIGKILL)  # its job too
-        time.sleep(0.2)
+        kill_all(at_work.pid)  # its job too
         told = other.run(**config)
         assert f"was held by process {at_work.pid}, which is gone" in told.text
         assert not (workspace / HOLD).exists()

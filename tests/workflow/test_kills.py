@@ -10,17 +10,13 @@ import time
 
 import numcodecs
 import numpy as np
+import pytest
 import zarr
+
+from processes import kill_all, wait_for
 
 RAW = "image.zarr/raw"
 IMAGE = {"store": "image.zarr", "field": "raw"}
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def is_whole_or_absent(level):
@@ -31,6 +27,7 @@ def is_whole_or_absent(level):
     return len([name for name in names if name[0].isdigit()]) == 6**3 or not names
 
 
+@pytest.mark.slow
 def test_a_killed_snakemake_leaves_a_job_that_the_next_run_does_not_cross(workspace):
     # A slow codec, so that the first level is under way for seconds.
     group = zarr.open_group(workspace / "image.zarr", mode="w", zarr_format=2).create_group("raw")
@@ -70,8 +67,7 @@ def test_a_killed_snakemake_leaves_a_job_that_the_next_run_does_not_cross(worksp
         assert second.returncode == 0 or "another process is building the levels" in told
         wait_for(lambda: (level / ".zarray").exists())
     finally:
-        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
-    time.sleep(0.5)
+        kill_all(process.pid)
     workspace.run("--unlock")
     assert workspace.run(**IMAGE).code == 0
     mine, undisturbed = (workspace.sentinels(name) for name in ("image-raw", "copy-raw"))

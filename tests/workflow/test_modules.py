@@ -108,6 +108,7 @@ def test_two_side_by_side(workspace, importer):
     assert "zarrpyramid: out/b/image-blue/levels/1.json is stale" in importer(None, "-n").text
 
 
+@pytest.mark.slow
 def test_from_a_repository(workspace, importer, monkeypatch):
     """The library comes from the same tag or commit as the rules, not from the environment."""
     voxels = workspace.make(shape=(20, 18))
@@ -145,6 +146,7 @@ def test_from_a_repository(workspace, importer, monkeypatch):
     assert "take all modules from the same place" in refused.lines[-1]
 
 
+@pytest.mark.slow
 def test_after_rules_that_make_level_0(workspace, importer):
     workspace.write("make.py", MAKE)
     planned = importer(AFTER_RULES, "-n", made="5 20 18")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import zarr
 
 from oracles import reduce_by_hand
@@ -34,6 +35,7 @@ def test_a_run_of_modes_then_of_strides(workspace):
     assert translation(workspace, 2) == ("stride", [])
 
 
+@pytest.mark.slow
 def test_a_run_of_sums(workspace):
     voxels = workspace.make(RAW, (21, 18, 13), dtype="uint8")
     settings = {"store": "image.zarr", "field": "raw", "method": "sum", "dtype": "uint32"}

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import numpy as np
+import pytest
 import zarr
 
 from oracles import mean_by_hand
@@ -75,6 +76,7 @@ def object_keys(array):
     return [encode(index) for index in itertools.product(*grid)]
 
 
+@pytest.mark.slow
 def test_readers_find_whole_levels_only(workspace):
     voxels, readers, images = {}, [], {}
     for name, zarr_format in (("v2", 2), ("v3", 3)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
@@ -16,6 +17,7 @@ def sentinels(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.glob("levels/*.json"))}
 
 
+@pytest.mark.slow
 def test_the_same_sentinels_as_from_a_local_run(new_workspace, monkeypatch):
     workspace = new_workspace()
     group = zarr.open_group(workspace / "a.zarr", mode="w")

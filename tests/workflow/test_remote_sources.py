@@ -27,6 +27,14 @@ def test_from_a_web_server(workspace):
         asked.clear()
         assert workspace.run(**given).jobs == []
         assert Counter(method for method, _ in asked) == {"HEAD": 12, "GET": 3}
+
+
+@pytest.mark.slow
+def test_a_source_on_a_web_server_that_changes(workspace):
+    workspace.make("there/a.zarr", shape=(20, 16, 16))
+    with web_server(workspace / "there") as web:
+        given = {"store": workspace / "b.zarr", "source": f"{web}/a.zarr"}
+        workspace.run(**given)
         zarr.open_array(workspace / "there/a.zarr/0", mode="r+")[0] = 3
         assert workspace.run("all", "verify", **given).jobs[:3] == ["take", "0", "1"]
         assert (workspace.voxels("b.zarr/0") == workspace.voxels("there/a.zarr/0")).all()

@@ -37,6 +37,7 @@ def check_levels(workspace, factors, group=RAW):
     assert listed(workspace, group) == [str(level) for level in range(len(factors) + 1)]
 
 
+@pytest.mark.slow
 def test_changes_of_the_code(workspace):
     workspace.make()
     assert workspace.run(**IMAGE).jobs == ALL
@@ -71,14 +72,27 @@ CHANGES = [
 ]
 
 
+def check_change(workspace, keys, factors, chunks):
+    assert workspace.run(**IMAGE, **keys).jobs == ["1", "2", "list", "summary"], keys
+    check_levels(workspace, factors)
+    assert workspace.array(f"{RAW}/1").chunks == chunks
+
+
+def test_another_factor_makes_all_levels_again(workspace):
+    workspace.make()
+    assert workspace.run(**IMAGE).jobs == ALL
+    base = workspace.tree(f"{RAW}/0")
+    check_change(workspace, *CHANGES[0])
+    assert workspace.tree(f"{RAW}/0") == base
+
+
+@pytest.mark.slow
 def test_changes_of_the_recipe(workspace):
     workspace.make()
     workspace.run(**IMAGE)
     base = workspace.tree(f"{RAW}/0")
     for keys, factors, chunks in CHANGES:
-        assert workspace.run(**IMAGE, **keys).jobs == ["1", "2", "list", "summary"], keys
-        check_levels(workspace, factors)
-        assert workspace.array(f"{RAW}/1").chunks == chunks
+        check_change(workspace, keys, factors, chunks)
     assert workspace.tree(f"{RAW}/0") == base
 
     # Without Snakemake's own notes the store and the sentinels still say what they were made by.
@@ -145,6 +159,7 @@ def test_the_ladder_is_shown(workspace, capsys):
     assert [row[3] for row in rows] == ["voxels", "3x1x1", "3x2x2", "3x4x4", "6x8x8"]
 
 
+@pytest.mark.slow
 def test_changes_of_level_0(workspace):
     workspace.make(attributes={"lab": "kept"})
     workspace.run(**IMAGE)
@@ -177,6 +192,7 @@ def test_changes_of_level_0(workspace):
     assert zarr.open_group(workspace / RAW, mode="r").attrs["lab"] == "kept"
 
 
+@pytest.mark.slow
 def test_numbers_of_levels(workspace):
     workspace.make()
     factors = [(2, 2, 2)] * 3
@@ -223,6 +239,11 @@ def test_what_was_deleted_is_noticed(workspace):
     check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
     assert workspace.sentinels() == sentinels
 
+
+@pytest.mark.slow
+def test_the_list_is_written_anew_without_its_levels(workspace):
+    workspace.make()
+    workspace.run(**IMAGE)
     outcome = workspace.run(**IMAGE, voxel_size='{"z": 2.5}')
     assert outcome.jobs == ["list", "summary"], "the size of a voxel changes the list alone"
     # The list was overwritten by another program.
@@ -232,6 +253,7 @@ def test_what_was_deleted_is_noticed(workspace):
     assert zarr.open_group(workspace / RAW, mode="r").attrs["lab"] == "kept"
 
 
+@pytest.mark.slow
 def test_a_foreign_level_is_refused_and_stays(workspace):
     workspace.make(zarr_format=2)
     group = zarr.open_group(workspace / RAW)
@@ -257,6 +279,7 @@ def test_a_foreign_level_is_refused_and_stays(workspace):
     assert workspace.files(f"{RAW}/2") == foreign
 
 
+@pytest.mark.slow
 def test_folders_that_are_no_arrays_are_refused(workspace):
     workspace.make()
     notes = workspace / f"{RAW}/1/notes.txt"
@@ -277,6 +300,7 @@ def test_folders_that_are_no_arrays_are_refused(workspace):
     assert not litter.exists()
 
 
+@pytest.mark.slow
 def test_threads_change_no_byte(new_workspace):
     runs = []
     for name, store, cores, more in [

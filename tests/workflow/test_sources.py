@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
-import time
 
 import numpy as np
 import ome_zarr_models
@@ -17,6 +15,7 @@ import yaozarrs
 import zarr
 
 from oracles import mean_by_hand
+from processes import kill_all, wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the models leave a file open
 
@@ -69,8 +68,17 @@ def test_a_copy(workspace):
     names = ["0", "1", "2"]
     assert workspace.run(**OWN).jobs == ALL
     check(workspace, "own.zarr/raw", names)
-    own, sentinels = workspace.files("own.zarr"), workspace.sentinels("own-raw")
     assert workspace.run(**OWN).jobs == []
+    assert state(workspace / "theirs.zarr") == before
+
+
+@pytest.mark.slow
+def test_a_copy_follows_its_source(workspace):
+    make(workspace)
+    before = state(workspace / "theirs.zarr")
+    names = ["0", "1", "2"]
+    workspace.run(**OWN)
+    own, sentinels = workspace.files("own.zarr"), workspace.sentinels("own-raw")
     shutil.rmtree(workspace / ".snakemake")
     assert workspace.run(**OWN).jobs == [], "without Snakemake's memory"
     assert state(workspace / "theirs.zarr") == before
@@ -109,10 +117,17 @@ def test_a_link(workspace):
     assert workspace.run(**OWN, link_base="true").jobs == ALL
     check(workspace, "own.zarr/raw", ["0", "1", "2"])
     assert (workspace / "own.zarr/raw/0").readlink() == workspace / "theirs.zarr/s0"
+    assert state(workspace / "theirs.zarr") == before
+
+
+@pytest.mark.slow
+def test_what_is_behind_a_link_is_watched(workspace):
+    make(workspace)
+    before = state(workspace / "theirs.zarr")
+    workspace.run(**OWN, link_base="true")
     assert workspace.run(**OWN, link_base="true").jobs == []
     assert state(workspace / "theirs.zarr") == before
 
-    # What is behind the link is watched.
     sentinels = workspace.sentinels("own-raw")
     (workspace / "theirs.zarr/s0/c/0/0/0").unlink()
     changed = state(workspace / "theirs.zarr")
@@ -129,6 +144,7 @@ def test_a_link(workspace):
     assert state(workspace / "theirs.zarr") == changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "names"),
     [
@@ -155,6 +171,7 @@ def test_levels_at_other_paths(workspace, base, names):
     check(workspace, "image.zarr", names[:2])
 
 
+@pytest.mark.slow
 def test_overwrite(workspace):
     make(workspace, "image.zarr")
     group = zarr.open_group(workspace / "image.zarr")
@@ -170,13 +187,7 @@ def test_overwrite(workspace):
     assert workspace.run(store="image.zarr").jobs == []
 
 
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
+@pytest.mark.slow
 def test_a_copy_that_is_killed_is_gone_on_with(workspace):
     """kill -9 of all processes while level 0 is copied, once and once again."""
     voxels = make(workspace, shape=(80, 80, 80), chunks=(4, 4, 4), compressors=None)
@@ -192,7 +203,7 @@ def test_a_copy_that_is_killed_is_gone_on_with(workspace):
             start_new_session=True,
         )
         wait_for(lambda least=least: sum(1 for _ in copied.glob("c/*/*/*")) > least)
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_all(process.pid)
         process.wait()
         assert not (copied / "zarr.json").exists()
         there = {item: item.stat().st_ino for item in copied.glob("c/*/*/*") if item.suffix == ""}
@@ -209,6 +220,7 @@ def test_a_copy_that_is_killed_is_gone_on_with(workspace):
     assert (record["taken"], record["stored_bytes"]) == ("copy", voxels.nbytes)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
