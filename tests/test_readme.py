@@ -22,6 +22,7 @@ def test_commands_that_set_up_begin_with_the_install():
     assert [body.startswith((INSTALL, "python3 -m venv")) for body in starts] == [True] * 3
 
 
+@pytest.mark.slow
 def test_commands(tmp_path):
     (tmp_path / "clone").mkdir()
     folder, data = pages.checkout(tmp_path / "clone"), tmp_path / "data"

@@ -599,7 +599,7 @@ def check_consolidated(path):
     assert told == {level: json.loads((path / level / "zarr.json").read_text()) for level in "012"}
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("again", [False, True], ids=["new", "other recipe"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_kill_at_any_write_shows_no_reader_a_part_and_a_rerun_mends(tmp_path, name, again):

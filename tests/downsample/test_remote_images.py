@@ -432,7 +432,7 @@ def test_who_may_not_write_holds_nothing(tmp_path, proxy, server, place):
     assert take_hold(*placed(place, proxy.url)) is None
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["with a blank", "a%20b", "ümläut", "100%", "a+b=c&d"])
 def test_unusual_names(tmp_path, server, name):
     store = f"s3://{BUCKET}/names/{name}.zarr"

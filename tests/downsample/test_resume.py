@@ -117,6 +117,7 @@ FORMS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.filterwarnings("ignore:Numcodecs codecs:UserWarning")
 def test_a_rebuild_after_a_change_equals_a_build_anew(tmp_path, name):
@@ -134,6 +135,7 @@ def test_a_rebuild_after_a_change_equals_a_build_anew(tmp_path, name):
         check_as_anew(store, records, tmp_path, **plain)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", [*DTYPES, "complex64", "complex128"])
 def test_statistics_of_every_dtype_come_out_of_the_notes(tmp_path, dtype):
     shards = {"shards": (16, 16)} if dtype in ("float64", "complex128", "uint64") else {}
@@ -143,6 +145,7 @@ def test_statistics_of_every_dtype_come_out_of_the_notes(tmp_path, dtype):
     check_as_anew(store, build(store, tmp_path / "results"), tmp_path)
 
 
+@pytest.mark.slow
 def test_only_ancestors_of_a_change_are_made_again(tmp_path, caplog):
     store, results = make(tmp_path / "brain.zarr", shape=(64, 64, 64), chunks=(4, 4, 4)), tmp_path
     build(store, results, levels=3)

@@ -17,6 +17,7 @@ def translation(workspace, level):
     return listed["type"], [step["translation"] for step in steps if step["type"] == "translation"]
 
 
+@pytest.mark.slow
 def test_a_run_of_modes_then_of_strides(workspace):
     labels = workspace.make(RAW, (21, 18, 13), dtype="uint32") % 3
     zarr.open_array(workspace / f"{RAW}/0")[...] = labels

@@ -132,6 +132,7 @@ def test_changes_of_the_output_form(workspace):
     assert workspace.tree(f"{RAW}/0") == base
 
 
+@pytest.mark.slow
 def test_the_ladder_is_shown(workspace, capsys):
     workspace.make(shape=(12, 40, 40))
     keys = {**IMAGE, "scale_factors": "isotropic"}

@@ -111,6 +111,7 @@ def test_a_copy_follows_its_source(workspace):
     assert state(workspace / "theirs.zarr") == changed
 
 
+@pytest.mark.slow
 def test_a_link(workspace):
     make(workspace)
     before = state(workspace / "theirs.zarr")
