@@ -92,6 +92,7 @@ def test_attributes_are_those_of_pyramid_sampler():
         assert value.tolist() == expected
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("shape", "chunks", "factors", "max_levels", "n_levels"),
     [
@@ -166,6 +167,7 @@ STORES = {
 }
 
 
+@pytest.mark.sampled(4)
 # A ZIP file keeps the documents that were written over, and says so.
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 @pytest.mark.parametrize("kind", STORES)

@@ -270,6 +270,7 @@ def test_no_rule_and_no_script_has_a_shell():
         assert not found, (path, found)
 
 
+@pytest.mark.slow
 def test_names_with_shell_characters_are_names_alone(workspace):
     name = "$(touch pwned); `touch pwned` & 'a\nb' | \"c\"> pwned {wildcards} %s"
     store = f"{name}.zarr"

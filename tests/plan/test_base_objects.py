@@ -133,6 +133,7 @@ def test_room_is_reckoned_from_a_few_objects_where_none_is_watched(tmp_path):
     assert preflight.room_needed(image, base_layout(image)).n_objects == 4 + n_others
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("separator", [".", "/"])
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_room_counts_every_file_and_folder(tmp_path, zarr_format, separator):

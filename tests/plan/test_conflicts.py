@@ -60,6 +60,7 @@ def paths(path):
     return [item["path"] for item in listed(path)["datasets"]]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the models leave a file open
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ PARSED = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("config", "as_snakemake_reads_it"), PARSED, ids=[str(config) for config, _ in PARSED]
 )

@@ -73,6 +73,7 @@ def test_the_second_run_stops_and_names_the_first(workspace, new_workspace, at_w
         assert "1" in other.sentinels()
 
 
+@pytest.mark.slow
 def test_with_keep_going_a_held_image_keeps_no_other_from_being_built(workspace):
     workspace.make()
     workspace.make("other.zarr/raw")

@@ -82,6 +82,7 @@ def importer(workspace):
     return run
 
 
+@pytest.mark.slow
 def test_two_side_by_side(workspace, importer):
     raw, blue = workspace.make(), workspace.make("image.zarr/blue", (20, 9), dtype="uint8")
     # A prefix with a store of its own; relative stores are taken from the working directory.
