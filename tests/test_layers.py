@@ -158,6 +158,19 @@ def test_a_door_names_nothing_that_nobody_takes(package):
     assert [name for name in door.__all__ if name not in taken] == []
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_name_of_a_door_hides_behind_a_module(package):
+    # Once a module is imported its package holds it under its name, where a lazy name would stand.
+    stub = ast.parse((LIBRARY / package / "__init__.pyi").read_text(encoding="utf-8"))
+    given = {
+        alias.asname or alias.name
+        for node in ast.walk(stub)
+        if isinstance(node, ast.ImportFrom) and node.module  # `from . import x` gives the module
+        for alias in node.names
+    }
+    assert {name for name in given if f"{package}.{name}" in MODULES} == set()
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_each_dependency_has_its_door(module):
     others = {name.partition(".")[0] for level, name, _ in imports()[module] if level == 0}

@@ -21,7 +21,7 @@ import pytest
 import zarr
 from numcodecs import Delta
 
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, MetadataError, PyramidError, StoreError

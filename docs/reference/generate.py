@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 import zarrpyramid
-from zarrpyramid.cli.main import make_parser
+from zarrpyramid.cli.program import make_parser
 from zarrpyramid.config.run import RUN
 from zarrpyramid.config.schema import json_schema, keywords_stub
 from zarrpyramid.config.settings import IMAGE

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zarrpyramid.cli.layouts import lay_out
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.errors import StoreError
 
 ROOT = Path(__file__).parents[2]

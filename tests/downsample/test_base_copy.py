@@ -15,7 +15,7 @@ import yaozarrs
 import zarr
 from zarr.storage import MemoryStore
 
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.downsample import base_copy as copies
 from zarrpyramid.downsample.base_copy import copy_base

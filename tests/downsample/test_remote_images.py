@@ -16,7 +16,7 @@ import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server, web_server
 from zarrpyramid import build_pyramid
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError, StoreError

@@ -159,7 +159,8 @@ def test_filters_are_named(document, names):
     ],
 )
 def test_byte_order(document, expected):
-    assert parse(document).byte_order == expected
+    [codec] = [codec for codec in parse(document).codecs if codec["name"] == "bytes"]
+    assert codec.get("configuration", {}).get("endian", "little") == expected
 
 
 NAN_WITH_PAYLOAD = "0x7fc00123"

@@ -16,7 +16,7 @@ import zarr
 
 from hostile import harmed_stores, make_templates
 from oracles import mean_by_hand
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.downsample.pyramid import build_pyramid, open_path
 from zarrpyramid.errors import PyramidError
 

@@ -11,7 +11,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.metadata.objects import tally_keys
 from zarrpyramid.verify.status import pyramid_status

@@ -10,7 +10,7 @@ import pytest
 import yaozarrs
 import zarr
 
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.parts import open_level

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zarr
 
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 
 
 def make(path):

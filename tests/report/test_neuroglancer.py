@@ -7,7 +7,7 @@ import pytest
 import zarr
 
 import zarrpyramid
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.metadata.group import locate
 from zarrpyramid.report.neuroglancer import served_paths, viewer_state
 

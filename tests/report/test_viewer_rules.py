@@ -8,7 +8,7 @@ import json
 import pytest
 import zarr
 
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.metadata.group import locate
 from zarrpyramid.metadata.multiscales import listed_paths
 from zarrpyramid.metadata.nodes import Node

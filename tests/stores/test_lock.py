@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import StoreError

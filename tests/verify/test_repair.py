@@ -11,7 +11,7 @@ import zarr
 from numcodecs import Delta
 
 from harms import HARMS, chunk_of, findings, make, record
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.stores.local import LocalStore
 

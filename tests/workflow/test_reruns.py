@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from oracles import mean_by_hand
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 
 IMAGE = {"store": "image.zarr", "field": "raw"}
 RAW = "image.zarr/raw"

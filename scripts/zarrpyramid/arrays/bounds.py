@@ -77,10 +77,6 @@ def _raw_bytes(metadata: ArrayMetadata) -> int:
 
 def _chain(metadata: ArrayMetadata) -> list[tuple[str, str]]:
     """Return names of codecs in the order of encoding, and where each puts a checksum."""
-    if metadata.zarr_format == 2:
-        document = metadata.document
-        listed = [*(document.get("filters") or []), document.get("compressor")]
-        return [(codec["id"], codec.get("location", "")) for codec in listed if codec]
     return [
         (
             codec["name"].removeprefix("numcodecs."),

@@ -144,29 +144,16 @@ def chunk_codec(metadata: ArrayMetadata) -> ChunkCodec | None:
         one of zstd, blosc, gzip, zlib and lz4. None for all else, also for an option or a value
         that is not known here.
     """
-    axes, checksum = list(range(len(metadata.chunks))), False
-    if metadata.zarr_format == 2:
-        document = metadata.document
-        if document.get("filters") or document.get("order") not in ("C", "F"):
-            return None
-        order, endian = axes if document["order"] == "C" else axes[::-1], metadata.byte_order
-        match document.get("compressor"):
-            case None:
-                codecs = []
-            case {"id": name, **options}:
-                codecs = [{"name": name, "configuration": options}]
-            case _:
-                return None
-    else:
-        codecs = metadata.codecs
-        transpose = codec_settings(codecs[:1], "transpose", order=axes)
-        codecs = codecs[1:] if transpose else codecs
-        settings = codec_settings(codecs[:1], "bytes", endian="")
-        if settings is None:
-            return None
-        endian, order = settings["endian"], transpose["order"] if transpose else axes
-        checksum = codec_settings(codecs[-1:], "crc32c") is not None
-        codecs = codecs[1 : len(codecs) - checksum]
+    axes, codecs = list(range(len(metadata.chunks))), metadata.codecs
+    transpose = codec_settings(codecs[:1], "transpose", order=axes)
+    codecs = codecs[1:] if transpose else codecs
+    settings = codec_settings(codecs[:1], "bytes", endian="")
+    if settings is None:
+        return None
+    endian, order = settings["endian"], transpose["order"] if transpose else axes
+    # v2 has no codec of this name and these bytes.
+    checksum = metadata.zarr_format == 3 and codec_settings(codecs[-1:], "crc32c") is not None
+    codecs = codecs[1 : len(codecs) - checksum]
     if len(codecs) > 1 or tuple(order) not in permutations(axes):
         return None
     # A v3 document may leave the byte order out where it means nothing.

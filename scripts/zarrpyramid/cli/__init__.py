@@ -6,7 +6,7 @@ stand inside it, so that `--help` loads none of them.
 
 It gives `main` to the program `zarrpyramid`. Its files in reading order:
 
-- `main`: the parser, and how a command is found, run and answered when something is wrong.
+- `program`: the parser, and how a command is found, run and answered when something is wrong.
 - `arguments`: what commands share: the path of an image and the options of a URL.
 - `look`: `plan`, `view`, `status` and `lint`.
 - `prove`: `verify` and `reproduce`.

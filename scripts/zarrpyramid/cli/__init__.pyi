@@ -1,3 +1,3 @@
-from .main import (
+from .program import (
     main as main,
 )

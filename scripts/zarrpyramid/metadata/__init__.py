@@ -4,11 +4,10 @@ All of them are JSON, read and written here without zarr and numpy, so that plan
 parses costs little. Read in this order:
 
 1. `documents`, `paths` and `formats`: JSON objects in a store, keys, and how v2 and v3 spell nodes.
-2. `array`, `array_v2` and `array_v3`: the metadata of one array; `parsing` refuses what is damaged
-   or not served, `encodings` gives a new level another compressor.
+2. `array`: the metadata of one array, of v2 and of v3; `parsing` refuses what is damaged or not
+   served, `encodings` gives a new level another compressor.
 3. `nodes`, `group`, `tree` and `consolidated`: reading groups and arrays, finding an image's group,
-   changing the tree, and keeping the consolidated metadata of all groups above up to date;
-   `lookups` lists what stands below a path.
+   changing the tree, and keeping the consolidated metadata of all groups above up to date.
 4. `multiscales`, `listing` and `units`: OME-NGFF in a group's attributes, read and changed.
 5. `record`, `digests` and `objects`: what a sentinel says of a level, its digest and statistics,
    and which objects it has.

@@ -11,19 +11,32 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zarrpyramid.geometry import coarse_shape, split_index
-from zarrpyramid.reduce import ITEM_SIZES, parse_fill, spell_fill
+from zarrpyramid.reduce import ITEM_SIZES, kind_of, parse_fill, spell_fill
+
+from .formats import FORMATS, Format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zarrpyramid.geometry import Index, Shape
 
-    from .formats import Format
-
     Document = dict[str, Any]
 
 SHARDING = "sharding_indexed"
 """Name of the codec that puts chunks into shards."""
+
+V2_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
+"""Kinds of data types by the letter that v2 has for them."""
+
+_NEW_SHARDING = {
+    "chunk_shape": [],
+    "codecs": [],
+    "index_codecs": [
+        {"name": "bytes", "configuration": {"endian": "little"}},
+        {"name": "crc32c"},
+    ],
+    "index_location": "end",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,25 +112,22 @@ class ArrayMetadata(ABC):
     @property
     def sharding(self) -> Document | None:
         """Configuration of the sharding codec where it is the only outer codec of a v3 array."""
-        if self.shards is None:
-            return None
-        configuration: Document = self.document["codecs"][0]["configuration"]
-        return configuration
-
-    @property
-    @abstractmethod
-    def byte_order(self) -> str:
-        """``"little"`` or ``"big"``, as voxels are stored before compression."""
+        return self.document["codecs"][0]["configuration"] if self.shards else None
 
     @property
     @abstractmethod
     def codecs(self) -> list[Document]:
-        """The v3 codecs that turn one chunk into bytes (those inside a shard); empty for v2."""
+        """What turns one chunk (inside a shard) into bytes, as v3 lists it, each as a mapping.
+
+        v2's filters and compressor have their ids as names.
+        """
 
     @property
-    @abstractmethod
     def filters(self) -> list[str]:
-        """Names of what changes voxels before they become bytes, bound to their data type."""
+        """Names of the codecs before `bytes`, bound to a data type as a transpose is not."""
+        names = [str(codec["name"]) for codec in self.codecs]
+        before = names[: names.index("bytes")] if "bytes" in names else names
+        return [name for name in before if name != "transpose"]
 
     @property
     @abstractmethod
@@ -175,3 +185,120 @@ class ArrayMetadata(ABC):
         if self.document.get("fill_value") is None:
             return {}
         return {"fill_value": spell_fill(self.fill_value, dtype)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArrayV2(ArrayMetadata):
+    """An array of zarr v2: ``.zarray``, attributes in ``.zattrs``, no shards."""
+
+    format: ClassVar[Format] = FORMATS[2]
+
+    @property
+    def codecs(self) -> list[Document]:
+        """A transpose for order F, the filters, `bytes` with the byte order, the compressor."""
+        order = list(range(len(self.shape)))[::-1] if self.document.get("order") == "F" else None
+        listed: list[Document | None] = [
+            {"id": "transpose", "order": order} if order else None,
+            *(self.document.get("filters") or []),
+            {"id": "bytes", "endian": "big" if self.document["dtype"][0] == ">" else "little"},
+            self.document.get("compressor"),
+        ]
+        return [
+            {
+                "name": codec["id"],
+                "configuration": {key: codec[key] for key in codec if key != "id"},
+            }
+            for codec in listed
+            if codec
+        ]
+
+    @property
+    def separator(self) -> str:
+        """The dimension separator, ``.`` where the document has none."""
+        return str(self.document.get("dimension_separator", "."))
+
+    def object_key(self, index: tuple[int, ...]) -> str:
+        """Return the numbers alone, ``"0.1.2"`` where the separator is usual."""
+        return self.separator.join(map(str, index))
+
+    def documents(self) -> dict[str, Document]:
+        """Return the attributes first, then what makes the array exist."""
+        return {".zattrs": self.attributes, ".zarray": self.document}
+
+    def named(self, names: Sequence[str]) -> ArrayMetadata:
+        """Return the same metadata: v2 knows no names."""
+        return self
+
+    def _cut(self, chunks: Shape, shards: Shape | None) -> Document:
+        return {"chunks": list(chunks)}
+
+    def _retyped(self, dtype: str) -> Document:
+        letter = {kind: code for code, kind in V2_KINDS.items()}[kind_of(dtype)]
+        size = ITEM_SIZES[dtype]
+        order = "|" if size == 1 else ">" if self.document["dtype"][0] == ">" else "<"
+        return {**self.document, **self._refilled(dtype), "dtype": f"{order}{letter}{size}"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArrayV3(ArrayMetadata):
+    """An array of zarr v3: ``zarr.json`` alone."""
+
+    format: ClassVar[Format] = FORMATS[3]
+
+    @property
+    def codecs(self) -> list[Document]:
+        """Those of the inner chunks where there are shards, each as a mapping."""
+        configuration = self.sharding
+        listed = self.document["codecs"] if configuration is None else configuration["codecs"]
+        return [{"name": codec} if isinstance(codec, str) else codec for codec in listed]
+
+    @property
+    def separator(self) -> str:
+        """As the chunk key encoding says, or is usual for it."""
+        encoding = self.document["chunk_key_encoding"]
+        usual = {"default": "/", "v2": "."}[encoding["name"]]
+        return str(encoding.get("configuration", {}).get("separator", usual))
+
+    def object_key(self, index: tuple[int, ...]) -> str:
+        """Return ``"c/0/1/2"`` in the usual encoding, ``"0.1.2"`` in the one that v2 has."""
+        is_v2 = self.document["chunk_key_encoding"]["name"] == "v2"
+        return self.separator.join(map(str, index if is_v2 else ("c", *index)))
+
+    def documents(self) -> dict[str, Document]:
+        """Return one document that holds the attributes too."""
+        return {"zarr.json": {**self.document, "attributes": self.attributes}}
+
+    def named(self, names: Sequence[str]) -> ArrayMetadata:
+        """Return metadata whose document says ``dimension_names``."""
+        document = {**self.document, "dimension_names": list(names)}
+        return replace(self, dimension_names=tuple(names), document=document)
+
+    def _cut(self, chunks: Shape, shards: Shape | None) -> Document:
+        grid = {"chunk_shape": list(shards or chunks)}
+        document: Document = {"chunk_grid": {"name": "regular", "configuration": grid}}
+        sharding = self.sharding
+        if shards is not None:
+            options = sharding or {**_NEW_SHARDING, "codecs": self.document["codecs"]}
+            inner = {**options, "chunk_shape": list(chunks)}
+            document["codecs"] = [{"name": SHARDING, "configuration": inner}]
+        elif sharding is not None:
+            document["codecs"] = sharding["codecs"]
+        return document
+
+    def _retyped(self, dtype: str) -> Document:
+        codecs = [_retyped_codec(codec, self.item_size, dtype) for codec in self.codecs]
+        if self.sharding is not None:
+            configuration = {**self.sharding, "codecs": codecs}
+            codecs = [{"name": SHARDING, "configuration": configuration}]
+        return {**self.document, **self._refilled(dtype), "data_type": dtype, "codecs": codecs}
+
+
+def _retyped_codec(codec: Document, item_size: int, dtype: str) -> Document:
+    """Return a v3 codec for voxels of another data type."""
+    configuration = codec.get("configuration", {})
+    if codec["name"] == "bytes" and ITEM_SIZES[dtype] > 1:
+        # A document may leave the byte order out where it means nothing.
+        return {**codec, "configuration": {"endian": "little", **configuration}}
+    if codec["name"] == "blosc" and configuration.get("typesize") == item_size:
+        return {**codec, "configuration": {**configuration, "typesize": ITEM_SIZES[dtype]}}
+    return codec

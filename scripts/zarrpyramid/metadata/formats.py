@@ -5,7 +5,6 @@ Arrays have more to say in each format; `array` holds that.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from .paths import join
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 
-class Format(ABC):
-    """One zarr format.
+class _V2:
+    """Zarr v2: a document for each purpose.
 
     Attributes
     ----------
@@ -33,43 +32,6 @@ class Format(ABC):
         Whether consolidated metadata repeats the group's own documents too.
     """
 
-    number: int
-    array_document: str
-    group_document: str
-    attributes_document: str
-    consolidated_document: str
-    lists_itself: bool
-
-    @abstractmethod
-    def new_group(self) -> Document:
-        """Return the document of a group that holds nothing."""
-
-    @abstractmethod
-    def attributes(self, document: Document) -> Document:
-        """Return the user attributes that an `attributes_document` holds."""
-
-    @abstractmethod
-    def with_attributes(self, document: Document, attributes: Document) -> Document:
-        """Return an `attributes_document` with other attributes."""
-
-    @abstractmethod
-    def is_consolidated(self, document: Document) -> bool:
-        """Tell whether a `consolidated_document` that is there repeats anything."""
-
-    @abstractmethod
-    def consolidated(self, document: Document) -> Any:
-        """Return what a `consolidated_document` repeats, by `consolidated_key`; None if damaged."""
-
-    @abstractmethod
-    def consolidated_key(self, path: str, name: str) -> str:
-        """Return the key of a node's document in consolidated metadata; `path` as seen from it."""
-
-    def consolidated_entries(self, path: str, documents: Mapping[str, Document]) -> Document:
-        """Return a node's documents as consolidated metadata repeats them, by key."""
-        return {self.consolidated_key(path, name): item for name, item in documents.items()}
-
-
-class _V2(Format):
     number = 2
     array_document = ".zarray"
     group_document = ".zgroup"
@@ -78,25 +40,37 @@ class _V2(Format):
     lists_itself = True
 
     def new_group(self) -> Document:
+        """Return the document of a group that holds nothing."""
         return {"zarr_format": 2}
 
     def attributes(self, document: Document) -> Document:
+        """Return the user attributes that an `attributes_document` holds."""
         return document
 
     def with_attributes(self, document: Document, attributes: Document) -> Document:
+        """Return an `attributes_document` with other attributes."""
         return attributes
 
     def is_consolidated(self, document: Document) -> bool:
+        """Tell whether a `consolidated_document` that is there repeats anything."""
         return True
 
     def consolidated(self, document: Document) -> Any:
+        """Return what a `consolidated_document` repeats, by `consolidated_key`; None if damaged."""
         return document.get("metadata")
 
     def consolidated_key(self, path: str, name: str) -> str:
+        """Return the key of a node's document in consolidated metadata; `path` as seen from it."""
         return join(path, name)
 
+    def consolidated_entries(self, path: str, documents: Mapping[str, Document]) -> Document:
+        """Return a node's documents as consolidated metadata repeats them, by key."""
+        return {join(path, name): item for name, item in documents.items()}
 
-class _V3(Format):
+
+class _V3:
+    """Zarr v3: one document with all that `_V2` has in several."""
+
     number = 3
     array_document = group_document = attributes_document = consolidated_document = "zarr.json"
     lists_itself = False
@@ -130,6 +104,7 @@ class _V3(Format):
         return {path: kept}
 
 
+Format = _V2 | _V3
 FORMATS: Mapping[int, Format] = {3: _V3(), 2: _V2()}
 """The formats by number."""
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.errors import MetadataError
 from zarrpyramid.reduce import ITEM_SIZES, parse_fill
 
-from .array import SHARDING, ArrayMetadata
-from .array_v2 import V2_KINDS, ArrayV2
-from .array_v3 import ArrayV3
+from .array import SHARDING, V2_KINDS, ArrayMetadata, ArrayV2, ArrayV3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

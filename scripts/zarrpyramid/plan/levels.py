@@ -20,11 +20,11 @@ from zarrpyramid.metadata import (
     SPACE,
     TIME,
     ArrayMetadata,
-    ArrayV3,
     Axis,
     axis_type,
     encoded_as,
     meant_unit,
+    parse_array,
     read_axes,
 )
 from zarrpyramid.reduce import ITEM_SIZES, level_dtype
@@ -283,15 +283,7 @@ def made_base(made: TestImage | DeclaredBase, axes: tuple[str, ...] | None = Non
         "dimension_names": list(names),
         "storage_transformers": [],
     }
-    found = ArrayV3(
-        shape=made.shape,
-        chunks=made.chunks,
-        shards=None,
-        dtype=made.dtype,
-        dimension_names=names,
-        document=document,
-        attributes={},
-    )
+    found = parse_array({"zarr.json": document}, "level 0")
     shards = getattr(made, "shards", None)
     return found.derive(shape=made.shape, chunks=made.chunks, shards=shards, attributes={})
 

@@ -13,7 +13,7 @@ lists its levels without a verdict. The report and the viewers read the same mod
 5. Voxels: `sampling` chooses blocks. `voxels` checks levels made here, by the task in `comparison`
    that makes blocks again. `foreign` checks levels of other programs, by the task in `explanation`
    that tries the methods in `candidates`.
-6. `repair` (the recipe) and `mending` (one level), `reproduce`, `status`.
+6. `repair` (the recipe) and `mending` (one level), `reproduction`, `status`.
 """
 
 import lazy_loader

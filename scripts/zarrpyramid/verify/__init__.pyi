@@ -19,7 +19,7 @@ from .pyramid import (
 from .repair import (
     repair_pyramid as repair_pyramid,
 )
-from .reproduce import (
+from .reproduction import (
     reproduce as reproduce,
 )
 from .sampling import (

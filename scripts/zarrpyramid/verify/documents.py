@@ -218,7 +218,4 @@ def _fits_shapes(ratio: tuple[float, ...], finer: Shape, coarser: Shape) -> bool
 
 def _codecs(metadata: ArrayMetadata) -> str:
     """Return what encodes a chunk, as text."""
-    if metadata.zarr_format == 2:
-        kept = {key: metadata.document.get(key) for key in ("compressor", "filters", "order")}
-        return json.dumps({**kept, "endian": metadata.byte_order}, sort_keys=True)
     return json.dumps(metadata.codecs, sort_keys=True)

@@ -25,7 +25,7 @@ from zarrpyramid.stores import held
 from .findings import Check, Finding
 from .mending import mend_level
 from .pyramid import find_pyramid
-from .reproduce import reproduced_settings
+from .reproduction import reproduced_settings
 from .sampling import SAMPLE, Scope
 from .verify import verify_pyramid
 

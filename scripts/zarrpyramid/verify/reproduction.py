@@ -169,11 +169,7 @@ def _encoding(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> di
 
 def _zstd_of(metadata: ArrayMetadata) -> list[str]:
     """Return the setting that asks for the zstd codec of an array, where it has one."""
-    if metadata.zarr_format == 2:
-        codec = metadata.document.get("compressor") or {}
-        known = [codec] if codec.get("id") == "zstd" else []
-    else:
-        known = [c.get("configuration", {}) for c in metadata.codecs if c["name"] == "zstd"]
+    known = [c.get("configuration", {}) for c in metadata.codecs if c["name"] == "zstd"]
     levels = [codec.get("level") for codec in known]
     return [f"zstd:{level}" for level in levels if type(level) is int]
 

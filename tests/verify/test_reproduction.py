@@ -10,11 +10,11 @@ import pytest
 import yaml
 import zarr
 
-from zarrpyramid.cli.main import main
+from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_configs
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import StoreError
-from zarrpyramid.verify.reproduce import reproduce
+from zarrpyramid.verify.reproduction import reproduce
 
 SHAPE, CHUNKS = (37, 22, 29), (8, 8, 8)
 ODD = {
