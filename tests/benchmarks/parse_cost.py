@@ -37,7 +37,8 @@ def main() -> None:
     exec(statements, names)
     imported = time.process_time()
     results = Path("results")
-    mode = names["Mode"](is_main=True, acts=True, is_dry=True, goes_on=False, is_elsewhere=False)
+    how = {"is_main": True, "executes": True, "touches": False, "is_dry": True}
+    mode = names["Mode"](**how, goes_on=False, is_elsewhere=False)
     planned_run = names["Run"](config, results="results", folder=results, logs=Path("logs"))
     planned_run.check()
     names["Start"](planned_run).settle_all(mode)

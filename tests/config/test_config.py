@@ -395,6 +395,7 @@ def test_a_home_is_found(monkeypatch):
         ({}, "no image is named"),
         ({"images": {}}, "no image is named"),
         ({"demo": {"store": "b"}, "field": "raw"}, "field 'raw' is given without a store"),
+        ({"demo": {"store": "b"}, "field": ""}, "field '' is given without a store"),
         (
             {"images": {"a": {"store": "/s"}, "b": {"store": "/s/"}}},
             "images.b and images.a are the same group /s; keep one of them",

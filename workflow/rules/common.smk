@@ -42,7 +42,8 @@ def mode():
     """Return how Snakemake runs, which it does not know yet while it parses."""
     return Mode(
         is_main=workflow.is_main_process,
-        acts=workflow.executor_plugin is not None and not workflow.touch,
+        executes=workflow.executor_plugin is not None,
+        touches=workflow.touch,
         is_dry=workflow.dryrun,
         goes_on=getattr(workflow.execution_settings, "keep_going", False),
         is_elsewhere=workflow.non_local_exec,
@@ -72,12 +73,11 @@ def made_before(answer):
 def base_inputs(wildcards):
     """Return what level 0 waits for; the first job of a refused image fails with what is wrong."""
     if wildcards.image in RUN.refused:
-        START.refuse(mode())
-        START.settle(wildcards.image, mode())
+        START.settle_refused(wildcards.image, mode())
         return []
     sentinels = made_before(RUN.base_sentinel)(wildcards)
     ready = RUN.images[wildcards.image].config.base_ready
-    return [local(ready)] if ready else sentinels  # `local`: no module's prefix to others' file
+    return [local(ready)] if ready else sentinels  # a module's prefix is not for others' files
 
 
 def needed(rule):
@@ -93,19 +93,16 @@ def needed(rule):
 
 def all_targets(wildcards):
     """Return every sentinel of the run."""
-    START.settle_all(mode())  # a run that another one stops here leaves no list
-    if mode().makes:
+    if START.settle_all(mode()):  # a run that another one stops here leaves no list
         folders = [folder.absolute() for folder in FOLDERS]  # Snakemake leaves this one
-        atexit.register(write_overview, RUN.found, RUN.refused, *folders, since=STARTED)
+        # With the refusals that stand at the end.
+        atexit.register(lambda: write_overview(RUN.found, RUN.refused, *folders, since=STARTED))
     return RUN.targets()
 
 
 def verify_targets(wildcards):
-    """Return the report on every pyramid; a run takes over none of an earlier one."""
-    START.refuse(mode())
-    for target in RUN.verdicts() if mode().makes else ():
-        Path(target).unlink(missing_ok=True)
-    return RUN.verdicts()
+    """Return the report on every pyramid."""
+    return START.verdicts(mode())
 
 
 # Said when Snakemake has said all, so that these lines are the last.

@@ -93,8 +93,8 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     images, store, field = (checked.pop(key, None) for key in ("images", "store", "field"))
     demo = checked.pop("demo", {})
     checked.pop("pathvars", None)  # Snakemake's own
-    for key, value in (("source", checked.get("source")), ("field", field)):
-        if value and store is None and not images:
+    for key, value in (("source", checked.get("source") or None), ("field", field)):
+        if value is not None and store is None and not images:
             raise ConfigError(f"{key} {value!r} is given without a store; add --config store=PATH")
     if store is not None:
         own = {**checked, "store": store, "field": field or ""}

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import PyramidError
@@ -33,8 +34,10 @@ class Mode:
     ----------
     is_main
         Whether this process plans the run; else it runs a job of it.
-    acts
-        Whether it runs jobs, or would but for a dry run; else it only looks, or touches.
+    executes
+        Whether Snakemake was asked to execute jobs; else it only shows what it knows.
+    touches
+        Whether it only sets the times of files.
     is_dry
         Whether it only tells what it would do.
     goes_on
@@ -44,15 +47,21 @@ class Mode:
     """
 
     is_main: bool
-    acts: bool
+    executes: bool
+    touches: bool
     is_dry: bool
     goes_on: bool
     is_elsewhere: bool
 
     @property
+    def plans(self) -> bool:
+        """Whether this process plans a run that makes the targets, or a dry run of one."""
+        return self.is_main and self.executes and not self.touches
+
+    @property
     def makes(self) -> bool:
         """Whether this process makes the targets."""
-        return self.is_main and self.acts and not self.is_dry
+        return self.plans and not self.is_dry
 
 
 class Start:
@@ -62,6 +71,7 @@ class Start:
         self.run = run
         self._held: list[Hold | None] = []
         self._settled: set[str] = set()
+        self._has_begun = False
 
     def refuse(self, mode: Mode) -> None:
         """End the run where images are refused, unless it goes on with the others.
@@ -90,11 +100,34 @@ class Start:
         self.settle(job.image, mode)
         return job
 
-    def settle_all(self, mode: Mode) -> None:
-        """Settle every image, unless the run ends because some are refused."""
+    def settle_all(self, mode: Mode) -> bool:
+        """Settle every image, and tell whether the run now begins to make its targets: once.
+
+        Raises
+        ------
+        SystemExit
+            If images are refused and the run does not go on with the others.
+        """
         self.refuse(mode)
         for name in self.run.images:
             self.settle(name, mode)
+        begins = mode.makes and not self._has_begun
+        self._has_begun = self._has_begun or begins
+        return begins
+
+    def settle_refused(self, name: str, mode: Mode) -> None:
+        """Settle a refused image, unless the run ends because of it."""
+        self.refuse(mode)
+        self.settle(name, mode)
+
+    def verdicts(self, mode: Mode) -> list[str]:
+        """Return the reports on all pyramids; a run removes those of earlier runs."""
+        self.refuse(mode)
+        targets = self.run.verdicts()
+        if mode.is_main and mode.executes and not mode.is_dry:  # touching proves nothing
+            for target in targets:
+                Path(target).unlink(missing_ok=True)
+        return targets
 
     def settle(self, name: str, mode: Mode) -> None:
         """Hold an image, and set aside the sentinels that its store contradicts.
@@ -104,7 +137,7 @@ class Start:
         SystemExit
             If another run holds the image, unless this one can go on with the others.
         """
-        if name in self._settled or not (mode.is_main and mode.acts):
+        if name in self._settled or not mode.plans:
             return
         self._settled.add(name)
         image, folder = self.run.images[name], self.run.folder / name

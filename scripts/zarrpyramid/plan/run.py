@@ -208,11 +208,12 @@ class Run:
 
         Levels in parts, and all before them, are submissions of their own.
         """
-        image = self.found.get(job.image)
-        if image is None:
+        run_image = self.images.get(job.image)
+        if run_image is None or run_image.found is None:
             return None
-        later = range(max(job.level, 1), len(image.plan.levels))
-        in_parts = any(image.plan.cut(level).n_parts > 1 for level in later)
+        plan = run_image.image.plan
+        later = range(max(job.level, 1), len(plan.levels))
+        in_parts = any(plan.cut(level).n_parts > 1 for level in later)
         return None if in_parts else self.last_group(job)
 
     def last_group(self, job: Job) -> str:

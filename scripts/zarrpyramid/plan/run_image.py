@@ -55,8 +55,10 @@ class RunImage:
         except PyramidError as error:
             self.refusal = str(error)
         else:
-            base = read_node(self.found.store, self.found.level_path(0))
-            self.is_made = bool(config.base_ready) or base is None
+            image = self.found
+            self.is_made = bool(config.base_ready) or (
+                read_node(image.store, image.level_path(0)) is None
+            )
 
     @property
     def image(self) -> Image:
