@@ -52,7 +52,7 @@ DOORS = {
         *("reduce.numba_mean", "reduce.numba_windows", "reduce.loading", "reduce.check"),
         *("arrays.codecs", "arrays.shards", "arrays.chunks", "arrays.zarr_python"),
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
-        *("reduce.voxel_digest", "downsample.task", "downsample.synthetic", "pyramid_sampler"),
+        *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),
         *("verify.candidates", "verify.comparison", "verify.explanation"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),
     },

@@ -12,7 +12,7 @@ import sqlite3
 import pytest
 
 from zarrpyramid.downsample.notes import Note, Notes, remove_notes
-from zarrpyramid.downsample.task import BlockResult
+from zarrpyramid.downsample.result import BlockResult
 from zarrpyramid.metadata.digests import Tally
 
 IDENTITY = b"a recipe"

@@ -70,6 +70,12 @@ from .pyramid import (
 from .pyramid import (
     open_path as open_path,
 )
+from .result import (
+    BlockResult as BlockResult,
+)
+from .result import (
+    count_chunk as count_chunk,
+)
 from .run import (
     random_array as random_array,
 )
@@ -95,11 +101,5 @@ from .synthetic import (
     make_test_image as make_test_image,
 )
 from .task import (
-    BlockResult as BlockResult,
-)
-from .task import (
     LevelTask as LevelTask,
-)
-from .task import (
-    count_chunk as count_chunk,
 )

@@ -27,9 +27,9 @@ from .job import (
 )
 from .leftovers import forget, may_keep
 from .publish import publish_level
+from .result import BlockResult
 from .resume import resuming
 from .run import run_blocks
-from .task import BlockResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable

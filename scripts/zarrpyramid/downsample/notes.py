@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.metadata import Tally
 
-from .task import BlockResult
+from .result import BlockResult
 
 if TYPE_CHECKING:
     import sqlite3

@@ -22,8 +22,8 @@ from .leftovers import forget, forget_parts, join_parts, may_keep, remove_litter
 from .level import make_record, run_tasks
 from .opening import begin_opening, end_opening, find_opening, purpose
 from .publish import publish_level
+from .result import BlockResult
 from .resume import resuming
-from .task import BlockResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

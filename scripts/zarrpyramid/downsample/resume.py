@@ -20,7 +20,7 @@ from zarrpyramid.plan import MOST_COUNTED, Level
 
 from .leftovers import identity, notes_path, part_path
 from .notes import Note, Notes
-from .task import BlockResult
+from .result import BlockResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

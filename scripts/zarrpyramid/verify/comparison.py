@@ -84,12 +84,12 @@ class CompareTask(LevelTask):
 
     def __call__(self, place: Index) -> Comparison:  # type: ignore[override]
         """Compare the part of the level at a place."""
-        finer, stored = self._arrays
+        stored = self.arrays[1]
         assert isinstance(stored, ComparedChunks)
         region = geometry.unit_region(tuple(place), self.unit, self.target.shape)
         result = Comparison()
         try:
-            for step, made in self._run_steps(finer, stored, region):
+            for step, made in self.run_steps(region):
                 for seen in step.values():
                     result.seen.merge(seen)
                 for index, difference in made.items():
@@ -104,7 +104,8 @@ class CompareTask(LevelTask):
         return result
 
     @cached_property
-    def _arrays(self) -> tuple[Chunks, Chunks]:
+    def arrays(self) -> tuple[Chunks, Chunks]:
+        """Source and target, which compares chunks instead of writing them."""
         return (
             open_chunks(self.store, self.source_path, self.source),
             ComparedChunks(open_chunks(self.store, self.target_path, self.target)),

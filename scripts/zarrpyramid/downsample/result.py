@@ -1,0 +1,74 @@
+"""What tasks see: the tallies of the source, of the level, and of the level's objects."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.metadata import KeyTally, Tally
+from zarrpyramid.reduce import chunk_digest, describe
+
+if TYPE_CHECKING:
+    from zarrpyramid.arrays import Block
+    from zarrpyramid.geometry import Index
+    from zarrpyramid.metadata import Record
+    from zarrpyramid.reduce import Moments
+
+
+@dataclass(slots=True)
+class BlockResult:
+    """What tasks saw of the source, and of the level and its objects that they wrote.
+
+    Results of different tasks can be merged in any order.
+    """
+
+    source: Tally = field(default_factory=Tally)
+    target: Tally = field(default_factory=Tally)
+    objects: KeyTally = field(default_factory=KeyTally)
+
+    def merge(self, other: BlockResult) -> None:
+        """Add what another task saw."""
+        self.source.merge(other.source)
+        self.target.merge(other.target)
+        self.objects.merge(other.objects)
+
+    @property
+    def record(self) -> Record:
+        """What a part's sentinel holds of it; floats are spelled to the last bit."""
+        return {
+            name: {key: item.hex() if isinstance(item, float) else item for key, item in of.items()}
+            for name, of in asdict(self).items()
+        }
+
+    @classmethod
+    def from_record(cls, record: Record) -> BlockResult:
+        """Return the result that a part's sentinel holds."""
+        found: list[dict[str, Any]] = [
+            {
+                key: float.fromhex(item) if isinstance(item, str) else item
+                for key, item in record[name].items()
+            }
+            for name in ("source", "target", "objects")
+        ]
+        source, target, objects = found
+        return cls(source=Tally(**source), target=Tally(**target), objects=KeyTally(**objects))
+
+
+def count_chunk(
+    index: Index,
+    voxels: Block,
+    seen: Tally,
+    moments: Moments | None = None,
+    *,
+    compiled: bool = False,
+) -> Moments:
+    """Digest a chunk, add it to a tally, and return its moments.
+
+    Parameters
+    ----------
+    moments
+        Of the chunk, where they are known.
+    """
+    moments = moments or describe(voxels, compiled=compiled)
+    seen.add(index, chunk_digest(voxels, has_nan=moments.n_nan > 0), moments, voxels.size)
+    return moments
