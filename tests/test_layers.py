@@ -38,7 +38,8 @@ DOORS = {
     "dask": {"downsample.run"},
     "distributed": {"downsample.cluster"},
     "numba": {"reduce.numba_mean"},  # whose decorator `numba_windows` takes
-    "obstore": {"stores.object_store"},
+    # One opens a client by the options of its URL, the other asks it and tells its errors apart.
+    "obstore": {"stores.object_client", "stores.object_store"},
     "xxhash": {"metadata.digests", "reduce.voxel_digest"},
     "yaml": {"config.files"},
     "jinja2": {"report.page"},

@@ -22,8 +22,8 @@ from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.plan.base_objects import source_layout
 from zarrpyramid.plan.image import open_image
+from zarrpyramid.stores.hold import HOLD_FILE, held, take_hold
 from zarrpyramid.stores.local import LocalStore
-from zarrpyramid.stores.lock import HOLD_FILE, held, take_hold
 from zarrpyramid.stores.object_store import ObjectStore
 from zarrpyramid.stores.web import WebStore
 

@@ -14,7 +14,7 @@ import zarr
 
 from processes import kill_all, wait_for
 from zarrpyramid.downsample.pyramid import open_path
-from zarrpyramid.stores.lock import release_hold, take_hold
+from zarrpyramid.stores.hold import release_hold, take_hold
 
 HOLD = "image.zarr/raw/.zarrpyramid-hold"
 

@@ -7,8 +7,8 @@ import pytest
 import zarr
 
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server
+from zarrpyramid.stores.hold import HOLD_FILE
 from zarrpyramid.stores.local import LocalStore
-from zarrpyramid.stores.lock import HOLD_FILE
 from zarrpyramid.stores.object_store import ObjectStore
 
 

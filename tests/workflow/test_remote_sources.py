@@ -12,7 +12,7 @@ import zarr
 from servers import BUCKET, ENVIRONMENT, Proxy, s3_server, web_server
 from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
-from zarrpyramid.stores.lock import held
+from zarrpyramid.stores.hold import held
 from zarrpyramid.stores.object_store import ObjectStore
 
 

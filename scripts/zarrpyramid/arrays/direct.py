@@ -62,7 +62,6 @@ class DirectChunks:
         self._room = (raw + raw // 8 + 4096,)
 
     def payload(self, index: Index) -> bytes | memoryview | None:
-        """Return the stored bytes of a chunk: a whole object, or a range of a shard."""
         buffer = scratch("payload", self._room, np.dtype(np.uint8)).data
         if self._shards is None:
             return self._store.get_into(self._key(index), buffer)
@@ -78,7 +77,6 @@ class DirectChunks:
         return self._store.get_into(self._key(place), buffer, offset, length)
 
     def decode(self, index: Index, payload: bytes | memoryview) -> Block:
-        """Return a chunk's voxels in its stored bytes themselves where these are not encoded."""
         try:
             chunk = self._codec.view(payload)
             if chunk is None:
@@ -89,7 +87,6 @@ class DirectChunks:
         return chunk[_inside(self.metadata, index)]
 
     def encode(self, index: Index, block: Block) -> bytes | None:
-        """Return a chunk's bytes; beyond the array's edge it holds the fill value."""
         if not self._write_empty and is_fill(block, self.metadata.fill_value):
             return None
         if block.shape == self.metadata.chunks and block.flags.c_contiguous:
@@ -101,7 +98,6 @@ class DirectChunks:
         return self._codec.encode(chunk)
 
     def put(self, index: Index, payloads: Sequence[bytes | None]) -> bool:
-        """Write one object whole; where nothing is in it, remove the one that is there."""
         self._indexes.drop(index)
         data = payloads[0] if self._shards is None else self._encode_shard(index, payloads)
         if data is None:

@@ -47,7 +47,6 @@ class ForeignChunks:
         self._array = open_array(store, path, metadata, write_empty_chunks=write_empty)
 
     def payload(self, index: Index) -> bytes | None:
-        """Return the bytes of the object in which a chunk lies; only its first chunk has them."""
         key = f"{self._path}/{self.metadata.chunk_key(index)}"
         where = f"{self._store.name}/{key}"
         size = self._store.size(key)
@@ -82,7 +81,6 @@ class ForeignChunks:
         return b"" if offset == MISSING else data[offset : offset + length]
 
     def decode(self, index: Index, payload: bytes) -> Block:
-        """Return a chunk's voxels as zarr-python reads them."""
         where = f"{self._store.name}/{self._path}, chunk {list(index)}"
         try:
             return read_region(self._array, chunk_region(self.metadata, index))
@@ -90,11 +88,9 @@ class ForeignChunks:
             raise StoreError(f"{where} cannot be read: {error}") from error
 
     def encode(self, index: Index, block: Block) -> Block:
-        """Return a copy of the voxels."""
         return block.copy()
 
     def put(self, index: Index, payloads: Sequence[Block | None]) -> bool:
-        """Have zarr-python write one object, or leave it out."""
         key = self.metadata.object_key(index)
         region = geometry.unit_region(index, self.metadata.write_shape, self.metadata.shape)
         block = np.empty(geometry.region_shape(region), native_dtype(self.metadata))

@@ -3,13 +3,12 @@
 What stores differ in (links, versions, listing, requests at once, locks) is a property or a method
 of `Store`, so that no other package asks what kind of store it has. Others take from here
 `open_store` for a path or a URL, `from_zarr` for a store object of zarr-python, the checks of URLs
-and options, and the locks of a run.
+and options, and the hold of a run on an image.
 
-Read `store` first. Then `local` with `files` and `links`, `object_store` (S3, Google, Azure, by
-obstore), `web` (http, only read) and `zarr_store` (what zarr-python has opened). `place` opens a
-store, `urls` says which URLs and options are accepted. `lock` keeps an image for one run, whose
-process `holder` describes, and a folder for one process; `probe` proves that a worker sees the same
-objects.
+Read `store` first. Then `local` with `files` and `links`, `object_store` (S3, Google, Azure) with
+`object_client`, `web` (http, only read) and `zarr_store` (what zarr-python has opened). `place`
+opens a store, `urls` says which URLs and options are accepted. `hold` keeps an image for one run,
+whose process `holder` describes; `probe` proves that a worker sees the same objects.
 """
 
 import lazy_loader

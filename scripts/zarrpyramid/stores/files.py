@@ -1,34 +1,31 @@
-"""Single files on disk: written aside and renamed, flushed, and what is said of a failure."""
+"""Single files on disk: how one is written, flushed and locked, and the error of a failure."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
+import logging
 import os
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
 
-from .lock import opened
-
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 TEMPORARY_SUFFIX = ".zarrpyramid-partial"
-"""Ends the name of a file that is being written; after a kill it is litter that may be removed."""
+"""End of the name of a file that is being written. After a kill it may be removed."""
 
 SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-"""Flushes a whole file system. Linux has it; macOS does not: there every file is flushed alone."""
+"""Flushes a whole file system. macOS has no such function: there every file is flushed alone."""
 
 
 def write_aside(path: Path, data: bytes) -> None:
-    """Write a file of results so that it is whole and on disk when it has its name.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written.
-    """
+    """Write a file of results: under another name, flushed and renamed; StoreError if it fails."""
     partial = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +43,7 @@ def write_aside(path: Path, data: bytes) -> None:
 def flush(folder: Path) -> None:
     """Flush the file system that holds a folder; costs the same for one file and for 10^6."""
     assert SYNCFS is not None
-    descriptor = opened(folder)
+    descriptor = _open(folder)
     try:
         if SYNCFS(descriptor) != 0:
             number = ctypes.get_errno()
@@ -55,8 +52,45 @@ def flush(folder: Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def locked(path: Path, *, shared: bool = False, busy: str = "") -> Iterator[None]:
+    """Hold a lock of the system on a file or a folder while a block runs; it ends with the process.
+
+    A network file system may refuse to lock a folder. The log says so, and nobody is held off.
+
+    Parameters
+    ----------
+    busy
+        The error where another process holds it. Without one, this process waits.
+
+    Raises
+    ------
+    StoreError
+        If the path cannot be opened, or another process holds it.
+    """
+    descriptor = _open(path)
+    try:
+        try:
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB if busy else kind)
+        except BlockingIOError:
+            raise StoreError(busy) from None
+        except OSError as error:
+            logger.warning("%s cannot be locked (%s)", path, error.strerror)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise failure("open", str(path), error) from error
+
+
 def failure(verb: str, path: str, error: OSError | ValueError) -> StoreError:
-    """Return what is raised where a file cannot be read or written."""
+    """Return the error of a file that cannot be read or written."""
     failed = StoreError(f"cannot {verb} {path}: {getattr(error, 'strerror', None) or error}")
     failed.errno = getattr(error, "errno", None)
     return failed

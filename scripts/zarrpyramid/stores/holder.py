@@ -1,4 +1,4 @@
-"""Who holds an image: a process, as it describes itself in a note; and whether it has ended."""
+"""The process that holds an image: how it describes itself in a note, and whether it has ended."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 Holder = dict[str, Any]
-"""What a note says; nothing where it is damaged."""
+"""The content of a note; empty where the note is damaged."""
 
 
 def myself() -> Holder:
-    """Return what this process notes of itself; the token tells one note of it from another."""
+    """Return the note of this process; the token tells two notes of one process apart."""
     return {
         "token": secrets.token_hex(8),
         "owner": _owner(),
@@ -28,7 +28,7 @@ def myself() -> Holder:
 
 
 def parsed(data: bytes) -> Holder:
-    """Return what a note says; nothing where it is damaged."""
+    """Return the content of a note's bytes."""
     try:
         found = json.loads(data)
     except ValueError:
@@ -37,7 +37,7 @@ def parsed(data: bytes) -> Holder:
 
 
 def named(holder: Holder) -> str:
-    """Return who holds, for messages."""
+    """Return the holder for messages."""
     if not holder:
         return "a run that has not left its name"
     try:
@@ -51,33 +51,33 @@ def named(holder: Holder) -> str:
 
 
 def is_here(holder: Holder) -> bool:
-    """Tell whether it is a process of this host."""
+    """Tell whether the holder is a process of this host."""
     return holder.get("host") == socket.gethostname()
 
 
 def is_gone(holder: Holder) -> bool:
-    """Tell whether the process that holds has ended, which this host alone can know."""
+    """Tell whether the holder is a process of this host that has ended."""
     if not is_here(holder):
         return False
     pid = holder.get("pid")
-    if not isinstance(pid, int) or pid <= 0:  # damaged: nobody is at work who says so
+    if not isinstance(pid, int) or pid <= 0:  # damaged: no process writes such a note
         return True
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:
-        pass  # it is there, and another user's
+        pass  # it runs, and belongs to another user
     return bool(_start(pid) != holder.get("start"))
 
 
 def _start(pid: int) -> str:
-    """Return when a process began, so that another of the same number is known from it."""
+    """Return when a process began: a later process may have the same number."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return ""  # macOS: the number alone
+        return ""  # macOS: the number has to do
     return f"{boot} {fields[19]}"
 
 

@@ -1,33 +1,32 @@
-"""The symbolic links of a local store: which are followed, where they lead, how one is made."""
+"""The symbolic links in a local store: which are followed where files are opened and listed."""
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
 
-from .files import TEMPORARY_SUFFIX, failure
+from .files import failure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-
 _DEEPEST = 16
-"""Folders in each other that are looked into."""
+"""How deep folders are walked. No key is that deep; a link to a folder above has no end."""
 
 
 class Links:
-    """The links in a folder, which are followed into it and into trusted folders alone.
+    """The links below a folder. They are followed into it and into `trusted` folders alone.
 
     Attributes
     ----------
     trusted
         Real paths of folders elsewhere.
     checked
-        Paths of folders that were seen to be inside, each looked at once.
+        Paths of folders that `check_folder` has found inside.
     """
 
     def __init__(self, root: Path, trusted: Collection[str]) -> None:
@@ -36,18 +35,12 @@ class Links:
         self.checked: set[str] = set()
 
     def check_folder(self, path: str) -> None:
-        """See, once for each folder, that no link on the way to it leads out of the store."""
+        """Check a folder as `check` does, and remember it."""
         self.check(path)
         self.checked.add(path)
 
     def check(self, path: str) -> None:
-        """See that a path leads into the store, or into a trusted folder.
-
-        Raises
-        ------
-        StoreError
-            If it does not.
-        """
+        """Raise StoreError unless a path leads into the store or into a trusted folder."""
         real = os.path.realpath(path)
         roots = (os.path.realpath(self.root), *self.trusted)
         if not any(f"{real}/".startswith(f"{root.rstrip('/')}/") for root in roots):
@@ -56,8 +49,30 @@ class Links:
                 "followed with follow_links: true"
             )
 
+    def open(self, path: str) -> int | None:
+        """Return a descriptor of a file to be read, or None where there is none."""
+        try:
+            folder = path.rpartition("/")[0]
+            if folder not in self.checked:
+                self.check_folder(folder)
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except StoreError:
+            raise
+        except (OSError, ValueError) as error:
+            if not (getattr(error, "errno", None) == errno.ELOOP and os.path.islink(path)):  # noqa: PTH114
+                raise failure("read", path, error) from error
+        self.check(path)
+        try:
+            return os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise failure("read", path, error) from error
+
     def walk(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
-        """Yield what is below a prefix, files and folders, each with its key relative to it."""
+        """Yield the files below a prefix, each with its key relative to it."""
         pending = [""]
         while pending:
             folder = pending.pop()
@@ -70,28 +85,9 @@ class Links:
             with entries:
                 for entry in entries:
                     key = f"{folder}{entry.name}"
-                    yield entry, key
-                    # No key is that deep, but a link to a folder above would have no end.
-                    if entry.is_dir(follow_symlinks=True) and key.count("/") < _DEEPEST:
+                    if not entry.is_dir(follow_symlinks=True):
+                        yield entry, key
+                    elif key.count("/") < _DEEPEST:
                         if entry.is_symlink():
                             self.check(entry.path)
                         pending.append(f"{key}/")
-
-    def target(self, prefix: str) -> str | None:
-        """Return where a link leads, or None where there is none."""
-        try:
-            return os.readlink(self.root / prefix)  # noqa: PTH115
-        except (OSError, ValueError):
-            return None
-
-    def make(self, prefix: str, target: str) -> None:
-        """Make a link to a folder aside, and rename it."""
-        path = f"{self.root}/{prefix}"
-        partial = f"{path}.{os.getpid()}{TEMPORARY_SUFFIX}"
-        try:
-            os.symlink(target, partial, target_is_directory=True)  # noqa: PTH211
-            os.rename(partial, path)  # noqa: PTH104
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(partial)  # noqa: PTH108
-            raise failure("link", path, error) from error

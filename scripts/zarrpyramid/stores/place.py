@@ -1,4 +1,4 @@
-"""Where a store stands, a path or a URL, to the store that is there."""
+"""The store at a path or a URL."""
 
 from __future__ import annotations
 
@@ -22,16 +22,14 @@ def open_store(
     trusted: Collection[str] = (),
     durable: bool = True,
 ) -> Store:
-    """Return the store at a path or a URL, whether or not anything is there.
+    """Return the store at a path or at a URL of `check_url`, whether or not anything is there.
 
     Parameters
     ----------
-    place
-        A path, or a URL as `check_url` returns it.
     options
         ``storage_options`` of a URL.
     trusted, durable
-        Of a path: as for `LocalStore`.
+        As for `LocalStore`.
     """
     if not is_url(place):
         return LocalStore(place, trusted=trusted, durable=durable)

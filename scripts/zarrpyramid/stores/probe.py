@@ -1,7 +1,7 @@
-"""Proof that another process reaches the same objects: a word left in a store, to be read there.
+"""Proof that another process reaches the same objects: it reads a word that this one has written.
 
-A worker that does not see a store finds no objects in it. An object that is missing means fill
-value, so the worker would make zeros and report success.
+A worker that does not see a store finds no objects in it. A missing object means fill value: the
+worker would make zeros and report success.
 """
 
 from __future__ import annotations
@@ -25,18 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """Objects by store and key, and the bytes that each has where the stores are known."""
+    """Objects by store and key, each with the bytes that this process has found."""
 
     objects: tuple[tuple[Store, str, bytes], ...]
 
     def check(self) -> None:
-        """See that this process finds the same bytes; looks once only.
-
-        Raises
-        ------
-        StoreError
-            If it does not.
-        """
+        """Raise StoreError unless this process finds the same bytes. It looks once."""
         fault = _fault(self)
         if fault:
             raise StoreError(fault)
@@ -64,12 +58,12 @@ def _fault(probe: Probe) -> str:
 def laid_probe(
     store: Store, folder: str, also: Sequence[tuple[Store, str]] = ()
 ) -> Iterator[Probe]:
-    """Leave a word in a folder of a store, and take it away at the end.
+    """Write a word into a folder of a store while a block runs; the probe asks for it.
 
     Parameters
     ----------
     also
-        Objects of stores that are only read, which must be found with the same bytes.
+        Objects of stores that are only read, which must have the same bytes elsewhere.
     """
     word = secrets.token_hex(16)
     key = f"{folder}/{word}{TEMPORARY_SUFFIX}".lstrip("/")

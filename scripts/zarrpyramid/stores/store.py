@@ -1,7 +1,7 @@
-"""What the package asks of a store: bytes by key, and what a store can do.
+"""What every store offers: bytes by key, and properties that say what a store can do.
 
-A store that others offer is read and written through this one class. What stores differ in is a
-property or a method here, so that nobody outside this package asks what kind of store it has.
+Where stores differ, they differ in a property or a method of this class, so that nobody outside
+this package asks what kind of store it has.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ class Store(ABC):
     """
 
     is_remote: bool = False
-    """Whether every answer is a request over a network, which costs time and may fail."""
+    """Whether every answer is a request over a network."""
 
     shared: bool = True
     """Whether other processes that get a pickle of the store reach the same objects."""
 
     lists: bool = True
-    """Whether it tells its keys; else `keys`, `children` and `stats` raise StoreError."""
+    """Whether it lists its keys; without, `keys`, `children` and `stats` raise StoreError."""
 
     tells_versions: bool = True
-    """Whether `version` and `stats` show that an object was written anew."""
+    """Whether `version` and `stats` show that an object has been written anew."""
 
     has_links: bool = False
-    """Whether a prefix may stand for objects that are somewhere else."""
+    """Whether a prefix may be a link to objects that are somewhere else."""
 
     at_once: int = 1
     """How many requests go out at the same time, each from a thread of its own."""
 
     options: Mapping[str, Any] = MappingProxyType({})
-    """What opens the store beside its name; no secrets."""
+    """What opens the store beside its name. It holds no secrets."""
 
     @property
     @abstractmethod
@@ -81,9 +81,9 @@ class Store(ABC):
         """Write an object whole or not at all."""
 
     def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
-        """Replace an object by what `change` makes of it, or of None; None leaves it.
+        """Replace an object by what `change` returns for its bytes or None; None changes nothing.
 
-        To be called under `exclusive`. Where a store has no locks, `change` may be asked again.
+        Callers hold `exclusive`. Without locks a store calls `change` again after another's change.
         """
         data = change(self.get(key))
         if data is not None:
@@ -92,12 +92,8 @@ class Store(ABC):
     def create(self, key: str, data: bytes, *, over: bytes | None = None) -> bool | None:
         """Write an object where there is none, or in the place of one that still is `over`.
 
-        Of several that try at the same moment one succeeds.
-
-        Returns
-        -------
-        bool or None
-            Whether it was written; None where nothing may be written, or the store cannot do it.
+        Return whether it was written: of several that try at once one succeeds. None says that
+        nothing may be written there, or that the store cannot do it.
         """
         return None
 
@@ -135,31 +131,25 @@ class Store(ABC):
                 yield key, *found
 
     def versions(self, prefix: str) -> Callable[[str], Version | None]:
-        """Return what tells bytes and version of an object by its key below a prefix.
+        """Return a function from a key below a prefix to the bytes and version of its object.
 
-        A remote store lists them now: what is changed later is seen as changed by whoever asks
-        next. A local folder tells those of the moment of each question.
+        A remote store lists all of them in this call, a local folder looks at each call of it.
         """
         return {key: (size, version) for key, size, version in self.stats(prefix)}.get
 
     def sync(self) -> None:  # noqa: B027
-        """Return once all that was written would survive a power cut."""
+        """Wait until a power cut would lose nothing that was written."""
 
     def hold(self, prefix: str, *, shared: bool = False) -> AbstractContextManager[None]:
-        """Refuse other processes that would build what hangs on a prefix, while a block runs.
+        """Lock a prefix while a block runs; StoreError where another process has locked it.
 
-        Those that hold it `shared`, as the parts of a level do, refuse all but each other. A store
+        Processes that lock it `shared`, as the parts of a level do, run beside each other. A store
         without locks refuses nobody.
-
-        Raises
-        ------
-        StoreError
-            If another process holds it.
         """
         return contextlib.nullcontext()
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Have other processes wait that change documents of this store, while a block runs.
+        """Lock the documents of this store while a block runs; other processes wait.
 
         Where a store has no locks, `replace` sees what others have changed.
         """
@@ -170,21 +160,18 @@ class Store(ABC):
         return None
 
     def folder(self, prefix: str) -> Path | None:
-        """Return the local folder of a prefix, which may be absent; None in a remote store."""
+        """Return the local folder of a prefix, which may be absent; None where there is none."""
         return None
 
     def why_absent(self, prefix: str) -> str:
-        """Return why nothing can stand at a prefix, such as a file in the place of a folder.
-
-        ``""`` where the store has nothing to say of it.
-        """
+        """Return why nothing can stand at a prefix, such as a file in its place, or ``""``."""
         return ""
 
     def trust(self, path: str) -> None:  # noqa: B027
-        """Follow links that lead where a prefix, or an absolute path, leads to."""
+        """Follow links to the place of a prefix or of an absolute path."""
 
     def is_link(self, prefix: str) -> bool:
-        """Tell whether a prefix stands for objects that are somewhere else."""
+        """Tell whether a prefix is a link to objects that are somewhere else."""
         return self.link_target(prefix) is not None
 
     def link_target(self, prefix: str) -> str | None:
@@ -192,11 +179,5 @@ class Store(ABC):
         return None
 
     def link(self, prefix: str, target: str) -> None:
-        """Make a prefix stand for the objects of an absolute path.
-
-        Raises
-        ------
-        StoreError
-            If the store has no links, or it cannot be made.
-        """
+        """Make a prefix a link to an absolute path; StoreError where that cannot be done."""
         raise StoreError(f"{self.name} has no symbolic links")

@@ -1,4 +1,4 @@
-"""URLs of stores, and the options that open one: what is accepted, and that no secret is in it."""
+"""URLs of stores and the options that open them: what is accepted, and that none is a secret."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCHEMES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE_STORAGE"}
-"""Those that are served, and how the names of their variables in the environment begin."""
+"""Schemes of object stores, and how the names of their environment variables begin."""
 
 WEB = ("http", "https")
-"""Those of servers that are read by names alone."""
+"""Schemes of web servers."""
 
 SECRET = re.compile(
     r"secret|token|password|credential|signature_key|service_account|access_key|account_key"
@@ -30,30 +30,30 @@ def is_url(path: str) -> bool:
 
 
 def check_url(url: str, where: str, *, is_read: bool = False) -> str:
-    """Return a URL of a store as it is kept: without a slash at its end.
+    """Return the URL of a store without a slash at its end.
 
     Parameters
     ----------
     is_read
-        Whether the store is only read, as those of web servers are.
+        Whether the store is only read, so that it may be a web server.
 
     Raises
     ------
     ConfigError
-        If it is none that is served, or says more than a place.
+        If its scheme is not served, or it holds more than a place.
     """
     scheme, _, rest = url.partition("://")
     served = [*SCHEMES, *(WEB if is_read else ())]
     if scheme not in served:
         known = ", ".join(f"{name}://" for name in served)
-        # What else it holds is not told: it may be a password.
+        # The message does not repeat the rest: it may hold a password.
         msg = f"{where} is a URL of {scheme}, expected a path, or one of {known}"
         if scheme in WEB:
             msg += "; a web server is only read: give it as source beside a store of your own"
         raise ConfigError(msg)
     steps = rest.strip("/").split("/")
     if "@" in steps[0] or "?" in rest or "#" in rest or {"", ".", ".."}.intersection(steps):
-        # What it holds is not told: it may be a password.
+        # As above: it may hold a password.
         if scheme in WEB:
             msg = f"{where} must be {scheme}://HOST/PATH and nothing else"
             raise ConfigError(msg + "; over http no credentials are sent")
@@ -63,12 +63,12 @@ def check_url(url: str, where: str, *, is_read: bool = False) -> str:
 
 
 def check_options(options: Mapping[str, Any], where: str, scheme: str = "s3") -> None:
-    """See that no option is a secret: options stand in logs, in results and on command lines.
+    """Refuse options that are secrets: options stand in logs, in results and on command lines.
 
     Raises
     ------
     ConfigError
-        If one is; the message names the variable of the environment to use instead.
+        If one is a secret; the message names the environment variable to use instead.
     """
     for key, value in options.items():
         if SECRET.search(key) or re.match(r"\w+://[^/]*@", str(value)):
@@ -81,7 +81,7 @@ def check_options(options: Mapping[str, Any], where: str, scheme: str = "s3") ->
 
 
 def as_arguments(options: Mapping[str, Any]) -> str:
-    """Return options as commands take them, with a blank before each.
+    """Return options as arguments of a command, each with a blank before it.
 
     >>> as_arguments({"endpoint": "http://minio:9000"})
     ' --storage-option endpoint=http://minio:9000'

@@ -12,15 +12,15 @@ from zarrpyramid.errors import StoreError
 from .object_store import ObjectStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 
 _AT_ONCE = 4
-"""Requests for versions at once. Of 8, Python's http.server dropped some, which cost 1 s each."""
+"""Requests for versions at once. Of 8, Python's http.server drops some, which cost 1 s each."""
 
 
 class WebStore(ObjectStore):
-    """The objects below a URL of a web server, which tells no keys and takes none."""
+    """The objects below a URL of a web server. It lists no keys and takes no objects."""
 
     lists = False
 
@@ -45,32 +45,21 @@ class WebStore(ObjectStore):
         start, stop = part if isinstance(part, tuple) else (-part["suffix"], None)
         return memoryview(data)[start:stop], version
 
-    def put(self, key: str, data: bytes | memoryview) -> None:
-        """Refuse to write."""
-        self._refuse()
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise StoreError(
+            f"{self.url} is on a web server, which is only read; give it as source beside a store "
+            "of your own"
+        )
 
-    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
-        """Refuse to write."""
-        self._refuse()
+    put = replace = delete = delete_tree = _refuse
 
-    def delete(self, key: str) -> None:
-        """Refuse to remove."""
-        self._refuse()
+    def _refuse_to_list(self, prefix: str) -> NoReturn:
+        where = f"{self.url}/{prefix}".rstrip("/")
+        raise StoreError(f"{where} is on a web server, which lists no keys; copy it to see them")
 
-    def delete_tree(self, prefix: str) -> None:
-        """Refuse to remove."""
-        self._refuse()
-
-    def children(self, prefix: str) -> list[str]:
-        """Refuse to list."""
-        raise self._no_list(prefix)
-
-    def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
-        """Refuse to list."""
-        raise self._no_list(prefix)
+    children = stats = _refuse_to_list
 
     def stats_of(self, prefix: str, keys: Iterable[str]) -> Iterator[tuple[str, int, int]]:
-        """Yield (relative key, bytes, version) of those keys that are there, some asked at once."""
         pending = iter(keys)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while batch := list(islice(pending, 64 * _AT_ONCE)):
@@ -78,16 +67,6 @@ class WebStore(ObjectStore):
                 for key, stat in zip(batch, found, strict=True):
                     if stat is not None:
                         yield key, *stat
-
-    def _refuse(self) -> NoReturn:
-        raise StoreError(
-            f"{self.url} is on a web server, which is only read; give it as source beside a store "
-            "of your own"
-        )
-
-    def _no_list(self, prefix: str) -> StoreError:
-        where = f"{self.url}/{prefix}".rstrip("/")
-        return StoreError(f"{where} is on a web server, which lists no keys; copy it to see them")
 
     def _identity(self) -> str:
         return "everybody (over http no credentials are sent)"

@@ -1,6 +1,6 @@
 """A store that zarr-python has opened, such as one in memory or in a zip file.
 
-This module and `arrays.zarr_python` alone import zarr.
+It imports zarr, which costs 0.3 s: no job does so whose codecs `arrays.direct` knows.
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ _REMOTE_OBJECTS = {"S3Store", "GCSStore", "AzureStore", "HTTPStore", "LocalStore
 
 
 class ZarrStore(Store):
-    """A zarr store object as keys and bytes.
-
-    Requests of all threads go through zarr-python's one event loop, so that `at_once` is 1.
-    """
+    """A store object of zarr-python. All threads share its one event loop: `at_once` is 1."""
 
     tells_versions = False
 
@@ -43,14 +40,13 @@ class ZarrStore(Store):
 
     @property
     def name(self) -> str:
-        """The store, as it names itself."""
         return str(self.store)
 
     @property
     def shared(self) -> bool:  # type: ignore[override]
-        """Whether it is known to be one of those that stand outside this process."""
-        # A pickle of a MemoryStore is a copy and a ZipStore's has another list of what is inside:
-        # what a worker writes there is lost without a word. Unknown kinds count as such.
+        """Whether it is of a kind whose objects stand outside this process."""
+        # The pickle of a MemoryStore is a copy, and that of a ZipStore has a list of its own of
+        # what is inside: what a worker writes there is lost without an error.
         if isinstance(self.store, zarr.storage.ObjectStore):
             return type(self.store.store).__name__ in _REMOTE_OBJECTS
         if isinstance(self.store, zarr.storage.FsspecStore):
@@ -59,25 +55,21 @@ class ZarrStore(Store):
         return False
 
     def get(self, key: str) -> bytes | None:
-        """Return an object, or None."""
         return self._get(key, None)
 
     def get_range(self, key: str, start: int, length: int) -> bytes | None:
-        """Return part of an object; a negative start counts from its end."""
         if start < 0:
             data = self._get(key, SuffixByteRequest(-start))
             return None if data is None else data[:length]
         return self._get(key, RangeByteRequest(start, start + length))
 
     def version(self, key: str) -> tuple[int, int] | None:
-        """Return the bytes of an object and 0, or None."""
         try:
             return int(sync(self.store.getsize(key))), 0
         except FileNotFoundError:
             return None
 
     def put(self, key: str, data: bytes | memoryview) -> None:
-        """Write an object."""
         buffer = default_buffer_prototype().buffer.from_bytes(bytes(data))
         try:
             sync(self.store.set(key, buffer))
@@ -85,30 +77,25 @@ class ZarrStore(Store):
             raise StoreError(f"cannot write {self.name}/{key}: {error}") from error
 
     def delete(self, key: str) -> None:
-        """Remove an object if it is there."""
         if sync(self.store.exists(key)):
             self._check_deletes(key)
             sync(self.store.delete(key))
 
     def delete_tree(self, prefix: str) -> None:
-        """Remove every object below a prefix."""
         if any(self.keys(prefix)):
             self._check_deletes(prefix)
             sync(self.store.delete_dir(prefix))
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys below a prefix, relative to it."""
         below = f"{prefix}/" if prefix else ""
         for key in _listed(self.store.list_prefix(below)):
             yield key.removeprefix(below)
 
     def children(self, prefix: str) -> list[str]:
-        """Return the names below a prefix that have objects below them."""
         names = _listed(self.store.list_dir(prefix))
         return sorted(name for name in names if any(self.keys(f"{prefix}/{name}".strip("/"))))
 
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
-        """Yield (relative key, bytes, 0): zarr's stores tell no version of an object."""
         for key in self.keys(prefix):
             yield key, self.size(f"{prefix}/{key}") or 0, 0
 
@@ -125,12 +112,7 @@ class ZarrStore(Store):
 
 
 def from_zarr(store: object) -> Store:
-    """Return a zarr store of whatever form as a `Store`.
-
-    Parameters
-    ----------
-    store
-        A path, or what zarr-python takes as a store: a store object, or a group opened from one.
+    """Return a path, a store object of zarr-python, or a group's store as a `Store`.
 
     Raises
     ------
@@ -169,13 +151,7 @@ def path_inside(store: object) -> str:
 
 
 def to_zarr(store: Store) -> zarr.abc.store.Store:
-    """Return a store as zarr-python opens it.
-
-    Raises
-    ------
-    StoreError
-        If it is of a kind that zarr-python does not know.
-    """
+    """Return a store as zarr-python opens it; StoreError where that knows no such kind."""
     if isinstance(store, LocalStore):
         return zarr.storage.LocalStore(store.root)
     if isinstance(store, ZarrStore):

@@ -17,8 +17,8 @@ from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan.image import open_image
-from zarrpyramid.stores import lock as holds
-from zarrpyramid.stores.lock import HOLD_FILE, release_hold, take_hold
+from zarrpyramid.stores import hold as holds
+from zarrpyramid.stores.hold import HOLD_FILE, release_hold, take_hold
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_full_disk_leaves_no_file(store, monkeypatch):
         os.close(descriptor)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(holds.os, "fdopen", full)
+    monkeypatch.setattr(os, "fdopen", full)
     with pytest.raises(StoreError, match=rf"cannot write .*{HOLD_FILE}: No space left on device"):
         taken(store)
     assert not (store / HOLD_FILE).exists()

@@ -1,17 +1,14 @@
-"""Locks: the run that alone builds an image, and the process that alone writes in a folder.
+"""The hold of a run on an image: a small object beside its levels that says who builds them.
 
-A run lasts for hours, and another may be on another host: `take_hold` notes in a small object
-beside the image's levels who builds them, in folders and in object stores alike. Two processes of
-one host are kept apart by a lock of the system on the folder, which `locked` takes.
+A run lasts for hours, and the next may be on another host. A lock of the system keeps processes of
+one host apart alone (`files.locked`); the object is seen from every host, in every kind of store.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HOLD_FILE = ".zarrpyramid-hold"
-"""Name of the object in the image's group; of zarr's keys, documents alone begin with a dot."""
+"""Name of the object in the image's group. The dot sets it apart from levels."""
 
 
 @contextlib.contextmanager
@@ -45,7 +42,7 @@ def held(store: Store, path: str, *, makes_group: bool = False) -> Iterator[None
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
-    """What says that this run holds an image, and the folders that were made for it."""
+    """The note that this process has written, and the folders it has made for it."""
 
     note: _Note
     data: bytes
@@ -55,19 +52,19 @@ class Hold:
 def take_hold(store: Store, path: str, *, makes_group: bool = False) -> Hold | None:
     """Note that this process builds the image whose group is at a path.
 
-    What a process of this host has left that is gone is taken over.
+    The hold of a process of this host that has ended is taken over.
 
     Parameters
     ----------
     makes_group
-        Whether the run makes the group where it is absent. A folder is then made for the note;
-        else a folder that is absent is not held.
+        Whether the run makes the group where it is absent. The folder is then made for the note;
+        without this, an absent folder is not held.
 
     Returns
     -------
     Hold or None
-        What `release_hold` takes. None where nothing can be written, so that nothing is built
-        either, and in a store object, which one process has alone.
+        For `release_hold`. None where nothing can be written, so that nothing is built either, and
+        in a store object of zarr-python, which one process has alone.
 
     Raises
     ------
@@ -99,7 +96,7 @@ def take_hold(store: Store, path: str, *, makes_group: bool = False) -> Hold | N
 
 
 def release_hold(hold: Hold | None) -> None:
-    """Release an image, and remove the folders made for it where nothing was put into them."""
+    """Release an image, and remove the folders that were made for the note if they are empty."""
     if hold is None:
         return
     note = hold.note
@@ -113,7 +110,7 @@ def release_hold(hold: Hold | None) -> None:
 
 
 def unlock(store: Store, path: str) -> str:
-    """Free the image at a path, which a run holds that has ended; return what is to be said.
+    """Free the image at a path from a run that has ended; return a line that says what was done.
 
     Raises
     ------
@@ -133,44 +130,6 @@ def unlock(store: Store, path: str) -> str:
         raise _refusal(other, note)
     store.delete_if(note.key, data)
     return f"{note.where} is free; it was held by {holder.named(other)}"
-
-
-@contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False, waits: bool = True) -> Iterator[None]:
-    """Hold a lock on a file or a folder, which ends with the process and leaves nothing behind.
-
-    Where a network file system refuses to lock a folder, nobody is held off, and the log says so.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be opened, or another process holds it and this one does not wait.
-    """
-    descriptor = opened(path)
-    try:
-        try:
-            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            fcntl.flock(descriptor, kind if waits else kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"another process is building the levels beside {path}, perhaps one that a "
-                "killed run left; wait until it has ended, or stop it, and run again"
-            ) from None
-        except OSError as error:
-            logger.warning("%s cannot be locked (%s)", path, error.strerror)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def opened(path: Path) -> int:
-    """Return a descriptor of a file or a folder, which the caller closes."""
-    try:
-        return os.open(path, os.O_RDONLY)
-    except OSError as error:
-        failure = StoreError(f"cannot open {path}: {error.strerror or error}")
-        failure.errno = error.errno
-        raise failure from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,18 +154,18 @@ class _Note:
         return f"zarrpyramid unlock {self.where}{as_arguments(self.store.options)}"
 
     def make_folders(self) -> tuple[Path, ...]:
-        """Make the local folders that the note needs to stand in, and return them."""
+        """Make the absent folders on the way to the note in a local store, and return them."""
         folder = self.store.folder(self.path)
         if folder is None:
             return ()
         made = tuple(above for above in (folder, *folder.parents) if not above.exists())
-        with contextlib.suppress(OSError):  # which jobs will say
+        with contextlib.suppress(OSError):  # the jobs report it
             folder.mkdir(parents=True, exist_ok=True)
         return made
 
     def read(self) -> bytes | None:
-        """Return what it says, ``b""`` where it says nothing, or None where it is absent."""
-        for _ in range(20):  # a file is written just after it was made
+        """Return its content, also where that is damaged or empty, or None where it is absent."""
+        for _ in range(20):  # a file is empty for a moment before its writer fills it
             data = self.store.get(self.key)
             if data is None or holder.parsed(data):
                 return data
@@ -214,7 +173,7 @@ class _Note:
         return data
 
     def is_in_group(self) -> bool:
-        """Tell whether it stands in a node of a zarr store that may have levels in it."""
+        """Tell whether it stands in a group or an array of a zarr store."""
         beside = (self.key.replace(HOLD_FILE, name) for name in ("zarr.json", ".zgroup"))
         return any(self.store.size(key) is not None for key in beside)
 
