@@ -33,7 +33,7 @@ ROOF = {"__init__", "__main__", "pyramid_sampler"}
 
 # The modules that may import what this project does not contain.
 DOORS = {
-    "zarr": {"arrays.zarr_python", "stores.zarr_store"},
+    "zarr": {"arrays.foreign", "stores.zarr_store"},
     "numcodecs": {"arrays.codecs", "arrays.compressors"},
     "dask": {"downsample.run"},
     "distributed": {"downsample.cluster"},
@@ -51,7 +51,7 @@ DOORS = {
     "numpy": {
         *("reduce.mean", "reduce.moments", "reduce.windows", "reduce.numpy_windows"),
         *("reduce.numba_mean", "reduce.numba_windows", "reduce.loading", "reduce.check"),
-        *("arrays.codecs", "arrays.shards", "arrays.chunks", "arrays.zarr_python"),
+        *("arrays.codecs", "arrays.shards", "arrays.chunks"),
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
         *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),
         *("verify.candidates", "verify.comparison", "verify.explanation"),

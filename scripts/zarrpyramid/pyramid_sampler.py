@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import open_root
 from .downsample import (
     build_level,
     find_image,
@@ -26,7 +25,7 @@ from .downsample import (
 from .errors import GeometryError, StoreError
 from .metadata import delete_array, listed_paths, open_group, read_array
 from .plan import base_layout, check_room, record_of
-from .stores import from_zarr
+from .stores import from_zarr, open_root
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -234,7 +234,7 @@ def test_missing_objects(tmp_path, shards):
 LIMITED = """
 import resource, sys
 from pathlib import Path
-import zarrpyramid.arrays.zarr_python, zarrpyramid.downsample.level, zarrpyramid.downsample.run
+import zarrpyramid.arrays.foreign, zarrpyramid.downsample.level, zarrpyramid.downsample.run
 import numcodecs, concurrent.futures
 from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image

@@ -13,7 +13,7 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec
 from zarr.storage import MemoryStore
 
-from zarrpyramid.arrays.zarr_python import open_array
+from zarrpyramid.arrays.foreign import open_array
 from zarrpyramid.errors import MetadataError
 from zarrpyramid.metadata.parsing import parse_array
 from zarrpyramid.reduce.dtypes import ITEM_SIZES

@@ -6,8 +6,7 @@ through zarr-python behind the same interface, and both give the same bytes.
 
 Read `chunks` first (what every engine offers), then `engine` (which one is taken), `direct` (ours)
 with `codecs` (a chunk's bytes to voxels), `compressors` and `shards` (where a chunk stands in a
-shard). `foreign` is the engine of all other codecs: `bounds` looks at what a chunk would decode to,
-`zarr_python` opens the array.
+shard). `foreign` is the engine of all other codecs: `bounds` checks what a chunk would decode to.
 """
 
 import lazy_loader

@@ -6,4 +6,3 @@ from .chunks import native_dtype as native_dtype
 from .chunks import read_chunk as read_chunk
 from .chunks import scratch as scratch
 from .engine import open_chunks as open_chunks
-from .zarr_python import open_root as open_root

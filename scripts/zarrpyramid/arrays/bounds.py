@@ -1,8 +1,8 @@
 """How many bytes a stored chunk may decode to, checked before zarr-python decodes it.
 
-zarr-python takes the memory that stored bytes ask for: 100 KB of zeros, well compressed, ask for
-100 MB. What is more than filters can make of a chunk's voxels is refused here. The engine of
-`direct` needs no such check: it decodes a chunk into its own voxels, and no byte further.
+zarr-python takes the memory that stored bytes ask for: 100 KB of compressed zeros ask for 100 MB.
+This module refuses more bytes than filters can make of a chunk's voxels. `direct` needs no such
+check: it decodes no more bytes than a chunk's voxels have.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata
 
 _WIDEST = 16
-"""Times a chunk's voxels that filters may make of them, such as complex numbers of bytes."""
+"""How many times a chunk's bytes filters may make of it, such as complex numbers of bytes."""
 
 _CHECKSUMS = {
     "crc32c": "end",
@@ -33,19 +33,19 @@ _CHECKSUMS = {
     "fletcher32": "end",
     "jenkins_lookup3": "end",
 }
-"""Codecs that add four bytes, and where they add them if their document does not say it."""
+"""Codecs that add four bytes, and where, unless their settings name the location."""
 
 
 def most_bytes(metadata: ArrayMetadata) -> int:
-    """Return the most bytes that any codec makes of a chunk, encoded or on the way to it."""
+    """Return the most bytes that a chunk may have before, between and after its codecs."""
     return _WIDEST * _raw_bytes(metadata) + 4096
 
 
 def check_decoded_size(metadata: ArrayMetadata, data: bytes) -> None:
-    """See that an encoded chunk decodes to no more than `most_bytes`.
+    """Check that an encoded chunk decodes to at most `most_bytes`.
 
-    blosc and lz4 say the size in their first bytes; zstd, gzip, zlib, bz2 and lzma are decoded up
-    to the bound. Of other compressors nothing is known.
+    The headers of blosc and lz4 tell the size; zstd, gzip, zlib, bz2 and lzma are decoded up to the
+    bound. Other compressors are not checked.
 
     Raises
     ------
@@ -53,9 +53,11 @@ def check_decoded_size(metadata: ArrayMetadata, data: bytes) -> None:
         If it decodes to more, or is compressed more than once. The message names no key.
     """
     found: list[tuple[str, bytes]] = []
-    for name, location in reversed(_chain(metadata)):
+    for codec in reversed(metadata.codecs):
+        name = codec["name"].removeprefix("numcodecs.")
         if name in _CHECKSUMS and not found:
-            data = data[:-4] if (location or _CHECKSUMS[name]) == "end" else data[4:]
+            location = codec.get("configuration", {}).get("location") or _CHECKSUMS[name]
+            data = data[:-4] if location == "end" else data[4:]
         elif name in _FITS:
             found.append((name, data))
     if not found or not data:
@@ -75,24 +77,13 @@ def _raw_bytes(metadata: ArrayMetadata) -> int:
     return count(metadata.chunks) * metadata.item_size
 
 
-def _chain(metadata: ArrayMetadata) -> list[tuple[str, str]]:
-    """Return names of codecs in the order of encoding, and where each puts a checksum."""
-    return [
-        (
-            codec["name"].removeprefix("numcodecs."),
-            codec.get("configuration", {}).get("location", ""),
-        )
-        for codec in metadata.codecs
-    ]
-
-
 def _says_size(start: int, data: bytes, most: int) -> bool:
-    """Tell whether the size that a header says at some place is at most `most`."""
+    """Tell whether the size in a header, four bytes from `start`, is at most `most`."""
     return int.from_bytes(data[start : start + 4], "little") <= most
 
 
 def _stream_fits(decompressor: Callable[[int], Any], data: bytes, most: int) -> bool:
-    """Tell whether streams one after another decode to at most `most` bytes."""
+    """Tell whether the streams in `data` decode to at most `most` bytes together."""
     left = most + 1
     try:
         while data and left > 0:
@@ -102,7 +93,7 @@ def _stream_fits(decompressor: Callable[[int], Any], data: bytes, most: int) -> 
                 break
             data = stream.unused_data
     except (ValueError, EOFError, OSError, zlib.error, lzma.LZMAError):
-        pass  # damage: whoever decodes it says so
+        pass  # damage, which the decoder reports
     return left > 0
 
 

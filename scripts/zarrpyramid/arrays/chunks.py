@@ -1,8 +1,4 @@
-"""The chunks of one array, by their place in its grid: what every engine that reads them offers.
-
-Voxels stand in buffers that a thread keeps. `direct` decodes chunks of usual codecs itself,
-`foreign` has zarr-python decode all others, and `engine` chooses.
-"""
+"""The chunks of one array by their index: what both engines, `direct` and `foreign`, offer."""
 
 from __future__ import annotations
 
@@ -26,8 +22,8 @@ _scratch = threading.local()
 
 
 def scratch(name: str, shape: Shape, dtype: np.dtype[Any]) -> Block:
-    """Return this thread's buffer of a name, whose content is whatever it was used for last."""
-    # One buffer a name: memory stays flat over arrays of many shapes.
+    """Return this thread's buffer of a name, with the content of its last use."""
+    # One buffer for each name: memory stays flat over arrays of many shapes.
     buffer: Block | None = getattr(_scratch, name, None)
     if buffer is None or buffer.shape != shape or buffer.dtype != dtype:
         buffer = np.empty(shape, dtype)
@@ -36,9 +32,9 @@ def scratch(name: str, shape: Shape, dtype: np.dtype[Any]) -> Block:
 
 
 class Chunks(Protocol):
-    """The chunks of one array.
+    """The chunks of one array. In an array with shards the index counts inner chunks.
 
-    A chunk's index counts what is decoded at once: inner chunks where there are shards.
+    Payloads and decoded blocks are only to be read, and valid until the thread's next `payload`.
     """
 
     metadata: ArrayMetadata
@@ -46,29 +42,18 @@ class Chunks(Protocol):
     """Whether what is read back is what was written; filters may round."""
 
     def payload(self, index: Index) -> Payload | None:
-        """Return the stored bytes of a chunk; None where it is missing, which means fill value.
-
-        They are valid until the thread asks for its next payload.
-        """
+        """Return the stored bytes of a chunk, or None where it is missing and means fill value."""
 
     def decode(self, index: Index, payload: Payload) -> Block:
-        """Return a chunk's voxels inside the array, only to be read.
-
-        They are valid until the thread asks for its next payload.
-
-        Raises
-        ------
-        StoreError
-            If the bytes are damaged; the message names the object.
-        """
+        """Return a chunk's voxels inside the array; StoreError names an object that is damaged."""
 
     def encode(self, index: Index, block: Block) -> Payload | None:
-        """Return what to store for a chunk's voxels inside the array, or None for nothing."""
+        """Return what to store for a chunk's voxels inside the array, or None."""
 
     def put(self, index: Index, payloads: Sequence[Payload | None]) -> bool:
-        """Write one stored object, from what all of the array's chunks in it encode to, in C order.
+        """Write one object from what `encode` returned for its chunks inside the array, in C order.
 
-        Returns whether there is an object now: where nothing is in it, there is none.
+        Return whether there is an object now: there is none where all chunks are None.
         """
 
 
@@ -78,26 +63,18 @@ def native_dtype(metadata: ArrayMetadata) -> np.dtype[Any]:
 
 
 def chunk_region(metadata: ArrayMetadata, index: Index) -> Region:
-    """Return the part of the array that a chunk holds."""
+    """Return the region of the array that a chunk holds."""
     return geometry.unit_region(index, metadata.chunks, metadata.shape)
 
 
 def chunks_of_object(metadata: ArrayMetadata, index: Index) -> list[Index]:
-    """Return the chunks in a stored object, in C order, without those beyond the array's edge."""
+    """Return the chunks in a stored object that are inside the array, in C order."""
     region = geometry.unit_region(index, metadata.write_shape, metadata.shape)
     return list(geometry.covering_units(region, metadata.chunks))
 
 
 def read_chunk(chunks: Chunks, index: Index) -> Block:
-    """Return a chunk's voxels inside the array, only to be read; fill value where it is missing.
-
-    They are valid until the thread asks for its next payload.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be read or decoded.
-    """
+    """Return a chunk's voxels as `Chunks.decode` does, or the fill value where it is missing."""
     payload = chunks.payload(index)
     if payload is not None:
         return chunks.decode(index, payload)
@@ -106,7 +83,7 @@ def read_chunk(chunks: Chunks, index: Index) -> Block:
 
 
 def is_fill(block: Block, fill_value: bool | int | float | complex) -> bool:
-    """Tell whether every voxel has the bits of the fill value, as -0.0 has not of 0.0."""
+    """Tell whether every voxel has the bits of the fill value; -0.0 and 0.0 differ."""
     fill = np.array([fill_value], block.dtype)
     first = block[(0,) * block.ndim]
     if first.tobytes() != fill.tobytes():  # nearly always decided here

@@ -1,7 +1,6 @@
-"""The bytes of one stored chunk to voxels and back, exactly as zarr-python does it.
+"""A chunk's bytes to voxels and back, exactly as zarr-python does it.
 
-An array whose codecs are not all known here, to the last option, has no codec: its chunks go
-through zarr-python instead.
+Where one codec or one option is unknown here, the array's chunks go through zarr-python.
 """
 
 from __future__ import annotations
@@ -30,15 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChunkCodec:
-    """Codec of one chunk; from `chunk_codec`. Any number of threads may share one.
-
-    Attributes
-    ----------
-    shape
-        Extents of a chunk, never clipped at the array's edge.
-    dtype
-        Data type of a voxel in memory, in native byte order.
-    """
+    """Codec of whole chunks of one shape and native data type; any number of threads share it."""
 
     shape: Shape
     dtype: np.dtype[Any]
@@ -48,12 +39,9 @@ class ChunkCodec:
     _checksum: bool
 
     def view(self, data: bytes | memoryview) -> Voxels | None:
-        """Return stored bytes as the chunk that they are, or None where they have to be decoded.
+        """Return stored bytes themselves as a chunk, or None where they have to be decoded.
 
-        Raises
-        ------
-        StoreError
-            If they are not as many as a chunk has.
+        StoreError says that they are not as many as a chunk has.
         """
         if self._compressor or self._order or self._swapped or self._checksum:
             return None
@@ -62,22 +50,15 @@ class ChunkCodec:
         return flat.view(self.dtype).reshape(self.shape)
 
     def decode(self, data: bytes | memoryview, out: Voxels) -> None:
-        """Fill `out` with the voxels that `data` encodes.
+        """Fill `out`, a C-contiguous array of `shape` and `dtype`, with the voxels of one chunk.
 
-        Parameters
-        ----------
-        data
-            One encoded chunk, and nothing before or after it.
-        out
-            C-contiguous array of `shape` and `dtype`. Every voxel is written; after an error they
-            are unknown.
+        After an error the voxels in `out` are undefined.
 
         Raises
         ------
         StoreError
-            If `data` is truncated or longer than it says, fails its checksum, is not of this codec,
-            or decodes to any other size than a chunk's, of which no more is ever decoded. Its
-            message names no key.
+            If `data` is truncated or too long, fails its checksum, or is not of this codec and of a
+            chunk's size. No more than a chunk is decoded to see it. The message names no key.
         """
         if out.shape != self.shape or out.dtype != self.dtype or not out.flags.c_contiguous:
             raise ValueError(f"a C-contiguous {self.dtype} array of shape {self.shape} is needed")
@@ -104,19 +85,10 @@ class ChunkCodec:
             out[...] = stored.transpose(np.argsort(self._order))
 
     def encode(self, chunk: Voxels) -> bytes:
-        """Encode one whole chunk.
+        """Encode one chunk, a C-contiguous array of `shape` and `dtype`.
 
-        Parameters
-        ----------
-        chunk
-            C-contiguous array of `shape` and `dtype`; beyond the array's edge zarr-python puts the
-            fill value.
-
-        Returns
-        -------
-        bytes
-            What zarr-python stores for it with the same numcodecs, but for gzip's time stamp: 0
-            here, so that equal voxels give equal bytes.
+        The bytes are those of zarr-python with the same numcodecs, except gzip's time stamp: it is
+        0 here, so that equal voxels give equal bytes.
         """
         stored = chunk if self._order is None else chunk.transpose(self._order)
         stored = stored.byteswap() if self._swapped else stored
@@ -134,15 +106,11 @@ def _check_raw(found: int, expected: int) -> None:
 
 
 def chunk_codec(metadata: ArrayMetadata) -> ChunkCodec | None:
-    """Codec of an array's chunks, of the inner ones where there are shards.
+    """Return the codec of an array's (inner) chunks, or None where a codec or option is unknown.
 
-    Returns
-    -------
-    ChunkCodec or None
-        For v3: an optional transpose, bytes, at most one of zstd, blosc and gzip, and an optional
-        crc32c, in that order (zarr v3 core, "Codecs"). For v2: either order, no filter, and at most
-        one of zstd, blosc, gzip, zlib and lz4. None for all else, also for an option or a value
-        that is not known here.
+    Known are, for v3: an optional transpose, bytes, at most one of zstd, blosc and gzip, and an
+    optional crc32c, in that order (zarr v3 core, "Codecs"); for v2: both orders, no filter, and at
+    most one of zstd, blosc, gzip, zlib and lz4.
     """
     axes, codecs = list(range(len(metadata.chunks))), metadata.codecs
     transpose = codec_settings(codecs[:1], "transpose", order=axes)
@@ -156,7 +124,7 @@ def chunk_codec(metadata: ArrayMetadata) -> ChunkCodec | None:
     codecs = codecs[1 : len(codecs) - checksum]
     if len(codecs) > 1 or tuple(order) not in permutations(axes):
         return None
-    # A v3 document may leave the byte order out where it means nothing.
+    # A v3 document may leave out the byte order of single bytes.
     if metadata.item_size > 1 and endian not in ("little", "big"):
         return None
     compressor = compressor_of(codecs, metadata) if codecs else None
@@ -180,7 +148,7 @@ def crc32c(data: bytes | memoryview) -> bytes:
 
 
 def checked(data: memoryview, what: str) -> memoryview:
-    """Return `data` without the crc32c at its end, which holds."""
+    """Return `data` without the crc32c at its end; StoreError if that is wrong."""
     if data[-4:] != crc32c(data[:-4]):
         raise StoreError(f"the {what} fails its crc32c checksum: it is damaged")
     return data[:-4]

@@ -1,6 +1,6 @@
-"""Compressors that are known here: they decode into a buffer, and never more than it holds.
+"""The compressors that `codecs` knows: each fills a buffer and decodes no more than it holds.
 
-Bytes are those that zarr-python stores with the same numcodecs.
+They write the bytes that zarr-python writes with the same numcodecs.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     Bytes = NDArray[np.uint8]
 
-# As zarr-python sets it: threads inside blosc lay its blocks down in the order they finish, so that
-# equal voxels give other bytes, and they compete with the threads of whoever calls.
+# As in zarr-python. Threads inside blosc compete with the caller's, and write blocks in the order
+# in which they end: equal voxels would give different bytes.
 blosc.use_threads = False
 
-# zlib's window bits: of each format, the largest.
+# zlib's window bits, the largest of each format.
 _GZIP, _ZLIB = 31, 15
 DAMAGE = (ValueError, RuntimeError, EOFError, zlib.error, gzip.BadGzipFile)
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
@@ -44,10 +44,10 @@ class Compressor(Protocol):
 
 
 def codec_settings(codecs: list[Document], name: str, **defaults: Any) -> Document | None:
-    """Return the configuration of the one codec in `codecs` over `defaults`.
+    """Return `defaults` updated with the configuration of the one codec in `codecs`.
 
-    None where there is none or it has another name, an option that is not among the defaults, or a
-    value of another type than the default's.
+    None says that there is no codec, or that it has another name, an option without a default, or a
+    value of another type than the default.
     """
     match codecs:
         case [{"name": found, **rest}] if found == name and rest.keys() <= {"configuration"}:
@@ -60,7 +60,7 @@ def codec_settings(codecs: list[Document], name: str, **defaults: Any) -> Docume
 
 
 def compressor_of(codecs: list[Document], metadata: ArrayMetadata) -> Compressor | None:
-    """Return what a codec says, with the defaults that zarr-python has for the array's format."""
+    """Return the compressor of a codec, with zarr-python's defaults for the array's format."""
     v2, item_size = metadata.zarr_format == 2, metadata.item_size
     n_bytes = math.prod(metadata.chunks) * item_size
     if options := codec_settings(codecs, "zstd", level=0, checksum=False):
@@ -93,18 +93,18 @@ def compressor_of(codecs: list[Document], metadata: ArrayMetadata) -> Compressor
 
 @dataclass(frozen=True, slots=True)
 class _Zstd:
-    # 64^3 uint16 of 1.98x: decoded in 475 us; zstandard 0.25 takes 466 (readinto) and imagecodecs
-    # 2026.3 471, which is no gain. At level 3 they encode in 2.7 and 2.6 ms against 3.0, by keeping
-    # a context: 3 % of a level, and bytes that zarr-python would not write.
+    # A chunk of 64^3 uint16 that compresses 1.98 times decodes in 475 us (zstandard 0.25: 466,
+    # imagecodecs 2026.3: 471) and encodes at level 3 in 3.0 ms (2.7 and 2.6, as they keep a
+    # context). That is 3 % of a level, for bytes that zarr-python would not write.
     level: int
     checksum: bool
 
     def decode(self, data: memoryview, out: Bytes) -> None:
         declared = _zstd_size(data)
         if declared is not None and declared < out.size:
-            # numcodecs would fill the beginning of `out` and not say so. The size may yet be that
-            # of several frames: with one byte less of room it refuses, before it decodes, those
-            # that add up to all of `out`, and may decode those that are to be refused.
+            # numcodecs would fill the beginning of `out` without an error. Several frames may still
+            # fill all of it: then numcodecs refuses a buffer that is one byte shorter, before it
+            # decodes. What fits into that buffer is too small for a chunk.
             try:
                 zstd.decompress(data, out[:-1])
             except ValueError:
@@ -119,10 +119,7 @@ class _Zstd:
 
 
 def fits_zstd(data: bytes, limit: int) -> bool:
-    """Tell whether zstd's frames decode to at most `limit` bytes; no more is decoded to see it.
-
-    The size that the first frame declares does not tell: numcodecs decodes all frames.
-    """
+    """Tell whether all zstd frames decode to at most `limit` bytes; no more is decoded."""
     try:
         if (_zstd_size(memoryview(data)) or 0) <= limit:
             zstd.decompress(data, np.empty(limit, np.uint8))
@@ -133,9 +130,9 @@ def fits_zstd(data: bytes, limit: int) -> bool:
 
 
 def _zstd_size(data: memoryview) -> int | None:
-    """Return the size that the first frame declares, or None if it declares none (RFC 8878, 3.1.1).
+    """Return the size in the first frame's header (RFC 8878, 3.1.1), None if it has none.
 
-    0 for what is no such frame.
+    0 says that the data begin with no frame.
     """
     header = data[:18].tobytes()
     if header[:4] != b"\x28\xb5\x2f\xfd" or len(header) < 6:
@@ -157,8 +154,8 @@ class _Blosc:
     typesize: int
 
     def decode(self, data: memoryview, out: Bytes) -> None:
-        # Neither numcodecs nor c-blosc compares the sizes in the header with the buffers: a
-        # truncated chunk is read past its end, a short one leaves the rest of `out` as it was.
+        # Neither numcodecs nor c-blosc compares the header's sizes with the buffers: they read
+        # past the end of a truncated chunk, and leave the rest of `out` as it was for a short one.
         if len(data) < blosc.MAX_OVERHEAD:
             raise ValueError("a blosc header has 16")
         declared, _, stored = struct.unpack_from("<III", data, 4)
@@ -197,7 +194,7 @@ class _Deflate:
         stream = zlib.decompressobj(self.window)
         decoded = stream.decompress(data, out.size + 1)
         if stream.unused_data and self.window == _GZIP:
-            # Members one after another, or padding: standard, but no writer's habit.
+            # Several members, or padding: the standard allows it, usual writers do not do it.
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as members:
                 decoded = members.read(out.size + 1)
         elif stream.unused_data or not stream.eof:

@@ -1,4 +1,4 @@
-"""Which engine reads and writes an array: ours where its codecs are known, else zarr-python."""
+"""The choice of the engine for an array: ours where its codecs are known, else zarr-python."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ def open_chunks(
 ) -> Chunks:
     """Return the chunks of an array, which need not be in the store yet.
 
-    Parameters
-    ----------
-    write_empty
-        Whether chunks that hold nothing but the fill value are stored.
+    Unless `write_empty`, chunks that hold nothing but the fill value are not stored.
     """
     codec, shards = chunk_codec(metadata), shard_codec(metadata)
     if codec is None or (metadata.shards is not None and shards is None):

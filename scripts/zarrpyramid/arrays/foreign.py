@@ -1,18 +1,24 @@
-"""Chunks of all codecs that are not known here, read and written through zarr-python."""
+"""The engine for all other codecs: zarr-python reads and writes the chunks.
+
+An array is opened from its documents alone, so that chunks can be written before the level exists.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import zarr
+from zarr.storage import MemoryStore, StorePath
 
 from zarrpyramid import geometry
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import MetadataError, StoreError
+from zarrpyramid.metadata import put_document
+from zarrpyramid.stores import from_zarr, to_zarr
 
 from .bounds import check_decoded_size, most_bytes
 from .chunks import chunk_region, chunks_of_object, native_dtype
 from .shards import MISSING, shard_codec
-from .zarr_python import open_array, read_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +33,14 @@ _REFUSALS = (
     *(ValueError, TypeError, RuntimeError, OSError),
     *(ArithmeticError, LookupError, AttributeError),
 )
-"""What zarr-python and its codecs raise where options or bytes are not what they can use."""
+"""Errors of zarr-python and its codecs about options or bytes that they cannot use."""
 
 
 class ForeignChunks:
-    """Chunks of any codec that zarr-python knows.
+    """The chunks of an array of any codecs that zarr-python knows.
 
-    What is encoded stays voxels, and zarr-python encodes them when an object is written.
+    A chunk's payload is all of its object where it is the first chunk in it, and empty for others;
+    `encode` gives voxels, which zarr-python encodes when `put` writes an object.
     """
 
     keeps_voxels = False
@@ -42,7 +49,7 @@ class ForeignChunks:
         self.metadata = metadata
         self._store = store
         self._path = path
-        # With v2's null nobody knows what a missing chunk holds: then all are stored.
+        # As in `direct`: with v2's null as fill value all chunks are stored.
         write_empty = write_empty or metadata.document.get("fill_value") is None
         self._array = open_array(store, path, metadata, write_empty_chunks=write_empty)
 
@@ -103,5 +110,34 @@ class ForeignChunks:
             raise StoreError(
                 f"cannot write {self._store.name}/{self._path}/{key}: {error}"
             ) from error
-        # What counts as empty is zarr-python's to decide.
+        # zarr-python decides which objects are empty, and stores none for them.
         return self._store.size(f"{self._path}/{key}") is not None
+
+
+def open_array(
+    store: Store, path: str, metadata: ArrayMetadata, *, write_empty_chunks: bool
+) -> zarr.Array[Any]:
+    """Return an array whose documents need not be in the store yet."""
+    memory = MemoryStore()
+    documents = from_zarr(memory)
+    for name, document in metadata.documents().items():
+        put_document(documents, name, document)
+    try:
+        described = zarr.open_array(memory, mode="r").metadata
+    except MemoryError:
+        raise
+    except Exception as error:  # of any kind: it depends on what is wrong with the document
+        reason = " ".join(str(error).split())[:200]
+        raise MetadataError(
+            f"{store.name}/{path}: zarr-python does not open it: {reason}"
+        ) from error
+    place = StorePath(to_zarr(store), path)
+    array: zarr.Array[Any] = zarr.Array(zarr.AsyncArray(metadata=described, store_path=place))
+    # zarr-python 3.1.6 ignores the config given to open_array and follows with_config.
+    return array.with_config({"write_empty_chunks": write_empty_chunks})
+
+
+def read_region(array: zarr.Array[Any], region: tuple[slice, ...]) -> np.ndarray[Any, Any]:
+    """Return the voxels of a region in native byte order."""
+    block: np.ndarray[Any, Any] = array[region]  # type: ignore[assignment]
+    return block.astype(block.dtype.newbyteorder("="), copy=False)

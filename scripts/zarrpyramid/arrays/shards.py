@@ -1,6 +1,6 @@
 """The layout of a shard: encoded inner chunks, and the index that says where each one stands.
 
-To the byte as zarr-python lays it out.
+It is zarr-python's layout to the byte.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata
 
 MISSING = 2**64 - 1
-"""Offset and size in a shard's index of an inner chunk that is not stored."""
+"""Offset and size in the index of an inner chunk that is not stored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardCodec:
-    """Codec of a shard's index and of the order of its inner chunks; from `shard_codec`.
+    """Codec of an array's shards.
 
     Attributes
     ----------
     grid
-        Inner chunks a shard along each axis. Wherever they stand in a row, they do so in C order.
+        How many inner chunks a shard has along each axis. Lists of them are in C order.
     index_at_end
         Whether the index stands behind the inner chunks.
     """
@@ -51,20 +51,20 @@ class ShardCodec:
         return 16 * math.prod(self.grid) + 4 * self._checksum
 
     def decode_index(self, data: bytes | memoryview, object_size: int) -> NDArray[np.uint64]:
-        """Where the inner chunks stand in a shard (zarr v3 sharding codec, "Binary shard format").
+        """Return where the inner chunks stand (zarr v3 sharding codec, "Binary shard format").
 
         Parameters
         ----------
         data
-            The first or, by `index_at_end`, the last `index_size` bytes of the shard.
+            The `index_size` bytes of the index.
         object_size
             Bytes of the whole shard.
 
         Returns
         -------
         ndarray
-            Shape (inner chunks, 2): offset from the shard's first byte, and size. Both lie within
-            the shard, or both are `MISSING`: then the inner chunk holds the fill value.
+            Shape (inner chunks, 2): offset from the shard's first byte and size, or `MISSING` twice
+            where the inner chunk holds the fill value.
 
         Raises
         ------
@@ -92,19 +92,10 @@ class ShardCodec:
         return index
 
     def encode_shard(self, chunks: Sequence[bytes | None]) -> bytes | None:
-        """Put encoded inner chunks together as zarr-python does when it writes a shard in one go.
+        """Return the shard of encoded inner chunks, or None where all of them are missing.
 
-        Parameters
-        ----------
-        chunks
-            One for each inner chunk, in C order. None is missing: in zarr-python those wholly
-            beyond the array's edge always are, and where ``write_empty_chunks`` is false, its
-            default, those that hold nothing but the fill value.
-
-        Returns
-        -------
-        bytes or None
-            None when all are missing: zarr-python then stores no object.
+        A missing chunk is None. zarr-python leaves out those beyond the array's edge, and, unless
+        it has ``write_empty_chunks``, those that hold nothing but the fill value.
         """
         sizes = np.array([len(chunk) if chunk else 0 for chunk in chunks], np.uint64)
         order = _morton_order(self.grid)
@@ -123,13 +114,9 @@ class ShardCodec:
 
 
 def shard_codec(metadata: ArrayMetadata) -> ShardCodec | None:
-    """Codec of an array's shards.
+    """Return the codec of an array's shards, or None where there are none.
 
-    Returns
-    -------
-    ShardCodec or None
-        None where there are no shards, or their index is encoded in any other way than as
-        little-endian integers with or without a crc32c.
+    None is also for an index that is not little-endian integers with or without a crc32c.
     """
     sharding = metadata.sharding
     if metadata.shards is None or sharding is None:
@@ -155,9 +142,9 @@ def shard_codec(metadata: ArrayMetadata) -> ShardCodec | None:
 
 @lru_cache(maxsize=16)
 def _morton_order(grid: Shape) -> NDArray[np.intp]:
-    """Return the inner chunks' C order positions in the order in which zarr-python stores them.
+    """Return positions of inner chunks in C order, in the order in which zarr-python stores them.
 
-    Bits of the coordinates are interleaved from the lowest up, the first axis lowest; an axis drops
+    The bits of the coordinates alternate from the lowest up, the first axis first. An axis drops
     out once its extent needs no further bit.
     """
     positions = np.indices(grid).reshape(len(grid), -1)

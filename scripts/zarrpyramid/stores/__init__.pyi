@@ -16,5 +16,6 @@ from .urls import is_url as is_url
 from .zarr_store import as_path as as_path
 from .zarr_store import from_zarr as from_zarr
 from .zarr_store import memory_store as memory_store
+from .zarr_store import open_root as open_root
 from .zarr_store import path_inside as path_inside
 from .zarr_store import to_zarr as to_zarr

@@ -150,6 +150,13 @@ def path_inside(store: object) -> str:
     return str(store.path) if isinstance(store, zarr.Group | StorePath) else ""
 
 
+def open_root(store: object) -> zarr.Group:
+    """Return the group at the root of a store of whatever form, made where it is absent."""
+    if isinstance(store, zarr.Group):
+        return store
+    return zarr.open_group(store, mode="a")
+
+
 def to_zarr(store: Store) -> zarr.abc.store.Store:
     """Return a store as zarr-python opens it; StoreError where that knows no such kind."""
     if isinstance(store, LocalStore):

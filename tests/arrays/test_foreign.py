@@ -11,7 +11,7 @@ import zarr
 import zarr.storage
 from zarr.storage import MemoryStore, StorePath, WrapperStore, ZipStore
 
-from zarrpyramid.arrays.zarr_python import open_array, read_region
+from zarrpyramid.arrays.foreign import open_array, read_region
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata.nodes import read_array
