@@ -12,7 +12,7 @@ import zarr
 from zarrpyramid.downsample import start as start_module
 from zarrpyramid.downsample.start import Mode, Start
 from zarrpyramid.plan.run import Run
-from zarrpyramid.stores.lock import release_hold, take_hold
+from zarrpyramid.stores.hold import release_hold, take_hold
 
 HOLD = ".zarrpyramid-hold"
 MAKES = {"is_main": True, "executes": True, "touches": False, "is_dry": False}
