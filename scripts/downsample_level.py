@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.downsample import Progress, Terminal, build_level, gather_level, job_log
+from zarrpyramid.downsample import Progress, build_level, gather_level, job_log
 from zarrpyramid.metadata import load_sentinel, write_sentinel
 from zarrpyramid.plan import expectation, open_image
 
@@ -24,7 +24,7 @@ with job_log(snakemake.log.text, snakemake.log.timing) as told:
     else:
         logs = Path(snakemake.log.timing).parent
         told.update(expectation(image, level, snakemake.threads, logs))
-        with Terminal() as terminal, Progress(image, level, terminal.take) as progress:
+        with Progress(image, level) as progress:
             record = build_level(
                 image,
                 level,

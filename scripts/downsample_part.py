@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import restore
-from zarrpyramid.downsample import Progress, Terminal, build_part, job_log
+from zarrpyramid.downsample import Progress, build_part, job_log
 from zarrpyramid.metadata import load_sentinel, write_sentinel
 from zarrpyramid.plan import expectation, open_image
 
@@ -17,7 +17,7 @@ with job_log(snakemake.log.text, snakemake.log.timing) as told:
     told.update(expectation(image, level, snakemake.threads, logs))
     sentinel = Path(snakemake.output.sentinel)
     part = int(snakemake.wildcards.part)
-    with Terminal() as terminal, Progress(image, level, terminal.take, part=part) as progress:
+    with Progress(image, level, part=part) as progress:
         record = build_part(
             image,
             level,

@@ -15,19 +15,19 @@ import pytest
 import zarr
 
 from zarrpyramid.downsample import progress
-from zarrpyramid.downsample.progress import Progress, Terminal, progress_line
+from zarrpyramid.downsample.progress import Progress, progress_line
 from zarrpyramid.downsample.pyramid import build_pyramid, find_image
 
 VOXELS = 16**3
 BAR = """
 import sys, time
-from zarrpyramid.downsample.progress import Progress, Terminal
+from zarrpyramid.downsample.progress import Progress
 from zarrpyramid.downsample.pyramid import find_image
 image = find_image(sys.argv[1], "raw", {})
-with Terminal() as terminal, Progress(image, 1, terminal.take) as progress:
+with Progress(image, 1) as progress:
     for _ in range(4):
         progress.update(1024)
-    print(terminal.take(), progress.n_voxels, flush=True)
+    print(progress._bar is not None, progress.n_voxels, flush=True)
     if len(sys.argv) > 2:
         sys.stdin.readline()
 """
@@ -82,7 +82,7 @@ def run(store, stderr, *more, **pipes):
 
 def test_a_log_has_a_line_now_and_then(image, clock, caplog):
     caplog.set_level(logging.INFO, "zarrpyramid.downsample.progress")
-    with Progress(image, 1, lambda: False) as counted:
+    with Progress(image, 1, shown=False) as counted:
         for seconds, n_voxels in ((0, 96), (29, 500), (1, 500), (29.5, 1), (0.5, 1999)):
             clock[0] += seconds
             counted.update(n_voxels)
@@ -109,7 +109,7 @@ def test_a_job_tells_while_it_reads_and_not_only_at_its_end(store, monkeypatch, 
 def test_a_part_tells_which_it_is(store, clock, caplog):
     caplog.set_level(logging.INFO, "zarrpyramid.downsample.progress")
     image = find_image(store, "raw", {"parts": 3})
-    with Progress(image, 1, lambda: False, part=2) as counted:
+    with Progress(image, 1, shown=False, part=2) as counted:
         counted.update(0)
         clock[0] += 30
         counted.update(1365)
@@ -145,7 +145,7 @@ def test_one_bar_at_a_time_and_the_next_when_it_is_done(store, terminal, monkeyp
     other = run(store, theirs)
     assert other.communicate(timeout=60)[0] == "False 4096\n"
     monkeypatch.setattr(sys, "stderr", os.fdopen(os.dup(theirs), "w"))
-    with Terminal() as mine, Progress(image, 2, mine.take) as counted:
+    with Progress(image, 2) as counted:
         counted.update(64)
         assert "level 2" not in read_all(ours)
         job.communicate("\n", timeout=60)
@@ -157,7 +157,7 @@ def test_one_bar_at_a_time_and_the_next_when_it_is_done(store, terminal, monkeyp
 def test_a_bar_starts_no_thread(image, capsys):
     """A process with a thread is not copied, so that its blocks would go slower than unseen."""
     before = threading.active_count()
-    with Progress(image, 1, lambda: True) as counted:
+    with Progress(image, 1, shown=True) as counted:
         counted.update(64)
         assert threading.active_count() == before
     assert "level 1" in capsys.readouterr().err

@@ -43,9 +43,6 @@ from .parts import (
 from .progress import (
     Progress as Progress,
 )
-from .progress import (
-    Terminal as Terminal,
-)
 from .publish import (
     publish_level as publish_level,
 )

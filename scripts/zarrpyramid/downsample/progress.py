@@ -1,7 +1,7 @@
-"""How far a level is: a line in the log now and then, and a bar where somebody watches.
+"""How far a level is: a line in the log every 30 s, and a bar on a terminal or in a notebook.
 
-Counts voxels that were read; starts no thread, since blocks would then not get processes of their
-own, and so says nothing while no block ends.
+It counts the voxels that ended tasks have read. It starts no thread, because a process with a
+thread is not copied for blocks, and so it says nothing while no task ends (docs/design/0017).
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid import geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zarrpyramid.plan import Image
 
 logger = logging.getLogger(__name__)
@@ -28,15 +26,16 @@ LOG_SECONDS = 30.0
 
 
 class Progress:
-    """Counts the voxels that a level's job, or one of its parts, has read.
+    """Counts the voxels that a level's job, or the job of one of its parts, has read.
 
     Parameters
     ----------
-    may_show
-        Asked until it allows a bar.
     part
-        Counted from 1; 0 is the whole level. Of a part, the number of all voxels is an estimate
-        until the end, as chunks at the edges are smaller.
+        Counted from 1; 0 is the whole level. For a part, the number of all voxels is an estimate
+        until the end, because chunks at the edges are smaller.
+    shown
+        Whether to show a bar; None shows one while stderr is a terminal and no other job has its
+        bar there.
 
     Attributes
     ----------
@@ -45,19 +44,24 @@ class Progress:
     """
 
     def __init__(
-        self, image: Image, level: int, may_show: Callable[[], bool], *, part: int = 0
+        self, image: Image, level: int, *, part: int = 0, shown: bool | None = None
     ) -> None:
         self.n_voxels = 0
         n_parts = image.plan.cut(level).n_parts if part else 1
         self._total = geometry.count(image.plan.levels[level - 1].shape) // n_parts
         self._name = f"level {level}" + (f", part {part} of {n_parts}" if part else "")
         self._title = f"{image.plan.image.name}, {self._name}"
-        self._may_show = may_show
+        self._shown = shown
+        self._terminal: int | None = None
         self._bar: Any = None
         self._start = time.time()
         self._told: tuple[float, int] | None = None
 
     def __enter__(self) -> Progress:
+        if self._shown is None and sys.stderr.isatty():
+            # Opened anew: jobs inherit one open terminal, and share a lock of that.
+            name = os.ttyname(sys.stderr.fileno())
+            self._terminal = os.open(name, os.O_WRONLY | os.O_NOCTTY)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -66,14 +70,17 @@ class Progress:
                 self._bar.total = self.n_voxels
                 self._bar.refresh()
             self._bar.close()
+        if self._terminal is not None:
+            fcntl.flock(self._terminal, fcntl.LOCK_UN)  # worker processes share the lock
+            os.close(self._terminal)
 
     def update(self, n_voxels: int) -> None:
-        """Count voxels that were read, and tell of them when it is time to."""
-        # What comes first may be kept from an earlier job: no rate is made of it.
+        """Count voxels that were read; draw the bar, and write a line to the log when it is due."""
         is_first = self._told is None
         self.n_voxels += n_voxels
         self._total = max(self._total, self.n_voxels)
-        self._show(0 if is_first and self.n_voxels == self._total else self.n_voxels)
+        # The first voxels may be kept from an earlier job: they do not count into the rate.
+        self._draw(0 if is_first and self.n_voxels == self._total else self.n_voxels)
         now = time.monotonic()
         if self._told is None:
             self._told = now, self.n_voxels
@@ -82,7 +89,7 @@ class Progress:
             logger.info("%s: %s", self._name, progress_line(self.n_voxels, self._total, rate))
             self._told = now, self.n_voxels
 
-    def _show(self, initial: int) -> None:
+    def _draw(self, initial: int) -> None:
         if self._bar is None and self._may_show():
             self._bar = _make_bar(self._title, self._total, initial)
             if not initial:  # all was read at once, since the start
@@ -91,36 +98,14 @@ class Progress:
             self._bar.total = self._total
             self._bar.update(self.n_voxels - self._bar.n)
 
-
-class Terminal:
-    """The terminal that stderr is, which one job at a time has for its bar."""
-
-    def __init__(self) -> None:
-        self._file: int | None = None
-        self._is_held = False
-
-    def __enter__(self) -> Terminal:
-        if sys.stderr.isatty():
-            name = os.ttyname(sys.stderr.fileno())
-            # Opened anew: jobs share the one that they inherit, and would share its lock.
-            self._file = os.open(name, os.O_WRONLY | os.O_NOCTTY)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)  # of worker processes, too
-            os.close(self._file)
-            self._file, self._is_held = None, False
-
-    def take(self) -> bool:
-        """Tell whether the terminal is this job's, from now on where it is free."""
-        if self._file is None or self._is_held:
-            return self._is_held
+    def _may_show(self) -> bool:
+        """Tell whether this job may draw a bar; it takes the terminal if no other job has it."""
+        if self._terminal is None:
+            return bool(self._shown)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._terminal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
-        self._is_held = True
         return True
 
 
@@ -131,7 +116,7 @@ def is_watched() -> bool:
 
 
 def progress_line(n_done: int, n_all: int, rate: float) -> str:
-    """Return what is done of all voxels, at which rate a second, and how long the rest will take.
+    """Return the voxels done of all voxels, the voxels per second, and the time that is left.
 
     >>> progress_line(250_000_000, 1_000_000_000, 5e6)
     '250,000,000 of 1,000,000,000 voxels (25 %), 5 Mvoxel/s, 0:02:30 left'
@@ -145,7 +130,7 @@ def _make_bar(title: str, n_all: int, initial: int) -> Any:
     from tqdm.auto import tqdm
 
     class Bar(tqdm):  # type: ignore[misc, type-arg, unused-ignore]
-        monitor_interval = 0  # its thread would keep blocks from processes of their own
+        monitor_interval = 0  # no thread of tqdm's
 
     # Terminals of programs often say that they have no columns, and tqdm then draws nothing.
     unsized = sys.stderr.isatty() and not os.get_terminal_size(sys.stderr.fileno()).columns

@@ -87,7 +87,7 @@ def build_pyramid(
             copy_base(image, n_workers=workers)
         records = [seal_base(image)]
         for level in range(1, len(image.plan.levels)):
-            with Progress(image, level, lambda: shown) as bar:
+            with Progress(image, level, shown=shown) as bar:
                 record = build_level(
                     image, level, records[-1], n_workers=workers, on_block=bar.update
                 )
