@@ -1,8 +1,8 @@
 """The Python API of pyramid-sampler 0.1.0, over the recipes of this package.
 
-The same names, arguments and defaults, so that changing one import is enough. What differs is what
-the package promises everywhere: images of 1 to 5 axes and of any shape, integers rounded half to
-even, levels that exist only when they are complete, and a list of them that viewers read.
+Names, arguments and defaults are the same, so that changing one import is enough. The rest is what
+this package promises everywhere: images have 1 to 5 axes and any shape, integers are rounded half
+to even, levels exist only when they are complete, and viewers find them in a list.
 """
 
 from __future__ import annotations
@@ -43,19 +43,20 @@ class Downsampler:
     zarr_store_path
         A path, a zarr store object, or a group opened from one.
     refine_factor
-        Voxels of the finer level along each axis a voxel of the coarser one, such as (2, 2, 2).
+        How many voxels of the finer level make one voxel of the coarser level, along each axis,
+        such as (2, 2, 2).
     level_0_res
         Shape of the base array.
     chunks
-        Chunk shape of every level, or one length for all axes; 64 unless given. That of the base
-        array may be another one.
+        Chunk shape of every level, or one length for all axes; 64 unless given. The base array may
+        have other chunks.
 
     Raises
     ------
     AssertionError
         If `refine_factor` and `level_0_res` differ in length.
     GeometryError
-        If `chunks` has another length, or anything is no whole number of at least 1; a ValueError.
+        If `chunks` has another length, or a number is not whole or is less than 1; a ValueError.
     """
 
     def __init__(
@@ -79,23 +80,22 @@ class Downsampler:
     def downsample(self, max_levels: int, zarr_field: str) -> None:
         """Make the levels 1, 2, ... of an image, each from the one before, and list them.
 
-        Levels are made until there are `max_levels` of them, level 0 included, or until the next
-        one would be shorter than a chunk along an axis that is scaled. Extents divide rounding up,
-        so that 127 voxels and chunks of 64 give a level 1 of 64, and axes of factor 1 do not count.
-        Where nothing is left to scale there is no further level either.
+        It stops when there are `max_levels` levels, level 0 included, when the next level would be
+        shorter than a chunk along an axis whose factor is above 1, or when nothing is left to
+        scale. Extents are divided rounding up: 127 voxels and chunks of 64 give a level 1 of 64.
 
-        Of a level that is there already
+        A level that is there already
 
-        1. one that this package made is left as it is if the recipe and the voxels of the level
-           before are the same, and made anew if not;
-        2. one that pyramid-sampler left, complete or not, is replaced: an array of the base's dtype
-           and of the level's shape, rounded up or down, with no attributes, in no multiscales;
-        3. any other is refused before anything is changed.
+        1. is left as it is if this package made it by the same recipe from the same voxels, and
+           made anew if the recipe or the voxels differ;
+        2. is replaced if pyramid-sampler left it, complete or not: an array of the base's dtype and
+           of the level's shape, rounded up or down, with no attributes, in no multiscales;
+        3. is refused in all other cases, before anything is changed.
 
         Levels that this package made beyond the last one are removed.
 
-        A dask client or scheduler that is set runs the blocks. Stores that its workers cannot reach
-        (memory, a ZIP file, kinds that are not known) are served by threads of this process.
+        A dask client or scheduler that is set runs the blocks. Threads of this process run them for
+        stores that its workers cannot reach (memory, a ZIP file, unknown kinds).
 
         Parameters
         ----------

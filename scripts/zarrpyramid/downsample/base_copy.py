@@ -1,7 +1,7 @@
-"""The recipe that takes level 0 from a source: a copy of it, or a symbolic link to it.
+"""The recipe that takes level 0 from a source, as a copy or as a symbolic link.
 
-Stored objects are copied as they are; none is decoded. The source is only read. A copied level 0
-does not exist until it is complete: its objects are written first, then flushed, and its metadata
+Stored objects are copied as they are, and none is decoded. The source is only read. A copied level
+0 does not exist until it is complete: its objects are written first, then flushed, and its metadata
 document is written last.
 """
 
@@ -63,27 +63,28 @@ def copy_base(
 ) -> Record:
     """Take level 0 from its source, and the groups above it where they are absent.
 
-    A level 0 that equals its source is left as it is. What a killed run has copied is compared with
-    the source, object by object, and kept where it is the same. Of a source that is a URL nothing
-    is read twice: while it is what it was (by `base_watch`), objects of its sizes are kept.
+    A level 0 that equals its source is left as it is. Objects that a killed run has copied are
+    compared with the source, and equal ones are kept. Nothing is read twice from a source that is a
+    URL: while it has not changed (by `base_watch`), objects of the same sizes are kept.
 
     Parameters
     ----------
     n_workers
-        Threads, where no dask client of the user's runs the blocks. Each holds one stored object.
+        Threads, where no dask client of the user's runs the blocks. Each holds one stored object
+        in memory.
     before_rebuild
         Called before level 0 and all others are withdrawn from the list of levels.
 
     Returns
     -------
     Record
-        What was taken: for a copy with a digest of its stored bytes.
+        What was taken. The record of a copy has a digest of its stored bytes.
 
     Raises
     ------
     StoreError
-        If something that was not taken from a source stands there, or an object cannot be read or
-        written, or is not read back as it was written, or the source changes meanwhile.
+        If something that was not taken from a source stands in its place, an object cannot be read
+        or written or is not read back as it was written, or the source changes meanwhile.
     """
     source = image.source
     assert source is not None
@@ -113,13 +114,10 @@ def _copy(
         known = _current_copy(image, source, found, state, layout, n_workers)
         if known is not None:
             return known
-    is_nothing = found is None and not is_link
-    is_begun = (
-        is_nothing
-        and state is not None
-        and read_document(store, join(path, OPENING_DOCUMENT)) == state
-    )
-    if not is_nothing:
+    stands = is_link or found is not None
+    opening = join(path, OPENING_DOCUMENT)
+    is_begun = not stands and state is not None and read_document(store, opening) == state
+    if stands:
         before_rebuild()
         withdraw_levels(image, 0)
         if found is None or found.form != target.form:
@@ -128,8 +126,8 @@ def _copy(
             hide_array(store, path)
     change_group_attributes(store, image.path, lambda known: {**known, BASE_KEY: "copy"})
     if state is not None and not is_begun:
-        store.delete_tree(path)  # of another state, which nobody could tell from this one's
-        put_document(store, join(path, OPENING_DOCUMENT), state)
+        store.delete_tree(path)  # objects of another state look like those of this one
+        put_document(store, opening, state)
     tally = _run(image, source, n_workers, write=True, is_known=is_begun)
     assert tally is not None
     if source_layout(image) != layout:
@@ -170,11 +168,8 @@ def _publish_copy(
     """Write the document of a level 0 whose objects are all copied, after a flush."""
     path, store = image.level_path(0), image.store
     remove_litter(Level(image, 0))
-    theirs = {
-        key: item
-        for key, item in target.attributes.items()
-        if key not in (RECORD_KEY, COPY_KEY, SEEN_KEY)
-    }
+    ours = (RECORD_KEY, COPY_KEY, SEEN_KEY)
+    theirs = {key: item for key, item in target.attributes.items() if key not in ours}
     seen = {} if state is None else {SEEN_KEY: state}
     store.sync()
     store.delete(join(path, OPENING_DOCUMENT))
@@ -182,7 +177,7 @@ def _publish_copy(
 
 
 def _state(image: Image, source: Source, layout: BaseLayout) -> Record | None:
-    """Return what tells that a source is what it was; None of one that is soon read again."""
+    """Return what changes when a URL's content changes; None of a path, which is read again."""
     if not source.store.is_remote:
         return None
     watched = watched_by(image, source.store)
@@ -191,6 +186,7 @@ def _state(image: Image, source: Source, layout: BaseLayout) -> Record | None:
 
 
 def _tell_missing(image: Image, source: Source) -> None:
+    """Warn of objects that the source does not have."""
     missing = missing_objects(image)
     if missing:
         logger.warning(
@@ -220,12 +216,12 @@ def _link(image: Image, source: Source, before_rebuild: Callable[[], None]) -> R
 def _run(
     image: Image, source: Source, n_workers: int, *, write: bool, is_known: bool
 ) -> Tally | None:
-    """Copy or compare all objects; None where one was found to differ.
+    """Copy or compare all objects, and return their tally; None if one differs.
 
     Parameters
     ----------
     is_known
-        Whether the source is what it was when the objects that are here were copied.
+        Whether the source has not changed since the objects that are here were copied.
     """
     copier = _Copier(image, source, write=write, is_known=is_known)
     grid = geometry.grid_shape(source.base.shape, source.base.write_shape)
@@ -242,33 +238,34 @@ def _run(
 
 
 class _Copier:
-    """Copies one stored object, or only compares it."""
+    """Copies one stored object, or compares it where `write` is false."""
 
     def __init__(self, image: Image, source: Source, *, write: bool, is_known: bool) -> None:
         self.store, self.path = image.store, image.level_path(0)
-        self.source_files, self.source_path = source.store, source.path
+        self.source_store, self.source_path = source.store, source.path
         self.base: ArrayMetadata = source.base
         self.write, self.is_known = write, is_known
         self.needs_all = image.plan.image.missing_chunks == "error"
 
     def __call__(self, place: Index) -> Tally | None:
-        """Return the digest of the object, or None where it differs and shall not be written."""
+        """Return the tally of the object, or None where it differs and is only compared."""
         index = tuple(place)
         name = self.base.object_key(index)
         key, original = join(self.path, name), join(self.source_path, name)
         tally = Tally()
         if self.is_known:
             data = self.store.get(key)
-            # Of a whole level 0 the digest tells. Of a part, no file system that is known to us
-            # keeps the length of what it lost with the power, and a server keeps what it answered.
+            # The digest proves a whole level 0. In a part of one, the length proves an object: no
+            # file system known to us keeps the length of bytes that it lost with the power, and a
+            # server keeps what it has acknowledged.
             if not self.write or (
-                data is not None and len(data) == self.source_files.size(original)
+                data is not None and len(data) == self.source_store.size(original)
             ):
                 tally.add_payload(index, data)
                 return tally
-        data = self.source_files.get(original)
+        data = self.source_store.get(original)
         if data is None and self.needs_all:
-            raise StoreError(missing_message(join(self.source_files.name, original)))
+            raise StoreError(missing_message(join(self.source_store.name, original)))
         if self.store.get(key) != data:
             if not self.write:
                 return None
@@ -286,22 +283,18 @@ class _Copier:
 
 def _copied(image: Image, fingerprint: str, layout: BaseLayout) -> Record:
     """Return the record of a copy."""
-    return {
-        **base_form(image),
-        "taken": "copy",
-        "fingerprint": fingerprint,
-        "stored_bytes": layout.stored_bytes,
-    }
+    proof = {"fingerprint": fingerprint, "stored_bytes": layout.stored_bytes}
+    return {**base_form(image), "taken": "copy", **proof}
 
 
 def _carried(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a group with what the source's says of the image, if it says none.
+    """Return the attributes of a group, with the source's multiscales if the group has none.
 
-    Once only: what is changed here afterwards, such as a name, stays.
+    A group that has multiscales keeps them, and so what a user has changed, such as a name.
     """
-    assert image.source is not None
+    source = image.source
+    assert source is not None
     if read_multiscales(attributes) is not None:
         return attributes
-    source = image.source
-    path = image.paths.path(0)
-    return {**attributes, **carried_over(source.attributes, path, source.base.zarr_format)}
+    carried = carried_over(source.attributes, image.paths.path(0), source.base.zarr_format)
+    return {**attributes, **carried}

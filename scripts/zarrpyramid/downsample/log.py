@@ -1,4 +1,4 @@
-"""What a job tells: its log, how long it took, and one line for the user when it fails."""
+"""A job's log, a file of its times, and the one line that the user reads when it fails."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @contextlib.contextmanager
 def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
-    """Log a job to a file, its warnings to the terminal too, and its seconds to another file.
+    """Log a job to a file, show its warnings on the terminal too, and write its times to a file.
 
     An error that a user can act on ends the process with one line; its traceback is in the log.
-    So does SIGTERM, as Ctrl-C does: what was made by then is noted. Where the log itself cannot be
-    written to its end that is said once, and fails no job.
+    SIGTERM ends the process by an exception, as Ctrl-C does, so that notes of what was made are
+    written. A full disk that cuts the log short is reported once, and the job goes on.
 
     Parameters
     ----------
     text
         Path of the log; its last line names the error, if there was one.
     timing
-        Path of a JSON file with ``seconds`` of wall and of CPU time, ``peak_bytes`` of this process
-        and ``worker_peak_bytes`` of the largest that it started, and whatever the job adds to the
-        dict that this yields. Times stand here so that sentinels hold none.
+        Path of a JSON file with ``seconds`` of wall time, ``cpu_seconds``, ``peak_bytes`` of this
+        process, ``worker_peak_bytes`` of the largest process that it started, and what the job adds
+        to the dict that this yields. Sentinels hold no times, so that equal levels have equal ones.
     """
     try:
         handler = _LogFile(text, mode="w", encoding="utf-8")
@@ -57,14 +57,7 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     try:
         yield told
     except Exception as error:
-        line = " ".join(str(error).split()) or type(error).__name__
-        is_known = isinstance(error, PyramidError)
-        if isinstance(error, MemoryError):
-            line = f"memory ran out ({line}); give the job more, or build with smaller chunks"
-            is_known = True
-        elif isinstance(error, OSError) and not is_known and error.filename is not None:
-            line = f"{error.filename}: {error.strerror}; mend that and run again"
-            is_known = True
+        line, is_known = _last_line(error)
         with contextlib.suppress(OSError), Path(text).open("a", encoding="utf-8") as log:
             log.write(f"{traceback.format_exc()}{_FAILURE}{line}\n")
         if is_known:
@@ -88,19 +81,31 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
         handler.close()
 
 
+def _last_line(error: Exception) -> tuple[str, bool]:
+    """Return what the user reads of an error, and whether the user can act on it."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, PyramidError):
+        return line, True
+    if isinstance(error, MemoryError):
+        return f"memory ran out ({line}); give the job more, or build with smaller chunks", True
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; mend that and run again", True
+    return line, False
+
+
 def _end(number: int, _frame: object) -> None:
-    """End this process by an exception, and at once if it is asked once more."""
+    """End this process by an exception; a second signal ends it at once."""
     signal.signal(number, signal.SIG_DFL)
     raise SystemExit(128 + number)
 
 
 class _LogFile(logging.FileHandler):
-    """A log that goes without what a full disk does not take."""
+    """A log that goes on when the disk is full."""
 
     _is_told = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        """Say on the terminal, once, that the log is not whole."""
+        """Report on the terminal, once, that the log cannot be written."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -110,14 +115,14 @@ class _LogFile(logging.FileHandler):
             print(f"zarrpyramid: {path} cannot be written ({reason})", file=sys.stderr)
 
     def close(self) -> None:
-        """Close the file, with or without what was not written yet."""
+        """Close the file, even if its last lines cannot be written."""
         with contextlib.suppress(OSError):
             super().close()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """A job that failed: of which image, why, and where its log is."""
+    """A job that failed: its image, the reason, and its log."""
 
     image: str
     reason: str
@@ -132,7 +137,7 @@ class Failure:
 def failures(folder: Path, *, since: float = 0.0) -> list[Failure]:
     """Return the jobs whose logs below a folder end with an error, newest log last.
 
-    Logs that were last written before `since`, in seconds since 1970, are of another run.
+    Logs that were last written before `since`, in seconds since 1970, belong to another run.
     """
     times = {path: path.stat().st_mtime for path in folder.glob("*/*.log")}
     found = []
@@ -150,9 +155,9 @@ def refusal_line(refused: Mapping[str, str], n_images: int) -> str:
     Parameters
     ----------
     refused
-        Why, by name of image; the first five are named.
+        The reason by name of image; the line names the first five.
     n_images
-        All images of the run.
+        Number of all images of the run.
     """
     if n_images == 1:
         return f"zarrpyramid: {next(iter(refused.values()))}"
@@ -168,7 +173,7 @@ def refusal_line(refused: Mapping[str, str], n_images: int) -> str:
 
 
 def _peak_bytes() -> int:
-    """Return the peak of this process's resident set, without that of whoever started it."""
+    """Return the peak of this process's resident set; `getrusage` counts its parent's too."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
@@ -177,7 +182,7 @@ def _peak_bytes() -> int:
 
 
 def warn_to_stderr() -> logging.Handler:
-    """Show the library's warnings on the terminal; return what does so."""
+    """Show the library's warnings on the terminal, and return the handler that does."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("zarrpyramid: %(message)s"))
     handler.setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
-"""Images that are made: for the demo, for tests and for benchmarks.
+"""Test images: level 0 that the program makes for the demo, for tests and for benchmarks.
 
-Equal settings give equal voxels, chunk by chunk and in bounded memory; `blobs` go through `exp`,
-whose last bit may differ between hosts, `noise` is integers alone.
+Equal settings give equal voxels. Each chunk is made on its own, so that memory is bounded. `noise`
+is the same on every host; `blobs` use `exp`, whose last bit may differ between hosts.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 _ATTRIBUTE = "zarrpyramid_test_image"
 _N_BLOBS = 48
 _MARK = "test-image.zarrpyramid-partial"
-"""Stands in a level 0 that is being made, so that a killed run is known from somebody's data."""
+"""Marks a level 0 that is being made: what a killed run leaves is then not taken for user data."""
 
 
 def make_test_image(image: Image, *, n_workers: int) -> Record:
-    """Make level 0 of an image that asks for it, and the groups above it.
+    """Make level 0 of an image whose settings ask for a test image, and the groups above it.
 
     Returns
     -------
     Record
-        What was made.
+        The settings of the test image.
 
     Raises
     ------
     StoreError
-        If something else stands there; nothing is written then.
+        If something else stands in its place; nothing is written then.
     """
     made = image.plan.image.test_image
     assert made is not None
@@ -98,7 +98,7 @@ class _Writer:
 
 
 def draw(made: TestImage, region: Region) -> Block:
-    """Return the voxels of a region of a test image; its chunks must cover the region whole.
+    """Return the voxels of one chunk of a test image, from the region that the chunk holds.
 
     `noise` is uniform over the data type's range, or over [0, 1); `blobs` are bright Gaussian spots
     on noise of a twentieth of their height.
@@ -134,7 +134,7 @@ def draw(made: TestImage, region: Region) -> Block:
 
 
 def _blobs(made: TestImage) -> list[tuple[list[float], list[float]]]:
-    """Return centre and width of every blob, in voxels."""
+    """Return the centre and the width of every blob, in voxels along each axis."""
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence(made.seed)))
     extents = np.array(made.shape)
     centres = random.random((_N_BLOBS, extents.size)) * extents

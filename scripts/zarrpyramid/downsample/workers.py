@@ -1,7 +1,7 @@
-"""Worker processes of this machine: copies of this process, which run blocks and end with it.
+"""Worker processes on this machine: copies of this process that run blocks and end with it.
 
-Threads take turns at the interpreter, and a chunk needs some twenty calls that give it up and want
-it back: two threads on two cores are 1.3 times as fast as one, two processes 1.9 times.
+Threads take turns at the interpreter, and a chunk needs some twenty calls that release it and take
+it again. On two cores, two threads are 1.3 times as fast as one, and two processes 1.9 times.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 def can_fork() -> bool:
     """Tell whether this process can be copied: on Linux, while no other Python thread runs.
 
-    A copy has the memory of all threads but runs only one of them, so that a lock which another
-    thread holds stays locked in it for ever. Threads of OpenBLAS and of the C library are prepared
-    for that, those of obstore are not: once it is loaded, threads run the blocks, which mostly wait
-    for a network then. Workers of `multiprocessing.Pool` are daemons, which may have no children.
+    A copy has the memory of all threads but runs only one of them, so a lock that another thread
+    holds stays locked in the copy for ever. Threads of OpenBLAS and of the C library are prepared
+    for that; threads of obstore are not. Once obstore is loaded, threads run the blocks, which then
+    mostly wait for a network. Workers of `multiprocessing.Pool` are daemons and cannot have
+    children.
     """
     alone = threading.active_count() == 1 and not multiprocessing.current_process().daemon
     return sys.platform == "linux" and alone and "obstore" not in sys.modules
