@@ -14,9 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zarrpyramid.config import check_config, image_config, image_configs, restore, short_name
+from zarrpyramid.config.declare import Setting
+from zarrpyramid.config.forms import MappingOf, Text
 from zarrpyramid.config.schema import json_schema
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, suggestion
+from zarrpyramid.reduce import METHODS
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json_schema()
@@ -279,7 +282,7 @@ def test_types_of_the_command_line(given, expected):
         ),
         (
             {"method": "mena"},
-            "method: expected mean, nanmean, sum, min, max, median, mode, mode_nonzero or stride, "
+            f"method: expected {', '.join([*METHODS][:-1])} or {[*METHODS][-1]}, "
             "found 'mena'; did you mean 'mean'?",
         ),
         (
@@ -301,6 +304,14 @@ def test_messages(config, message):
     with pytest.raises(ConfigError) as error:
         check_config(config)
     assert str(error.value) == message
+
+
+def test_a_setting_that_does_not_say_what_it_expects():
+    assert Setting(Text(), "Any text.").schema["expected"] == "a text"
+    with pytest.raises(TypeError, match="MappingOf must say its meaning and what is expected"):
+        Setting(MappingOf(Text()), "Texts by name.")
+    with pytest.raises(TypeError, match="Text must say its meaning"):
+        Setting(Text(), "")
 
 
 def test_an_unknown_key_far_from_all_shows_what_is_known():

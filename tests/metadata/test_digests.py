@@ -32,9 +32,9 @@ from zarrpyramid.reduce.voxel_digest import chunk_digest
 GOLDEN = Path(__file__).parents[1] / "data" / "golden_digests.json"
 ADVICE = (
     "A voxel, a digest or a statistic of a level comes out different. If that is meant: give "
-    "VOXEL_REVISION in plan.py the next number, write a CHANGELOG entry under 'Voxel values' that "
-    "says what changed and for whom, and run this file as a script to write the new golden file. "
-    "If it is not meant, it is a bug."
+    "VOXEL_REVISION in plan/levels.py the next number, write a CHANGELOG entry under 'Voxel "
+    "values' that says what changed and for whom, and run this file as a script to write the new "
+    "golden file. If it is not meant, it is a bug."
 )
 
 # Shapes, chunks and factors of which nothing divides anything, and one that is usual.

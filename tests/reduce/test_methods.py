@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from zarr.storage import MemoryStore
 from oracles import COMPLEX, TAKEN, bits, out_dtype, reduce_by_hand
 from strategies import DTYPES
 from zarrpyramid.config.schema import json_schema
+from zarrpyramid.config.settings import IMAGE
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata.digests import Tally
@@ -29,8 +31,10 @@ from zarrpyramid.reduce.loading import compiled_is_ready, load_compiled
 from zarrpyramid.reduce.mean import describe
 from zarrpyramid.reduce.methods import METHODS, level_dtype
 from zarrpyramid.reduce.voxel_digest import chunk_digest
+from zarrpyramid.reduce.windows import reduce_windows
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden_methods.json"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_schema_lists_the_methods_and_their_dtypes():
@@ -286,6 +290,10 @@ def test_both_forms_make_equal_records(tmp_path, monkeypatch, method, few):
 def golden(method, dtype):
     found = json.loads(GOLDEN.read_text(encoding="utf-8"))
     assert list(found) == [str(VOXEL_REVISION)]
+    assert (found[str(VOXEL_REVISION)].get(method) or {}).keys() >= {dtype}, (
+        f"{GOLDEN.name} has no {method} of {dtype}: `uv run python tests/reduce/test_methods.py` "
+        "writes it anew; see to it that only new entries appear"
+    )
     return found[str(VOXEL_REVISION)][method][dtype]
 
 
@@ -313,6 +321,20 @@ GOLDEN_CASES = [
 @pytest.mark.parametrize(("method", "dtype"), GOLDEN_CASES)
 def test_voxels_of_every_method_are_those_of_this_revision(method, dtype, tmp_path):
     assert golden_record(method, dtype, tmp_path) == golden(method, dtype)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        (DOCS / "reference" / "methods.md").read_text(encoding="utf-8"),
+        (DOCS / "design" / "0006-meaning-of-the-methods.md").read_text(encoding="utf-8"),
+        IMAGE["method"].meaning,
+        re.sub(r"\b([a-z_]+)\b", r"`\1`", reduce_windows.__doc__),
+    ],
+    ids=["methods.md", "design 0006", "the setting", "reduce_windows"],
+)
+def test_every_method_is_explained(text):
+    assert {method for method in METHODS if f"`{method}`" not in text} == set()
 
 
 @pytest.mark.parametrize("dtype", COMPLEX)

@@ -55,6 +55,13 @@ class Setting:
     for_all: bool = True
     in_python: bool = True
 
+    def __post_init__(self) -> None:
+        if not self.meaning or not (self.expected or self.form.expected):
+            raise TypeError(
+                f"a setting of the form {type(self.form).__name__} must say its meaning and what "
+                "is expected"
+            )
+
     @property
     def schema(self) -> dict[str, Any]:
         """The setting as JSON schema; `expected` and `unit` are words of our own in it."""

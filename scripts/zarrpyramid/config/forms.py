@@ -136,6 +136,8 @@ class Text(Form):
 
     def __init__(self, *, least: int = 0, pattern: str = "") -> None:
         self.least, self.pattern = least, pattern
+        if not pattern:  # what a pattern means is for the setting to say
+            self.expected = "a text that is not empty" if least else "a text"
         more = {"minLength": least} if least else {}
         self.schema = {"type": "string", **more, **({"pattern": pattern} if pattern else {})}
 

@@ -1,7 +1,9 @@
 """Every setting of an image, declared once. To add one: declare it here, and use it where it acts.
 
-`docs/reference/generate.py` then writes the schema, the page of the reference and the keywords of
-`build_pyramid` anew.
+A setting needs a form, a meaning, a default unless it must be given, and `expected` where its form
+does not say it. `docs/reference/generate.py` writes the rest: the schema, the page of the reference
+and the keywords of `build_pyramid`. A change of its value makes levels again only if
+`plan.run.Run.recipe` holds it.
 """
 
 from __future__ import annotations
@@ -127,8 +129,8 @@ class ImageConfig:
         "is for all space axes. A list has one integer for each axis. A mapping has integers by "
         "axis name, and 1 for the axes that it does not name. A list with a list or a mapping in "
         "it has one entry for each level. `isotropic` takes 2 along the space axes with the "
-        "smallest voxels, by `voxel_size`, until doubling brings all axes no nearer to each other "
-        "(within a factor of sqrt(2) of the smallest), and then 2 along all.",
+        "smallest voxels, by `voxel_size` (within a factor of sqrt(2) of the smallest), while this "
+        "makes the voxels more cubic; then 2 along all.",
         expected="an integer >= 1, a list of them (one for each axis), a mapping of axis names to "
         "them, a list of lists and mappings (one for each level), or isotropic",
         unit="voxels",
@@ -240,7 +242,7 @@ class ImageConfig:
     )
     parts: int | None = setting(
         Choice("auto") | Integer(1),
-        "How many jobs make each level, as far as it has as many stored objects. `auto` decides by "
+        "Number of jobs for each level, at most one per stored object. `auto` decides by "
         "`part_size`. Any number gives the same digests and sentinels.",
         default="auto",
         absent="auto",
