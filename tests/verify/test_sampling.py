@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from zarrpyramid.verify.sampling import MOST_EDGES, draw_sample, unravel
+from zarrpyramid import geometry
+from zarrpyramid.verify.sampling import MOST_EDGES, draw_sample
 
 
 @pytest.mark.parametrize("grid", [(1,), (7,), (3, 1), (4, 5), (3, 4, 2), (1, 1, 1), (2, 2, 2, 2)])
@@ -49,4 +50,6 @@ def test_equal_seeds_draw_equally():
 
 def test_places_by_number():
     grid = (2, 3, 4)
-    assert [unravel(n, grid) for n in range(24)] == list(itertools.product(*map(range, grid)))
+    assert list(geometry.iterate_units(grid, range(24))) == list(
+        itertools.product(*map(range, grid))
+    )

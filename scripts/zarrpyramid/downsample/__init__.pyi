@@ -47,6 +47,9 @@ from .publish import (
     publish_level as publish_level,
 )
 from .publish import (
+    remove_left_overs as remove_left_overs,
+)
+from .publish import (
     withdraw_levels as withdraw_levels,
 )
 from .publish import (

@@ -30,7 +30,7 @@ from zarrpyramid.plan import Level, left_overs, our_levels, provenance, record_o
 from zarrpyramid.reduce import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
@@ -156,9 +156,9 @@ def remove_levels(image: Image, first: int) -> list[int]:
     return _remove(ours)
 
 
-def remove_left_overs(image: Image) -> list[int]:
-    """Remove the objects that killed runs left of levels; return the numbers of these."""
-    return _remove(left_overs(image))
+def remove_left_overs(image: Image, numbers: Iterable[int]) -> list[int]:
+    """Remove the objects that killed runs left of levels of some numbers; return those of these."""
+    return _remove(left_overs(image, numbers))
 
 
 def _remove(levels: list[Level]) -> list[int]:

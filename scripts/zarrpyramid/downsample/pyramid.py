@@ -155,7 +155,8 @@ def clean(
     image = open_path(path, storage_options=storage_options, is_read=False)
     is_held = held(image.store, image.path, makes_group=image.makes_group)
     with is_held, image.store.hold(image.level_path(0)):
-        removed = sorted([*remove_levels(image, 1), *remove_left_overs(image)])
+        planned = range(1, len(image.plan.levels))
+        removed = sorted([*remove_levels(image, 1), *remove_left_overs(image, planned)])
         return [0, *removed] if base and remove_base(image) else removed
 
 

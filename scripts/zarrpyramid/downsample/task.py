@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import add, floordiv, mul
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, chunks_of_object, native_dtype, open_chunks, scratch
@@ -53,6 +53,15 @@ if TYPE_CHECKING:
     """What was seen, by object of the level."""
 
 
+class Encoder(Protocol):
+    """What takes the voxels that a task makes, as `Chunks` do."""
+
+    keeps_voxels: bool
+
+    def encode(self, index: Index, block: Block) -> Any:
+        """Take a chunk's voxels, and return what a step gives for the chunk."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LevelTask:
     """The task of one level, called with a place in the grid of tasks.
@@ -87,21 +96,23 @@ class LevelTask:
         region = geometry.unit_region(tuple(place), self.unit, self.target.shape)
         made: Seen = {}
         payloads: dict[Index, Any] = {}
-        for seen, encoded in self.run_steps(region):
+        for seen, encoded in self.run_steps(region, self.arrays[1]):
             for key, result in seen.items():
                 made.setdefault(key, BlockResult()).merge(result)
             payloads.update(encoded)
         self._write(region, payloads, made)
         return made
 
-    def run_steps(self, region: Region) -> Iterator[tuple[Seen, dict[Index, Any]]]:
+    def run_steps(
+        self, region: Region, coarser: Encoder
+    ) -> Iterator[tuple[Seen, dict[Index, Any]]]:
         """Reduce and encode a region of the level step by step.
 
-        Yields what each step saw, and what the target's `encode` returned for each chunk. A level
+        Yields what each step saw, and what `coarser` returned for each chunk. A level
         of a few large shards has fewer tasks than workers: its tasks run steps in threads.
         """
         steps = geometry.split_region(region, self.step)
-        run = partial(self._run_step, *self.arrays)
+        run = partial(self._run_step, self.arrays[0], coarser)
         if self.n_threads == 1:
             yield from map(run, steps)
             return
@@ -109,7 +120,7 @@ class LevelTask:
             yield from pool.map(run, steps)
 
     def _run_step(
-        self, finer: Chunks, coarser: Chunks, region: Region
+        self, finer: Chunks, coarser: Encoder, region: Region
     ) -> tuple[Seen, dict[Index, Any]]:
         seen = {
             key: BlockResult() for key in geometry.covering_units(region, self.target.write_shape)
@@ -160,7 +171,7 @@ class LevelTask:
         return block, read
 
     def _digest_and_encode(
-        self, coarser: Chunks, region: Region, block: Block, seen: Seen
+        self, coarser: Encoder, region: Region, block: Block, seen: Seen
     ) -> tuple[dict[Index, Any], SourceSums]:
         """Return what to store for each chunk of a region of the level, and the region's sums."""
         payloads, written, compiled = {}, SourceSums(), self._compiled

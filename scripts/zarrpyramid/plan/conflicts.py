@@ -24,7 +24,7 @@ from .source import BASE_KEY, COPY_KEY
 from .stored import LITTER_KEY, OBJECT_KEY, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .image import Image
 
@@ -110,12 +110,12 @@ def check_place(level: Level) -> None:
         )
 
 
-def left_overs(image: Image) -> list[Level]:
-    """Return the planned levels of which there is no array, but objects that a killed run left.
+def left_overs(image: Image, numbers: Iterable[int]) -> list[Level]:
+    """Return those of some levels of which there is no array, but objects that a killed run left.
 
     A build of the level would remove them.
     """
-    levels = [Level(image, level.level) for level in image.plan.levels[1:]]
+    levels = [Level(image, number) for number in numbers]
     return [level for level in levels if _is_left_over(level)]
 
 

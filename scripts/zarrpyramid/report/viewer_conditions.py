@@ -14,8 +14,6 @@ from zarrpyramid import geometry
 from zarrpyramid.metadata import CHANNEL, SPACE, TIME, UNITS, read_transformations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from zarrpyramid.verify import Pyramid
 
 LARGEST_CHUNK = 10 * 2**20
@@ -168,13 +166,10 @@ def large_chunks(pyramid: Pyramid) -> list[str]:
 
 def thick_chunks(pyramid: Pyramid) -> list[str]:
     """Return axes of time and channels along which a chunk holds several steps."""
+    axes = [axis for axis, kind in enumerate(pyramid.types) if kind in (TIME, CHANNEL)]
+    extents = [tuple(map(min, array.chunks, array.shape)) for array in pyramid.arrays]
     return sorted(
-        {
-            pyramid.axes[axis]["name"]
-            for array in pyramid.arrays
-            for axis, kind in enumerate(pyramid.types)
-            if kind in (TIME, CHANNEL) and min(array.chunks[axis], array.shape[axis]) > 1
-        }
+        {pyramid.axes[axis]["name"] for axis in axes if any(each[axis] > 1 for each in extents)}
     )
 
 
@@ -247,10 +242,6 @@ def scaled_beyond_planes(pyramid: Pyramid) -> list[str]:
 
 def not_halved(pyramid: Pyramid) -> list[str]:
     """Return the first level that has not half the voxels of the one before along y or x."""
-    return next(([words] for words in _not_halved(pyramid)), [])
-
-
-def _not_halved(pyramid: Pyramid) -> Iterator[str]:
     names = [axis["name"] for axis in pyramid.axes]
     shapes = [array.shape for array in pyramid.arrays]
     for level, (fine, coarse) in enumerate(pairwise(shapes), start=1):
@@ -258,7 +249,8 @@ def _not_halved(pyramid: Pyramid) -> Iterator[str]:
             axis = names.index(name)
             # Programs round half an odd extent up or down.
             if coarse[axis] not in (fine[axis] // 2, -(-fine[axis] // 2)):
-                yield f"level {level} has {coarse[axis]} voxels along {name} after {fine[axis]}"
+                return [f"level {level} has {coarse[axis]} voxels along {name} after {fine[axis]}"]
+    return []
 
 
 # Display.

@@ -7,13 +7,13 @@ lists its levels without a verdict. The report and the viewers read the same mod
 
 1. `pyramid` and `findings`: the model, and what is reported of it.
 2. `verify`: the recipe, which calls all checks in turn.
-3. Documents: `documents`, `ngff` (the specification), `placement` (scale and translation) and
-   `consolidation`; `origins` tells what a level was made from.
+3. Documents: `documents`, `ngff` (the specification) and `consolidation`; `origins` tells what a
+   level was made from.
 4. Objects: `objects`.
 5. Voxels: `sampling` chooses blocks. `voxels` checks levels made here, by the task in `comparison`
    that makes blocks again. `foreign` checks levels of other programs, by the task in `explanation`
    that tries the methods in `candidates`.
-6. `repair` (the recipe) and `mending` (one level), `reproduction`, `status`.
+6. `repair`, `reproduction`, `status`.
 """
 
 import lazy_loader

@@ -22,24 +22,21 @@ if TYPE_CHECKING:
 
     Candidate = Callable[[Block, Shape], Block]
 
-HALF_EVEN, HALF_UP, TRUNCATED = "mean, half to even", "mean, half up", "mean, truncated"
-
 
 def candidates(dtype: str) -> dict[str, Candidate]:
     """Return the candidates for levels of a data type, by name.
 
     Each takes a block of finer voxels and the factors, and returns the block that it makes of them.
     """
-    kind = kind_of(dtype)
-    is_rounded = kind in ("int", "uint", "bool")
+    kind, left_out = kind_of(dtype), {"sum"}
     known: dict[str, Candidate] = {}
-    if is_rounded:
-        known[HALF_EVEN] = partial(reduced, "mean")
-        known[HALF_UP] = partial(_rounded_mean, np.floor, 0.5)
-        known[TRUNCATED] = partial(_rounded_mean, np.trunc, 0.0)
+    if kind in ("int", "uint", "bool"):
+        known["mean, half to even"] = partial(reduced, "mean")
+        known["mean, half up"] = partial(_rounded_mean, np.floor, 0.5)
+        known["mean, truncated"] = partial(_rounded_mean, np.trunc, 0.0)
+        left_out |= {"mean", "nanmean"}
     for name, method in METHODS.items():
-        is_there = is_rounded and name in ("mean", "nanmean")
-        if kind in method.kinds and name != "sum" and not is_there:
+        if kind in method.kinds and name not in left_out:
             known[name] = partial(reduced, name)
     return known
 
@@ -86,14 +83,13 @@ def difference(made: Block, found: Block, factors: Shape) -> tuple[int, float]:
         slack = math.prod(factors) * float(np.finfo(found.dtype).eps) * size
         with np.errstate(invalid="ignore"):
             wrong &= ~(np.abs(made - found) <= slack)
-    if not wrong.any():
-        return 0, 0.0
-    left, right = made[wrong], found[wrong]
-    if found.dtype.kind in "iu":
-        apart = np.where(left > right, left, right) - np.where(left > right, right, left)
-        apart = apart.view(f"u{apart.dtype.itemsize}")
-        return int(wrong.sum()), float(apart.max())
+    n_wrong, left, right = int(wrong.sum()), made[wrong], found[wrong]
     if found.dtype.kind == "b":
-        return int(wrong.sum()), 1.0
-    apart = np.abs(left - right)
-    return int(wrong.sum()), float(apart[np.isfinite(apart)].max(initial=0))
+        return n_wrong, float(n_wrong > 0)
+    if found.dtype.kind in "iu":
+        apart = np.maximum(left, right) - np.minimum(left, right)
+        apart = apart.view(f"u{apart.dtype.itemsize}")
+    else:
+        apart = np.abs(left - right)
+        apart = apart[np.isfinite(apart)]
+    return n_wrong, float(apart.max(initial=0))

@@ -8,23 +8,28 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, open_chunks, read_chunk
-from zarrpyramid.downsample import BlockResult, LevelTask, count_chunk, run_blocks
+from zarrpyramid.downsample import BlockResult, LevelTask, count_chunk, digest_header, run_blocks
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan import shared_block_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from zarrpyramid.arrays import Block, Chunks
     from zarrpyramid.geometry import Index
-    from zarrpyramid.metadata import ArrayMetadata
+    from zarrpyramid.metadata import ArrayMetadata, Record, Tally
     from zarrpyramid.stores import Store
+
+Result = TypeVar("Result")
+
+_BATCH = 1024
+"""Places that are handed out to threads at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,186 +38,161 @@ class Difference:
 
     Attributes
     ----------
-    key
-        Key of the object, relative to the array; "" where the chunk's source cannot be read.
+    index
+        The chunk; None where its source cannot be read.
     what
         In how many voxels it differs, or why it or its source cannot be read.
     expected, found
         The first voxel that differs.
     """
 
-    index: Index
-    key: str
+    index: Index | None
     what: str
-    expected: str = ""
-    found: str = ""
+    expected: object = ""
+    found: object = ""
 
 
 @dataclass(slots=True)
 class Comparison:
-    """What a comparison found: figures of what was read, and the chunks that differ.
-
-    Attributes
-    ----------
-    seen
-        Digests and statistics of the finer level and of the level, as they are stored.
-    is_partial
-        Whether some of the finer level could not be read.
-    """
+    """Digests and statistics of two levels as they are stored, and the chunks that differ."""
 
     seen: BlockResult = field(default_factory=BlockResult)
     differences: list[Difference] = field(default_factory=list)
-    is_partial: bool = False
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some of the finer level could not be read."""
+        return any(difference.index is None for difference in self.differences)
+
+    def merge(self, other: Comparison) -> None:
+        """Take in another comparison."""
+        self.seen.merge(other.seen)
+        self.differences += other.differences
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareTask(LevelTask):
-    """The task that makes a part of a level again and compares it with what is stored.
+class StoredTask(LevelTask):
+    """A task that reads the voxels of two levels and writes nothing."""
 
-    Attributes
-    ----------
-    tallies
-        Whether stored voxels that a filter rounded are hashed too.
-    """
+    write_empty: bool = True
+    block_bytes: int = 0
 
-    tallies: bool = False
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        arrays: Iterable[tuple[str, ArrayMetadata]],
+        factors: geometry.Shape,
+        method: str = "mean",
+    ) -> Self:
+        """Return the task of a finer array and a level's, each a path and its metadata."""
+        (source_path, source), (target_path, target) = arrays
+        return cls(
+            store=store,
+            source_path=source_path,
+            source=source,
+            target_path=target_path,
+            target=target,
+            factors=factors,
+            method=method,
+        )
 
-    @cached_property
+    @property
     def unit(self) -> geometry.Shape:
         """Extents of one task in the level: whole chunks, and no more objects than they lie in."""
         return self.step
 
+    @cached_property
+    def arrays(self) -> tuple[Chunks, Chunks]:
+        """Both levels, which are known to be there."""
+        return (
+            open_chunks(self.store, self.source_path, self.source),
+            open_chunks(self.store, self.target_path, self.target),
+        )
+
+
+class CompareTask(StoredTask):
+    """The task that makes a part of a level again and compares it with what is stored."""
+
     def __call__(self, place: Index) -> Comparison:  # type: ignore[override]
         """Compare the part of the level at a place."""
         stored = self.arrays[1]
-        assert isinstance(stored, ComparedChunks)
         region = geometry.unit_region(tuple(place), self.unit, self.target.shape)
         result = Comparison()
         try:
-            for step, made in self.run_steps(region):
+            for step, made in self.run_steps(region, _Comparer(stored)):
                 for seen in step.values():
                     result.seen.merge(seen)
                 for index, difference in made.items():
                     if difference is not None:
                         result.differences.append(difference)
-                    elif self.tallies and not stored.keeps_voxels:
-                        stored.count(index, result.seen)
+                    elif not stored.keeps_voxels:
+                        count_chunk(index, read_chunk(stored, index), result.seen.target)
         except StoreError as error:
-            first = next(geometry.covering_units(region, self.target.chunks))
-            result.differences.append(Difference(index=first, key="", what=str(error)))
-            result.is_partial = True
+            result.differences.append(Difference(index=None, what=str(error)))
         return result
 
-    @cached_property
-    def arrays(self) -> tuple[Chunks, Chunks]:
-        """Source and target, which compares chunks instead of writing them."""
-        return (
-            open_chunks(self.store, self.source_path, self.source),
-            ComparedChunks(open_chunks(self.store, self.target_path, self.target)),
-        )
 
-
-class ComparedChunks:
-    """Stored chunks that a task writes to, and that compare instead; see `arrays.Chunks`."""
+class _Comparer:
+    """What compares the voxels that a task makes with stored chunks; see `downsample.Encoder`."""
 
     def __init__(self, stored: Chunks) -> None:
-        self.metadata = stored.metadata
         # Where a filter rounds, the stored voxels are counted and not those that were made.
         self.keeps_voxels = stored.keeps_voxels
         self._stored = stored
-
-    def payload(self, index: Index) -> Any | None:
-        """Return the stored bytes of a chunk."""
-        return self._stored.payload(index)
-
-    def decode(self, index: Index, payload: Any) -> Block:
-        """Return the stored voxels of a chunk."""
-        return self._stored.decode(index, payload)
 
     def encode(self, index: Index, block: Block) -> Difference | None:
         """Return how a stored chunk differs from the voxels that it must hold."""
         try:
             found = read_chunk(self._stored, index)
         except StoreError as error:
-            return Difference(index=index, key=self.metadata.chunk_key(index), what=str(error))
-        if not _differs(block, found).any():
-            return None
-        expected = block
-        if not self._stored.keeps_voxels:
+            return Difference(index=index, what=str(error))
+        wrong = _differs(block, found)
+        metadata = self._stored.metadata
+        if wrong.any() and not self.keeps_voxels:
             # What a filter rounds is compared as it would be read back.
-            expected = _read_back(self.metadata, block)
-        wrong = _differs(expected, found)
+            block = _read_back(metadata, block)
+            wrong = _differs(block, found)
         if not wrong.any():
             return None
         first = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        place = [
-            axis.start + int(i)
-            for axis, i in zip(chunk_region(self.metadata, index), first, strict=True)
-        ]
+        axes = zip(chunk_region(metadata, index), first, strict=True)
+        place = [axis.start + int(i) for axis, i in axes]
         return Difference(
             index=index,
-            key=self.metadata.chunk_key(index),
             what=f"{int(wrong.sum())} of {wrong.size} voxels of chunk {list(index)} are not what "
             f"they must be, the first at {place}",
-            expected=str(expected[first]),
-            found=str(found[first]),
+            expected=block[first],
+            found=found[first],
         )
 
-    def put(self, index: Index, payloads: Sequence[Any | None]) -> bool:
-        """Refuse: nothing is ever written here."""
-        raise AssertionError(index, payloads)
 
-    def count(self, index: Index, seen: BlockResult) -> None:
-        """Take a stored chunk into the tally of the level."""
-        count_chunk(index, read_chunk(self._stored, index), seen.target)
-
-
-def compare_sample(
-    task: CompareTask, places: Sequence[Index], n_workers: int
-) -> Iterator[Comparison]:
-    """Yield the comparison of each of some places of a task's grid."""
+def on_places(
+    task: Callable[[Index], Result], places: Iterable[Index], n_workers: int
+) -> Iterator[Result]:
+    """Yield the results of a task at some places, in their order, by threads."""
     with ThreadPoolExecutor(n_workers) as pool:
-        yield from pool.map(task, places)
+        for batch in geometry.batches(iter(places), _BATCH):
+            yield from pool.map(task, batch)
+
+
+def proof(seen: Tally, metadata: ArrayMetadata) -> Record:
+    """Return digest and statistics of the voxels of an array, as records hold them."""
+    digest = seen.digest(digest_header(metadata))
+    return {"digest": digest, **seen.statistics(dtype=metadata.dtype)}
 
 
 def compare_all(task: CompareTask, n_workers: int) -> Iterator[Comparison]:
     """Yield comparisons of the whole level; together they count each chunk of both levels once."""
-    task = replace(task, tallies=True, block_bytes=shared_block_bytes(task.target, n_workers))
-    n_workers, n_threads = task.spread(n_workers, geometry.count(task.grid))
-    task = replace(task, n_threads=n_threads)
-    yield from run_blocks(
-        task,
+    task = replace(task, block_bytes=shared_block_bytes(task.target, n_workers))
+    n_tasks = geometry.count(task.grid)
+    n_workers, n_threads = task.spread(n_workers, n_tasks)
+    return run_blocks(
+        replace(task, n_threads=n_threads),
         task.grid,
         n_workers=n_workers,
         shared=task.store.shared,
-        load=task.loader(geometry.count(task.grid)),
-    )
-
-
-def compare_task(
-    store: Store,
-    finer: tuple[str, ArrayMetadata],
-    level: tuple[str, ArrayMetadata],
-    method: str,
-    factors: geometry.Shape,
-) -> CompareTask:
-    """Return the task that compares a level, in blocks as small as its chunks allow.
-
-    Parameters
-    ----------
-    finer, level
-        Path and metadata of the finer level's array and of the level's.
-    """
-    return CompareTask(
-        store=store,
-        source_path=finer[0],
-        source=finer[1],
-        target_path=level[0],
-        target=level[1],
-        factors=factors,
-        write_empty=True,
-        method=method,
-        block_bytes=0,
+        load=task.loader(n_tasks),
     )
 
 

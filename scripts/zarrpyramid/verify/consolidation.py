@@ -23,10 +23,7 @@ def check_consolidated(pyramid: Pyramid) -> Iterator[Check | Finding]:
     spelling, steps = pyramid.group.format, pyramid.path.split("/") if pyramid.path else []
     nodes: list[tuple[str, int | None, Mapping[str, Document | None]]]
     nodes = [(pyramid.path, None, pyramid.group.documents)]
-    nodes += [
-        (pyramid.array_path(level), level.number, _documents(pyramid, level))
-        for level in pyramid.levels
-    ]
+    nodes += [(level.at, level.number, _documents(pyramid, level)) for level in pyramid.levels]
     for depth in range(len(steps) + 1):
         above = "/".join(steps[:depth])
         kept = read_consolidated(pyramid.store, above, pyramid.zarr_format)
@@ -41,27 +38,22 @@ def check_consolidated(pyramid: Pyramid) -> Iterator[Check | Finding]:
                 what = _difference(kept.get(spelling.consolidated_key(below, key)), document)
                 if what:
                     n_wrong += 1
+                    code = shlex.quote(f"import zarr; zarr.consolidate_metadata({where!r})")
                     yield Finding(
                         what=f"consolidated metadata of {where} {what}, and readers believe it",
                         level=number,
                         key=join(pyramid.store.name, path, key),
-                        way_out=f"consolidate it anew: {_consolidate_command(where)}",
+                        way_out=f"consolidate it anew: uv run python -c {code}",
                     )
         document_path = join(where, spelling.consolidated_document)
         yield Check(name="consolidated", figure=f"{document_path}, {n_wrong} differ")
-
-
-def _consolidate_command(where: str) -> str:
-    """Return the command by which zarr-python consolidates a group anew."""
-    code = f"import zarr; zarr.consolidate_metadata({where!r})"
-    return f"uv run python -c {shlex.quote(code)}"
 
 
 def _documents(pyramid: Pyramid, level: FoundLevel) -> dict[str, Document | None]:
     """Return a level's documents by name; None stands for one that is not there."""
     if level.metadata is None:
         return {pyramid.group.format.array_document: None} if level.fault == ABSENT else {}
-    node = read_node(pyramid.store, pyramid.array_path(level))
+    node = read_node(pyramid.store, level.at)
     return {} if node is None else dict(node.documents)
 
 
@@ -71,7 +63,7 @@ def _difference(shown: Any, document: Document | None) -> str:
         return "" if shown is None else "shows an array that is not there"
     if not isinstance(shown, dict):
         return "does not show it"
-    wrong = [key for key in document
-             if key in shown and key != "consolidated_metadata" and shown[key] != document[key]
+    shared = shown.keys() & document.keys() - {"consolidated_metadata"}
+    wrong = [key for key in shared if shown[key] != document[key]
              and str(shown[key]) != str(document[key])]  # fmt: skip
     return f"has another {', '.join(sorted(wrong))}" if wrong else ""

@@ -1,4 +1,4 @@
-"""Whether the documents of a pyramid agree with each other: list, shapes, records and codecs.
+"""Whether the documents of a pyramid agree with each other: list, records, codecs and placement.
 
 Reads no voxel and no object, and imports no array library.
 """
@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
+from zarrpyramid.metadata import SPACE, axis_type, read_axes
 from zarrpyramid.plan import VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
 from .findings import DEFECT, NOTE, WARNING, Check, Finding
 from .ngff import check_ngff, version_of
 from .origins import finer_of, recipe_of, scale_ratio
-from .placement import CLOSE, can_be_listed, check_scale, check_translation, relist_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata
 
     from .pyramid import FoundLevel, Pyramid
+
+CLOSE = 1e-6
+"""Part of a voxel by which a place may be off, since documents hold decimals."""
 
 
 def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
@@ -41,17 +44,13 @@ def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
     )
     for level in pyramid.levels:
         if level.metadata is None:
-            yield Finding(
-                what=level.fault,
-                level=level.number,
-                key=pyramid.name(level),
-                way_out=f"build the levels again: {relist_command(pyramid)}",
-            )
+            way_out = f"build the levels again: {pyramid.relisting}"
+            yield level.finding(level.fault, way_out=way_out)
     if pyramid.multiscales is not None:
         for found in check_ngff(pyramid.attributes, pyramid.zarr_format, arrays):
             # A repair does not change what the group says of level 0.
-            mends = pyramid.is_ours and found.grade == DEFECT and found.level != 0
-            way_out = found.way_out or (relist_command(pyramid) if mends else "")
+            mends = bool(pyramid.ours) and found.grade == DEFECT and found.level != 0
+            way_out = found.way_out or (pyramid.relisting if mends else "")
             yield replace(found, way_out=way_out)
     yield from _check_list(pyramid)
     for level in pyramid.levels[1:]:
@@ -59,28 +58,27 @@ def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
         if level.metadata is None:
             continue
         if level.record is not None:
-            yield from _check_record(pyramid, level, level.metadata, finer)
-        elif finer is not None and finer.metadata is not None:
-            yield from _check_foreign(pyramid, level, finer, level.metadata, finer.metadata)
+            yield from _check_record(pyramid, level, finer)
+        elif finer is not None:
+            yield from _check_foreign(pyramid, level, finer)
 
 
 def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
     """Yield where levels made here are not listed, or are listed as made in another way."""
-    ours = [level for level in pyramid.levels if level.record is not None]
+    ours = pyramid.ours
     listable = bool(ours) and can_be_listed(pyramid, ours[-1])
     mends: dict[str, Any] = {"grade": NOTE}
     if listable:
-        mends = {"grade": DEFECT, "way_out": f"list them: {relist_command(pyramid)}"}
+        mends = {"grade": DEFECT, "way_out": f"list them: {pyramid.relisting}"}
     if pyramid.multiscales is None:
         what = "the group lists no levels, so that no OME-Zarr viewer finds them"
         yield Finding(what=what, **mends)
         return
     for level in ours:
         if not level.listed:
-            what = "is there and not listed"
-            yield Finding(what=what, level=level.number, key=pyramid.name(level), **mends)
-    stated = pyramid.multiscales.get("metadata")
-    if not listable or not isinstance(stated, dict) or stated.get("software") != "zarrpyramid":
+            yield level.finding("is there and not listed", **mends)
+    stated = pyramid.provenance
+    if not listable or stated is None:
         return
     recipes = [recipe for level in ours if level.listed and (recipe := recipe_of(level))]
     if len(recipes) < sum(level.listed for level in ours):
@@ -95,45 +93,37 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
                 what=f"the list says another {key} than the levels' records",
                 expected=str(expected),
                 found=str(stated.get(key)),
-                way_out=f"list the levels again: {relist_command(pyramid)}",
+                way_out=f"list the levels again: {pyramid.relisting}",
             )
 
 
 def _check_record(
-    pyramid: Pyramid, level: FoundLevel, metadata: ArrayMetadata, finer: FoundLevel | None
+    pyramid: Pyramid, level: FoundLevel, finer: FoundLevel | None
 ) -> Iterator[Finding]:
     """Compare a level made here with its own record and with the level it was made from."""
-    record, recipe = level.record or {}, recipe_of(level)
+    record, recipe, metadata = level.record or {}, recipe_of(level), level.array
 
     def defect(what: str, expected: object = "", found: object = "") -> Finding:
-        return Finding(
-            what=what,
-            level=level.number,
-            key=pyramid.name(level),
-            expected=str(expected),
-            found=str(found),
-            way_out=pyramid.repair(),
-        )
+        return level.finding(what, expected=expected, found=found, way_out=pyramid.repair())
 
     if recipe is None:
         yield defect("its record names no recipe that is known here")
         return
-    if finer is None or finer.metadata is None:
+    if finer is None:
         yield defect("the level that it was made from is not there")
         return
-    method, factors = recipe
-    before = finer.metadata
+    (method, factors), before = recipe, finer.array
     if len(before.shape) != len(metadata.shape):
-        yield defect(f"has other axes than {finer.path}", times(before.shape),
-                     times(metadata.shape))  # fmt: skip
+        what = f"has other axes than {finer.path}"
+        yield defect(what, times(before.shape), times(metadata.shape))
         return
     for key, found in {"level": pyramid.paths.level(level.path), **level.form}.items():
         if record.get(key) != found:
             yield defect(f"{key} is not that of its record", record.get(key), found)
     expected = geometry.coarse_shape(before.shape, factors)
     if metadata.shape != expected:
-        yield defect(f"shape is not that of {finer.path} divided by {times(factors)}",
-                     list(expected), list(metadata.shape))  # fmt: skip
+        what = f"shape is not that of {finer.path} divided by {times(factors)}"
+        yield defect(what, list(expected), list(metadata.shape))
     if kind_of(before.dtype) not in METHODS[method].kinds:
         yield defect(f"{before.dtype} has no {method}")
     if method != "sum" and metadata.dtype != before.dtype:
@@ -143,48 +133,33 @@ def _check_record(
         yield defect("its record lacks the digests that prove it")
     elif finer.record is not None and source.get("digest") != digest:
         yield defect(f"was not made from {finer.path} as that is now", digest, source.get("digest"))
-    first = next(other for other in pyramid.levels if other.record is not None)
-    if first.metadata is not None and _codecs(first.metadata) != _codecs(metadata):
-        yield defect(f"is encoded otherwise than {first.path}",
-                     _codecs(first.metadata), _codecs(metadata))  # fmt: skip
+    first = pyramid.ours[0]
+    if _codecs(first.array) != _codecs(metadata):
+        what = f"is encoded otherwise than {first.path}"
+        yield defect(what, _codecs(first.array), _codecs(metadata))
     revision = record["recipe"].get("voxel_revision")
     if revision != VOXEL_REVISION:
-        yield Finding(
-            what=f"was made by revision {revision} of the arithmetic, and is compared with "
-            f"{VOXEL_REVISION}",
-            grade=NOTE,
-            level=level.number,
-            key=pyramid.name(level),
-        )
+        what = f"was made by revision {revision} of the arithmetic, and is compared with "
+        yield level.finding(f"{what}{VOXEL_REVISION}", grade=NOTE)
     if level.listed:
         yield from check_scale(pyramid, level, finer, factors)
         yield from check_translation(pyramid, level, shifts=METHODS[method].shifts)
 
 
-def _check_foreign(
-    pyramid: Pyramid,
-    level: FoundLevel,
-    finer: FoundLevel,
-    metadata: ArrayMetadata,
-    before: ArrayMetadata,
-) -> Iterator[Finding]:
+def _check_foreign(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> Iterator[Finding]:
     """Compare a level of another program with the one before it."""
-    where: dict[str, Any] = {"level": level.number, "key": pyramid.name(level)}
+    metadata, before = level.array, finer.array
     if len(metadata.shape) != len(before.shape):
-        yield Finding(what=f"has other axes than {finer.path}", expected=times(before.shape),
-                      found=times(metadata.shape), **where)  # fmt: skip
+        expected, found = times(before.shape), times(metadata.shape)
+        yield level.finding(f"has other axes than {finer.path}", expected=expected, found=found)
         return
     if metadata.shape == before.shape:
-        yield Finding(what=f"is as large as {finer.path}", grade=WARNING, **where)
+        yield level.finding(f"is as large as {finer.path}", grade=WARNING)
     ratio = scale_ratio(pyramid, finer, level)
     if ratio is not None and not _fits_shapes(ratio, before.shape, metadata.shape):
         by_shape = [m / n for m, n in zip(before.shape, metadata.shape, strict=True)]
-        yield Finding(
-            what="scale contradicts shape",
-            expected=f"about {times(by_shape)} times that of {finer.path}",
-            found=times(ratio),
-            **where,
-        )
+        expected = f"about {times(by_shape)} times that of {finer.path}"
+        yield level.finding("scale contradicts shape", expected=expected, found=times(ratio))
     base = pyramid.levels[0].metadata or before
     forms = {
         "dtype": (base.dtype, metadata.dtype),
@@ -192,15 +167,10 @@ def _check_foreign(
         "codecs": (_codecs(base), _codecs(metadata)),
         "fill value": (base.document.get("fill_value"), metadata.document.get("fill_value")),
     }
-    for what, (expected, found) in forms.items():
-        if found != expected:
-            yield Finding(
-                what=f"{what} differs from level 0's",
-                grade=WARNING,
-                expected=str(expected),
-                found=str(found),
-                **where,
-            )
+    for key, (wanted, seen) in forms.items():
+        if seen != wanted:
+            what = f"{key} differs from level 0's"
+            yield level.finding(what, grade=WARNING, expected=wanted, found=seen)
 
 
 def _fits_shapes(ratio: tuple[float, ...], finer: Shape, coarser: Shape) -> bool:
@@ -210,12 +180,86 @@ def _fits_shapes(ratio: tuple[float, ...], finer: Shape, coarser: Shape) -> bool
     """
     if len(ratio) != len(coarser):
         return True
-    return all(
-        abs(more / by - less) < 1 - CLOSE
-        for more, less, by in zip(finer, coarser, ratio, strict=True)
-    )
+    axes = zip(finer, coarser, ratio, strict=True)
+    return all(abs(more / by - less) < 1 - CLOSE for more, less, by in axes)
 
 
 def _codecs(metadata: ArrayMetadata) -> str:
     """Return what encodes a chunk, as text."""
     return json.dumps(metadata.codecs, sort_keys=True)
+
+
+def check_scale(
+    pyramid: Pyramid, level: FoundLevel, finer: FoundLevel, factors: Shape
+) -> Iterator[Finding]:
+    """Yield where the scale of a level made here is not the finer level's times the factors."""
+    before, found = (pyramid.transformations(each)[0] for each in (finer, level))
+    if before is None or found is None or {len(before), len(found)} != {len(factors)}:
+        return
+    expected = tuple(size * factor for size, factor in zip(before, factors, strict=True))
+    if not _is_close(found, expected, before):
+        yield level.finding(
+            "scale is not that of its factors",
+            expected=times(expected),
+            found=times(found),
+            way_out=f"list the levels again: {pyramid.relisting}",
+        )
+
+
+def check_translation(
+    pyramid: Pyramid, level: FoundLevel, *, shifts: bool | None
+) -> Iterator[Finding]:
+    """Yield where a level's translation is not that of the centres of its windows.
+
+    Parameters
+    ----------
+    shifts
+        Whether a voxel stands for its whole window, not for the window's first voxel; None where
+        that is not known, and both are right.
+    """
+    base = pyramid.levels[0]
+    (size, offset), (larger, found) = map(pyramid.transformations, (base, level))
+    if size is None or larger is None or len(size) != len(larger):
+        return
+    origin = (0.0,) * len(size)
+    offset = offset or origin
+    if len(offset) != len(origin) or (found is not None and len(found) != len(origin)):
+        return
+    centred = tuple(o + (b - a) / 2 for o, a, b in zip(offset, size, larger, strict=True))
+    expected = offset if shifts is False else centred
+    allowed = (expected, offset) if shifts is None else (expected,)
+    if any(_is_close(found or origin, place, size) for place in allowed):
+        return
+    where = "first voxels" if shifts is False else "centres"
+    is_ours = level.record is not None
+    what = f"translation is not that of its windows' {where}"
+    if found is None and not any(offset):
+        what = "has no translation by half a window, so that viewers show it displaced"
+    yield level.finding(
+        what,
+        grade=DEFECT if is_ours else WARNING,
+        expected=times(expected),
+        found="none" if found is None else times(found),
+        way_out=f"list the levels again: {pyramid.relisting}" if is_ours else "",
+    )
+
+
+def can_be_listed(pyramid: Pyramid, level: FoundLevel) -> bool:
+    """Tell whether OME-NGFF can describe the image: it has 2 or 3 space axes, or names none.
+
+    The document of `level` may name the axes.
+    """
+    if level.metadata is None:
+        return False
+    n_axes, names = len(level.metadata.shape), level.metadata.dimension_names
+    if names is not None:
+        return sum(axis_type(name or "") == SPACE for name in names) in (2, 3)
+    axes = read_axes(pyramid.attributes, n_axes)
+    return n_axes > 1 if axes is None else sum(axis.type == SPACE for axis in axes) in (2, 3)
+
+
+def _is_close(
+    found: tuple[float, ...], expected: tuple[float, ...], unit: tuple[float, ...]
+) -> bool:
+    axes = zip(found, expected, unit, strict=True)
+    return all(abs(a - b) <= CLOSE * max(size, abs(b)) for a, b, size in axes)

@@ -7,36 +7,26 @@ figures is said in `foreign`.
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks, read_chunk
+from zarrpyramid.arrays import chunk_region, native_dtype, read_chunk
 from zarrpyramid.errors import StoreError
 
 from .candidates import candidates, difference, float_means, reduced
+from .comparison import StoredTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from zarrpyramid.arrays import Block, Chunks
-    from zarrpyramid.geometry import Index, Region, Shape
-    from zarrpyramid.metadata import ArrayMetadata
-    from zarrpyramid.stores import Store
+    from zarrpyramid.geometry import Index, Region
 
 _BLOCK_BYTES = 1 << 25
 """Voxels of the finer level that are held at once for one block."""
 
 _MOST_PLACES = 10
-
-_SUMMED = (
-    *("n_voxels", "n_varied", "n_fill", "n_expected_fill", "n_finite"),
-    *("total", "expected_total", "squares", "damaged"),
-)
 
 
 @dataclass(slots=True)
@@ -45,10 +35,8 @@ class Fit:
 
     Attributes
     ----------
-    n_wrong
-        Voxels that it makes otherwise.
-    largest
-        Largest difference of a voxel.
+    n_wrong, largest
+        Voxels that it makes otherwise, and the largest difference of one.
     n_blocks
         Blocks that it explains whole, of those whose voxels are not all equal.
     wrong_inside
@@ -59,15 +47,6 @@ class Fit:
     largest: float = 0.0
     n_blocks: int = 0
     wrong_inside: list[Index] = field(default_factory=list)
-    n_wrong_inside: int = 0
-
-    def merge(self, other: Fit) -> None:
-        """Take in other blocks."""
-        self.n_wrong += other.n_wrong
-        self.largest = max(self.largest, other.largest)
-        self.n_blocks += other.n_blocks
-        self.n_wrong_inside += other.n_wrong_inside
-        self.wrong_inside = (self.wrong_inside + other.wrong_inside)[:_MOST_PLACES]
 
 
 @dataclass(slots=True)
@@ -101,9 +80,20 @@ class Explanation:
     def merge(self, other: Explanation) -> None:
         """Take in other blocks."""
         for name, fit in other.fits.items():
-            self.fits.setdefault(name, Fit()).merge(fit)
-        for name in _SUMMED:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            known = self.fits.setdefault(name, Fit())
+            known.n_wrong += fit.n_wrong
+            known.largest = max(known.largest, fit.largest)
+            known.n_blocks += fit.n_blocks
+            known.wrong_inside = (known.wrong_inside + fit.wrong_inside)[:_MOST_PLACES]
+        self.n_voxels += other.n_voxels
+        self.n_varied += other.n_varied
+        self.n_fill += other.n_fill
+        self.n_expected_fill += other.n_expected_fill
+        self.n_finite += other.n_finite
+        self.total += other.total
+        self.expected_total += other.expected_total
+        self.squares += other.squares
+        self.damaged += other.damaged
 
     @property
     def explained(self) -> list[str]:
@@ -141,63 +131,32 @@ class Explanation:
         return abs(self.drift) > max(allowed, 1e-3 * abs(self.brightness))
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExplainTask:
+class ExplainTask(StoredTask):
     """The task that compares a block of a level with what each candidate makes of a finer level."""
 
-    store: Store
-    source_path: str
-    source: ArrayMetadata
-    target_path: str
-    target: ArrayMetadata
-    factors: Shape
-
-    @cached_property
-    def unit(self) -> Shape:
-        """Extents of one block in the level."""
-        return geometry.task_grid_unit(
-            self.target.chunks, self.source.chunks, self.factors, self.target.shape, 0
-        )
-
-    @property
-    def grid(self) -> Shape:
-        """Blocks along each axis."""
-        return geometry.grid_shape(self.target.shape, self.unit)
-
-    def __call__(self, place: Index) -> Explanation:
+    def __call__(self, place: Index) -> Explanation:  # type: ignore[override]
         """Look at the block at a place, or at the high end of it that memory has room for."""
         region = self._cut(geometry.unit_region(place, self.unit, self.target.shape))
         span = geometry.finer_region(region, self.factors, self.source.shape)
         try:
-            finer, found = read_box(self._chunks[0], span), read_box(self._chunks[1], region)
+            finer, found = map(read_box, self.arrays, (span, region))
         except StoreError as error:
             return Explanation(damaged=[str(error)])
-        is_cut = any(
-            size % factor
-            for size, factor in zip(geometry.region_shape(span), self.factors, strict=True)
-        )
+        extents = zip(geometry.region_shape(span), self.factors, strict=True)
+        is_cut = any(size % factor for size, factor in extents)
         is_varied = bool((finer != finer[(0,) * finer.ndim]).any()) and not is_cut
         result = Explanation(n_voxels=found.size, n_varied=int(is_varied))
         for name, make in candidates(finer.dtype.name).items():
             n_wrong, largest = difference(make(finer, self.factors), found, self.factors)
-            is_wrong_inside = bool(n_wrong) and not is_cut
             result.fits[name] = Fit(
                 n_wrong=n_wrong,
                 largest=largest,
                 n_blocks=int(is_varied and not n_wrong),
-                wrong_inside=[place] if is_wrong_inside else [],
-                n_wrong_inside=int(is_wrong_inside),
+                wrong_inside=[place] if n_wrong and not is_cut else [],
             )
         if "c" not in (finer.dtype.kind, found.dtype.kind):
             self._measure(finer, found, result)
         return result
-
-    @cached_property
-    def _chunks(self) -> tuple[Chunks, Chunks]:
-        return (
-            open_chunks(self.store, self.source_path, self.source),
-            open_chunks(self.store, self.target_path, self.target),
-        )
 
     def _cut(self, region: Region) -> Region:
         """Return the high end of a region whose finer voxels fit in memory."""
@@ -206,10 +165,8 @@ class ExplainTask:
         while math.prod(extents) > most and max(extents) > 1:
             axis = extents.index(max(extents))
             extents[axis] = -(-extents[axis] // 2)
-        return tuple(
-            slice(axis.stop - extent, axis.stop)
-            for axis, extent in zip(region, extents, strict=True)
-        )
+        ends = zip(region, extents, strict=True)
+        return tuple(slice(axis.stop - extent, axis.stop) for axis, extent in ends)
 
     def _measure(self, finer: Block, found: Block, result: Explanation) -> None:
         """Count fill values, and add up brightness."""
@@ -225,15 +182,6 @@ class ExplainTask:
         result.squares = float((means[finite] ** 2).sum())
 
 
-def explain(task: ExplainTask, places: Iterable[Index], n_workers: int) -> Explanation:
-    """Return the figures of some blocks of a level."""
-    found = Explanation()
-    with ThreadPoolExecutor(n_workers) as pool:
-        for result in pool.map(task, places):
-            found.merge(result)
-    return found
-
-
 def read_box(chunks: Chunks, region: Region) -> Block:
     """Return the voxels of a region, of however many chunks.
 
@@ -247,8 +195,6 @@ def read_box(chunks: Chunks, region: Region) -> Block:
     for index in geometry.covering_units(region, metadata.chunks):
         here = chunk_region(metadata, index)
         shared = geometry.intersection(here, region)
-        voxels = read_chunk(chunks, index)
-        box[geometry.relative_region(shared, region)] = voxels[
-            geometry.relative_region(shared, here)
-        ]
+        there = geometry.relative_region(shared, here)
+        box[geometry.relative_region(shared, region)] = read_chunk(chunks, index)[there]
     return box

@@ -32,17 +32,7 @@ MOST_SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One thing that was looked at.
-
-    Attributes
-    ----------
-    name
-        Such as "objects".
-    figure
-        How much was looked at, for people.
-    level
-        Number of the level; None where the check is of the whole pyramid.
-    """
+    """One thing that was looked at, and how much of it, for people; without a level, of all."""
 
     name: str
     figure: str
@@ -61,8 +51,6 @@ class Finding:
 
     Attributes
     ----------
-    grade
-        `DEFECT`, `WARNING` or `NOTE`.
     level
         Number of the level; None where the finding is of the whole pyramid.
     key
@@ -104,21 +92,13 @@ class Finding:
     @property
     def document(self) -> Document:
         """The finding as a mapping for JSON; without the viewers where it concerns none."""
-        fields = asdict(self)
-        if not self.viewers:
-            del fields["viewers"], fields["seen"]
-        return fields
+        left_out = () if self.viewers else ("viewers", "seen")
+        return {key: value for key, value in asdict(self).items() if key not in left_out}
 
 
 @dataclass(slots=True)
 class Report:
-    """All checks and findings of one pyramid.
-
-    Attributes
-    ----------
-    path
-        Of the pyramid's group.
-    """
+    """All checks and findings of the pyramid at a path."""
 
     path: str
     checks: list[Check] = field(default_factory=list)
@@ -142,10 +122,8 @@ class Report:
     ) -> None:
         """Take in events as they come, and pass the line of each to `tell` at once."""
         for event in events:
-            if isinstance(event, Check):
-                self.checks.append(event)
-            else:
-                self.findings.append(event)
+            kind: list[Any] = self.checks if isinstance(event, Check) else self.findings
+            kind.append(event)
             tell(event.line)
 
     def json(self) -> str:
@@ -167,14 +145,7 @@ def repair_command(
 ) -> str:
     """Return the command that mends a pyramid that zarrpyramid made.
 
-    Parameters
-    ----------
-    group
-        Path of the pyramid's group.
-    options
-        Options of `verify` by which the command looks at the same blocks.
-    storage_options
-        Options of a URL.
+    `options` are those of `verify` by which the command looks at the same blocks.
     """
     where = shlex.quote(group) + as_arguments(storage_options or {})
     return f"uv run zarrpyramid verify {where} --repair {options}".rstrip()

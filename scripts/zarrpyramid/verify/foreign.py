@@ -6,27 +6,26 @@ that explains it better. A level that no method explains is not a defect, since 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.reduce import METHODS
 
-from .explanation import ExplainTask, Explanation, explain
-from .findings import MOST_SHOWN, NOTE, WARNING, Check, Finding, replace_command
+from .comparison import on_places
+from .documents import check_translation
+from .explanation import ExplainTask, Explanation
+from .findings import MOST_SHOWN, NOTE, WARNING, Check, replace_command
 from .origins import factors_between, scale_ratio
-from .placement import check_translation
 from .sampling import draw_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from zarrpyramid.geometry import Index
 
+    from .findings import Finding
     from .pyramid import FoundLevel, Pyramid
     from .sampling import Scope
-
-_BATCH = 1024
-"""Blocks whose figures are added up at once in a full look."""
 
 
 def check_foreign_voxels(
@@ -48,7 +47,17 @@ def check_foreign_voxels(
         task = _explain_task(pyramid, level, source)
         if task is None:
             continue
-        found, chosen = _explain_in_scope(task, scope, stored.get(source.path, ()))
+        # Half of the random blocks are those of stored objects of the finer level: in an empty
+        # volume a lone bright spot would else never be looked at.
+        objects = _blocks_of(stored.get(source.path, ()), task)
+        places: Iterable[Index] = geometry.iterate_units(task.grid)
+        chosen = f"all {geometry.count(task.grid)} blocks"
+        if not scope.full:
+            sample = draw_sample(task.grid, scope.sample, scope.draw, objects)
+            places, chosen = sample.places, sample.figure
+        found = Explanation()
+        for result in on_places(task, places, scope.n_workers):
+            found.merge(result)
         if best is None or found.explained:
             best = found, source, chosen
         if found.explained or found.damaged:
@@ -68,37 +77,12 @@ def check_foreign_voxels(
 
 def _explain_task(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> ExplainTask | None:
     """Return the task that explains a level by another one, None where no factors lead there."""
-    source, target = finer.metadata, level.metadata
-    if source is None or target is None or len(source.shape) != len(target.shape):
+    if finer.metadata is None or len(finer.metadata.shape) != len(level.array.shape):
         return None
-    factors = factors_between(source.shape, target.shape, scale_ratio(pyramid, finer, level))
-    if factors is None:
-        return None
-    return ExplainTask(
-        store=pyramid.store,
-        source_path=pyramid.array_path(finer),
-        source=source,
-        target_path=pyramid.array_path(level),
-        target=target,
-        factors=factors,
-    )
-
-
-def _explain_in_scope(
-    task: ExplainTask, scope: Scope, objects: Sequence[Index]
-) -> tuple[Explanation, str]:
-    """Return the figures of the blocks in scope, and which blocks these are, for people.
-
-    Half of the random blocks are those of stored objects of the finer level: in an empty volume a
-    lone bright spot would else never be looked at.
-    """
-    if scope.full:
-        found = Explanation()
-        for batch in geometry.batches(geometry.iterate_units(task.grid), _BATCH):
-            found.merge(explain(task, batch, scope.n_workers))
-        return found, f"all {geometry.count(task.grid)} blocks"
-    sample = draw_sample(task.grid, scope.sample, scope.draw, _blocks_of(objects, task))
-    return explain(task, sample.places, scope.n_workers), sample.figure
+    ratio = scale_ratio(pyramid, finer, level)
+    factors = factors_between(finer.array.shape, level.array.shape, ratio)
+    arrays = [(each.at, each.array) for each in (finer, level)]
+    return None if factors is None else ExplainTask.of(pyramid.store, arrays, factors)
 
 
 def _blocks_of(objects: Sequence[Index], task: ExplainTask) -> list[Index]:
@@ -128,9 +112,8 @@ def _findings(
 ) -> Iterator[Finding]:
     """Yield what is wrong with a level, by the figures of its blocks."""
     way_out = f"replace the levels: {replace_command(pyramid.where)}"
-    about: dict[str, Any] = {"level": level.number, "key": pyramid.name(level)}
     for reason in found.damaged[:MOST_SHOWN]:
-        yield Finding(what=reason, way_out="restore it from a copy, or " + way_out, **about)
+        yield level.finding(reason, way_out=f"restore it from a copy, or {way_out}")
     if found.explained:
         shifts = {METHODS[name.partition(",")[0]].shifts for name in found.explained}
         is_known = len(shifts) == 1
@@ -138,39 +121,31 @@ def _findings(
         return
     yield from check_translation(pyramid, level, shifts=True)
     if found.is_empty:
-        yield Finding(
-            what="holds nothing but fill value, and the level before does not"
+        yield level.finding(
+            "holds nothing but fill value, and the level before does not"
             if has_objects
             else "has no stored objects, only its document, and the level before has voxels",
             expected=f"voxels of mean {found.brightness:.6g}",
             found=f"{found.n_fill} of {found.n_voxels} voxels that are fill value",
             way_out=way_out,
-            **about,
         )
         return
     if found.best is None:
         return
     name, fit = found.best
-    if fit.n_wrong_inside and 2 * fit.n_blocks >= max(found.n_varied, 1):
+    if fit.wrong_inside and 2 * fit.n_blocks >= max(found.n_varied, 1):
         for place in fit.wrong_inside:
-            yield Finding(
-                what=f"block {list(place)} is not what {name} makes of {finer.path}, as others are",
-                expected=f"as {fit.n_blocks} of {found.n_varied} blocks",
-                way_out=way_out,
-                **about,
-            )
+            what = f"block {list(place)} is not what {name} makes of {finer.path}, as others are"
+            expected = f"as {fit.n_blocks} of {found.n_varied} blocks"
+            yield level.finding(what, expected=expected, way_out=way_out)
         return
     if found.n_varied and fit.n_blocks == found.n_varied:
-        yield Finding(
-            what=f"is {name} of {finer.path} but where windows are cut short at the high edges",
-            grade=NOTE,
-            **about,
-        )
+        what = f"is {name} of {finer.path} but where windows are cut short at the high edges"
+        yield level.finding(what, grade=NOTE)
     if found.drifts:
-        yield Finding(
-            what="is of another brightness than the voxels that it covers",
+        yield level.finding(
+            "is of another brightness than the voxels that it covers",
             grade=WARNING,
             expected=f"a mean of {found.brightness:.6g}",
             found=f"{found.brightness + found.drift:.6g}",
-            **about,
         )

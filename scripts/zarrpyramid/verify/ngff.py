@@ -34,23 +34,12 @@ def version_of(attributes: Document, zarr_format: int) -> str | None:
 def check_ngff(
     attributes: Document, zarr_format: int, arrays: Mapping[str, ArrayMetadata]
 ) -> Iterator[Finding]:
-    """Yield every rule that a group's multiscales breaks.
-
-    Parameters
-    ----------
-    attributes
-        Attributes of a group that has a multiscales.
-    arrays
-        The levels that are there, by path.
-    """
+    """Yield every rule that a group's multiscales breaks; `arrays` are the levels by path."""
     version = version_of(attributes, zarr_format)
     described = read_multiscales(attributes) or {}
     if version not in VERSIONS:
-        yield Finding(
-            what=f"OME-NGFF {version} is not one whose rules are known here",
-            grade=NOTE,
-            expected=" or ".join(VERSIONS),
-        )
+        what = f"OME-NGFF {version} is not one whose rules are known here"
+        yield Finding(what=what, grade=NOTE, expected=" or ".join(VERSIONS))
         return
     axes = described.get("axes")
     listed = axes if isinstance(axes, list) else []
@@ -62,12 +51,9 @@ def check_ngff(
         yield from _check_dimension_names(names, arrays)
     lacking = [key for key in ("name", "type", "metadata") if key not in described]
     if lacking:
-        yield Finding(
-            what=f"multiscales does not say its {', '.join(lacking)}",
-            grade=NOTE,
-            rule='Each "multiscales" dictionary SHOULD contain the field "name" [...] "type" [...] '
-            '"metadata"',
-        )
+        rule = 'Each "multiscales" dictionary SHOULD contain the field "name" [...] "type" [...] '
+        what = f"multiscales does not say its {', '.join(lacking)}"
+        yield Finding(what=what, grade=NOTE, rule=f'{rule}"metadata"')
 
 
 def _check_version(attributes: Document, version: str, zarr_format: int) -> Iterator[Finding]:
@@ -75,27 +61,20 @@ def _check_version(attributes: Document, version: str, zarr_format: int) -> Iter
     # version 2 of the Zarr specification. 0.5: OME-Zarr is implemented using the Zarr format as
     # defined by the version 3 of the Zarr specification.
     if VERSIONS[version] != zarr_format:
-        yield Finding(
-            what=f"OME-NGFF {version} is of zarr v{VERSIONS[version]}",
-            found=f"a group of zarr v{zarr_format}",
-        )
+        what = f"OME-NGFF {version} is of zarr v{VERSIONS[version]}"
+        yield Finding(what=what, found=f"a group of zarr v{zarr_format}")
     ome = attributes.get("ome")
     # The schema of 0.5 requires the version.
     if version == "0.5" and isinstance(ome, dict) and not isinstance(ome.get("version"), str):
-        yield Finding(
-            what="ome has no version",
-            rule="The version of the OME-Zarr Metadata is denoted as a string in the `version` "
-            "attribute within the `ome` namespace",
-        )
+        rule = "The version of the OME-Zarr Metadata is denoted as a string in the `version` "
+        rule += "attribute within the `ome` namespace"
+        yield Finding(what="ome has no version", rule=rule)
 
 
 def _check_axes(axes: Any) -> Iterator[Finding]:
     if not isinstance(axes, list) or not all(isinstance(axis, dict) for axis in axes):
-        yield Finding(
-            what="axes are not described",
-            expected="a list of axes",
-            rule='Each "multiscales" dictionary MUST contain the field "axes"',
-        )
+        rule = 'Each "multiscales" dictionary MUST contain the field "axes"'
+        yield Finding(what="axes are not described", expected="a list of axes", rule=rule)
         return
     if not 2 <= len(axes) <= 5:
         rule = 'The length of "axes" must be between 2 and 5'
@@ -103,11 +82,8 @@ def _check_axes(axes: Any) -> Iterator[Finding]:
     names = [axis.get("name") for axis in axes]
     is_named = all(isinstance(name, str) and name for name in names)
     if not is_named or len({*map(str, names)}) < len(names):
-        yield Finding(
-            what="names of axes are not unique texts",
-            found=str(names),
-            rule='The values MUST be unique across all "name" fields',
-        )
+        rule = 'The values MUST be unique across all "name" fields'
+        yield Finding(what="names of axes are not unique texts", found=str(names), rule=rule)
     types = [axis.get("type") for axis in axes]
     n_space, n_time = types.count(SPACE), types.count(TIME)
     if n_space not in (2, 3) or n_time > 1 or len(types) - n_space - n_time > 1:
@@ -131,19 +107,14 @@ def _check_datasets(
     datasets: Any, n_axes: int, arrays: Mapping[str, ArrayMetadata]
 ) -> Iterator[Finding]:
     if not isinstance(datasets, list) or not datasets:
-        yield Finding(
-            what="no datasets are listed",
-            rule='Each "multiscales" dictionary MUST contain the field "datasets"',
-        )
+        rule = 'Each "multiscales" dictionary MUST contain the field "datasets"'
+        yield Finding(what="no datasets are listed", rule=rule)
         return
     before: tuple[str, tuple[int, ...]] | None = None
     for level, dataset in enumerate(datasets):
         if not isinstance(dataset, dict) or not isinstance(dataset.get("path"), str):
-            yield Finding(
-                what="a dataset has no path",
-                level=level,
-                rule='Each dictionary in "datasets" MUST contain the field "path"',
-            )
+            rule = 'Each dictionary in "datasets" MUST contain the field "path"'
+            yield Finding(what="a dataset has no path", level=level, rule=rule)
             continue
         path = dataset["path"]
         yield from _check_transformations(dataset, level, n_axes)

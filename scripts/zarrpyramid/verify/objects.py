@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import MetadataError
@@ -46,9 +46,7 @@ class Inventory:
     empty, litter, strange
         Keys of empty objects, of temporary files of a run that died, and of no object of the array.
     sample
-        Places of some of the stored objects, each as likely as any other.
-    tally
-        The keys of all stored objects, as records hold them.
+        Places of some of the stored objects.
     seen
         A bit for each place of the grid; None where there are too many.
     """
@@ -65,8 +63,7 @@ class Inventory:
 
 def take_inventory(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Inventory:
     """Look at every key of a level that is there."""
-    metadata = level.metadata
-    assert metadata is not None
+    metadata = level.array
     grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
     n_all = geometry.count(grid)
     found = Inventory(seen=bytearray(n_all // 8 + 1) if n_all <= _MOST_BITS else None)
@@ -75,7 +72,7 @@ def take_inventory(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Invento
         for other in pyramid.levels
         if other.path.startswith(f"{level.path}/")
     )
-    for key, size, _ in object_stats(pyramid.store, pyramid.array_path(level)):
+    for key, size, _ in object_stats(pyramid.store, level.at):
         if key in ARRAY_DOCUMENTS or key.startswith(inside):
             continue
         index = _place(metadata, key, grid)
@@ -87,7 +84,11 @@ def take_inventory(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Invento
             found.n_objects += 1
             found.n_bytes += size
             found.tally.add(key)
-            _keep(found, index, scope)
+            # Each stored object is as likely as any other to be in the sample.
+            if len(found.sample) < scope.sample:
+                found.sample.append(index)
+            elif (slot := scope.draw.randrange(found.n_objects)) < scope.sample:
+                found.sample[slot] = index
             if found.seen is not None:
                 number = geometry.unit_number(index, grid)
                 found.seen[number >> 3] |= 1 << (number & 7)
@@ -98,11 +99,9 @@ def check_objects(
     pyramid: Pyramid, level: FoundLevel, found: Inventory
 ) -> Iterator[Check | Finding]:
     """Yield what an inventory shows."""
-    metadata = level.metadata
-    assert metadata is not None
-    n_all = geometry.count(geometry.grid_shape(metadata.shape, metadata.write_shape))
+    n_all = geometry.count(geometry.grid_shape(level.array.shape, level.array.write_shape))
     record = level.record
-    expected = None if record is None else expected_objects(metadata)
+    expected = None if record is None else expected_objects(level.array)
     n_written = n_all if expected is None else expected
     written = "" if n_written == n_all else "written "
     yield Check(
@@ -111,38 +110,30 @@ def check_objects(
         figure=f"{found.n_objects} of {n_written} {written}objects, {found.n_bytes} bytes",
     )
     again = "" if record is None else pyramid.repair()
-    about: dict[str, Any] = {"level": level.number, "key": pyramid.name(level)}
 
     def named(keys: Sequence[str], what: str, grade: str, way_out: str) -> Iterator[Finding]:
         """Yield a finding for each of the first keys, and one for all others."""
-        same: dict[str, Any] = {"grade": grade, "level": level.number, "way_out": way_out}
         for key in keys[:MOST_SHOWN]:
-            yield Finding(what=what, key=pyramid.name(level, key), **same)
+            yield level.finding(what, key=key, grade=grade, way_out=way_out)
         if len(keys) > MOST_SHOWN:
             what = f"{len(keys) - MOST_SHOWN} more: {what}"
-            yield Finding(what=what, key=pyramid.name(level), **same)
+            yield level.finding(what, grade=grade, way_out=way_out)
 
-    restore = again or "restore it from a copy"
-    yield from named(found.empty, "is empty, and no chunk", DEFECT, restore)
+    yield from named(
+        found.empty, "is empty, and no chunk", DEFECT, again or "restore it from a copy"
+    )
     if expected is not None and found.n_objects < expected:
-        n_lost = expected - found.n_objects
-        yield Finding(
-            what=f"lacks {n_lost} stored objects, which read as fill value",
-            expected=str(expected),
-            found=str(found.n_objects),
-            way_out=again,
-            **about,
-        )
+        what = f"lacks {expected - found.n_objects} stored objects, which read as fill value"
+        yield level.finding(what, expected=expected, found=found.n_objects, way_out=again)
         if expected == n_all:
-            yield from named(_missing(metadata, found), "is missing", DEFECT, again)
+            yield from named(_missing(level.array, found), "is missing", DEFECT, again)
     elif record is not None and RECORD_ENTRY in record:
         if found.tally.record != record[RECORD_ENTRY]:
-            what = "has other stored objects than were written"
-            yield Finding(what=what, way_out=again, **about)
+            yield level.finding("has other stored objects than were written", way_out=again)
     elif record is None and found.n_objects < n_all:
         lack = f"{n_all - found.n_objects} of {n_all}" if found.n_objects else "all"
         what = f"{lack} of its objects are not stored and read as fill value"
-        yield Finding(what=what, grade=NOTE, **about)
+        yield level.finding(what, grade=NOTE)
     remove = again or "remove it, after the run that writes it, if there is one"
     grade = WARNING if record is None else DEFECT
     yield from named(found.litter, "was left by a run that died", grade, remove)
@@ -164,9 +155,9 @@ def check_remains(pyramid: Pyramid) -> Iterator[Finding]:
         if n_objects:
             yield Finding(
                 what=f"holds {n_objects} objects and no array: a run died while it made it",
-                grade=DEFECT if pyramid.is_ours else WARNING,
+                grade=DEFECT if pyramid.ours else WARNING,
                 key=join(pyramid.where, path),
-                way_out=pyramid.repair() if pyramid.is_ours else "remove the folder",
+                way_out=pyramid.repair() if pyramid.ours else "remove the folder",
             )
 
 
@@ -174,8 +165,9 @@ def _missing(metadata: ArrayMetadata, found: Inventory) -> list[str]:
     """Return the first keys that are missing, as many as are reported."""
     grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
     empty, keys = set(found.empty), []
-    for number, index in enumerate(geometry.iterate_units(grid) if found.seen else ()):
-        if not (found.seen or b"")[number >> 3] >> (number & 7) & 1:
+    seen = found.seen or b""
+    for number, index in enumerate(geometry.iterate_units(grid) if seen else ()):
+        if not seen[number >> 3] >> (number & 7) & 1:
             key = metadata.object_key(index)
             if key not in empty:
                 keys.append(key)
@@ -191,11 +183,3 @@ def _place(metadata: ArrayMetadata, key: str, grid: Shape) -> Index | None:
     index = tuple(map(int, re.findall(r"\d+", key)))
     inside = len(index) == len(grid) and all(i < n for i, n in zip(index, grid, strict=True))
     return index if inside and metadata.object_key(index) == key else None
-
-
-def _keep(found: Inventory, index: Index, scope: Scope) -> None:
-    """Keep a sample of all places seen so far, each as likely as any other."""
-    if len(found.sample) < scope.sample:
-        found.sample.append(index)
-    elif (slot := scope.draw.randrange(found.n_objects)) < scope.sample:
-        found.sample[slot] = index

@@ -30,7 +30,7 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.plan import record_of, trust_linked_base
 
-from .findings import repair_command
+from .findings import Finding, repair_command, replace_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,12 +50,10 @@ class FoundLevel:
     ----------
     number
         Its place in the pyramid; 0 is the finest.
-    path
-        Path of its array in the group.
-    metadata
-        None where no array can be read.
-    fault
-        Why no array can be read, or "".
+    path, at, name
+        Path of its array in the group, in the store, and as messages say it.
+    metadata, fault
+        None where no array can be read, and why.
     listed
         Whether the group's multiscales lists it.
     """
@@ -63,6 +61,8 @@ class FoundLevel:
     number: int
     path: str
     metadata: ArrayMetadata | None
+    at: str = ""
+    name: str = ""
     fault: str = ""
     listed: bool = True
 
@@ -72,27 +72,33 @@ class FoundLevel:
         return record_of(self.metadata) if self.number else None
 
     @property
+    def array(self) -> ArrayMetadata:
+        """The metadata of a level that can be read."""
+        assert self.metadata is not None, self.fault
+        return self.metadata
+
+    @property
     def form(self) -> Record:
         """What the level's document says of its form, in the words of a record."""
-        metadata = self.metadata
-        if metadata is None:
-            return {}
-        return {
-            "shape": list(metadata.shape),
-            "chunks": list(metadata.chunks),
-            "shards": None if metadata.shards is None else list(metadata.shards),
-            "dtype": metadata.dtype,
-        }
+        array = self.array
+        shards = None if array.shards is None else list(array.shards)
+        extents = {"shape": list(array.shape), "chunks": list(array.chunks), "shards": shards}
+        return {**extents, "dtype": array.dtype}
+
+    def finding(
+        self, what: str, *, key: str = "", expected: object = "", found: object = "", **more: Any
+    ) -> Finding:
+        """Return a finding of the level, or of the object of a key in it."""
+        more |= {"key": join(self.name, key), "expected": str(expected), "found": str(found)}
+        return Finding(what=what, level=self.number, **more)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pyramid:
-    """A group and the levels of its pyramid, the finest first.
+    """A group at a path of a store, and the levels of its pyramid, the finest first.
 
     Attributes
     ----------
-    path
-        Path of the group in the store.
     levels
         The levels that the group lists, and those beside them that zarrpyramid made. Where the
         group lists none: the arrays at `0`, `1` and so on.
@@ -116,14 +122,6 @@ class Pyramid:
         """Where the levels of zarrpyramid stand, by the path of level 0."""
         return LevelPaths(base=self.levels[0].path)
 
-    def array_path(self, level: FoundLevel) -> str:
-        """Return the path of a level's array in the store."""
-        return join(self.path, level.path)
-
-    def name(self, level: FoundLevel, key: str = "") -> str:
-        """Return the full path of a level's array, or of an object in it."""
-        return join(self.where, level.path, key)
-
     @property
     def attributes(self) -> Document:
         """Attributes of the group."""
@@ -138,6 +136,13 @@ class Pyramid:
     def multiscales(self) -> Document | None:
         """The first multiscales, which viewers show, or None."""
         return read_multiscales(self.attributes)
+
+    @property
+    def provenance(self) -> Document | None:
+        """What the list says of how zarrpyramid made its levels, or None."""
+        stated = (self.multiscales or {}).get("metadata")
+        is_ours = isinstance(stated, dict) and stated.get("software") == "zarrpyramid"
+        return stated if is_ours else None
 
     @property
     def datasets(self) -> list[Document]:
@@ -159,8 +164,7 @@ class Pyramid:
         """Extents of a voxel of level 0 in the axes' units, 1 where none are stated."""
         sizes = [1.0] * len(self.axes)
         for holder in (self.multiscales or {}, *self.datasets[:1]):
-            scale, _ = read_transformations(holder)
-            if scale is not None and len(scale) == len(sizes):
+            if len(scale := read_transformations(holder)[0] or ()) == len(sizes):
                 sizes = [size * step for size, step in zip(sizes, scale, strict=True)]
         return sizes
 
@@ -168,41 +172,31 @@ class Pyramid:
     def version(self) -> str | None:
         """Version of OME-NGFF, where the documents state one."""
         attributes = self.attributes
-        holder = ome_attributes(attributes)
-        if holder is attributes:  # before 0.5
-            holder = self.multiscales or {}
-        version = holder.get("version")
+        is_older = (holder := ome_attributes(attributes)) is attributes  # before 0.5
+        version = ((self.multiscales or {}) if is_older else holder).get("version")
         return version if isinstance(version, str) else None
 
     @property
     def is_labels(self) -> bool:
         """Whether the group says that it holds labels."""
-        return self._mapping("image-label") is not None
+        return isinstance(ome_attributes(self.attributes, "image-label").get("image-label"), dict)
 
     @property
     def channels(self) -> list[Document]:
         """What the group says of its channels for display."""
-        listed = (self._mapping("omero") or {}).get("channels")
+        omero = ome_attributes(self.attributes, "omero").get("omero")
+        listed = omero.get("channels") if isinstance(omero, dict) else None
         found = listed if isinstance(listed, list) else []
         return [channel for channel in found if isinstance(channel, dict)]
-
-    def _mapping(self, key: str) -> Document | None:
-        """Return a mapping of the group's OME attributes, of any version, or None."""
-        found = ome_attributes(self.attributes, key).get(key)
-        return found if isinstance(found, dict) else None
 
     def transformations(
         self, level: FoundLevel
     ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
         """Return a level's listed scale and translation, None for what places no voxel."""
-        for dataset in self.datasets:
-            if dataset.get("path") == level.path:
-                scale, translation = read_transformations(dataset)
-                return (
-                    tuple(scale) if scale and min(scale) > 0 else None,
-                    tuple(translation) if translation else None,
-                )
-        return None, None
+        dataset = next((each for each in self.datasets if each.get("path") == level.path), {})
+        scale, translation = read_transformations(dataset)
+        placed = tuple(scale) if scale and min(scale) > 0 else None
+        return placed, tuple(translation) if translation else None
 
     @property
     def listed(self) -> list[FoundLevel]:
@@ -216,9 +210,14 @@ class Pyramid:
         return [array for array in found if array and len(array.shape) == len(self.axes)]
 
     @property
-    def is_ours(self) -> bool:
-        """Whether zarrpyramid made any level."""
-        return any(level.record is not None for level in self.levels)
+    def ours(self) -> list[FoundLevel]:
+        """The levels that zarrpyramid made."""
+        return [level for level in self.levels if level.record is not None]
+
+    @property
+    def relisting(self) -> str:
+        """The command that lists the levels again, or replaces those of another program."""
+        return self.repair() if self.ours else replace_command(self.where)
 
     def repair(self, options: str = "") -> str:
         """Return the command that mends the pyramid; `options` as for `repair_command`."""
@@ -271,30 +270,31 @@ def read_pyramid(store: Store, path: str) -> Pyramid:
             # Levels of zarrpyramid follow the listed ones, even a thumbnail that is smaller.
             (found if not listed or record_of(read[0]) else others)[name] = read
     levels = [
-        FoundLevel(number=number, path=name, metadata=metadata, fault=fault, listed=name in listed)
+        FoundLevel(
+            number=number,
+            path=name,
+            at=join(path, name),
+            name=join(store.name, path, name),
+            metadata=metadata,
+            fault=fault,
+            listed=name in listed,
+        )
         for number, (name, (metadata, fault)) in enumerate({**found, **others}.items())
     ]
-    n_levels = len(found)
-    return Pyramid(
-        store=store,
-        path=path,
-        group=group,
-        levels=tuple(levels[:n_levels]),
-        others=tuple(levels[n_levels:]),
-    )
+    ours, beside = tuple(levels[: len(found)]), tuple(levels[len(found) :])
+    return Pyramid(store=store, path=path, group=group, levels=ours, others=beside)
 
 
 def _look(store: Store, group: str, name: str) -> tuple[ArrayMetadata | None, str]:
     """Return the metadata of the array at a path of a group, or why there is none."""
     if not is_inside(name):
         return None, "is no path inside the group"
-    path = join(group, name)
     try:
-        node = read_node(store, path)
+        node = read_node(store, join(group, name))
         if node is None:
             return None, ABSENT
         if node.kind == "group":
             return None, "is listed, and a group, not an array"
-        return parse_array(node.documents, path), ""
+        return parse_array(node.documents, join(group, name)), ""
     except (MetadataError, StoreError) as error:
         return None, f"cannot be read: {error}"

@@ -1,6 +1,8 @@
 """The recipe that mends a pyramid of zarrpyramid, by the records in its store alone.
 
-It goes level by level from the finest on, and verifies the pyramid afterwards.
+It goes level by level from the finest on, and verifies the pyramid afterwards. What is stored of a
+level is compared with the level's record. Broken objects are made again by the task that builds the
+level. The whole level is made again where its record itself does not hold.
 """
 
 from __future__ import annotations
@@ -9,24 +11,45 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
+from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
 from zarrpyramid.config import check_config, image_config, short_name
-from zarrpyramid.downsample import withdraw_levels, write_multiscales
-from zarrpyramid.errors import PyramidError
+from zarrpyramid.downsample import (
+    BlockResult,
+    LevelJob,
+    count_chunk,
+    level_task,
+    make_level,
+    publish_level,
+    remove_left_overs,
+    remove_litter,
+    withdraw_levels,
+    write_multiscales,
+)
+from zarrpyramid.errors import MetadataError, PyramidError, StoreError
 from zarrpyramid.metadata import (
     change_group_attributes,
+    fits,
+    hide_array,
     join,
-    read_node,
+    levels_there,
     tell_ancestors,
     without_paths,
 )
-from zarrpyramid.plan import LITTER_KEY, OBJECT_KEY, open_image, record_of
+from zarrpyramid.plan import (
+    Level,
+    check_place,
+    follows_recipe,
+    open_image,
+    record_of,
+    why_incomplete,
+)
 from zarrpyramid.stores import held
 
+from .comparison import CompareTask, Comparison, compare_all, on_places, proof
 from .findings import Check, Finding
-from .mending import mend_level
 from .pyramid import find_pyramid
 from .reproduction import reproduced_settings
-from .sampling import SAMPLE, Scope
+from .sampling import SAMPLE, Scope, draw_sample
 from .verify import verify_pyramid
 
 if TYPE_CHECKING:
@@ -65,26 +88,25 @@ def repair_pyramid(
         If zarrpyramid made no level of the pyramid, or another process is building it.
     """
     how: dict[str, Any] = {"follow_links": follow_links, "storage_options": storage_options}
+    scope: dict[str, Any] = {"sample": sample, "full": full, "seed": seed, "n_workers": n_workers}
     settings = reproduced_settings(_find_pyramid(path, **how), trusts_list=True)
     config = check_config({**settings, **how, "parts": 1})
     image = open_image(image_config(short_name(path, ""), config))
-    scope = Scope(sample=sample, full=full, seed=seed, n_workers=n_workers)
+    drawn = Scope(**scope)
     made: dict[str, set[Index]] = {}
     finer: Record = {}
     is_whole = True
     with held(image.store, image.path):
         with image.store.hold(image.level_path(0)):
-            remove_remains(image)
+            levels = levels_there(image.store, image.path, image.paths)
+            remove_left_overs(image, [n for n in levels if n >= len(image.plan.levels)])
             for level in range(1, len(image.plan.levels)):
                 try:
-                    finer, objects = mend_level(image, level, finer, scope)
+                    finer, objects = _mend_level(image, level, finer, drawn)
                 except PyramidError as error:
                     withdraw_levels(image, level)
-                    yield Finding(
-                        what=f"cannot be made again, and is withdrawn with all after it: {error}",
-                        level=level,
-                        key=image.name(level),
-                    )
+                    what = f"cannot be made again, and is withdrawn with all after it: {error}"
+                    yield Finding(what=what, level=level, key=image.name(level))
                     is_whole = False
                     break
                 made[image.paths.path(level)] = objects or set()
@@ -94,26 +116,7 @@ def repair_pyramid(
             tell_ancestors(image.store, image.level_path(0))
         if is_whole:
             write_multiscales(image)
-    yield from verify_pyramid(
-        path,
-        sample=sample,
-        full=full,
-        seed=seed,
-        n_workers=n_workers,
-        also=made,
-        **how,
-    )
-
-
-def remove_remains(image: Image) -> None:
-    """Remove folders beyond the levels of the plan that hold nothing but objects of a dead run."""
-    names = image.store.children(join(image.path, image.paths.folder))
-    for level in image.paths.levels(names):
-        path = image.level_path(level)
-        if level >= len(image.plan.levels) and read_node(image.store, path) is None:
-            keys = list(image.store.keys(path))
-            if keys and all(OBJECT_KEY.fullmatch(key) or LITTER_KEY.fullmatch(key) for key in keys):
-                image.store.delete_tree(path)
+    yield from verify_pyramid(path, also=made, **scope, **how)
 
 
 def _find_pyramid(path: str, **how: Any) -> Pyramid:
@@ -128,3 +131,136 @@ def _find_pyramid(path: str, **how: Any) -> Pyramid:
         return pyramid
     change_group_attributes(pyramid.store, pyramid.path, partial(without_paths, paths=ours))
     return find_pyramid(path, **how)
+
+
+def _mend_level(
+    image: Image, number: int, finer: Record, scope: Scope
+) -> tuple[Record, set[Index] | None]:
+    """Mend a level; return its record and the objects that were made again, None for all of them.
+
+    `finer` is the record of the level before, which is sound by now, and nothing for level 1. Level
+    1 is compared with level 0, which has no record of its own, as far as `scope` goes.
+
+    Raises
+    ------
+    PyramidError
+        If what the level is made from cannot be read.
+    """
+    level, n_workers = Level(image, number), scope.n_workers
+    record = _known_record(level)
+    if record is None or (number > 1 and record["source"].get("digest") != finer["digest"]):
+        return _make_level(image, number, finer, n_workers), None
+    remove_litter(level)
+    if level.metadata.document != level.planned.document:
+        publish_level(level, record)
+        level = Level(image, number)
+    tell_ancestors(level.store, level.path)
+    _, broken = _read(level, n_workers)
+    made = _make_objects(level, set(broken), n_workers)
+    if not _is_as_recorded(level, record, n_workers):
+        made |= _make_objects(level, _differing_objects(level, n_workers), n_workers)
+        if not _is_as_recorded(level, record, n_workers):
+            return _make_level(image, number, finer, n_workers), None
+    elif number == 1 and _base_has_changed(level, record, scope):
+        return _make_level(image, number, finer, n_workers), None
+    return record, made
+
+
+def _known_record(level: Level) -> Record | None:
+    """Return the record of a level that is made by the planned recipe, else None."""
+    try:
+        return level.record if follows_recipe(level) else None
+    except MetadataError:
+        hide_array(level.store, level.path)  # its document is damaged
+        return None
+
+
+def _make_level(image: Image, number: int, finer: Record, n_workers: int) -> Record:
+    """Make all of a level by its job, if its source can be read."""
+    if number == 1:  # finer levels are mended before others
+        _, broken = _read(Level(image, 0), n_workers)
+        for reason in broken.values():
+            raise StoreError(reason)
+    job = LevelJob(image=image, level=number, finer=finer, n_workers=n_workers)
+    check_place(job.target)
+    return make_level(job)
+
+
+def _read(level: Level, n_workers: int) -> tuple[BlockResult, dict[Index, str]]:
+    """Return figures of what a level holds, and the objects that are broken, each with the reason.
+
+    A missing object is broken where the plan leaves none out.
+    """
+    metadata = level.metadata
+    chunks = open_chunks(level.store, level.path, metadata)
+    is_full = level.number > 0 and level.plan.write_empty_chunks
+
+    def read(place: Index) -> tuple[Index, BlockResult, str]:
+        seen, key = BlockResult(), join(level.path, metadata.object_key(place))
+        if is_full and not level.store.size(key):
+            return place, seen, f"{key} is missing"
+        try:
+            for index in chunks_of_object(metadata, place):
+                count_chunk(index, read_chunk(chunks, index), seen.target)
+        except StoreError as error:
+            return place, seen, str(error)
+        return place, seen, ""
+
+    total, broken = BlockResult(), {}
+    places = geometry.iterate_units(geometry.grid_shape(metadata.shape, metadata.write_shape))
+    for place, seen, reason in on_places(read, places, n_workers):
+        total.merge(seen)
+        if reason:
+            broken[place] = reason
+    return total, broken
+
+
+def _is_as_recorded(level: Level, record: Record, n_workers: int) -> bool:
+    """Tell whether a level holds the voxels and the objects that its record promises."""
+    seen, broken = _read(level, n_workers)
+    if broken or why_incomplete(level.metadata, level.objects()):
+        return False
+    return fits(record, proof(seen.target, level.metadata))
+
+
+def _make_objects(level: Level, objects: set[Index], n_workers: int) -> set[Index]:
+    """Make objects again, and return them."""
+    task = level_task(LevelJob(image=level.image, level=level.number, finer={}), 0)
+    places = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
+    for _ in on_places(task, sorted(places), n_workers):
+        pass
+    level.store.sync()
+    return objects
+
+
+def _differing_objects(level: Level, n_workers: int) -> set[Index]:
+    """Return the objects of a level that hold other voxels than the level before makes."""
+    objects = set()
+    for found in compare_all(_compare_task(level), n_workers):
+        for difference in found.differences:
+            if difference.index is None:
+                raise StoreError(difference.what)
+            objects.add(level.metadata.object_of(difference.index)[0])
+    return objects
+
+
+def _base_has_changed(level: Level, record: Record, scope: Scope) -> bool:
+    """Tell whether level 1, which is as recorded, is not what level 0 makes now."""
+    task, found = _compare_task(level), Comparison()
+    if scope.full:
+        results = compare_all(task, scope.n_workers)
+    else:
+        places = draw_sample(task.grid, scope.sample, scope.draw).places
+        results = on_places(task, places, scope.n_workers)
+    for result in results:
+        found.merge(result)
+    if any(difference.index is not None for difference in found.differences):
+        return True
+    is_known = scope.full and not found.is_partial
+    return is_known and not fits(record["source"], proof(found.seen.source, task.source))
+
+
+def _compare_task(level: Level) -> CompareTask:
+    finer = Level(level.image, level.number - 1)
+    arrays = [(each.path, each.metadata) for each in (finer, level)]
+    return CompareTask.of(level.store, arrays, level.plan.factors, level.plan.method)

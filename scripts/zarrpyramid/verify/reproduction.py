@@ -42,16 +42,8 @@ def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) ->
 def reproduced_settings(pyramid: Pyramid, *, trusts_list: bool = False) -> dict[str, Any]:
     """Return the settings that make a pyramid of zarrpyramid, as a configuration file holds them.
 
-    Parameters
-    ----------
-    trusts_list
-        Whether method and factors may be those that the group's list states, where levels or
-        records are lost or contradict each other.
-
-    Raises
-    ------
-    StoreError
-        As for `reproduce`.
+    With `trusts_list`, method and factors may be those that the group's list states, where levels
+    or records are lost or contradict each other. Errors are those of `reproduce`.
     """
     ours = _made_here(pyramid)
     base = pyramid.levels[0].metadata
@@ -59,9 +51,9 @@ def reproduced_settings(pyramid: Pyramid, *, trusts_list: bool = False) -> dict[
         raise StoreError(f"{pyramid.where} has no level 0 from which its levels could be made")
     chain = _recipes(pyramid, ours, len(base.shape) if trusts_list else None)
     # The first level whose document is what its record says.
-    level = next(filter(_agrees, ours.values()), next(iter(ours.values())))
-    first, record = level.metadata, level.record or {}
-    assert first is not None
+    agree = [each for each in ours.values() if recipe_of(each) and fits(each.record, each.form)]
+    level = [*agree, *ours.values()][0]
+    first, record = level.array, level.record or {}
     return {
         "store": pyramid.store.name,
         "field": pyramid.path,
@@ -79,7 +71,7 @@ def reproduced_settings(pyramid: Pyramid, *, trusts_list: bool = False) -> dict[
 
 def _made_here(pyramid: Pyramid) -> dict[int, FoundLevel]:
     """Return the levels that carry a record of zarrpyramid, by their numbers, in order."""
-    found = {pyramid.paths.level(level.path): level for level in pyramid.levels if level.record}
+    found = {pyramid.paths.level(level.path): level for level in pyramid.ours}
     ours = {number: found[number] for number in sorted(filter(None, found))}
     if not ours:
         raise StoreError(
@@ -94,10 +86,7 @@ def _recipes(
 ) -> list[tuple[str, Shape]]:
     """Return method and factors of each level, of one method and the arithmetic of today.
 
-    Parameters
-    ----------
-    n_axes
-        Axes of the image where the group's list may be trusted, else None.
+    `n_axes` counts the axes of the image where the group's list may be trusted, and is else None.
     """
     recipes = {number: recipe for number, level in ours.items() if (recipe := recipe_of(level))}
     chain = [recipes[number] for number in sorted(recipes)]
@@ -125,9 +114,7 @@ def _recipes(
 
 def _listed_recipes(pyramid: Pyramid, n_axes: int) -> list[tuple[str, Shape]] | None:
     """Return method and factors of all levels as the group's list states them, if it does."""
-    stated = (pyramid.multiscales or {}).get("metadata")
-    if not isinstance(stated, dict) or stated.get("software") != "zarrpyramid":
-        return None
+    stated = pyramid.provenance or {}
     method, factors = str(stated.get("method")), stated.get("factors")
     if method not in METHODS or not isinstance(factors, list):
         return None
@@ -138,11 +125,6 @@ def _listed_recipes(pyramid: Pyramid, n_axes: int) -> list[tuple[str, Shape]] | 
     return [(method, tuple(step)) for step in factors]
 
 
-def _agrees(level: FoundLevel) -> bool:
-    """Tell whether a level's document and record say the same of its form."""
-    return recipe_of(level) is not None and fits(level.record or {}, level.form)
-
-
 def _encoding(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
     """Return the compressor and checksum that turn level 0's codecs into those of the levels."""
     for compressor in (SAME, "none", "blosc-lz4", "blosc-zstd", "gzip", "zstd", *_zstd_of(first)):
@@ -151,18 +133,13 @@ def _encoding(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> di
                 pattern = encoded_as(base, compressor, checksum=checksum, where=pyramid.where)
             except ConfigError:
                 continue
-            derived = pattern.derive(
-                shape=first.shape,
-                chunks=first.chunks,
-                shards=first.shards,
-                attributes={},
-                dtype=first.dtype,
-            )
+            cut: dict[str, Any] = {"chunks": first.chunks, "shards": first.shards}
+            derived = pattern.derive(shape=first.shape, attributes={}, dtype=first.dtype, **cut)
             # Level 0 may lack the names that the levels have.
             if derived.form == first.form:
                 return {"compressor": compressor, "checksum": checksum}
     raise StoreError(
-        f"{pyramid.name(pyramid.levels[0])} is encoded otherwise than when its levels were made: "
+        f"{pyramid.levels[0].name} is encoded otherwise than when its levels were made: "
         "no compressor that can be asked for turns its codecs into theirs; build the pyramid anew"
     )
 

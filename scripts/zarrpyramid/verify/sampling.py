@@ -30,10 +30,8 @@ class Scope:
 
     Attributes
     ----------
-    sample
-        Random blocks of each level, beside those at its corners and edges.
-    full
-        Whether all blocks are looked at instead.
+    sample, full
+        Random blocks of each level, beside those at its corners and edges; or all blocks.
     seed
         Seed of the random choice; the same seed looks at the same blocks.
     also
@@ -67,14 +65,9 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """Places in a grid, each once, and how they were chosen.
+    """Places in a grid of `n_blocks`, each once, and how they were chosen.
 
-    Attributes
-    ----------
-    n_blocks
-        All blocks of the grid.
-    n_edges, n_all_edges
-        Blocks taken at the high edge of an axis, where windows are cut short, and all there are.
+    Edges are the blocks at the high end of an axis, where windows are cut short.
     """
 
     places: tuple[Index, ...]
@@ -98,14 +91,9 @@ class Sample:
 def draw_sample(
     grid: Shape, n_random: int, draw: random.Random, likely: list[Index] | None = None
 ) -> Sample:
-    """Choose blocks of a grid.
+    """Choose blocks of a grid: its corners, some of its edges, and `n_random` of all.
 
-    Parameters
-    ----------
-    n_random
-        Random blocks, drawn from all.
-    likely
-        Places that replace up to half of the random ones, such as those known to hold something.
+    Places that are `likely` to hold something replace up to half of the random ones.
 
     >>> import random
     >>> draw_sample((9, 1), 0, random.Random(0)).places
@@ -127,7 +115,7 @@ def draw_sample(
     edges = {_edge_block(number, parts, grid) for number in numbers}
     chosen = likely[: n_random // 2] if likely else []
     numbers = draw.sample(range(n_blocks), min(n_random - len(chosen), n_blocks))
-    randoms = {*chosen, *(unravel(number, grid) for number in numbers)}
+    randoms = {*chosen, *geometry.iterate_units(grid, numbers)}
     return Sample(
         places=tuple(sorted(corners | edges | randoms)),
         n_blocks=n_blocks,
@@ -142,21 +130,7 @@ def _edge_block(number: int, parts: dict[int, Shape], grid: Shape) -> Index:
     """Return the block of a number among those of all parts."""
     for axis, part in parts.items():
         if number < geometry.count(part):
-            place = list(unravel(number, part))
-            place[axis] = grid[axis] - 1
-            return tuple(place)
+            (place,) = geometry.iterate_units(part, [number])
+            return (*place[:axis], grid[axis] - 1, *place[axis + 1 :])
         number -= geometry.count(part)
     raise AssertionError(number)
-
-
-def unravel(number: int, grid: Shape) -> Index:
-    """Return the place of a block by its number in C order.
-
-    >>> unravel(5, (2, 3))
-    (1, 2)
-    """
-    place = []
-    for extent in reversed(grid):
-        number, i = divmod(number, extent)
-        place.append(i)
-    return tuple(reversed(place))

@@ -9,12 +9,12 @@ from zarrpyramid import geometry
 from zarrpyramid.metadata import read_axes
 from zarrpyramid.plan import expected_objects, record_of, stored_objects, why_incomplete
 
+from .documents import can_be_listed
 from .origins import recipe_of
-from .placement import can_be_listed
 from .pyramid import find_pyramid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import Record
@@ -24,23 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LevelStatus:
-    """What is known of one level without reading a voxel.
+    """What is known of one level without reading a voxel; see `FoundLevel` for more.
 
     Attributes
     ----------
     level
         Number of the level, by its path.
-    path
-        Path of the level's array in the image's group.
     record
         What the level says of itself; None for level 0 and for levels of other programs.
-    listed
-        Whether the group's multiscales lists it.
     n_objects, expected_objects
         Stored objects found, and those that it has when none is lost: None where nobody knows, as
         an older release left empty chunks out.
-    stored_bytes
-        Bytes of the objects.
     fault
         What is wrong with the objects, or "".
     factors, voxel_size
@@ -85,22 +79,20 @@ def pyramid_status(path: str, *, storage_options: Mapping[str, Any] | None = Non
         If there is no pyramid at the path.
     """
     pyramid = find_pyramid(path, storage_options=storage_options)
-    levels = _level_statuses(pyramid)
+    levels = list(_level_statuses(pyramid))
     return Status(levels=levels, faults=_faults(pyramid, levels))
 
 
-def _level_statuses(pyramid: Pyramid) -> list[LevelStatus]:
-    """Return the status of each array that stands where a level of the image stands."""
+def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
+    """Yield the status of each array that stands where a level of the image stands."""
     every = {pyramid.paths.level(each.path): each for each in (*pyramid.levels, *pyramid.others)}
     sizes: tuple[float, ...] = ()
     downsampling: Shape | None = None
-    statuses = []
     for number in sorted(number for number in every if number is not None):
         level = every[number]
-        metadata = level.metadata
-        if metadata is None:
+        if level.metadata is None:
             continue
-        recipe = recipe_of(level)
+        metadata, recipe = level.array, recipe_of(level)
         factors = None if recipe is None else recipe[1]
         if number == 0:
             axes = read_axes(pyramid.attributes, len(metadata.shape))
@@ -109,26 +101,23 @@ def _level_statuses(pyramid: Pyramid) -> list[LevelStatus]:
         elif downsampling is not None:
             is_known = factors is not None and len(factors) == len(sizes)
             downsampling = geometry.multiply(downsampling, factors or ()) if is_known else None
-        objects = stored_objects(pyramid.store, pyramid.array_path(level))
-        statuses.append(
-            LevelStatus(
-                level=number,
-                path=level.path,
-                shape=metadata.shape,
-                chunks=metadata.chunks,
-                dtype=metadata.dtype,
-                record=record_of(metadata) if number else None,
-                listed=level.listed,
-                n_objects=sum(size > 0 for _, size, _ in objects),
-                expected_objects=expected_objects(metadata),
-                stored_bytes=sum(size for _, size, _ in objects),
-                fault=why_incomplete(metadata, objects),
-                factors=factors,
-                voxel_size=downsampling
-                and tuple(size * n for size, n in zip(sizes, downsampling, strict=True)),
-            )
+        objects = stored_objects(pyramid.store, level.at)
+        yield LevelStatus(
+            level=number,
+            path=level.path,
+            shape=metadata.shape,
+            chunks=metadata.chunks,
+            dtype=metadata.dtype,
+            record=record_of(metadata) if number else None,
+            listed=level.listed,
+            n_objects=sum(size > 0 for _, size, _ in objects),
+            expected_objects=expected_objects(metadata),
+            stored_bytes=sum(size for _, size, _ in objects),
+            fault=why_incomplete(metadata, objects),
+            factors=factors,
+            voxel_size=downsampling
+            and tuple(size * n for size, n in zip(sizes, downsampling, strict=True)),
         )
-    return statuses
 
 
 def _faults(pyramid: Pyramid, levels: list[LevelStatus]) -> list[str]:
@@ -141,7 +130,7 @@ def _faults(pyramid: Pyramid, levels: list[LevelStatus]) -> list[str]:
     ]
     faults += [
         f"{level.path} is there and not listed"
-        for level in pyramid.levels
-        if level.record is not None and not level.listed and can_be_listed(pyramid, level)
+        for level in pyramid.ours
+        if not level.listed and can_be_listed(pyramid, level)
     ]
     return [f"level {fault}" for fault in faults]

@@ -42,9 +42,9 @@ def verify_pyramid(
 ) -> Iterator[Check | Finding]:
     """Look at a pyramid, and yield each check and each finding as it comes.
 
-    1. Documents: the list, the levels, the rules of OME-NGFF, the records, consolidated metadata.
-    2. Objects: what is missing, empty or left by a run that died.
-    3. Voxels: of each level, by its record or by the method that explains it.
+    Documents come first: the list, the levels, the rules of OME-NGFF, the records, consolidated
+    metadata. Then objects that are missing, empty or left by a run that died, and voxels of each
+    level, by its record or by the method that explains it.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def verify_pyramid(
             yield from check_objects(pyramid, level, found)
     for level in pyramid.levels[1:]:
         finer = finer_of(pyramid, level)
-        if level.metadata is None or finer is None or finer.metadata is None:
+        if level.metadata is None or finer is None:
             continue
         if level.record is not None:
             yield from check_voxels(pyramid, level, finer, scope)
@@ -101,14 +101,8 @@ def assure_pyramid(
         If it is not.
     """
     report = Report(path=path)
-    events = verify_pyramid(
-        path,
-        seed=seed,
-        n_workers=n_workers,
-        follow_links=follow_links,
-        storage_options=storage_options,
-    )
-    report.gather(events, logger.info)
+    how: dict[str, Any] = {"follow_links": follow_links, "storage_options": storage_options}
+    report.gather(verify_pyramid(path, seed=seed, n_workers=n_workers, **how), logger.info)
     logger.info("%s", report.verdict)
     if not report.is_sound:
         first = next(finding for finding in report.findings if finding.grade == DEFECT)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.downsample import digest_header
+from zarrpyramid.downsample import BlockResult, digest_header
 from zarrpyramid.plan import times
 from zarrpyramid.reduce import METHODS, kind_of
 
-from .comparison import Comparison, compare_all, compare_sample, compare_task
-from .findings import MOST_SHOWN, Check, Finding
+from .comparison import CompareTask, compare_all, on_places, proof
+from .findings import MOST_SHOWN, Check
 from .origins import recipe_of
 from .sampling import draw_sample
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import ArrayMetadata, Record
 
-    from .comparison import CompareTask
+    from .comparison import Comparison, Difference
+    from .findings import Finding
     from .pyramid import FoundLevel, Pyramid
     from .sampling import Scope
 
@@ -34,53 +35,41 @@ def check_voxels(
 ) -> Iterator[Check | Finding]:
     """Yield which chunks of a level are not what its recipe makes of the finer level."""
     recipe = recipe_of(level)
-    assert level.metadata is not None
-    assert finer.metadata is not None
-    if recipe is None or not _is_possible(level.metadata, finer.metadata, *recipe):
-        yield Check(
-            name="voxels", level=level.number, figure="not made again: documents contradict it"
-        )
+    if recipe is None or not _is_possible(level.array, finer.array, *recipe):
+        figure = "not made again: documents contradict it"
+        yield Check(name="voxels", level=level.number, figure=figure)
         return
     method, factors = recipe
-    source, target = (
-        (pyramid.array_path(each), metadata)
-        for each, metadata in ((finer, finer.metadata), (level, level.metadata))
-    )
-    task = compare_task(pyramid.store, source, target, method, factors)
+    arrays = [(each.at, each.array) for each in (finer, level)]
+    task = CompareTask.of(pyramid.store, arrays, factors, method)
     results, chosen = _comparisons(task, level, scope)
-    total, n_wrong = Comparison(), 0
+    seen, is_partial, n_wrong = BlockResult(), False, 0
+    repair = pyramid.repair(scope.options)
     for result in results:
-        total.seen.merge(result.seen)
-        total.is_partial |= result.is_partial
+        seen.merge(result.seen)
+        is_partial |= result.is_partial
         for difference in result.differences:
             n_wrong += 1
             if n_wrong <= MOST_SHOWN:
-                yield Finding(
-                    what=difference.what,
-                    level=level.number,
-                    key=pyramid.name(level, difference.key),
-                    expected=difference.expected,
-                    found=difference.found,
-                    way_out=pyramid.repair(scope.options)
-                    if difference.key
-                    else "restore it from a copy, or have it made again where it is a level made "
-                    "here",
-                )
+                yield _finding(level, difference, repair)
     if n_wrong > MOST_SHOWN:
-        yield Finding(
-            what=f"{n_wrong - MOST_SHOWN} more chunks are not what they must be",
-            level=level.number,
-            key=pyramid.name(level),
-            way_out=pyramid.repair(scope.options),
-        )
+        what = f"{n_wrong - MOST_SHOWN} more chunks are not what they must be"
+        yield level.finding(what, way_out=repair)
     yield Check(
         name="voxels",
         level=level.number,
-        figure=f"{chosen}, {total.seen.target.n_voxels} voxels made again by {method} of "
+        figure=f"{chosen}, {seen.target.n_voxels} voxels made again by {method} of "
         f"{times(factors)}, {n_wrong} chunks differ",
     )
-    if scope.full and not total.is_partial:
-        yield from _check_digests(pyramid, level, finer, total, scope, is_equal=not n_wrong)
+    if not scope.full or is_partial:
+        return
+    facts = _facts(level, finer, seen, is_equal=not n_wrong)
+    for whose, what, expected, found in facts:
+        if expected != found:
+            what = f"{what} is not that of {level.path}'s record"
+            yield whose.finding(what, expected=expected, found=found, way_out=repair)
+    figure = f"digest and statistics, {len(facts)} figures"
+    yield Check(name="record", level=level.number, figure=figure)
 
 
 def _comparisons(
@@ -90,53 +79,39 @@ def _comparisons(
     if scope.full:
         return compare_all(task, scope.n_workers), "all blocks"
     sample = draw_sample(task.grid, scope.sample, scope.draw)
-    mended = {
-        geometry.cell_of(task.target.write_shape, index, task.unit)
-        for index in scope.also.get(level.path, ())
-    }
+    objects = scope.also.get(level.path, ())
+    mended = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
     places = sorted({*sample.places, *mended})
     chosen = sample.figure + (f", {len(mended)} mended" if mended else "")
-    return compare_sample(task, places, scope.n_workers), chosen
+    return on_places(task, places, scope.n_workers), chosen
 
 
-def _check_digests(
-    pyramid: Pyramid,
-    level: FoundLevel,
-    finer: FoundLevel,
-    total: Comparison,
-    scope: Scope,
-    *,
-    is_equal: bool,
-) -> Iterator[Check | Finding]:
-    """Compare the record of a level, and what it says of the finer one, with all their voxels."""
-    assert finer.metadata is not None
-    assert level.metadata is not None
+def _finding(level: FoundLevel, difference: Difference, repair: str) -> Finding:
+    index, key = difference.index, ""
+    way_out = "restore it from a copy, or have it made again where it is a level made here"
+    if index is not None:
+        key, way_out = level.array.chunk_key(index), repair
+    expected, found = difference.expected, difference.found
+    return level.finding(difference.what, key=key, expected=expected, found=found, way_out=way_out)
+
+
+def _facts(
+    level: FoundLevel, finer: FoundLevel, seen: BlockResult, *, is_equal: bool
+) -> list[tuple[FoundLevel, str, object, object]]:
+    """Return what the record of a level says of it and of the finer one, and what they hold."""
     record: Record = level.record or {}
     source: Record = record.get("source") or {}
-    read = total.seen.source.digest(digest_header(finer.metadata))
+    read = seen.source.digest(digest_header(finer.array))
     facts: list[tuple[FoundLevel, str, object, object]] = [
         (finer, "digest of the voxels that it was made from", source.get("digest"), read)
     ]
     if finer.record is None:
-        known = total.seen.source.statistics(dtype=finer.metadata.dtype)
+        known = seen.source.statistics(dtype=finer.array.dtype)
         facts += [(finer, key, source.get(key), known[key]) for key in known]
     if is_equal:
-        made = total.seen.target.digest(digest_header(level.metadata))
-        known = total.seen.target.statistics(dtype=level.metadata.dtype)
-        facts.append((level, "digest", record.get("digest"), made))
+        known = proof(seen.target, level.array)
         facts += [(level, key, record.get(key), known[key]) for key in known]
-    for whose, what, expected, found in facts:
-        if expected != found:
-            yield Finding(
-                what=f"{what} is not that of {level.path}'s record",
-                level=whose.number,
-                key=pyramid.name(whose),
-                expected=str(expected),
-                found=str(found),
-                way_out=pyramid.repair(scope.options),
-            )
-    figure = f"digest and statistics, {len(facts)} figures"
-    yield Check(name="record", level=level.number, figure=figure)
+    return facts
 
 
 def _is_possible(level: ArrayMetadata, finer: ArrayMetadata, method: str, factors: Shape) -> bool:
