@@ -226,7 +226,7 @@ class ArrayV2(ArrayMetadata):
         return {".zattrs": self.attributes, ".zarray": self.document}
 
     def named(self, names: Sequence[str]) -> ArrayMetadata:
-        """Return the same metadata: v2 knows no names."""
+        """Return the same metadata: v2 has no names."""
         return self
 
     def _cut(self, chunks: Shape, shards: Shape | None) -> Document:

@@ -38,10 +38,7 @@ def tell_ancestors(store: Store, path: str) -> None:
 def update_ancestors(store: Store, path: str, node: Node | None) -> None:
     """Do what `tell_ancestors` does, for callers that hold ``store.exclusive()`` already.
 
-    Parameters
-    ----------
-    node
-        What stands at the path now, None where nothing does.
+    `node` is what stands at the path now, None where nothing does.
     """
     steps = path.split("/") if path else []
     nodes = [*(read_node(store, join(*steps[:depth])) for depth in range(len(steps))), node]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_digest, xxh3_128_hexdigest
@@ -88,16 +88,12 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Add what is known of other chunks."""
-        self.digest_sum = (self.digest_sum + other.digest_sum) % _MODULUS
-        self.payload_sum = (self.payload_sum + other.payload_sum) % _MODULUS
-        self.n_chunks += other.n_chunks
-        self.n_voxels += other.n_voxels
-        self.n_nan += other.n_nan
-        self.n_inf += other.n_inf
-        self.units += other.units
-        self.overflow += other.overflow
-        self.imaginary_units += other.imaginary_units
-        self.imaginary_overflow += other.imaginary_overflow
+        for field in fields(self):
+            if field.name not in ("minimum", "maximum"):
+                total = getattr(self, field.name) + getattr(other, field.name)
+                setattr(self, field.name, total)
+        self.digest_sum %= _MODULUS
+        self.payload_sum %= _MODULUS
         self._widen(other.minimum, other.maximum)
 
     def _widen(self, minimum: float | None, maximum: float | None) -> None:
@@ -116,15 +112,14 @@ class Tally:
         Complex voxels have no extremes, and pairs of real and imaginary part for sum and mean.
         """
         n_finite = self.n_voxels - self.n_nan - self.n_inf
-        sums: list[tuple[int, float]] = [(self.units, self.overflow)]
-        is_complex, is_float = dtype.startswith("complex"), dtype.startswith("float")
-        if is_complex:
-            sums.append((self.imaginary_units, self.imaginary_overflow))
+        is_complex = dtype.startswith("complex")
+        has_fractions = is_complex or dtype.startswith("float")
+        scale = DOUBLE_UNITS if has_fractions else 1
+        imaginary = (self.imaginary_units, self.imaginary_overflow)
         totals: list[Any] = []
         means: list[Any] = []
-        for units, overflow in sums:
-            total = _total(units, overflow) if is_float or is_complex else units
-            scale = DOUBLE_UNITS if is_float or is_complex else 1
+        for units, overflow in [(self.units, self.overflow), imaginary][: 1 + is_complex]:
+            total = _total(units, overflow) if has_fractions else units
             # Integers divided by integers round once, however large they are.
             mean = units / (max(n_finite, 1) * scale) if math.isfinite(total) else total
             totals.append(strict_number(total))

@@ -40,11 +40,8 @@ def change_document(
 ) -> bool:
     """Replace a JSON object by what `change` returns of it; return whether that differs.
 
-    Parameters
-    ----------
-    change
-        Gets None where there is no object, and returns None to leave it as it is. It may be called
-        again when another process writes the object meanwhile.
+    `change` gets None where there is no object, and returns None to leave it as it is. It is called
+    again when another process writes the object meanwhile.
     """
     differs = False
 

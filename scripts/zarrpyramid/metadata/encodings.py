@@ -1,6 +1,6 @@
 """How the chunks of new levels are encoded, as documents: level 0's way, or another compressor.
 
-Documents are those that zarr-python writes for the same settings. Keeps out bytes and codecs.
+Documents are those that zarr-python writes for the same settings.
 """
 
 from __future__ import annotations
@@ -25,14 +25,8 @@ def encoded_as(
 
     Filters and the byte order stay; all codecs behind them are replaced.
 
-    Parameters
-    ----------
-    compressor
-        As in the configuration; ``same`` keeps the codecs.
-    checksum
-        Whether chunks end with a checksum: zstd's own, else crc32c.
-    where
-        Name of the image for messages.
+    `compressor` is as in the configuration, where ``same`` keeps the codecs. With `checksum` chunks
+    end with one: zstd's own, else crc32c. Messages call the image `where`.
 
     Raises
     ------

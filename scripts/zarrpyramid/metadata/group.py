@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from itertools import count
+from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
@@ -138,20 +138,10 @@ def object_stats(store: Store, path: str) -> Iterator[tuple[str, int, int]]:
 
 
 def levels_there(store: Store, path: str, paths: LevelPaths) -> list[int]:
-    """Return the numbers of the levels beside level 0 in whose places something stands, in order.
+    """Return the numbers of the levels of an image in whose places something stands, in order.
 
-    Where nothing is listed, of those up to the first that is absent.
-
-    Parameters
-    ----------
-    path
-        Of the image's group.
+    `path` is that of its group. Where nothing is listed, those up to the first that is absent.
     """
     if store.lists:
         return paths.levels(store.children(join(path, paths.folder)))
-    found: list[int] = []
-    for level in count(1):
-        if read_node(store, join(path, paths.path(level))) is None:
-            break
-        found.append(level)
-    return found
+    return list(takewhile(lambda level: read_node(store, join(path, paths.path(level))), count(1)))

@@ -44,10 +44,8 @@ def with_levels(
 
     Parameters
     ----------
-    zarr_format
-        3 gives OME-NGFF 0.5 under ``ome``, 2 gives 0.4.
     name
-        Name of the image, where the existing multiscales has none.
+        Of the image, where the existing multiscales has none.
     paths
         Of each level, level 0 first.
     downsamplings

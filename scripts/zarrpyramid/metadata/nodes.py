@@ -59,11 +59,9 @@ def read_node(store: Store, path: str) -> Node | None:
     for name, kind in ((".zarray", "array"), (".zgroup", "group")):
         document = read_document(store, join(path, name))
         if document is not None:
-            documents = {name: document}
             attributes = read_document(store, join(path, ".zattrs"))
-            if attributes is not None:
-                documents[".zattrs"] = attributes
-            return Node(kind=kind, zarr_format=2, documents=documents)
+            more = {} if attributes is None else {".zattrs": attributes}
+            return Node(kind=kind, zarr_format=2, documents={name: document, **more})
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import MetadataError
@@ -29,14 +30,7 @@ _MOST_INNER = 1 << 24
 
 
 def parse_array(documents: Mapping[str, Document], where: str) -> ArrayMetadata:
-    """Read the documents of one array.
-
-    Parameters
-    ----------
-    documents
-        By file name: ``zarr.json``, or ``.zarray`` and, where there is one, ``.zattrs``.
-    where
-        Name of the array for messages.
+    """Read the documents of one array, given by file name; messages call it `where`.
 
     Raises
     ------
@@ -57,9 +51,8 @@ def parse_array(documents: Mapping[str, Document], where: str) -> ArrayMetadata:
 def _parse_v3(document: Document, where: str) -> ArrayMetadata:
     grid = document["chunk_grid"]
     if grid["name"] != "regular":
-        raise MetadataError(
-            f"{where}: chunk grid {grid['name']!r} is not served, only 'regular' is"
-        )
+        msg = f"{where}: chunk grid {grid['name']!r} is not served, only 'regular' is"
+        raise MetadataError(msg)
     if document.get("storage_transformers"):
         raise MetadataError(f"{where}: storage transformers are not served")
     dtype = document["data_type"]
@@ -115,9 +108,7 @@ def _checked(metadata: ArrayMetadata, where: str) -> ArrayMetadata:
         if extents is not None and len(extents) != n_axes:
             msg = f"{where}: shape {metadata.shape} and {name} {extents} differ in length"
             raise MetadataError(msg)
-    if any(
-        outer % inner for outer, inner in zip(metadata.write_shape, metadata.chunks, strict=True)
-    ):
+    if any(map(operator.mod, metadata.write_shape, metadata.chunks)):
         msg = f"{where}: chunks {metadata.chunks} do not divide its shards {metadata.shards}"
         raise MetadataError(msg)
     if math.prod(metadata.shape) >= 2**63:
@@ -133,9 +124,8 @@ def _checked(metadata: ArrayMetadata, where: str) -> ArrayMetadata:
     _check_codecs(metadata, where)
     names = metadata.dimension_names
     if not all(isinstance(name, str | None) for name in names or ()):
-        raise MetadataError(
-            f"{where}: dimension_names {repr(names)[:80]} are not all texts or null"
-        )
+        msg = f"{where}: dimension_names {repr(names)[:80]} are not all texts or null"
+        raise MetadataError(msg)
     if names is not None and len(names) != n_axes:
         raise MetadataError(f"{where}: {len(names)} dimension_names for {n_axes} dimensions")
     parse_fill(metadata.document.get("fill_value"), metadata.dtype)

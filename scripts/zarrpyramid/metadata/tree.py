@@ -36,9 +36,8 @@ def write_array(store: Store, path: str, metadata: ArrayMetadata) -> None:
     with store.exclusive():
         for name, document in metadata.documents().items():
             put_document(store, join(path, name), document)
-        node = Node(
-            kind="array", zarr_format=metadata.zarr_format, documents=dict(metadata.documents())
-        )
+        documents = metadata.documents()
+        node = Node(kind="array", zarr_format=metadata.zarr_format, documents=documents)
         update_ancestors(store, path, node)
 
 
@@ -57,15 +56,10 @@ def delete_array(store: Store, path: str) -> None:
     store.delete_tree(path)
 
 
-def absent_groups(
-    store: Store, path: str, zarr_format: int, *, below: str | None = None
-) -> list[str]:
+def absent_groups(store: Store, path: str, zarr_format: int, below: str | None = None) -> list[str]:
     """Return the paths at which groups must still be made for a group to stand, outermost first.
 
-    Parameters
-    ----------
-    below
-        A group that is there; only paths inside it are looked at. None starts at the store's top.
+    Only paths inside `below` are looked at, a group that is there; None starts at the store's top.
 
     Raises
     ------
@@ -89,16 +83,10 @@ def absent_groups(
 
 
 def make_groups(store: Store, path: str, zarr_format: int, *, below: str | None = None) -> None:
-    """Make a group, and those above it that `absent_groups` finds absent.
-
-    Raises
-    ------
-    StoreError
-        If an array, or a group of another format, stands on the way; nothing is made then.
-    """
+    """Make a group, and those above it that `absent_groups` finds absent; it raises before that."""
     spelling = FORMATS[zarr_format]
     data = encoded(spelling.new_group())
-    for above in absent_groups(store, path, zarr_format, below=below):
+    for above in absent_groups(store, path, zarr_format, below):
         # One that another run has made meanwhile stays.
         key = join(above, spelling.group_document)
         store.replace(key, lambda found: None if found else data)

@@ -60,14 +60,8 @@ class SourceSums:
         half a unit in the last place of a double each time. Voxels, or sums of them, that are not
         finite disagree with nothing.
 
-        Parameters
-        ----------
-        sum_of_means
-            As `weighted_sum` returns it.
-        n_voxels
-            Voxels read.
-        window
-            Voxels of a whole window.
+        `sum_of_means` is what `weighted_sum` returns; `n_voxels` are read, a whole window has
+        `window` of them.
         """
         if not (self.is_finite and math.isfinite(2 * self.largest * n_voxels)):
             return False
@@ -100,12 +94,7 @@ def disagreement(
     4. "within", and nanmean of NaN: extremes of the block lie within those of the voxels read.
     5. "nothing": nothing contradicts it.
 
-    Parameters
-    ----------
-    read, written
-        What the block was made from, and the block.
-    shape
-        Extents of what was read.
+    `read` is what the block was made from, of extents `shape`; `written` is the block.
     """
     n_voxels, window = math.prod(shape), math.prod(factors)
     check = METHODS[method].check
@@ -147,12 +136,8 @@ def disagreement(
 def weighted_sum(means: Block, total: complex, shape: Shape, factors: Shape) -> complex:
     """Return the sum of means, each times the voxels of its window.
 
-    Parameters
-    ----------
-    means
-        Of a source of extents `shape`; windows at its high edges are clipped.
-    total
-        The sum of `means`.
+    `shape` are the extents of the source, whose windows are clipped at high edges; `total` is the
+    sum of `means`.
     """
     if all(extent % factor == 0 for extent, factor in zip(shape, factors, strict=True)):
         return total * math.prod(factors)

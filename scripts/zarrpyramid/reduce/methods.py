@@ -120,16 +120,10 @@ def level_dtype(
 
     Parameters
     ----------
-    image
-        Name of the image, for messages.
-    method
-        A key of `METHODS`.
-    dtype
+    dtype, shape
         Of level 0.
     given
         What the configuration asks for; None for that of level 0.
-    shape
-        Extents of level 0.
     ladder
         Factors of each level.
 

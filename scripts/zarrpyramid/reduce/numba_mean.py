@@ -1,19 +1,7 @@
 """The mean over windows of 2x2 and 2x2x2 voxels, and what a block holds, compiled by numba.
 
-All other windows, clipped ones and float16 are left to numpy: `serves` says why.
-
-GB/s of input on one thread, in cache, windows of 2x2x2, Zen 5 at 2.6 GHz, numba 0.68:
-
-========  ===========  ===========  ==============
-dtype     64^3 voxels  128^3        numpy at 64^3
-========  ===========  ===========  ==============
-uint8             8.5           19             3.2
-uint16             16           39             4.6
-uint32             30           58             5.7
-uint64             26           28              12
-float32            28           48             6.4
-float64            34           57              11
-========  ===========  ===========  ==============
+All other windows, clipped ones and float16 are left to numpy: `serves` says why. In cache, 64^3
+voxels in windows of 2x2x2 are reduced 2.1 to 5 times as fast as by numpy, on one thread.
 
 The first kernel of a process takes 0.45 s to compile and each further one 0.2 s; from numba's cache
 0.12 s and 2 ms. Importing numba takes 0.13 to 0.2 s.
@@ -40,31 +28,19 @@ logger = logging.getLogger(__name__)
 def serves(dtype: np.dtype[np.generic], window: tuple[int, ...]) -> bool:
     """Tell whether `halve` takes windows of this shape: 2x2 or 2x2x2 on the last axes.
 
-    A form for any window (rows added into a row of sums) gave 2.5 GB/s of uint8 and 4.7 of uint16
-    for 3x3x3, where numpy's strided additions give 4.1 and 8.8; of float32 and float64 9.3 and 20
-    against 3.8 and 4.9, which decoding at 0.5 GB/s hides. numba has no float16, whose cast alone
-    takes half of the numpy form's time.
+    A form for any window was slower than numpy for 8 and 16 bits, and twice as fast for floats,
+    which decoding hides. numba has no float16, whose cast takes half of the numpy form's time.
     """
     halved = window[-2:] == (2, 2) and set(window[-3:-2]) <= {1, 2} and set(window[:-3]) <= {1}
     return halved and dtype != np.float16
 
 
 def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
-    """Fill `out` with the means of the windows of `source`, as `reduce_mean` defines them.
+    """Fill `out` with the means of the windows of `source`, and return the sum of its voxels.
 
-    Parameters
-    ----------
-    source
-        Whole windows only. Integers whose sum fits int64, or float32 or float64.
-    window
-        One that `serves` takes.
-    out
-        Of the dtype of `source`. Any strides.
-
-    Returns
-    -------
-    int
-        The exact sum of the voxels of `source`; 0 for floats.
+    Means and sum are those of `mean.reduce_mean`, with 0 for the sum of floats. The windows are
+    whole and of a shape that `serves` takes; voxels are float32, float64, or integers whose sum
+    fits int64.
     """
     if source.dtype == np.uint64:
         # The sum fits int64, and so do the voxels: one kernel serves both.
@@ -84,11 +60,7 @@ def halve_and_describe(
 ) -> tuple[int, int, int] | None:
     """Do what `halve` does, and return least, largest and sum of the voxels.
 
-    Returns
-    -------
-    tuple of int, or None
-        None, and `out` untouched, where this is not served: it is of contiguous integers of 8 to 32
-        bits in whole windows.
+    None, and `out` untouched, for all but contiguous integers of 8 to 32 bits in whole windows.
     """
     if source.dtype == np.bool_:
         source, out = source.view(np.uint8), out.view(np.uint8)
@@ -105,11 +77,8 @@ def halve_and_describe(
 def summarize(block: Block, n_lanes: int) -> tuple[float, float, float] | None:
     """Return least, largest and sum of a block, as `describe` defines them.
 
-    Returns
-    -------
-    tuple of number, or None
-        None where this is not served: it is of contiguous integers of 8 to 32 bits, and of
-        contiguous floats of 32 and 64 bits in a whole number of rows of `n_lanes`, all finite.
+    None for all but contiguous integers of 8 to 32 bits, and contiguous floats of 32 and 64 bits in
+    a whole number of rows of `n_lanes`, all finite.
     """
     if _is_narrow(block):
         least, largest, total = _summary(in_c_order(block).reshape(-1))
@@ -124,11 +93,7 @@ def summarize(block: Block, n_lanes: int) -> tuple[float, float, float] | None:
     # A voxel that is not finite leaves its lane so; too large a sum is left to numpy as well.
     if not math.isfinite(float(np.abs(sums).max()) * n_lanes):
         return None
-    return (
-        float(lows.min()) + 0.0,
-        float(highs.max()) + 0.0,
-        math.fsum(sums.tolist()) + 0.0,
-    )
+    return float(lows.min()) + 0.0, float(highs.max()) + 0.0, math.fsum(sums.tolist()) + 0.0
 
 
 def _is_narrow(block: Block) -> bool:
@@ -171,70 +136,35 @@ def compile_kernel(kernel: Callable[..., Any]) -> Callable[..., Any]:
 # and any NaN becomes the one quiet NaN.
 
 
-@compile_kernel
-def _mean_of_8_integers(source, out):  # type: ignore[no-untyped-def]
-    total = np.int64(0)
-    for z in range(out.shape[0]):
-        for y in range(out.shape[1]):
-            a, b = source[2 * z, 2 * y], source[2 * z, 2 * y + 1]
-            c, d = source[2 * z + 1, 2 * y], source[2 * z + 1, 2 * y + 1]
-            means = out[z, y]
-            for x in range(means.size):
-                window = np.int64(a[2 * x]) + np.int64(a[2 * x + 1])
-                window += np.int64(b[2 * x]) + np.int64(b[2 * x + 1])
-                window += np.int64(c[2 * x]) + np.int64(c[2 * x + 1])
-                window += np.int64(d[2 * x]) + np.int64(d[2 * x + 1])
-                total += window
-                means[x] = (window + 3 + ((window >> 3) & 1)) >> 3
-    return total
+def _mean_kernel(depth: int, *, is_float: bool) -> Callable[..., Any]:
+    # numba takes what the kernel finds around it as constants, and drops the branches not taken.
+    wide: Any = np.float64 if is_float else np.int64
+    n_voxels, shift = 4 * depth, 1 + depth
 
+    def mean(source, out):  # type: ignore[no-untyped-def]
+        total = np.int64(0)
+        for z in range(out.shape[0]):
+            for y in range(out.shape[1]):
+                a, b = source[depth * z, 2 * y], source[depth * z, 2 * y + 1]
+                c, d = source[depth * (z + 1) - 1, 2 * y], source[depth * (z + 1) - 1, 2 * y + 1]
+                means = out[z, y]
+                for x in range(means.size):
+                    window = wide(a[2 * x]) + wide(a[2 * x + 1])
+                    window += wide(b[2 * x])
+                    window += wide(b[2 * x + 1])
+                    if depth == 2:
+                        window += wide(c[2 * x])
+                        window += wide(c[2 * x + 1])
+                        window += wide(d[2 * x])
+                        window += wide(d[2 * x + 1])
+                    if is_float:
+                        means[x] = window / n_voxels if window == window else np.nan
+                    else:
+                        total += window
+                        means[x] = (window + (n_voxels // 2 - 1) + ((window >> shift) & 1)) >> shift
+        return total
 
-@compile_kernel
-def _mean_of_4_integers(source, out):  # type: ignore[no-untyped-def]
-    total = np.int64(0)
-    for z in range(out.shape[0]):
-        for y in range(out.shape[1]):
-            a, b = source[z, 2 * y], source[z, 2 * y + 1]
-            means = out[z, y]
-            for x in range(means.size):
-                window = np.int64(a[2 * x]) + np.int64(a[2 * x + 1])
-                window += np.int64(b[2 * x]) + np.int64(b[2 * x + 1])
-                total += window
-                means[x] = (window + 1 + ((window >> 2) & 1)) >> 2
-    return total
-
-
-@compile_kernel
-def _mean_of_8_floats(source, out):  # type: ignore[no-untyped-def]
-    for z in range(out.shape[0]):
-        for y in range(out.shape[1]):
-            a, b = source[2 * z, 2 * y], source[2 * z, 2 * y + 1]
-            c, d = source[2 * z + 1, 2 * y], source[2 * z + 1, 2 * y + 1]
-            means = out[z, y]
-            for x in range(means.size):
-                window = np.float64(a[2 * x]) + np.float64(a[2 * x + 1])
-                window += np.float64(b[2 * x])
-                window += np.float64(b[2 * x + 1])
-                window += np.float64(c[2 * x])
-                window += np.float64(c[2 * x + 1])
-                window += np.float64(d[2 * x])
-                window += np.float64(d[2 * x + 1])
-                means[x] = window / 8.0 if window == window else np.nan
-    return 0
-
-
-@compile_kernel
-def _mean_of_4_floats(source, out):  # type: ignore[no-untyped-def]
-    for z in range(out.shape[0]):
-        for y in range(out.shape[1]):
-            a, b = source[z, 2 * y], source[z, 2 * y + 1]
-            means = out[z, y]
-            for x in range(means.size):
-                window = np.float64(a[2 * x]) + np.float64(a[2 * x + 1])
-                window += np.float64(b[2 * x])
-                window += np.float64(b[2 * x + 1])
-                means[x] = window / 4.0 if window == window else np.nan
-    return 0
+    return compile_kernel(mean)
 
 
 @compile_kernel
@@ -270,9 +200,8 @@ def _lanes(flat, sums, lows, highs):  # type: ignore[no-untyped-def]
 
 
 _KERNELS = {
-    (False, True): _mean_of_8_integers,
-    (False, False): _mean_of_4_integers,
-    (True, True): _mean_of_8_floats,
-    (True, False): _mean_of_4_floats,
+    (is_float, is_deep): _mean_kernel(1 + is_deep, is_float=is_float)
+    for is_float in (False, True)
+    for is_deep in (False, True)
 }
 """By whether voxels are floats, and whether windows are two planes deep."""

@@ -25,12 +25,23 @@ def reduce_sum(source: Block, window: Window, out: Block) -> None:
     """Fill `out` with sums: integers exactly, floats as doubles in C order, rounded once."""
     if source.dtype.kind != "f":
         wide = out.dtype if out.dtype.kind != "f" else np.dtype(f"{source.dtype.kind}8")
-        np.copyto(out, _fold(np.add, source, window, wide), casting="unsafe")
+        np.copyto(out, fold(np.add, source, window, wide), casting="unsafe")
         return
+    sum_floats(source, window, out)
+
+
+def sum_floats(source: Block, window: Window, out: Block, divisor: int = 1) -> None:
+    """Fill `out` with sums of floats as `reduce_sum` defines them, divided before they are rounded.
+
+    One strided addition a voxel of the window. Casting the block first, or dealing its last axis
+    out into contiguous halves, took 1.2 to 1.4 times as long.
+    """
     first, *others = _planes(source, window)
     sums = first.astype(np.float64)
     for plane in others:
         np.add(sums, plane, out=sums)
+    if divisor > 1:
+        sums /= divisor
     _write_floats(sums, out)
 
 
@@ -129,11 +140,11 @@ def _choose(
 
 
 def _least(source: Block, window: Window) -> Block:
-    return _fold(np.minimum, source, window, source.dtype)
+    return fold(np.minimum, source, window, source.dtype)
 
 
 def _largest(source: Block, window: Window) -> Block:
-    return _fold(np.maximum, source, window, source.dtype)
+    return fold(np.maximum, source, window, source.dtype)
 
 
 def _middle(source: Block, window: Window) -> Block:
@@ -148,8 +159,11 @@ def _middle(source: Block, window: Window) -> Block:
     return found
 
 
-def _fold(ufunc: Any, source: Block, window: Window, dtype: np.dtype[Any]) -> Block:
-    """Reduce windows axis by axis, the last one last; no order counts for the operation."""
+def fold(ufunc: Any, source: Block, window: Window, dtype: np.dtype[Any]) -> Block:
+    """Reduce windows axis by axis, by an operation for which no order counts.
+
+    The last axis is the last: its strided additions run at a third of the speed of the others.
+    """
     for axis, factor in enumerate(window):
         if factor > 1:
             first, *others = (
@@ -181,5 +195,7 @@ def _exchange(rows: list[Block], pairs: Iterable[tuple[int, int]]) -> None:
 
 def _write_floats(values: Block, out: Block) -> None:
     """Round to a dtype, with one NaN."""
-    values[np.isnan(values)] = np.nan
+    missing = np.isnan(values)
+    if missing.any():
+        values[missing] = np.nan
     np.copyto(out, values, casting="same_kind")
