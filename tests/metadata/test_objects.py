@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from zarrpyramid.cli.program import main
 from zarrpyramid.downsample.pyramid import build_pyramid
-from zarrpyramid.metadata.objects import tally_keys
+from zarrpyramid.metadata.record import tally_keys
 from zarrpyramid.verify.status import pyramid_status
 
 

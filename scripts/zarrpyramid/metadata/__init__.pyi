@@ -36,14 +36,13 @@ from .multiscales import read_transformations as read_transformations
 from .nodes import Node as Node
 from .nodes import read_array as read_array
 from .nodes import read_node as read_node
-from .objects import RECORD_ENTRY as RECORD_ENTRY
-from .objects import KeyTally as KeyTally
-from .objects import tally_keys as tally_keys
 from .parsing import parse_array as parse_array
 from .paths import LevelPaths as LevelPaths
 from .paths import is_inside as is_inside
 from .paths import join as join
+from .record import RECORD_ENTRY as RECORD_ENTRY
 from .record import RECORD_KEY as RECORD_KEY
+from .record import KeyTally as KeyTally
 from .record import Record as Record
 from .record import encode_record as encode_record
 from .record import fits as fits
@@ -52,6 +51,7 @@ from .record import proofs as proofs
 from .record import read_sentinel as read_sentinel
 from .record import remove_beyond as remove_beyond
 from .record import strict_number as strict_number
+from .record import tally_keys as tally_keys
 from .record import well_formed as well_formed
 from .record import write_sentinel as write_sentinel
 from .tree import OPENING_DOCUMENT as OPENING_DOCUMENT

@@ -218,7 +218,7 @@ class ArrayV2(ArrayMetadata):
         return str(self.document.get("dimension_separator", "."))
 
     def object_key(self, index: tuple[int, ...]) -> str:
-        """Return the numbers alone, ``"0.1.2"`` where the separator is usual."""
+        """Return the numbers alone, ``"0.1.2"`` with the usual separator."""
         return self.separator.join(map(str, index))
 
     def documents(self) -> dict[str, Document]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_digest, xxh3_128_hexdigest
@@ -88,12 +88,16 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Add what is known of other chunks."""
-        for field in fields(self):
-            if field.name not in ("minimum", "maximum"):
-                total = getattr(self, field.name) + getattr(other, field.name)
-                setattr(self, field.name, total)
-        self.digest_sum %= _MODULUS
-        self.payload_sum %= _MODULUS
+        self.digest_sum = (self.digest_sum + other.digest_sum) % _MODULUS
+        self.payload_sum = (self.payload_sum + other.payload_sum) % _MODULUS
+        self.n_chunks += other.n_chunks
+        self.n_voxels += other.n_voxels
+        self.n_nan += other.n_nan
+        self.n_inf += other.n_inf
+        self.units += other.units
+        self.overflow += other.overflow
+        self.imaginary_units += other.imaginary_units
+        self.imaginary_overflow += other.imaginary_overflow
         self._widen(other.minimum, other.maximum)
 
     def _widen(self, minimum: float | None, maximum: float | None) -> None:

@@ -42,7 +42,8 @@ def encoded_as(
 def _encoded_v2(base: ArrayMetadata, compressor: str, checksum: bool, where: str) -> Document:
     codec: Document | None = base.document.get("compressor")
     if compressor != SAME:
-        codec = _v2_codec(compressor)
+        name, options = _options(base, compressor)
+        codec = {"id": name, **options} if name else None
     if checksum:
         if codec is None or codec.get("id") != "zstd":
             found = "none" if codec is None else repr(codec.get("id"))
@@ -52,20 +53,6 @@ def _encoded_v2(base: ArrayMetadata, compressor: str, checksum: bool, where: str
             )
         codec = {**codec, "checksum": True}
     return {**base.document, "compressor": codec}
-
-
-def _v2_codec(compressor: str) -> Document | None:
-    name, _, option = compressor.partition(":")
-    match name:
-        case "none":
-            return None
-        case "gzip":
-            return {"id": "gzip", "level": 5}
-        case "zstd":
-            return {"id": "zstd", "level": int(option or 0)}
-        case _:
-            cname = name.removeprefix("blosc-")
-            return {"id": "blosc", "cname": cname, "clevel": 5, "shuffle": 1, "blocksize": 0}
 
 
 def _encoded_v3(base: ArrayMetadata, compressor: str, checksum: bool, where: str) -> Document:
@@ -80,7 +67,8 @@ def _encoded_v3(base: ArrayMetadata, compressor: str, checksum: bool, where: str
     after = names.index("bytes") + 1
     kept, last = codecs[:after], codecs[after:]
     if compressor != SAME:
-        last = _v3_codecs(compressor, base.item_size)
+        name, options = _options(base, compressor)
+        last = [{"name": name, "configuration": options}] if name else []
     if checksum and "crc32c" not in [codec["name"] for codec in last]:
         if last and last[-1]["name"] == "zstd":
             options = {**last[-1].get("configuration", {}), "checksum": True}
@@ -94,22 +82,18 @@ def _encoded_v3(base: ArrayMetadata, compressor: str, checksum: bool, where: str
     return {**base.document, "codecs": codecs}
 
 
-def _v3_codecs(compressor: str, item_size: int) -> list[Document]:
+def _options(base: ArrayMetadata, compressor: str) -> tuple[str, Document]:
+    """Return the name of a compressor's codec, which "none" has not, and its options."""
     name, _, option = compressor.partition(":")
+    is_v2, size = base.zarr_format == 2, base.item_size
     match name:
         case "none":
-            return []
+            return "", {}
         case "gzip":
-            options: Document = {"level": 5}
+            return name, {"level": 5}
         case "zstd":
-            options = {"level": int(option or 0), "checksum": False}
-        case _:
-            name, cname = name.split("-")
-            options = {
-                "typesize": item_size,
-                "cname": cname,
-                "clevel": 5,
-                "shuffle": "shuffle" if item_size > 1 else "bitshuffle",
-                "blocksize": 0,
-            }
-    return [{"name": name, "configuration": options}]
+            return name, {"level": int(option or 0), **({} if is_v2 else {"checksum": False})}
+    name, cname = name.split("-")
+    options: Document = {} if is_v2 else {"typesize": size}
+    shuffle = 1 if is_v2 else "shuffle" if size > 1 else "bitshuffle"
+    return name, {**options, "cname": cname, "clevel": 5, "shuffle": shuffle, "blocksize": 0}

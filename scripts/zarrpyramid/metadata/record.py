@@ -7,21 +7,29 @@ record.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError
 from zarrpyramid.stores import write_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     Record = dict[str, Any]
 
 RECORD_KEY = "zarrpyramid"
 """The attribute of a level that holds its record."""
+
+RECORD_ENTRY = "objects"
+"""The entry of a record that tells objects that were never written from lost ones, by their keys.
+
+Levels whose recipe writes no empty chunks have it.
+"""
 
 _LARGEST_EXACT = 2**53
 """Readers that know only doubles lose digits of larger integers."""
@@ -123,3 +131,43 @@ def proofs(records: Sequence[Record]) -> list[str]:
     digests = [record.get("digest", "") for record in records[1:]]
     made_from = records[1].get("source", {}).get("digest") if digests else None
     return [made_from or records[0].get("fingerprint", ""), *digests]
+
+
+@dataclass(slots=True)
+class KeyTally:
+    """Keys seen so far, in any order; tallies of different keys can be merged.
+
+    Attributes
+    ----------
+    n_keys
+        How many.
+    key_sum
+        Sum of their hashes (blake2b, 16 bytes, little-endian) modulo 2**128.
+    """
+
+    n_keys: int = 0
+    key_sum: int = 0
+
+    def add(self, key: str) -> None:
+        """Add a key, relative to its array."""
+        digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
+        self.n_keys += 1
+        self.key_sum = (self.key_sum + int.from_bytes(digest, "little")) % (1 << 128)
+
+    def merge(self, other: KeyTally) -> None:
+        """Add the keys of another tally."""
+        self.n_keys += other.n_keys
+        self.key_sum = (self.key_sum + other.key_sum) % (1 << 128)
+
+    @property
+    def record(self) -> Record:
+        """What a level's record says about its objects."""
+        return {"n": self.n_keys, "keys": f"{self.key_sum:032x}"}
+
+
+def tally_keys(keys: Iterable[str]) -> KeyTally:
+    """Return the tally of some keys."""
+    tally = KeyTally()
+    for key in keys:
+        tally.add(key)
+    return tally

@@ -30,12 +30,8 @@ def load_compiled(method: str, dtype: np.dtype[Any]) -> threading.Thread:
     """Return the thread that loads a method's compiled form, begun by the first call.
 
     That takes 0.4 CPU s, as long as numpy takes for the means of 4000 chunks of 64^3. Until it is
-    done `compiled_is_ready` is False, and callers go on with the numpy form.
-
-    Parameters
-    ----------
-    dtype
-        Of what is read.
+    done `compiled_is_ready` is False, and callers go on with the numpy form. `dtype` is that of
+    what is read.
     """
     kernel = _kernel(method, dtype)
     with _loading_lock:

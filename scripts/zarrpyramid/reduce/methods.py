@@ -118,14 +118,8 @@ def level_dtype(
 ) -> str:
     """Return the data type of levels 1 to N for a method and the data type of level 0.
 
-    Parameters
-    ----------
-    dtype, shape
-        Of level 0.
-    given
-        What the configuration asks for; None for that of level 0.
-    ladder
-        Factors of each level.
+    `dtype` and `shape` are level 0's, `ladder` the factors of each level. `given` is what the
+    configuration asks for; None for that of level 0.
 
     Raises
     ------

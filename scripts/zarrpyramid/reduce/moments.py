@@ -50,14 +50,8 @@ def describe(block: Block, total: int | None = None, *, compiled: bool = False) 
     after the last full row. Voxels that are not finite count as 0. It is infinite when finite
     voxels add up to more than float64 holds.
 
-    Parameters
-    ----------
-    block
-        Any strides, native byte order, not empty.
-    total
-        The exact sum of an integer or bool block, as `reduce_mean` returns it, where it is known.
-    compiled
-        Use numba where it is faster. The bits are the same.
+    `block` is as the source of `windows.reduce_windows`, and `compiled` too; `total` is the exact
+    sum of an integer or bool block, as `reduce_mean` returns it, where it is known.
     """
     if block.dtype == np.bool_:
         block = block.view(np.uint8)

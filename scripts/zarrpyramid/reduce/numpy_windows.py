@@ -42,7 +42,10 @@ def sum_floats(source: Block, window: Window, out: Block, divisor: int = 1) -> N
         np.add(sums, plane, out=sums)
     if divisor > 1:
         sums /= divisor
-    _write_floats(sums, out)
+    missing = np.isnan(sums)
+    if missing.any():  # there is one NaN
+        sums[missing] = np.nan
+    np.copyto(out, sums, casting="same_kind")
 
 
 def reduce_nanmean(source: Block, window: Window, out: Block) -> None:
@@ -54,7 +57,9 @@ def reduce_nanmean(source: Block, window: Window, out: Block) -> None:
         known = ~np.isnan(plane)
         counts += known
         sums += np.where(known, plane, -0.0)
-    _write_floats(sums / counts, out)
+    means = sums / counts
+    means[np.isnan(means)] = np.nan
+    np.copyto(out, means, casting="same_kind")
 
 
 def reduce_min(source: Block, window: Window, out: Block) -> None:
@@ -191,11 +196,3 @@ def _exchange(rows: list[Block], pairs: Iterable[tuple[int, int]]) -> None:
             np.minimum(rows[low], rows[high]),
             np.maximum(rows[low], rows[high]),
         )
-
-
-def _write_floats(values: Block, out: Block) -> None:
-    """Round to a dtype, with one NaN."""
-    missing = np.isnan(values)
-    if missing.any():
-        values[missing] = np.nan
-    np.copyto(out, values, casting="same_kind")

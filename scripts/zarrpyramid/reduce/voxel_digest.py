@@ -16,12 +16,7 @@ def chunk_digest(voxels: Block, *, has_nan: bool = False) -> bytes:
     """Return xxh3-128 of a chunk's voxels, in 16 bytes.
 
     Of the voxels inside the array, little-endian, in C order, with one NaN: equal for any stride,
-    byte order and payload of NaN.
-
-    Parameters
-    ----------
-    has_nan
-        Whether a voxel may be NaN; without it they are not looked for.
+    byte order and payload of NaN. Without `has_nan` none is looked for.
     """
     block = np.ascontiguousarray(voxels)
     if block.dtype.kind == "c":  # each part is a float, and may be NaN on its own
