@@ -86,6 +86,5 @@ class DeclaredBase:
         "without shards.",
         expected=f"none or {ONE_PER_AXIS}",
         unit="voxels",
-        default="none",
         absent="none",
     )

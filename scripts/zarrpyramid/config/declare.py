@@ -39,7 +39,7 @@ class Setting:
     unit
         What its numbers count.
     absent
-        The value that stands for None in the record, such as ``auto``.
+        The value that stands for None in the record, such as ``auto``. It is the default too.
     for_all
         Whether it may stand at the top of a configuration, for all images; else in `images` alone.
     in_python
@@ -82,6 +82,7 @@ class Setting:
 
 def setting(form: Form, meaning: str, **given: Any) -> Any:
     """Declare a field of a dataclass as a `Setting`, whose attributes are the parameters."""
+    given = {"default": given.get("absent", REQUIRED), **given}
     return dataclasses.field(metadata={"setting": Setting(form, meaning, **given)})
 
 

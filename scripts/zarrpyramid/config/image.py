@@ -93,17 +93,15 @@ def _check_extents(image: ImageConfig) -> None:
         shards = getattr(form, "shards", None)
         for key, extents in (("chunks", form.chunks), ("shards", shards)):
             if extents is not None and len(extents) != len(form.shape):
-                msg = (
+                raise ConfigError(
                     f"image {image.name}: {what} of shape {list(form.shape)} has {key} "
                     f"{list(extents)}; give one number for each axis to both"
                 )
-                raise ConfigError(msg)
         if shards and any(outer % inner for outer, inner in zip(shards, form.chunks, strict=True)):
-            msg = (
+            raise ConfigError(
                 f"image {image.name}: base has chunks {list(form.chunks)}, which do not divide its "
                 f"shards {list(shards)}; give those of the array that will be there"
             )
-            raise ConfigError(msg)
 
 
 def _check_origin(image: ImageConfig) -> None:

@@ -28,16 +28,14 @@ _OPTIONS = MappingOf(Either(Flag(), Number(), Text(), expected="a text, a number
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageConfig:
-    """The settings of one image as the code reads them.
+    """The settings of one image as the code reads them: None stands for a setting's `absent`.
 
     Attributes
     ----------
     name
         Unique in a run; names the image's folder of results.
     store, source
-        As absolute paths or as URLs; `source` is None where level 0 is in the store.
-    dask_scheduler, levels, axes, dtype, chunks, parts, part_size
-        None stands for "", ``auto`` and ``same``.
+        As absolute paths or as URLs.
     """
 
     name: str
@@ -65,7 +63,6 @@ class ImageConfig:
         "group come along. URLs are s3://, gs://, az://, and http:// or https:// of a web server. "
         '"" means that level 0 is in the store already.',
         expected="the path or the URL of a zarr group or array",
-        default="",
         absent="",
     )
     link_base: bool = setting(
@@ -111,7 +108,6 @@ class ImageConfig:
         "most as long as the longest chunk edge of the scaled axes. Where `scale_factors` has one "
         "entry for each level, `auto` makes that many, and a smaller number makes the first of "
         "them.",
-        default="auto",
         absent="auto",
     )
     axes: tuple[str, ...] | None = setting(
@@ -120,7 +116,6 @@ class ImageConfig:
         "multiscales, else from its dimension_names, else by the number of axes: x, yx, zyx, czyx "
         "or tczyx.",
         expected="auto or a list of different axis names such as [z, y, x]",
-        default="auto",
         absent="auto",
     )
     scale_factors: Factors | tuple[Factors, ...] | str = setting(
@@ -150,7 +145,6 @@ class ImageConfig:
         "Data type of the new levels, for the method `sum` alone, whose sums need room. `same` is "
         "the type of level 0. A type in which the sums of the last level might not fit is refused.",
         expected="same, or an integer, float or complex type such as uint32",
-        default="same",
         absent="same",
     )
     chunks: Shape | None = setting(
@@ -158,7 +152,6 @@ class ImageConfig:
         "Size of the chunks of the new levels along each axis; `same` is that of level 0.",
         expected=f"same or {ONE_PER_AXIS}",
         unit="voxels",
-        default="same",
         absent="same",
     )
     shards: Shape | str = setting(
@@ -237,14 +230,12 @@ class ImageConfig:
         'package, and must see the store and the source under the same paths. "" takes the '
         "address in the environment's DASK_SCHEDULER_ADDRESS, if there is one.",
         expected='an address such as tcp://10.0.0.1:8786, or "" for none',
-        default="",
         absent="",
     )
     parts: int | None = setting(
         Choice("auto") | Integer(1),
         "Number of jobs for each level, at most one per stored object. `auto` decides by "
         "`part_size`. Any number gives the same digests and sentinels.",
-        default="auto",
         absent="auto",
         in_python=False,
     )
@@ -254,7 +245,6 @@ class ImageConfig:
         "parts, which a cluster makes side by side. `auto` is 2^33, or a 2048th of level 0 where "
         "that is more.",
         unit="voxels",
-        default="auto",
         absent="auto",
         in_python=False,
     )

@@ -1,3 +1,9 @@
+from .axes import (
+    times as times,
+)
+from .axes import (
+    voxel_size as voxel_size,
+)
 from .base_objects import (
     MOST_COUNTED as MOST_COUNTED,
 )
@@ -99,12 +105,6 @@ from .levels import (
 )
 from .levels import (
     provenance as provenance,
-)
-from .levels import (
-    times as times,
-)
-from .levels import (
-    voxel_size as voxel_size,
 )
 from .needs import (
     MOST_IDS as MOST_IDS,

@@ -1,6 +1,6 @@
-"""What stands in a store where levels will be written, and may not be ours to remove.
+"""The check that a run overwrites nothing that it did not make.
 
-Looks before anything is written; imports no array library.
+It looks at the places of all levels before anything is written.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def check_places(image: Image) -> None:
-    """See that nothing but our own levels stands where levels will be.
+    """Check that nothing but our own levels stands where levels will be.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def check_places(image: Image) -> None:
 
 
 def nested_images(images: Mapping[str, Image]) -> dict[str, str]:
-    """Return why images cannot be built whose group lies in a level of another one, by name."""
+    """Return, by name, why images cannot be built: their group lies in a level of another image."""
     levels: dict[str, str] = {}
     for name, image in images.items():
         for level in image.plan.levels:
@@ -74,9 +74,9 @@ def _check_base_whole(image: Image) -> None:
 
 
 def check_place(level: Level) -> None:
-    """See that nothing but our own level, or what a killed run left of it, stands in its place.
+    """Check that nothing but our own level, or the rest of a killed run, stands in its place.
 
-    Arrays of others are accepted where the configuration says that they may be overwritten.
+    Arrays of other programs may stand there if the configuration allows to overwrite them.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def check_place(level: Level) -> None:
 
 
 def left_overs(image: Image, numbers: Iterable[int]) -> list[Level]:
-    """Return those of some levels of which there is no array, but objects that a killed run left.
+    """Return those of some levels that have no array, but objects that a killed run left.
 
     A build of the level would remove them.
     """

@@ -1,6 +1,6 @@
 """How a level is cut: into tasks of whole objects, and tasks into parts, each a job of its own.
 
-Extents and ranges alone. What a task does is for `reduction`, what a part does for `parts`.
+A cut is extents and ranges; `downsample` runs the tasks and the parts.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
 
 BLOCK_BYTES = 1 << 25
-"""Largest block that a thread makes at once so as not to decode chunks of the source twice.
+"""Bytes to which a block grows where chunks of the two levels lie across each other.
 
-Only where chunks of the two levels lie across each other; a task of one object may be larger.
+A larger block decodes fewer chunks of the source twice. A task of one object may be larger.
 """
 
 WAITING_BYTES = 1 << 29
-"""Bytes that threads may hold between them of which most wait for a network."""
+"""Most bytes that all threads together hold where most of them wait for a network."""
 
 SLAB_VOXELS = 1 << 19
 """Voxels that kernels take at once in wider types."""
 
 FEW = 8
-"""A level of at most so many tasks imports neither dask nor numba."""
+"""A level of at most this many tasks imports neither dask nor numba."""
 
 PART_VOXELS = 1 << 33
-"""Source voxels up to which a level is one job unless the configuration says otherwise.
+"""A level that reads at most this many voxels is one job, unless the configuration says otherwise.
 
-Some minutes of two cores: less is not worth a job of a cluster, which waits half a minute.
+They take two cores some minutes; a job of a cluster waits half a minute before it starts.
 """
 
 MOST_PARTS = 2048
-"""Parts of level 1, at most, unless the configuration says otherwise.
+"""Most parts of level 1, unless the configuration says otherwise.
 
-Parts of all levels have one size, that of level 1: so an image of 2**50 voxels has 2,341 of them.
-Were each level cut into as many, three of them would have 6,144.
+The parts of all levels have the size of those of level 1: an image of 2**50 voxels has 2,341 parts.
+Three levels of 2,048 parts each would have 6,144.
 """
 
 
@@ -56,7 +56,7 @@ class Array(Protocol):
 
     @property
     def chunks(self) -> Shape:
-        """Extents of what is decoded at once."""
+        """Extents of a chunk, which is decoded at once."""
 
     @property
     def shards(self) -> Shape | None:
@@ -68,7 +68,7 @@ class Array(Protocol):
 
     @property
     def item_size(self) -> int:
-        """Bytes a voxel."""
+        """Bytes of a voxel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,11 +78,11 @@ class Cut:
     Attributes
     ----------
     block_bytes
-        Of `task_extents`.
+        As in `task_extents`.
     grid
         Tasks along each axis.
     bounds
-        The first task, in the grid's C order, of each part; last of all the number of tasks.
+        The first task of each part, in C order of the grid, and then the number of tasks.
     """
 
     block_bytes: int
@@ -91,7 +91,7 @@ class Cut:
 
     @property
     def n_parts(self) -> int:
-        """Parts; none of them is empty."""
+        """Number of parts, of which none is empty."""
         return len(self.bounds) - 1
 
     def tasks(self, part: int) -> range:
@@ -110,14 +110,16 @@ def is_aligned(source: Array, factors: Shape) -> bool:
 def task_extents(
     source: Array, target: Array, factors: Shape, block_bytes: int
 ) -> tuple[Shape, Shape]:
-    """Return the extents in the level of what is reduced at once, and of one task: whole objects.
+    """Return the extents, in the level, of one step and of one task.
+
+    A step is reduced at once. A task makes whole stored objects.
 
     Parameters
     ----------
     block_bytes
-        What blocks may grow to where chunks lie across each other.
+        Bytes to which a block grows where chunks lie across each other.
     """
-    # Where windows lie across chunks the source is put together first, in its own size.
+    # Where windows lie across chunks, their voxels are put together before they are reduced.
     in_memory = target.item_size * (1 if is_aligned(source, factors) else math.prod(factors))
     # A task holds its objects encoded until the last of their chunks is.
     of_task = block_bytes * (1 if target.shards is None else 8)
@@ -129,8 +131,8 @@ def task_extents(
 
 
 def shared_block_bytes(target: Array, n_sharing: int) -> int:
-    """Return the `block_bytes` that leave four tasks for each of those who share a level."""
-    # Enough tasks for all come before decoding each chunk once.
+    """Return the `block_bytes` that make four tasks of a level for each of `n_sharing` workers."""
+    # Tasks for every worker save more time than decoding each chunk only once.
     share = geometry.count(target.shape) * target.item_size // (4 * n_sharing)
     return min(BLOCK_BYTES, share)
 
@@ -138,14 +140,14 @@ def shared_block_bytes(target: Array, n_sharing: int) -> int:
 def task_bytes(
     source: Array, target: Array, factors: Shape, block_bytes: int, share: float = 1.0
 ) -> tuple[int, int]:
-    """Return the bytes that a thread needs for what is reduced at once, and that a task holds.
+    """Return the bytes that a thread needs for one step, and the bytes that a task holds.
 
     A task holds its objects, encoded, until it writes them.
 
     Parameters
     ----------
     share
-        Stored bytes a byte of voxels.
+        Stored bytes for each byte of voxels.
     """
     step, unit = task_extents(source, target, factors, block_bytes)
     source_chunk = geometry.count(source.chunks) * source.item_size
@@ -171,9 +173,9 @@ def spread_threads(
     Parameters
     ----------
     at_once
-        Requests that shall be under way at once, one a thread; 1 where none is waited for.
+        Requests that a store takes at once, one for each thread; 1 where no thread waits.
     bytes_each
-        Of `task_bytes`: what waits for a network holds memory, `WAITING_BYTES` at most.
+        As `task_bytes` returns them; threads that wait hold at most `WAITING_BYTES` together.
 
     >>> spread_threads(2, 1000, 1, (10**6, 10**6)), spread_threads(2, 1000, 32, (10**6, 10**6))
     ((2, 1), (32, 1))
@@ -189,20 +191,20 @@ def spread_threads(
 
 
 def compiled_pays(method: str, n_voxels: int, n_tasks: int) -> bool:
-    """Tell whether numba pays for a run of some tasks that read so many voxels."""
+    """Tell whether numba saves time in a run of `n_tasks` tasks that read `n_voxels` voxels."""
     least = METHODS[method].numba_from
     return least is not None and n_tasks > FEW and n_voxels >= least
 
 
 def wanted_parts(n_voxels: int, n_base: int, part_size: int | None) -> int:
-    """Return how many parts a level of so many source voxels is cut into.
+    """Return how many parts to cut a level into that reads `n_voxels` voxels.
 
     Parameters
     ----------
     n_base
         Voxels of level 0.
     part_size
-        Source voxels a part at most; None takes the larger of `PART_VOXELS` and of level 0's share.
+        Most voxels that a part reads; None takes the larger of `PART_VOXELS` and level 0's share.
 
     >>> wanted_parts(2**50, 2**50, None), wanted_parts(2**47, 2**50, None)
     (2048, 256)
@@ -212,9 +214,9 @@ def wanted_parts(n_voxels: int, n_base: int, part_size: int | None) -> int:
 
 @functools.lru_cache(maxsize=256)
 def cut_level(source: Array, target: Array, factors: Shape, n_wanted: int) -> Cut:
-    """Cut a level into parts, of whole tasks that follow each other in memory, near equal in bytes.
+    """Cut a level into parts of nearly equal bytes, whose tasks follow one another in memory.
 
-    There are as many as are wanted, or as there are tasks.
+    There are `n_wanted` parts, or one for each task where there are fewer tasks.
     """
     block_bytes = shared_block_bytes(target, n_wanted)
     _, unit = task_extents(source, target, factors, block_bytes)
@@ -224,9 +226,9 @@ def cut_level(source: Array, target: Array, factors: Shape, n_wanted: int) -> Cu
 
 
 def even_bounds(shape: Shape, unit: Shape, n_parts: int) -> tuple[int, ...]:
-    """Return where to cut the units of an array, in C order, into parts near equal in voxels.
+    """Return where to cut the units of an array, in C order, into parts of nearly equal voxels.
 
-    Every part has at least one unit, so there must be as many.
+    Every part gets at least one unit: there must be at least `n_parts` units.
 
     >>> even_bounds((100, 10), (10, 10), 3)
     (0, 3, 7, 10)

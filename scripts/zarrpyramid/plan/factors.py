@@ -1,6 +1,6 @@
 """The factors of every level, from what the configuration says of them.
 
-Names and physical sizes of axes become integers here; keeps out chunks' contents and stores.
+It turns the names and voxel sizes of axes into integers.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def plan_ladder(
     Parameters
     ----------
     shape
-        Of level 0.
+        Shape of level 0.
     chunks
-        Of the new levels.
+        Chunks of the new levels.
     sized
         Whether anything says how large voxels are.
 
@@ -56,24 +56,22 @@ def plan_ladder(
         factors = _factors(image, given, axes)
         if given == 1 or (not isinstance(given, int) and max(factors) == 1):
             shown = list(given) if isinstance(given, tuple) else given
-            msg = (
+            raise ConfigError(
                 f"image {image.name}: scale_factors {shown} scales no axis, expected a factor of 2 "
                 "or more for one at least; leave it out for 2 along all space axes"
             )
-            raise ConfigError(msg)
         return scale_ladder(shape, chunks, factors, image.levels)
     except GeometryError as error:
         raise GeometryError(f"image {image.name}: {error}") from error
 
 
 def _given_steps(image: ImageConfig, given: Sequence[Factors], axes: Sequence[Axis]) -> list[Shape]:
-    """Return the factors of a list with one entry a level, as many as there are levels."""
+    """Return the factors of a list that has one entry for each level."""
     if image.levels is not None and image.levels > len(given):
-        msg = (
+        raise ConfigError(
             f"image {image.name}: scale_factors has one entry a level, {len(given)} of them, and "
             f"levels is {image.levels}; add entries, or leave levels out"
         )
-        raise ConfigError(msg)
     steps = [
         _factors(image, entry, axes, f"scale_factors of level {level}")
         for level, entry in enumerate(given, start=1)
@@ -84,7 +82,7 @@ def _given_steps(image: ImageConfig, given: Sequence[Factors], axes: Sequence[Ax
 def _factors(
     image: ImageConfig, given: Factors, axes: Sequence[Axis], key: str = "scale_factors"
 ) -> Shape:
-    """Return one factor an axis."""
+    """Return one factor for each axis."""
     names = [axis.name for axis in axes]
     if isinstance(given, int):
         return tuple(given if axis.type == SPACE else 1 for axis in axes)
@@ -92,12 +90,11 @@ def _factors(
         check_names(image.name, key, given, names)
         return tuple(given.get(name, 1) for name in names)
     if len(given) != len(axes):
-        msg = (
+        raise ConfigError(
             f"image {image.name}: {key} {list(given)} has {len(given)} entries, level 0 has "
             f"{len(axes)} axes {names}; give one an axis, such as {[2] * len(axes)}, or one a "
             f"level as a list of lists or mappings, such as {[[2] * len(axes)] * 2}"
         )
-        raise ConfigError(msg)
     return given
 
 
@@ -109,25 +106,22 @@ def _waits(image: ImageConfig, axes: Sequence[Axis], *, sized: bool) -> Shape:
     """
     space = [axis for axis in axes if axis.type == SPACE]
     if not sized:
-        msg = (
+        raise ConfigError(
             f"image {image.name}: scale_factors: isotropic needs the size of voxels, and level 0's "
             "group has no multiscales; give voxel_size, such as {z: 40, y: 8, x: 8}"
         )
-        raise ConfigError(msg)
     units = {axis.name: axis.unit for axis in space}
     if len(set(units.values())) > 1:
-        msg = (
+        raise ConfigError(
             f"image {image.name}: scale_factors: isotropic compares voxel sizes, whose units "
             f"differ: {units}; give voxel_size and unit in one unit"
         )
-        raise ConfigError(msg)
     sizes = {axis.name: axis.size for axis in space}
     if not all(0 < size < math.inf for size in sizes.values()):
-        msg = (
+        raise ConfigError(
             f"image {image.name}: scale_factors: isotropic needs voxel sizes > 0, found {sizes}; "
             "give voxel_size, or mend the scale in the group's multiscales"
         )
-        raise ConfigError(msg)
     least = min(sizes.values(), default=1.0)
     # A ratio of sqrt(2) itself counts as near, however it was rounded.
     return tuple(

@@ -1,8 +1,7 @@
-"""What a job will need: memory, seconds, disk; from the plan, before a voxel is read.
+"""The memory, seconds and disk that a job will need, by the plan and the times of the last run.
 
-Memory is the sum of the resident sets of the job's processes, which is what clusters count. Knows
-the plan and how long the last run took; how a job works is for `reduction` and `blocks`, whose
-figures these are: a change there has to be followed here, and a test measures real jobs.
+Memory is the sum of the resident sets of the job's processes, which is what clusters count. The
+figures describe how `downsample` works and change with it; a test holds them against real jobs.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ PROCESS_BYTES = 47_000_000
 """Resident set of a job's process without numba: 44 MB, 49 MB with dask; 47 MB under Snakemake."""
 
 WORKER_BYTES = 38_000_000
-"""What a forked worker has of it, which counts once more for each."""
+"""The share of it in a forked worker, which counts again for each worker."""
 
 NUMBA_BYTES = 130_000_000
 """What numba and a cached kernel add to a process."""
 
 NUMBA_WORKER_BYTES = 47_000_000
-"""What a worker that is forked afterwards has of that."""
+"""The share of that in a worker that is forked afterwards."""
 
 CLIENT_BYTES = 30_000_000
 """What the client of an object store adds to a process, with its connections."""
 
 OBJECT_BYTES = 400
-"""For each object of a level that is listed: key, size and time, in two lists."""
+"""Bytes for each listed object of a level: key, size and time, in two lists."""
 
 MOST_IDS = 1 << 24
-"""Different ids of a label image that are counted in memory."""
+"""Most different ids of a label image, which are counted in memory."""
 
 ID_BYTES = 88
-"""Of each id: ids and counts of two levels, and once more of what is being merged."""
+"""Bytes for each id: ids and counts of two levels, and again while they are merged."""
 
 DEFAULT_RATE = 100_000_000
 """Bytes of voxels that a core reads and reduces in a second, where no run has measured it.
@@ -55,7 +54,7 @@ A third to a half of what uint16 with zstd took on the machine of the other figu
 
 _START_SECONDS = 2.0
 _LEAST_MEASURED = 1 << 22
-"""Voxels below which starting took most of a job's time."""
+"""A job of fewer voxels spends most of its time on its start."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,9 +81,9 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     Parameters
     ----------
     n_workers
-        Of the job.
+        Workers of the job.
     rate
-        Voxels that each of them takes a second; of `measured_rate`.
+        Voxels that each worker takes a second, as `measured_rate` returns them.
     """
     plan = image.plan
     source, target, cut = plan.levels[level - 1], plan.levels[level], plan.cut(level)
@@ -104,7 +103,7 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
         worker = WORKER_BYTES + compiled * NUMBA_WORKER_BYTES + buffers + held
         memory = process + n_workers * worker
     else:
-        # With whole bytes, as the job does, which does not know the share of those that are stored.
+        # Without the share of stored bytes, which the job does not know either.
         at_once = image.store.at_once
         n_busy, each = spread_threads(n_workers, n_tasks, at_once, task_bytes(*form))
         n_threads = n_busy * min(each, n_steps)
@@ -119,7 +118,7 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
 
 
 def base_need(image: Image, n_workers: int, rate: float) -> Need:
-    """Return what it needs to make or take level 0, or to read all levels once."""
+    """Return what a job needs that makes or takes level 0, or reads all levels once."""
     base = image.plan.levels[0]
     chunk = geometry.count(base.chunks) * max(8, base.item_size)
     return Need(
@@ -130,7 +129,7 @@ def base_need(image: Image, n_workers: int, rate: float) -> Need:
 
 
 def labels_need(image: Image, n_workers: int, rate: float) -> Need:
-    """Return what it needs to count the ids of all levels."""
+    """Return what a job needs that counts the ids of all levels."""
     need = base_need(image, n_workers, rate)
     n_ids = min(geometry.count(image.plan.levels[0].shape), MOST_IDS)
     return replace(need, memory=need.memory + n_ids * ID_BYTES)
@@ -142,12 +141,12 @@ def documents_need(image: Image) -> Need:
 
 
 def measured_rate(image: Image, logs: Path) -> float:
-    """Return the voxels a second that a core of the last run took, or else of the stated default.
+    """Return the voxels that a core took in a second of the last run, or else the default.
 
     Parameters
     ----------
     logs
-        Folder of what jobs of the image told of themselves.
+        Folder of the timings that jobs of the image wrote.
     """
     n_voxels = seconds = 0.0
     for path in sorted(logs.glob("*.json")):
@@ -159,7 +158,7 @@ def measured_rate(image: Image, logs: Path) -> float:
 
 
 def expectation(image: Image, level: int, n_workers: int, logs: Path) -> dict[str, float]:
-    """Return what a level's job or part notes before it starts, to be held against what it took."""
+    """Return the plan of a level's job or part, which it notes before it starts."""
     need = level_need(image, level, n_workers, measured_rate(image, logs))
     return {
         "n_workers": n_workers,
@@ -170,7 +169,7 @@ def expectation(image: Image, level: int, n_workers: int, logs: Path) -> dict[st
 
 
 def level_timings(image: Image, level: int, logs: Path) -> list[dict[str, float]]:
-    """Return what the jobs of a level told of themselves, as many as have run."""
+    """Return the timings of those jobs of a level that have run."""
     names = [str(level)]
     if level and (n_parts := image.plan.cut(level).n_parts) > 1:
         parts = [f"{part}-of-{n_parts}" for part in range(1, n_parts + 1)]
@@ -180,7 +179,7 @@ def level_timings(image: Image, level: int, logs: Path) -> list[dict[str, float]
 
 
 def read_timing(path: Path) -> dict[str, float]:
-    """Return what a job told of itself, nothing where it told nothing."""
+    """Return the timing that a job wrote, or {} where it wrote none."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -189,7 +188,7 @@ def read_timing(path: Path) -> dict[str, float]:
 
 
 def peak_memory(told: dict[str, float]) -> int | None:
-    """Return the bytes that a job had at its peak, by what it told of itself."""
+    """Return the bytes that a job held at its peak, by its timing."""
     if "peak_bytes" not in told:
         return None
     return int(told["peak_bytes"] + told.get("n_workers", 1) * told.get("worker_peak_bytes", 0))

@@ -1,7 +1,6 @@
-"""What a run will make of an image and whether there is room for it, before a voxel is read.
+"""The forecast of a run as a table for people, and the check that the store has room for it.
 
-The table is for people. It comes from the plan and a few looks at the file system; no array library
-is imported.
+Both come from the plan and a few looks at the file system.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import read_node
 from zarrpyramid.tables import aligned_table
 
+from .axes import times
 from .base_objects import sampled_bytes, source_layout, watched_by
-from .levels import space_needed, times
+from .levels import space_needed
 from .needs import DEFAULT_RATE, level_need, measured_rate
 from .stored import our_levels
 
@@ -43,9 +43,9 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
     Parameters
     ----------
     logs
-        Folder of what jobs of the image told of themselves in an earlier run.
+        Folder of the timings that jobs of the image wrote in an earlier run.
     n_workers
-        Of every job, all of which are taken to run one after the other.
+        Threads of each job. The table assumes that jobs run one after the other.
     """
     plan, rate = image.plan, measured_rate(image, logs)
     n_read = geometry.count(plan.levels[0].shape)
@@ -90,7 +90,7 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
 
 
 def _source(image: Image) -> list[str]:
-    """Return where level 0 comes from, if from elsewhere."""
+    """Return the line that names the source of level 0, if it has one."""
     if image.source is None:
         return []
     seen = watched_by(image, image.source.store)
@@ -102,7 +102,7 @@ def _is_measured(image: Image, rate: float) -> bool:
 
 
 def _room(image: Image) -> list[str]:
-    """Return what is needed beside what is free, which no object store tells."""
+    """Return the line that compares what is needed with what is free."""
     need = room_needed(image, source_layout(image))
     what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
     written = f"to be written: {what}; "
@@ -121,17 +121,17 @@ def _room(image: Image) -> list[str]:
 
 
 def check_room(image: Image, layout: BaseLayout) -> None:
-    """See that the store can be written and has room for the levels that are not there.
+    """Check that the store can be written and has room for the levels that are not there.
 
     Parameters
     ----------
     layout
-        Of level 0's objects, or of those that it is taken from.
+        Layout of level 0's objects, or of those of its source.
 
     Raises
     ------
     StoreError
-        If not; of room alone nothing is said where the configuration forces it.
+        If it cannot be written, or has no room and the configuration does not force it.
     """
     need = room_needed(image, layout)
     folder = standing_folder(image.store, image.path)
@@ -168,7 +168,7 @@ class Room:
 def room_needed(image: Image, layout: BaseLayout) -> Room:
     """Return what the levels that are not there will take, and a level 0 that is to be copied.
 
-    They are taken to compress as well as level 0 does, or not at all where that is asked for.
+    The estimate takes them to compress as well as level 0, or not at all if that is asked for.
 
     Parameters
     ----------
@@ -193,14 +193,14 @@ def _n_inodes(plan: ImagePlan, level: LevelPlan) -> int:
     """Return the files and folders of a level: its objects, its documents, and what holds them."""
     grid = geometry.grid_shape(level.shape, level.write_shape)
     key = plan.pattern.object_key((0,) * len(grid))
-    # A folder a number before the last one, and one for the c of v3.
+    # One folder for each number of a key but the last, and one for the c of v3.
     depths = range(len(grid) - key.count("/"), len(grid))
     folders = 1 + sum(geometry.count(grid[:depth]) for depth in depths)
     return level.n_objects + folders + len(plan.pattern.documents())
 
 
 def free_room(folder: Path) -> Room:
-    """Return what the file system of a folder has for us."""
+    """Return the free bytes and inodes of a folder's file system."""
     found = os.statvfs(folder)
     # Some file systems, such as btrfs, make inodes as they need them and count none.
     n_objects = found.f_favail if found.f_files else None

@@ -1,7 +1,6 @@
-"""Where level 0 is taken from: another group or array, which is only ever read.
+"""The source of level 0: another group or array, which is only read.
 
-Finds it and what it says of itself, by its documents alone. How level 0 comes from there into the
-image's group is for others to know.
+`open_source` finds it by its metadata documents. `downsample` copies level 0 from it, or links it.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ COPY_KEY = "zarrpyramid_copy"
 """The attribute of a level 0 that was copied, which holds the record of the copy."""
 
 SEEN_KEY = "zarrpyramid_source"
-"""The same, of one that was copied from a URL: which, and what its objects looked like then."""
+"""The attribute of a level 0 that was copied from a URL: the URL, and how its objects looked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,12 +43,12 @@ class Source:
 
     Attributes
     ----------
-    files, path
-        The source, and where in it the array is; "" where the source is the array.
+    store, path
+        The source, and the path of the array in it; "" where the source is the array.
     base
         The array's metadata.
     attributes
-        Those of the group; none where the source is an array.
+        Attributes of the group; {} where the source is an array.
     """
 
     store: Store
@@ -64,12 +63,12 @@ class Source:
 
 
 def trust_linked_base(store: Store, group: Node | None, path: str) -> None:
-    """Have a level 0 followed that is a link, where the group says that one was made here.
+    """Let a store follow the link at level 0, where the group says that this program made it.
 
     Parameters
     ----------
     path
-        Of level 0 in the files.
+        Path of level 0 in the store.
     """
     is_recorded = group is not None and group.attributes.get(BASE_KEY) == "link"
     if is_recorded and store.is_link(path):
@@ -82,7 +81,7 @@ def open_source(config: ImageConfig, target: Store) -> Source:
     Parameters
     ----------
     config
-        Of an image that has a source.
+        Settings of an image that has a source.
     target
         The topmost group above the image's store, whose metadata may be written.
 
@@ -93,7 +92,7 @@ def open_source(config: ImageConfig, target: Store) -> Source:
     """
     assert config.source is not None
     _check_apart(config, target)
-    store = _files(config.source, config)
+    store = _open(config.source, config)
     node = read_node(store, "")
     if node is None:
         folder = store.folder("")
@@ -119,14 +118,14 @@ def open_source(config: ImageConfig, target: Store) -> Source:
     return Source(store=store, path=path, base=found, attributes=node.attributes)
 
 
-def _files(source: str, config: ImageConfig) -> Store:
-    # Of the source, what stands behind its own path is its own.
+def _open(source: str, config: ImageConfig) -> Store:
+    # A link that leads out of the source is followed where the configuration says so.
     trusted = ["/"] if config.follow_links else []
     return open_store(source, config.source_options, trusted=trusted)
 
 
 def _check_apart(config: ImageConfig, target: Store) -> None:
-    """See that nothing which is written stands in the source or above it."""
+    """Refuse a store that lies in the source or around it, since a source is never written."""
     source, store = (_real(path) for path in (config.source or "", target.name))
     if source == store or source in store.parents or store in source.parents:
         inside = f"inside {target.name}" if store in source.parents else f"around {target.name}"

@@ -1,0 +1,122 @@
+"""The axes of an image: names, types, voxel sizes and units, of its settings and its documents."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import check_names
+from zarrpyramid.errors import ConfigError
+from zarrpyramid.metadata import CHANNEL, SPACE, TIME, Axis, axis_type, meant_unit, read_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from zarrpyramid.config import ImageConfig
+    from zarrpyramid.geometry import Shape
+    from zarrpyramid.metadata import ArrayMetadata
+
+DEFAULT_AXES = ("x", "yx", "zyx", "czyx", "tczyx")
+"""Names of the axes of an array that names none, by their number."""
+
+
+def plan_axes(
+    image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any]
+) -> tuple[Axis, ...]:
+    """Return the axes of an image, with the voxel sizes of level 0.
+
+    Parameters
+    ----------
+    base, attributes
+        As in `plan_image`.
+
+    Raises
+    ------
+    ConfigError
+        If settings do not fit the array, or axes break OME-NGFF's rules.
+    """
+    found = read_axes(attributes, len(base.shape))
+    if image.axes is None and found is not None:
+        axes = list(found)
+    else:
+        known = {axis.name: axis for axis in found or ()}
+        names = _names(image, base)
+        axes = [known.get(name, Axis(name=name, type=axis_type(name))) for name in names]
+    names = [axis.name for axis in axes]
+    _check_dimension_names(image, base, names)
+    for key, values in (("voxel_size", image.voxel_size), ("unit", image.unit)):
+        check_names(image.name, key, values, names)
+    for axis in axes:
+        _check_unit(image, axis)
+    axes = [
+        axis.changed(size=image.voxel_size.get(axis.name), unit=image.unit.get(axis.name))
+        for axis in axes
+    ]
+    for axis in axes:
+        if not 0 < axis.size < math.inf:
+            raise ConfigError(
+                f"image {image.name}: the group's multiscales gives axis {axis.name!r} voxels of "
+                f"{axis.size:.10g}, expected > 0; mend its scale, or give voxel_size: "
+                f"{{{axis.name}: SIZE}}"
+            )
+    order = [(TIME, CHANNEL, SPACE).index(axis.type) for axis in axes]
+    if order != sorted(order) or order.count(0) > 1 or order.count(1) > 1 or order.count(2) > 3:
+        raise ConfigError(
+            f"image {image.name}: axes {names} break OME-NGFF's order: at most one time axis, then "
+            f"at most one channel axis, then two or three space axes; name them with axes: [...]"
+        )
+    return tuple(axes)
+
+
+def _names(image: ImageConfig, base: ArrayMetadata) -> list[str]:
+    """Return the names of axes that no multiscales has: those given, else those of the array."""
+    n_axes = len(base.shape)
+    if image.axes is not None:
+        if len(image.axes) != n_axes:
+            raise ConfigError(
+                f"image {image.name}: axes {list(image.axes)} name {len(image.axes)} axes, "
+                f"level 0 has {n_axes}; its shape is {list(base.shape)}"
+            )
+        return list(image.axes)
+    usable = [name for name in base.dimension_names or () if name]
+    return usable if len(set(usable)) == n_axes else list(DEFAULT_AXES[n_axes - 1])
+
+
+def _check_unit(image: ImageConfig, axis: Axis) -> None:
+    unit = image.unit.get(axis.name, "")
+    meant = None if unit == axis.unit else meant_unit(unit)  # others wrote the unit that is there
+    if meant is not None:
+        raise ConfigError(
+            f"image {image.name}: unit of axis {axis.name!r}: expected it as OME-NGFF spells "
+            f"it, found {unit!r}; did you mean {meant!r}?"
+        )
+
+
+def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, names: list[str]) -> None:
+    """Refuse axes that a v3 level 0 names otherwise, unless the settings rename them.
+
+    NGFF 0.5: the dimension_names of every array MUST match the names of the multiscales' axes.
+    """
+    given = base.dimension_names
+    renamed = image.axes is not None and image.edit_base
+    if given is not None and all(given) and list(given) != names and not renamed:
+        raise ConfigError(
+            f"image {image.name}: axes {names} differ from level 0's dimension_names "
+            f"{list(given)}, which OME-NGFF forbids; give axes: {list(given)}, or other axes with "
+            "edit_base: true, which renames those of level 0"
+        )
+
+
+def voxel_size(axes: Sequence[Axis], downsampling: Shape) -> tuple[float, ...]:
+    """Return the extents of a level's voxels, each in its axis's unit."""
+    return tuple(axis.size * factor for axis, factor in zip(axes, downsampling, strict=True))
+
+
+def times(extents: Sequence[float]) -> str:
+    """Return extents for people.
+
+    >>> times((40.0, 8, 0.25))
+    '40 x 8 x 0.25'
+    """
+    return " x ".join(f"{extent:.10g}" for extent in extents)
