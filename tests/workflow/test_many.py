@@ -124,9 +124,8 @@ def test_planning_reads_a_few_documents_of_each_image_and_no_voxel(workspace, mo
     folder, logs = workspace / "results", workspace / "logs"
     run = Run({"images": images}, results="results", folder=folder, logs=logs)
     run.check()
-    Start(run).settle_all(
-        Mode(is_main=True, acts=True, is_dry=True, goes_on=False, is_elsewhere=False)
-    )
+    how = {"is_main": True, "executes": True, "touches": False, "is_dry": True}
+    Start(run).settle_all(Mode(**how, goes_on=False, is_elsewhere=False))
     assert run.refused == {}
     assert len([target for target in run.targets() if "/levels/" in target]) == 2 * len(images)
     assert max(Counter(asked).values()) <= 3
