@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ ROOF = {"__init__", "__main__", "pyramid_sampler"}
 DOORS = {
     "zarr": {"arrays.foreign", "stores.zarr_store"},
     "numcodecs": {"arrays.codecs", "arrays.compressors"},
-    "dask": {"downsample.run"},
+    "dask": {"downsample.run", "downsample.synthetic"},
     "distributed": {"downsample.cluster"},
     "numba": {"reduce.numba_mean"},  # whose decorator `numba_windows` takes
     # One opens a client by the options of its URL, the other asks it and tells its errors apart.
@@ -60,6 +61,11 @@ DOORS = {
 }
 # Names of types, which exist for type checkers alone.
 TYPES = {"Block", "Document", "Factors", "Record"}
+# What guides name beside modules, packages and what doors give.
+NAMED = {
+    *("build_pyramid", "zarrpyramid", "downsample_level"),
+    *("status", "reproduce", "workflow", "unlock", "clean"),
+}
 # What a Snakefile imports while it parses.
 PLANNING = """
 from zarrpyramid.downsample import Mode, Start, failures
@@ -148,6 +154,16 @@ def test_a_door_opens_on_what_its_stub_names(package):
     door = __import__(f"zarrpyramid.{package}", fromlist=["__all__"])
     assert door.__all__
     assert {name for name in door.__all__ if not hasattr(door, name)} <= TYPES
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_guide_names_every_module_of_its_package_and_none_that_is_gone(package):
+    guide = ast.get_docstring(ast.parse(MODULES[f"{package}.__init__"].read_text("utf-8")))
+    named = set(re.findall(r"`([a-z_]+)`", guide))
+    inside = {name.rpartition(".")[2] for name in MODULES if name.startswith(f"{package}.")}
+    doors = [__import__(f"zarrpyramid.{name}", fromlist=["__all__"]).__all__ for name in PACKAGES]
+    assert inside - named == {"__init__"}
+    assert named - inside - set(PACKAGES) - {name for door in doors for name in door} <= NAMED
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -1,5 +1,18 @@
 """Image pyramids for zarr arrays, exact to the bit.
 
+A package imports only those below it. From the top down:
+
+- ``cli``, ``pyramid_sampler``: the command line, and the interface of pyramid-sampler
+- ``report``: tables, pages and viewers
+- ``verify``: proof and repair of a pyramid
+- ``downsample``: how levels are made and published
+- ``plan``: what will be made, worked out before a voxel is read
+- ``arrays``: the chunks of one array
+- ``config``: every setting, declared once
+- ``metadata``: documents of arrays and groups, and the records that prove a level
+- ``stores``: bytes by key, in folders and object stores
+- ``reduce``: what a coarser voxel is
+
 Importing this package imports no array library; each name below brings what it needs when it is
 first used.
 """

@@ -48,7 +48,7 @@ class VoxelError(PyramidError, RuntimeError):
 
 
 class WorkerError(PyramidError, RuntimeError):
-    """A worker process of this one has ended unasked."""
+    """A worker process has ended unexpectedly."""
 
 
 def printable(line: str) -> str:
@@ -65,8 +65,8 @@ def printable(line: str) -> str:
 def missing_message(what: str) -> str:
     """Return the message about an object of level 0 that is missing where all must be there."""
     return (
-        f"{what} is missing, expected all objects of level 0 by missing_chunks: error; restore it "
-        "from a copy, or set missing_chunks: fill to have it read as fill value"
+        f"{what} is missing, but missing_chunks: error requires every object of level 0; "
+        "restore it from a copy, or set missing_chunks: fill to have it read as fill value"
     )
 
 

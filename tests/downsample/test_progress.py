@@ -120,7 +120,7 @@ def test_a_part_tells_which_it_is(store, clock, caplog):
 
 
 def test_the_line_of_a_level_that_stands_still():
-    assert progress_line(0, 10, 0.0) == "0 of 10 voxels (0 %), 0 Mvoxel/s, no end seen"
+    assert progress_line(0, 10, 0.0) == "0 of 10 voxels (0 %), 0 Mvoxel/s, time left unknown"
 
 
 def test_a_bar_on_a_terminal(store, terminal):

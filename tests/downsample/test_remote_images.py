@@ -111,7 +111,9 @@ def test_a_chunk_that_a_web_server_has_not_is_fill_value_and_told(tmp_path, capl
     expected = build_pyramid(tmp_path / "local.zarr", source=folder)
     caplog.clear()
     with web_server(tmp_path) as url:
-        with pytest.raises(StoreError, match=r"a.zarr/0/c/1/1/1 is missing, expected all"):
+        with pytest.raises(
+            StoreError, match=r"a.zarr/0/c/1/1/1 is missing, but missing_chunks: error"
+        ):
             build_pyramid(tmp_path / "no", source=f"{url}/a.zarr", missing_chunks="error")
         assert build_pyramid(tmp_path / "mine.zarr", source=f"{url}/a.zarr") == expected
         assert f"{url}/a.zarr/0 has no c/1/1/1, which stands for fill value" in caplog.text

@@ -210,7 +210,7 @@ def test_notes_that_the_level_before_contradicts_cost_a_build(tmp_path, caplog, 
     build_two()
     change(store, (0, 0, 0))
     records = build_two()
-    assert "its notes contradict the level before; all is made" in caplog.text
+    assert "its notes contradict the finer level; the whole level is made again" in caplog.text
     check_as_anew(store, records, tmp_path, levels=2)
 
 

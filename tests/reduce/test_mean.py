@@ -15,7 +15,7 @@ from oracles import mean_by_hand
 from strategies import DTYPES, LAYOUTS, blocks, laid_out
 from zarrpyramid.reduce import numba_mean as compiled
 from zarrpyramid.reduce import pieces
-from zarrpyramid.reduce.mean import reduce_and_describe, reduce_mean
+from zarrpyramid.reduce.mean import mean_and_describe, reduce_mean
 from zarrpyramid.reduce.moments import Moments, describe
 
 INTEGERS = [dtype for dtype in DTYPES if "int" in dtype]
@@ -345,7 +345,7 @@ def test_reducing_and_describing_at_once_changes_nothing(block, data):
     shape = tuple(-(-n // f) for n, f in zip(block.shape, factors, strict=True))
     apart, at_once = np.empty(shape, block.dtype), np.empty(shape, block.dtype)
     total = reduce_mean(block, factors, apart)
-    moments = reduce_and_describe(block, factors, at_once, compiled=True)
+    moments = mean_and_describe(block, factors, at_once, compiled=True)
     assert at_once.tobytes() == apart.tobytes()
     assert repr(moments) == repr(describe(block, total))
 
@@ -359,6 +359,6 @@ def test_whole_windows_are_reduced_and_described_at_once(dtype, factors):
     apart, at_once = np.empty(shape, dtype), np.empty((5, 5, 5), dtype)[: shape[0], : shape[1], 1:]
     at_once = at_once[:, :, : shape[2]]
     total = reduce_mean(block, factors, apart)
-    moments = reduce_and_describe(block, factors, at_once, compiled=True)
+    moments = mean_and_describe(block, factors, at_once, compiled=True)
     assert at_once.tobytes() == apart.tobytes()
     assert moments == describe(block, total)

@@ -8,6 +8,35 @@ level in parts before that results/{image}/parts/{level}.open.json and one senti
 """
 
 
+rule downsample_level:
+    input:
+        finer=made_before(RUN.finer_sentinel),
+        parts=made_before(RUN.part_sentinels),
+    output:
+        sentinel="<results>/{image}/levels/{level}.json",
+    log:
+        text="<logs>/{image}/{level}.log",
+        timing="<logs>/{image}/{level}.json",
+    wildcard_constraints:
+        level=r"[1-9]\d*",
+    group:
+        in_run(RUN.group)
+    conda:
+        "../../environment.yml"
+    threads: of_job(RUN.threads)
+    resources:
+        **needed("downsample_level"),
+    params:
+        image=unwatched(RUN.settings),
+        recipe=of_job(RUN.recipe),
+        watch=of_job(RUN.watch),
+        step=unwatched(RUN.step),
+    message:
+        "Building level {wildcards.level} of {wildcards.image}: {params.step}"
+    script:
+        "../../scripts/downsample_level.py"
+
+
 rule open_level:
     input:
         finer=made_before(RUN.finer_sentinel),
@@ -57,32 +86,3 @@ rule downsample_part:
         "Building part {wildcards.part} of {wildcards.n_parts} of level {wildcards.level} of {wildcards.image}"
     script:
         "../../scripts/downsample_part.py"
-
-
-rule downsample_level:
-    input:
-        finer=made_before(RUN.finer_sentinel),
-        parts=made_before(RUN.part_sentinels),
-    output:
-        sentinel="<results>/{image}/levels/{level}.json",
-    log:
-        text="<logs>/{image}/{level}.log",
-        timing="<logs>/{image}/{level}.json",
-    wildcard_constraints:
-        level=r"[1-9]\d*",
-    group:
-        in_run(RUN.group)
-    conda:
-        "../../environment.yml"
-    threads: of_job(RUN.threads)
-    resources:
-        **needed("downsample_level"),
-    params:
-        image=unwatched(RUN.settings),
-        recipe=of_job(RUN.recipe),
-        watch=of_job(RUN.watch),
-        step=unwatched(RUN.step),
-    message:
-        "Building level {wildcards.level} of {wildcards.image}: {params.step}"
-    script:
-        "../../scripts/downsample_level.py"

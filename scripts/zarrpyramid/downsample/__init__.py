@@ -3,9 +3,9 @@
 Rule ``downsample_level`` runs ``scripts/downsample_level.py``, which calls `build_level`. Read on
 in these files, each from its top: ``level`` opens both levels once (``job``), runs the tasks, and
 writes the level's document last of all; ``task`` makes a few stored objects: it reads their source
-chunks from the shared zarr store, averages them by ``reduce.mean``, checks, encodes and writes
-(``layout`` and ``missing`` say which chunks, ``result`` is what it saw); ``run`` spreads the tasks
-over cores.
+chunks from the shared zarr store, averages them by `reduce_and_describe`, checks, encodes and
+writes (``layout`` and ``missing`` say which chunks, ``result`` is what it saw); ``run`` spreads the
+tasks over cores, or over a dask cluster of the user (``cluster``).
 
 A level of more than 8 tasks is run by dask, over worker processes (``workers``), or on the user's
 dask cluster; a smaller one by plain threads, since importing dask costs 0.18 CPU s. numba is loaded
@@ -15,7 +15,8 @@ where the source has 2^31 voxels or more, and costs 0.4 CPU s; until then numpy 
 Then: ``opening`` and ``parts`` (a level made by many jobs), ``publish`` (documents and list),
 ``resume``, ``notes`` and ``leftovers`` (what a killed run made is kept), ``stale`` (sentinels held
 against the store), ``base`` and ``base_copy`` (level 0), ``pyramid`` (all of it in one process),
-``synthetic``, ``progress`` and ``log``.
+``start`` (what a run does before its first job), ``synthetic`` (images that are made), ``progress``
+and ``log``.
 """
 
 import lazy_loader

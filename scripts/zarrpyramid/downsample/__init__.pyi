@@ -77,13 +77,7 @@ from .result import (
     count_chunk as count_chunk,
 )
 from .run import (
-    random_array as random_array,
-)
-from .run import (
     run_blocks as run_blocks,
-)
-from .run import (
-    store_array as store_array,
 )
 from .stale import (
     write_owner as write_owner,
@@ -100,6 +94,8 @@ from .start import (
 from .synthetic import (
     make_test_image as make_test_image,
 )
+from .synthetic import random_array as random_array
+from .synthetic import store_array as store_array
 from .task import (
     LevelTask as LevelTask,
 )

@@ -77,7 +77,7 @@ class LevelJob:
         if self.source.number > 0:
             return {"digest": self.finer["digest"]}
         if watched_by(self.image) != "objects":
-            return {}  # its document is what was compared by now
+            return {}  # only its document is compared, and that is done already
         return {"fingerprint": fingerprint(self.source)}
 
 

@@ -1,4 +1,4 @@
-"""What earlier jobs left of a level: notes of its objects, and files aside among them."""
+"""What earlier jobs left of a level: notes of its objects, and unfinished temporary files."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def join_parts(job: LevelJob, n_parts: int, digest: str) -> None:
 
 
 def remove_litter(level: Level) -> None:
-    """Remove the files aside that a killed run left among a level's objects."""
+    """Remove the temporary files that a killed run left among a level's objects."""
     for key in level.store.keys(level.path):
         if LITTER_KEY.fullmatch(key):
             level.store.delete(join(level.path, key))

@@ -111,7 +111,9 @@ def make_level(job: LevelJob) -> Record:
                 publish_level(target, record)
                 return record
     assert job.results is not None
-    logger.warning("%s: its notes contradict the level before; all is made", target.name)
+    logger.warning(
+        "%s: its notes contradict the finer level; the whole level is made again", target.name
+    )
     forget(job.results, target.number)
     return make_level(job)
 
@@ -170,7 +172,7 @@ def is_contradicted(job: LevelJob, seen: BlockResult) -> bool:
 
 
 def make_record(job: LevelJob, seen: BlockResult) -> Record:
-    """Hold what was read and written against what must hold, and return the level's record.
+    """Check what was read and written, and return the level's record.
 
     Raises
     ------

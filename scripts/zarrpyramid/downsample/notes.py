@@ -3,7 +3,7 @@
 Notes only save work. What is lost, damaged or of another recipe reads as absent, and what cannot be
 written is done without. Every row has a checksum, because SQLite does not see a flipped bit. One
 job writes a file at a time; SQLite's own locks are off, because not every network file system has
-them.
+them (docs/design/0016).
 """
 
 from __future__ import annotations

@@ -121,7 +121,9 @@ def progress_line(n_done: int, n_all: int, rate: float) -> str:
     >>> progress_line(250_000_000, 1_000_000_000, 5e6)
     '250,000,000 of 1,000,000,000 voxels (25 %), 5 Mvoxel/s, 0:02:30 left'
     """
-    left = f"{timedelta(seconds=round((n_all - n_done) / rate))} left" if rate else "no end seen"
+    left = (
+        f"{timedelta(seconds=round((n_all - n_done) / rate))} left" if rate else "time left unknown"
+    )
     percent = 100 * n_done // n_all
     return f"{n_done:,} of {n_all:,} voxels ({percent} %), {rate / 1e6:.3g} Mvoxel/s, {left}"
 

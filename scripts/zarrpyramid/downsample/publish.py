@@ -90,8 +90,8 @@ def _check_chain(image: Image) -> None:
         made_from = record.get("source", {}).get("digest")
         if not fits(record, plan.expected) or (before and made_from != before.get("digest")):
             raise StoreError(
-                f"{level.name} is not the level that this run has made: another run has been at "
-                "it; run again, and let one run have the image to itself"
+                f"{level.name} is not the level that this run has made: another run has "
+                "changed it; run again, and let one run have the image to itself"
             )
         before = record
 

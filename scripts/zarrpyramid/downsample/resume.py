@@ -1,7 +1,8 @@
 """How a killed or repeated job of a level goes on: it keeps what need not be made again.
 
 An object is kept if a note says that this recipe made it of the source objects that are there now,
-and if it is still the object that was written. Jobs note what they make every few seconds.
+and if it is still the object that was written. Jobs note what they make every few seconds
+(docs/design/0016).
 """
 
 from __future__ import annotations

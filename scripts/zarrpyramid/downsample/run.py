@@ -115,26 +115,10 @@ def run_blocks(
     if scheduler is None and n_workers > 1 and shared and can_fork():
         yield from _run_forked(_Group(compute), groups, n_workers, load, note)
         return
-    # dask keeps a pool of its own for ever: no later build would find this process alone, and one
-    # in a copy of it would wait for threads that are not there.
+    # dask's own pool never ends: its threads would block forking in later builds, so pass our own.
     with ThreadPoolExecutor(n_workers) as pool:
         run = scheduler or partial(get, pool=pool)
         yield from _run(run, _Group(compute, load), groups, note)
-
-
-def random_array(shape: Shape, chunks: Shape) -> Any:
-    """Return a dask array of random numbers in [0, 1)."""
-    from dask import array
-
-    return array.random.random(shape, chunks=chunks)
-
-
-def store_array(source: Any, target: Any, *, shared: bool = True) -> None:
-    """Write a dask array into a zarr array of the same chunks; `shared` as in `run_blocks`."""
-    from dask import array
-
-    # No two chunks touch the same object, so that nothing needs a lock.
-    array.store(source, target, lock=False, scheduler=None if shared else "threads")
 
 
 def users_scheduler() -> Any:
@@ -194,8 +178,7 @@ def _run(
                 note(result)
 
     for batch in geometry.batches(groups, at_once):
-        # A cluster keeps results for a moment, and takes a task of the same name for the same one:
-        # it gave the blocks of the level before, or of the batch before, for those asked for.
+        # Dask may return an old result for a reused task name, so names are unique.
         run = f"blocks-{uuid4().hex}"
         graph = {(run, number): (partial(compute, group),) for number, group in enumerate(batch)}
         told: set[object] = set()

@@ -71,7 +71,7 @@ def set_aside(stale: dict[Path, str]) -> None:
 
 
 def write_owner(image: Image, folder: Path) -> None:
-    """Note in a folder of results whose they are, and what level 0 looked like when it was sealed.
+    """Write into the results folder which image it belongs to, and what its level 0 looked like.
 
     Another image then takes another name, and a change of level 0 is seen. Not a sentinel: it holds
     a path, and a digest of times.

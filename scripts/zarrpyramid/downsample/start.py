@@ -55,7 +55,7 @@ class Mode:
 
     @property
     def plans(self) -> bool:
-        """Whether this process plans a run that makes the targets, or a dry run of one."""
+        """Whether it runs jobs, or would run them without --dry-run."""
         return self.is_main and self.executes and not self.touches
 
     @property

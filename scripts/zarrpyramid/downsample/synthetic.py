@@ -23,7 +23,7 @@ from .run import run_blocks
 if TYPE_CHECKING:
     from zarrpyramid.arrays import Block
     from zarrpyramid.config import TestImage
-    from zarrpyramid.geometry import Index, Region
+    from zarrpyramid.geometry import Index, Region, Shape
     from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.plan import Image
 
@@ -131,6 +131,21 @@ def draw(made: TestImage, region: Region) -> Block:
         top = min(np.iinfo(dtype).max, 4000)
         light = np.minimum(light * np.float32(top / 2), np.float32(top))
     return light.astype(dtype)
+
+
+def random_array(shape: Shape, chunks: Shape) -> Any:
+    """Return a dask array of random numbers in [0, 1)."""
+    from dask import array
+
+    return array.random.random(shape, chunks=chunks)
+
+
+def store_array(source: Any, target: Any, *, shared: bool = True) -> None:
+    """Write a dask array into a zarr array of the same chunks; `shared` as in `run.run_blocks`."""
+    from dask import array
+
+    # No two chunks touch the same object, so that nothing needs a lock.
+    array.store(source, target, lock=False, scheduler=None if shared else "threads")
 
 
 def _blobs(made: TestImage) -> list[tuple[list[float], list[float]]]:

@@ -1,7 +1,7 @@
 """Worker processes on this machine: copies of this process that run blocks and end with it.
 
-Threads take turns at the interpreter, and a chunk needs some twenty calls that release it and take
-it again. On two cores, two threads are 1.3 times as fast as one, and two processes 1.9 times.
+Threads take turns at the interpreter: each chunk releases and takes the interpreter lock about
+twenty times. On two cores, two threads are 1.3 times as fast as one, and two processes 1.9 times.
 """
 
 from __future__ import annotations

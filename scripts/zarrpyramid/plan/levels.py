@@ -20,7 +20,7 @@ from zarrpyramid.metadata import (
     parse_array,
     read_axes,
 )
-from zarrpyramid.reduce import ITEM_SIZES
+from zarrpyramid.reduce import ITEM_SIZES, METHODS
 
 from .axes import DEFAULT_AXES, plan_axes, times, voxel_size
 from .chunks import plan_chunks, plan_dtype
@@ -223,7 +223,7 @@ def _parts(plan: ImagePlan, level: int) -> str:
 
 def provenance(plan: ImagePlan) -> dict[str, Any]:
     """Return what a multiscales says of how its levels were made."""
-    rounding = {"rounding": "half to even"} if plan.image.method in ("mean", "nanmean") else {}
+    rounding = {"rounding": "half to even"} if METHODS[plan.image.method].rounds else {}
     return {
         "method": plan.image.method,
         **rounding,

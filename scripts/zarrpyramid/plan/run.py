@@ -165,7 +165,7 @@ class Run:
         return image.refusal or image.fault
 
     def recipe(self, job: Job) -> Record:
-        """Return what a level must be, so that a change of it makes the level again."""
+        """Return the recipe of a level; Snakemake rebuilds the level when it changes."""
         plan = self.images[job.image].image.plan
         given = {"compressor": plan.image.compressor, "checksum": plan.image.checksum}
         codecs = {} if given == {"compressor": "same", "checksum": False} else given

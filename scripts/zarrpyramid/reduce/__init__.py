@@ -9,7 +9,7 @@ Read in this order:
 2. `windows`: one door to all methods; `pieces` cuts a block so that all windows have one shape.
 3. `mean` and `numpy_windows`: the methods in numpy; `networks` sorts for the median and the modes.
 4. `numba_mean` and `numba_windows`: the mean, nanmean and the modes again, compiled, with the same
-   bits; `loading` compiles them aside, and only levels so large that it pays ask for it.
+   bits; `loading` compiles them in a thread, and only levels so large that it pays ask for it.
 5. `moments`, `voxel_digest` and `check`.
 """
 

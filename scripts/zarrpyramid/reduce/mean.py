@@ -42,8 +42,7 @@ def reduce_mean(
     Returns
     -------
     int or None
-        The exact sum of all voxels of `source`, which the means cost nothing to give; None for
-        floats.
+        The exact sum of all voxels of `source`, a free by-product of the means; None for floats.
 
     Raises
     ------
@@ -79,7 +78,7 @@ def reduce_mean(
     return None if source.dtype.kind == "f" else total
 
 
-def reduce_and_describe(
+def mean_and_describe(
     source: Block, factors: tuple[int, ...], out: Block, *, compiled: bool = False
 ) -> Moments:
     """Do what `reduce_mean` and `describe` of `source` do, in one call where that is faster."""

@@ -48,6 +48,10 @@ class Method:
         Whether a voxel stands at the centre of its window; else it stands at the first voxel.
     keeps_dtype
         Whether levels have level 0's data type.
+    rounds
+        Whether it makes means, which are rounded half to even for integers.
+    for_labels
+        Whether it is meant for labels, so that its levels hold some.
     check
         What a block must share with the voxels that it was made from; see `check.disagreement`:
         "mean", "sum", "least", "largest", "within" for extremes, or "nothing".
@@ -61,6 +65,8 @@ class Method:
     kinds: tuple[str, ...]
     shifts: bool = True
     keeps_dtype: bool = True
+    rounds: bool = False
+    for_labels: bool = False
     check: str = "within"
     numba_from: int | None = None
     instead: str = "mean, sum or stride"
@@ -70,12 +76,14 @@ METHODS = {
     "mean": Method(
         equals="their exact mean; integers half to even; bool True where more than half is",
         kinds=_ANY,
+        rounds=True,
         check="mean",
         numba_from=_MEANS_PAY,
     ),
     "nanmean": Method(
         equals="the mean of those that are not NaN, NaN if all are",
         kinds=_ORDERED,
+        rounds=True,
         check="mean",
         numba_from=_MEANS_PAY,
     ),
@@ -98,12 +106,14 @@ METHODS = {
     "mode": Method(
         equals="the most frequent value, of equally frequent ones the smallest",
         kinds=_LABELS,
+        for_labels=True,
         numba_from=_MODES_PAY,
         instead="median, mean or stride",
     ),
     "mode_nonzero": Method(
         equals="the most frequent value that is not 0, ties to the smallest; 0 if all are 0",
         kinds=_LABELS,
+        for_labels=True,
         numba_from=_MODES_PAY,
         instead="median, mean or stride",
     ),
@@ -134,9 +144,9 @@ def level_dtype(
             f"image {image}: method {method} does not take level 0's dtype {dtype}, "
             f"expected {', '.join(known.kinds)}; choose {instead}"
         )
-    if method == "sum" and ladder:  # without a level nothing is summed
+    if not known.keeps_dtype and ladder:  # without a level nothing is summed
         return _sum_dtype(image, dtype, given or dtype, shape, ladder)
-    if method != "sum" and given not in (None, dtype):
+    if known.keeps_dtype and given not in (None, dtype):
         raise ConfigError(
             f"image {image}: dtype {given} is for method sum alone, {method} keeps level 0's "
             f"{dtype}; leave dtype out, or choose method sum"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import mean, numpy_windows
-from .mean import reduce_mean
+from . import numpy_windows
+from .mean import mean_and_describe, reduce_mean
 from .methods import METHODS
 from .moments import describe
 from .pieces import check_out, slabs, uniform_pieces
@@ -97,6 +97,6 @@ def reduce_and_describe(
 ) -> Moments:
     """Do what `reduce_windows` and `describe` of `source` do, in one call where that is faster."""
     if method == "mean" and source.dtype.kind != "c":
-        return mean.reduce_and_describe(source, factors, out, compiled=compiled)
+        return mean_and_describe(source, factors, out, compiled=compiled)
     reduce_windows(method, source, factors, out, compiled=compiled)
     return describe(source, compiled=compiled)

@@ -13,6 +13,7 @@ from zarrpyramid.plan import (
     watched_by,
     why_incomplete,
 )
+from zarrpyramid.reduce import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image, LevelPlan
+    from zarrpyramid.verify import Pyramid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +62,13 @@ class LevelFacts:
         """Return one of the statistics as a number; None where it is absent or complex."""
         value = self.statistics.get(key)
         return None if value is None or isinstance(value, list) else float(value)
+
+
+def holds_labels(pyramid: Pyramid, *methods: object) -> bool:
+    """Tell whether an image holds labels: it says so, or its levels are made by such a method."""
+    return pyramid.is_labels or any(
+        known.for_labels for name, known in METHODS.items() if name in methods
+    )
 
 
 def level_facts(image: Image, records: Sequence[Record], timings: Path) -> list[LevelFacts]:

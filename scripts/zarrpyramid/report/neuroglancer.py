@@ -28,6 +28,7 @@ from zarrpyramid.plan import BASE_KEY
 from zarrpyramid.stores import is_url
 from zarrpyramid.verify import read_pyramid
 
+from .facts import holds_labels
 from .viewer_rules import NEUROGLANCER, lint
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ _SHADER = """\
 #uicontrol vec3 color color(default="{color}")
 void main() {{ emitRGB(color * normalized()); }}
 """
-_LABEL_METHODS = ("mode", "mode_nonzero")
 
 
 def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
@@ -168,10 +168,10 @@ def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:
 
 
 def shows_labels(pyramid: Pyramid) -> bool:
-    """Tell whether an image holds labels: it says so, or its levels were made by a mode."""
+    """Tell whether an image holds labels that neuroglancer can show as segments: integers."""
     methods = {record.get("recipe", {}).get("method") for record in _records(pyramid)}
     integers = all(array.dtype.startswith(("int", "uint")) for array in pyramid.arrays)
-    return integers and (pyramid.is_labels or not methods.isdisjoint(_LABEL_METHODS))
+    return integers and holds_labels(pyramid, *methods)
 
 
 def _labels_of(store: Store, path: str, pyramid: Pyramid) -> Iterator[tuple[str, Pyramid]]:

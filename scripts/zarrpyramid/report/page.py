@@ -22,7 +22,7 @@ from zarrpyramid.verify import NOTE, read_pyramid
 
 from .cards import caption, channel_cards, crosses
 from .charts import drift_chart, histogram_chart, speed_chart
-from .facts import number
+from .facts import holds_labels, number
 from .slices import read_previews
 from .viewer_rules import lint
 
@@ -62,8 +62,7 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
         Of all levels, level 0 first.
     """
     pyramid = read_pyramid(image.store, image.path)
-    is_labels = pyramid.is_labels or image.plan.image.label_report
-    is_labels = is_labels or image.plan.image.method.startswith("mode")
+    is_labels = holds_labels(pyramid, image.plan.image.method) or image.plan.image.label_report
     previews, edges = read_previews(image, records, histograms=not is_labels)
     findings = lint(pyramid)
     for finding in findings:
@@ -191,7 +190,7 @@ def _drift(image: Image, facts: Sequence[LevelFacts], is_labels: bool) -> dict[s
     drift = max(abs(mean - found["mean"][0]) for mean in found["mean"])
     said = f"The mean drifts by at most {drift:.3g}"
     said += f", {drift / span:.2g} of the range of values." if span else "."
-    if image.plan.image.method in ("mean", "nanmean"):
+    if METHODS[image.plan.image.method].rounds:
         said += " Windows that stick out at an odd edge and rounding are what moves it."
     alt = f"Charts of {', '.join(found)} by level, from {numbers[0]} to {numbers[-1]}. {said}"
     return {"drift": drift_chart(numbers, found, alt), "drift_text": said}

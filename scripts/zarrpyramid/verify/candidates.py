@@ -28,15 +28,16 @@ def candidates(dtype: str) -> dict[str, Candidate]:
 
     Each takes a block of finer voxels and the factors, and returns the block that it makes of them.
     """
-    kind, left_out = kind_of(dtype), {"sum"}
+    kind = kind_of(dtype)
+    is_rounded = kind in ("int", "uint", "bool")
     known: dict[str, Candidate] = {}
-    if kind in ("int", "uint", "bool"):
+    if is_rounded:
         known["mean, half to even"] = partial(reduced, "mean")
         known["mean, half up"] = partial(_rounded_mean, np.floor, 0.5)
         known["mean, truncated"] = partial(_rounded_mean, np.trunc, 0.0)
-        left_out |= {"mean", "nanmean"}
     for name, method in METHODS.items():
-        if kind in method.kinds and name not in left_out:
+        is_there = is_rounded and method.rounds
+        if kind in method.kinds and method.keeps_dtype and not is_there:
             known[name] = partial(reduced, name)
     return known
 

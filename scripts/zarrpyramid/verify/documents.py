@@ -126,7 +126,7 @@ def _check_record(
         yield defect(what, list(expected), list(metadata.shape))
     if kind_of(before.dtype) not in METHODS[method].kinds:
         yield defect(f"{before.dtype} has no {method}")
-    if method != "sum" and metadata.dtype != before.dtype:
+    if METHODS[method].keeps_dtype and metadata.dtype != before.dtype:
         yield defect("dtype", before.dtype, metadata.dtype)
     source, digest = record.get("source"), (finer.record or {}).get("digest")
     if not isinstance(source, dict) or not isinstance(record.get("digest"), str):

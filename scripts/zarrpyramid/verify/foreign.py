@@ -63,7 +63,8 @@ def check_foreign_voxels(
         if found.explained or found.damaged:
             break
     if best is None:
-        figure = f"held against no method: its shape is no whole part of {finer.path}'s"
+        figure = f"not compared with any method: its shape is not {finer.path}'s shape divided by "
+        figure += "whole factors"
         yield Check(name="voxels", level=level.number, figure=figure)
         yield from check_translation(pyramid, level, shifts=None)
         return
@@ -140,7 +141,7 @@ def _findings(
             yield level.finding(what, expected=expected, way_out=way_out)
         return
     if found.n_varied and fit.n_blocks == found.n_varied:
-        what = f"is {name} of {finer.path} but where windows are cut short at the high edges"
+        what = f"equals {name} of {finer.path}, except where windows are cut at the high edges"
         yield level.finding(what, grade=NOTE)
     if found.drifts:
         yield level.finding(

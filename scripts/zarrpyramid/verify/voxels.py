@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def check_voxels(
     pyramid: Pyramid, level: FoundLevel, finer: FoundLevel, scope: Scope
 ) -> Iterator[Check | Finding]:
-    """Yield which chunks of a level are not what its recipe makes of the finer level."""
+    """Yield the chunks of a level that differ from what its recipe makes of the finer level."""
     recipe = recipe_of(level)
     if recipe is None or not _is_possible(level.array, finer.array, *recipe):
         figure = "not made again: documents contradict it"
@@ -120,5 +120,5 @@ def _is_possible(level: ArrayMetadata, finer: ArrayMetadata, method: str, factor
         len(finer.shape) == len(factors)
         and level.shape == geometry.coarse_shape(finer.shape, factors)
         and kind_of(finer.dtype) in METHODS[method].kinds
-        and (method == "sum" or level.dtype == finer.dtype)
+        and (not METHODS[method].keeps_dtype or level.dtype == finer.dtype)
     )
