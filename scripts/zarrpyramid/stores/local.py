@@ -62,17 +62,38 @@ class LocalStore(Store):
         return str(self.root)
 
     def get(self, key: str) -> bytes | None:
-        return self._read(key, 0, None)
+        return self.get_range(key, 0, None)
 
-    def get_range(self, key: str, start: int, length: int) -> bytes | None:
-        return self._read(key, start, length)
+    def get_range(self, key: str, start: int, length: int | None) -> bytes | None:
+        # os.open and one pread: 7 us, against 16 us through pathlib and a buffered file.
+        descriptor = self._links.open(f"{self.root}/{key}")
+        if descriptor is None:
+            return None
+        try:
+            size = os.fstat(descriptor).st_size
+            first = max(0, size + start) if start < 0 else start
+            wanted = max(0, size - first) if length is None else length
+            data = os.pread(descriptor, wanted, first)
+            while len(data) < wanted:  # one call reads 2 GiB at most
+                more = os.pread(descriptor, wanted - len(data), first + len(data))
+                if not more:
+                    break
+                data += more
+        except IsADirectoryError:
+            return None
+        except OSError as error:
+            raise self._failed("read", key, error) from error
+        else:
+            return data
+        finally:
+            os.close(descriptor)
 
     def get_into(
         self, key: str, buffer: memoryview, start: int = 0, length: int | None = None
     ) -> bytes | memoryview | None:
         # New memory for every file of 256 KB costs 80 us of page faults, as much as decoding it.
         if length is not None and length > len(buffer):
-            return self._read(key, start, length)
+            return self.get_range(key, start, length)
         wanted = buffer if length is None else buffer[:length]
         descriptor = self._links.open(f"{self.root}/{key}")
         if descriptor is None:
@@ -91,7 +112,7 @@ class LocalStore(Store):
         finally:
             os.close(descriptor)
         # A file that is much longer than expected is damaged; its end is not read.
-        return wanted if length is not None else self._read(key, 0, 4 * len(buffer))
+        return wanted if length is not None else self.get_range(key, 0, 4 * len(buffer))
 
     def version(self, key: str) -> tuple[int, int] | None:
         try:
@@ -265,30 +286,6 @@ class LocalStore(Store):
 
     def trust(self, path: str) -> None:
         self._links.trusted.append(os.path.realpath(self.root / path))
-
-    def _read(self, key: str, start: int, length: int | None) -> bytes | None:
-        # os.open and one pread: 7 us, against 16 us through pathlib and a buffered file.
-        descriptor = self._links.open(f"{self.root}/{key}")
-        if descriptor is None:
-            return None
-        try:
-            size = os.fstat(descriptor).st_size
-            first = max(0, size + start) if start < 0 else start
-            wanted = max(0, size - first) if length is None else length
-            data = os.pread(descriptor, wanted, first)
-            while len(data) < wanted:  # one call reads 2 GiB at most
-                more = os.pread(descriptor, wanted - len(data), first + len(data))
-                if not more:
-                    break
-                data += more
-        except IsADirectoryError:
-            return None
-        except OSError as error:
-            raise self._failed("read", key, error) from error
-        else:
-            return data
-        finally:
-            os.close(descriptor)
 
     def _make_folder(self, path: str) -> None:
         if path not in self._known_folders:

@@ -192,7 +192,7 @@ class ObjectStore(Store):
             return None, {}
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
-        """Return an answer, asked for again where it breaks off."""
+        """Return the answer to a request, and repeat the request where the answer breaks off."""
         from obstore.exceptions import GenericError
 
         for attempt in range(_CUTS):

@@ -26,14 +26,11 @@ class WebStore(ObjectStore):
 
     @property
     def address(self) -> str:
-        """The URL as it is: one of the web says with percent signs what a browser would."""
+        """The URL itself: on the web its percent signs are as a browser sends them."""
         return self.url
 
     def _get(self, key: str, part: Any = None) -> tuple[Any, dict[str, Any]]:
-        """Return part of an object, cut out of all of it where the server gives no parts.
-
-        Python's ``http.server`` gives none.
-        """
+        # Python's http.server, for one, gives no parts: then one is cut out of the whole object.
         try:
             return super()._get(key, part)
         except StoreError as error:
