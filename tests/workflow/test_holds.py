@@ -21,7 +21,7 @@ HOLD = "image.zarr/raw/.zarrpyramid-hold"
 
 @pytest.fixture
 def at_work(workspace):
-    """A run that takes seconds, caught at work."""
+    """A run that is stopped at work, and stays there until a test goes on with it."""
     # A slow codec, so that the first level is under way for seconds.
     group = zarr.open_group(workspace / "image.zarr", mode="w", zarr_format=2).create_group("raw")
     array = group.create_array(
@@ -36,6 +36,7 @@ def at_work(workspace):
         start_new_session=True,
     )
     wait_for((workspace / "image.zarr/raw/1").exists)
+    os.killpg(process.pid, signal.SIGSTOP)
     yield process
     kill_all(process.pid)
     process.wait()
@@ -49,9 +50,7 @@ def test_the_second_run_stops_and_names_the_first(workspace, new_workspace, at_w
     other = new_workspace("other")
     config = {"store": workspace / "image.zarr", "field": "raw"}
     if ending == signal.SIGTERM:  # the same in all
-        os.killpg(at_work.pid, signal.SIGSTOP)  # however long the other takes to start
         refused = other.run(**config, code=1)
-        os.killpg(at_work.pid, signal.SIGCONT)
         assert refused.jobs == []
         who = f"a run of {holder['owner']} on host {holder['host']}, process {at_work.pid}"
         where = workspace / "image.zarr/raw"
@@ -63,7 +62,8 @@ def test_the_second_run_stops_and_names_the_first(workspace, new_workspace, at_w
         os.killpg(at_work.pid, ending)  # as a terminal does
     else:
         at_work.send_signal(ending)
-    assert at_work.wait(60) != 0
+    os.killpg(at_work.pid, signal.SIGCONT)
+    assert at_work.wait(300) != 0
     assert (workspace / HOLD).exists() == (ending == signal.SIGKILL)
     if ending == signal.SIGKILL:
         kill_all(at_work.pid)  # its job too
