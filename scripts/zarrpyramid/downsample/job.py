@@ -147,7 +147,7 @@ def level_task(job: LevelJob, block_bytes: int) -> LevelTask:
 
 
 def fingerprint(level: Level) -> str:
-    """Return the fingerprint of all stored bytes of a level, none of which is decoded."""
+    """Return the fingerprint of all stored bytes of a level; no byte is decoded."""
     metadata = level.metadata
     chunks = open_chunks(level.store, level.path, metadata)
     tally = Tally()

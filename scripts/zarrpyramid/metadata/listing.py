@@ -56,7 +56,7 @@ def with_levels(
         Whether a voxel of a level stands at the centre of the voxels that it covers; else it stands
         where the first of them does.
     dropped
-        Paths that are listed and shall be no longer. All others stay, such as a thumbnail, at the
+        Listed paths to take out of the list. All others stay, such as a thumbnail, at the
         place that their scale gives them.
     """
     before = read_multiscales(attributes) or {}

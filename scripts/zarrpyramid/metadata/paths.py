@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def join(*parts: str) -> str:
-    """Join parts of a key, any of which may be empty.
+    """Join parts of a key; a part may be empty.
 
     >>> join("", "raw", "0")
     'raw/0'

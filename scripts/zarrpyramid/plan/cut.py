@@ -91,7 +91,7 @@ class Cut:
 
     @property
     def n_parts(self) -> int:
-        """Number of parts, of which none is empty."""
+        """Number of parts; no part is empty."""
         return len(self.bounds) - 1
 
     def tasks(self, part: int) -> range:

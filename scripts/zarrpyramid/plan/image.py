@@ -212,7 +212,7 @@ def _level_paths(store: Store, path: str, group: Node) -> LevelPaths:
 
 
 def _read_base(store: Store, path: str, group: Node, base: str) -> ArrayMetadata:
-    """Return the metadata of level 0, of which a group says that it is at the path `base`."""
+    """Return the metadata of level 0, which its group lists at the path `base`."""
     where = f"{store.name}/{path}".rstrip("/")
     found = read_array(store, join(path, base))
     if found is None and base_path(group.attributes) == base:
