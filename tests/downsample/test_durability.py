@@ -11,7 +11,7 @@ import zarr
 
 from zarrpyramid import build_pyramid
 from zarrpyramid.errors import StoreError
-from zarrpyramid.stores import local
+from zarrpyramid.stores import files
 
 FLUSHED = pytest.mark.parametrize(
     ("keys", "is_flushed"),
@@ -44,7 +44,7 @@ def test_a_level_is_flushed_when_its_objects_are_there_and_before_its_document(
     image, monkeypatch, keys, is_flushed
 ):
     seen = []
-    monkeypatch.setattr(local, "_SYNCFS", lambda descriptor: seen.append(present(image)) or 0)
+    monkeypatch.setattr(files, "SYNCFS", lambda descriptor: seen.append(present(image)) or 0)
     monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append("a file"))
     build(image, **keys)
     assert present(image) == ([9, 4], ["1", "2"])
@@ -61,7 +61,7 @@ def test_where_a_system_flushes_no_file_system_each_file_is_flushed(
     image, monkeypatch, keys, is_flushed
 ):
     flushed, renamed = [], []
-    monkeypatch.setattr(local, "_SYNCFS", None)
+    monkeypatch.setattr(files, "SYNCFS", None)
     monkeypatch.setattr(
         os, "fsync", lambda number: flushed.append(Path(f"/dev/fd/{number}").readlink().name)
     )
@@ -83,7 +83,7 @@ def test_where_a_system_flushes_no_file_system_each_file_is_flushed(
 
 @FLUSHED
 def test_a_level_that_cannot_be_flushed_is_not_published(image, monkeypatch, keys, is_flushed):
-    monkeypatch.setattr(local, "_SYNCFS", lambda descriptor: -1)
+    monkeypatch.setattr(files, "SYNCFS", lambda descriptor: -1)
     if is_flushed:
         with pytest.raises(StoreError, match="cannot flush"):
             build(image, **keys)
