@@ -24,6 +24,7 @@ RUN = [
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
 def test_blocks(page, tmp_path):
     (tmp_path / "clone").mkdir()

@@ -232,27 +232,6 @@ def unit_number(index: Index, grid: Shape) -> int:
     return number
 
 
-def n_covering(region: Region, unit: Shape) -> int:
-    """Return how many units share a voxel with a region."""
-    return math.prod(
-        -(-axis.stop // edge) - axis.start // edge for axis, edge in zip(region, unit, strict=True)
-    )
-
-
-def begun_units(region: Region, unit: Shape, shape: Shape) -> tuple[int, int]:
-    """Return how many units of an array begin in a region, and the voxels in all of them.
-
-    >>> begun_units((slice(2, 8),), (4,), (11,))
-    (1, 4)
-    """
-    n_units = n_voxels = 1
-    for axis, edge, extent in zip(region, unit, shape, strict=True):
-        first, last = -(-axis.start // edge), -(-axis.stop // edge)
-        n_units *= last - first
-        n_voxels *= min(last * edge, extent) - min(first * edge, extent)
-    return n_units, n_voxels
-
-
 def voxels_before(number: int, unit: Shape, shape: Shape) -> int:
     """Return the voxels of the units of an array that come before the one of a number in C order.
 

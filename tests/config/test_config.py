@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 from hypothesis import example, given
@@ -76,6 +77,12 @@ def test_defaults_of_the_function_are_those_of_the_schema():
 def test_an_unknown_keyword_of_the_function(tmp_path):
     with pytest.raises(TypeError, match="argument 'metod'; did you mean 'method'"):
         build_pyramid(tmp_path, metod="mean")
+
+
+@pytest.mark.parametrize("dtype", ["u4", "u2"])
+def test_a_numpy_dtype_is_no_text(tmp_path, dtype):
+    with pytest.raises(ConfigError, match=r"dtype: expected same, or .*, found dtype"):
+        build_pyramid(tmp_path, dtype=np.dtype(dtype), method="sum")
 
 
 def test_the_shipped_file_fits():

@@ -8,9 +8,11 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
 
+from zarrpyramid.downsample import leftovers
 from zarrpyramid.downsample.notes import Note, Notes, remove_notes
 from zarrpyramid.downsample.result import BlockResult
 from zarrpyramid.metadata.digests import Tally
@@ -123,6 +125,7 @@ def test_notes_that_are_cut_short(small):
         check_damaged(small, data[:n])
 
 
+@pytest.mark.slow
 def test_notes_with_a_flipped_bit(small):
     data = small.read_bytes()
     for n in range(0, len(data), 5):
@@ -168,3 +171,32 @@ def test_what_cannot_be_written_is_said_once(tmp_path, caplog):
         (tmp_path / "levels").unlink()
         notes.write([notes.row(1, note(1))])
         assert notes.read(1) == note(1)
+
+
+def test_a_file_that_somebody_removes_is_made_anew(tmp_path):
+    path = tmp_path / "1.sqlite"
+    with opened(path) as notes:
+        notes.write([notes.row(0, note(0))])
+        path.unlink()
+        notes.write([notes.row(1, note(1))])  # fails or not: what comes after it is noted
+        notes.write([notes.row(2, note(2))], digest="aa")
+    with opened(path) as notes:
+        assert notes.read(0) is None
+        assert notes.read(2) == note(2)
+        # A write has failed, so that the notes are not those of the whole level.
+        assert notes.digest == ""
+
+
+def test_notes_of_another_layout_are_of_another_recipe(monkeypatch):
+    level = SimpleNamespace(name="a", form={}, metadata=SimpleNamespace(form={}))
+    mine = leftovers.identity(level, level)
+    monkeypatch.setattr(leftovers, "LAYOUT", [1, *reversed(Tally.__slots__)])
+    assert leftovers.identity(level, level) != mine
+
+
+def test_a_file_of_no_bytes_is_of_no_other_recipe(tmp_path):
+    path = tmp_path / "1.sqlite"
+    path.touch()
+    assert not leftovers._is_foreign(path, IDENTITY)
+    path.write_bytes(b"others")
+    assert leftovers._is_foreign(path, IDENTITY)

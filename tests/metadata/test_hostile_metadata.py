@@ -106,6 +106,7 @@ def check_documents(templates, folder, seeds):
     return built
 
 
+@pytest.mark.slow
 def test_a_few_documents(templates, tmp_path):
     built = check_documents(templates, tmp_path, range(20))
     assert any(built)

@@ -21,6 +21,11 @@ from zarrpyramid.reduce.moments import Moments, describe
 INTEGERS = [dtype for dtype in DTYPES if "int" in dtype]
 FLOATS = [dtype for dtype in DTYPES if "float" in dtype]
 FORMS = pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "compiled"])
+# numba compiles a kernel anew for each dtype, which takes seconds.
+COMPILED = pytest.param(True, marks=pytest.mark.slow, id="compiled")
+FORMS_OF_EVERY_DTYPE = pytest.mark.parametrize(
+    "compiled", [pytest.param(False, id="numpy"), COMPILED]
+)
 OUT_LAYOUTS = [layout for layout in LAYOUTS if layout != "read-only"]
 
 
@@ -53,7 +58,7 @@ def test_both_forms_give_the_bits_of_the_sums_by_hand(case, layout):
 
 
 @pytest.mark.sampled(24)
-@FORMS
+@FORMS_OF_EVERY_DTYPE
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("factors", [(2, 2, 2), (1, 2, 2), (3, 1, 2), (4, 4, 4)])
 def test_larger_blocks_in_every_dtype(dtype, factors, compiled):
@@ -68,7 +73,7 @@ def test_larger_blocks_in_every_dtype(dtype, factors, compiled):
 
 
 @pytest.mark.sampled(12)
-@FORMS
+@FORMS_OF_EVERY_DTYPE
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_constant_stays_constant(dtype, compiled):
     if dtype == "bool":
@@ -136,7 +141,7 @@ def test_bool_is_a_majority_and_a_tie_is_false(window, majority, compiled):
     assert total == sum(window)
 
 
-@FORMS
+@FORMS_OF_EVERY_DTYPE
 @pytest.mark.parametrize("dtype", ["uint64", "int64"])
 @pytest.mark.parametrize("factors", [(2, 2, 2), (3, 3, 3), (1, 2, 2), (2, 3, 4), (7, 7, 7)])
 def test_sums_beyond_64_bits_are_exact(dtype, factors, compiled):
@@ -154,7 +159,7 @@ def test_sums_beyond_64_bits_are_exact(dtype, factors, compiled):
         assert total == sum(source.ravel().tolist())
 
 
-@FORMS
+@FORMS_OF_EVERY_DTYPE
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("shape", [(2, 2, 2), (1, 2, 2), (1, 1, 3)])
 def test_floats_propagate_what_ieee_754_says(dtype, shape, compiled):

@@ -16,7 +16,10 @@ from zarrpyramid.reduce.dtypes import kind_of
 from zarrpyramid.reduce.methods import METHODS
 from zarrpyramid.reduce.moments import describe
 
-FORMS = pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "compiled"])
+# numba compiles a kernel anew for each dtype, which takes seconds: a plain run compiles those alone
+# that hypothesis draws.
+COMPILED = pytest.param(True, marks=pytest.mark.slow, id="compiled")
+FORMS = pytest.mark.parametrize("compiled", [pytest.param(False, id="numpy"), COMPILED])
 OUT_LAYOUTS = [layout for layout in LAYOUTS if layout != "read-only"]
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid.cli.program import main
 from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.errors import StoreError
 from zarrpyramid.verify.status import pyramid_status
 
 VOXELS = np.random.default_rng(4).integers(0, 200, (9, 11, 7)).astype("uint8")
@@ -50,3 +52,25 @@ def test_faults(store):
         "level 2 is listed, and there is no array",
         "level 1 lacks 1 stored objects; what is missing reads as fill value",
     ]
+
+
+def test_what_cannot_be_read_is_told_without_a_way_out_that_does_not_help(store, capsys):
+    build_pyramid(store, "raw", levels=1)
+    (store / "raw/0/zarr.json").write_text("[]")
+    assert main(["status", str(store / "raw")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("raw/0/zarr.json holds no JSON object; restore it from a copy")
+
+
+def test_a_store_names_its_groups_that_have_levels(store):
+    build_pyramid(store, "raw", levels=1)
+    with pytest.raises(StoreError, match="groups below it that have one: 'raw'"):
+        pyramid_status(str(store))
+
+
+def test_a_level_behind_a_link_has_no_verdict(store, tmp_path, capsys):
+    build_pyramid(store, "raw", levels=1)
+    (store / "raw/1").rename(tmp_path / "elsewhere")
+    (store / "raw/1").symlink_to(tmp_path / "elsewhere")
+    assert main(["verify", str(store / "raw")]) == 2
+    assert "out of the store; links are only followed with" in capsys.readouterr().err

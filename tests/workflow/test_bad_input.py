@@ -275,6 +275,7 @@ def test_a_full_file_system(workspace, monkeypatch):
         plan(config)
 
 
+@pytest.mark.slow
 def test_a_damaged_object_fails_its_job(workspace):
     workspace.make()
     damaged = workspace / f"{RAW}/0/c/1/0/1"

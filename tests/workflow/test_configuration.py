@@ -17,6 +17,7 @@ def names(outcome):
     return [line.split(": ")[1] for line in lines]
 
 
+@pytest.mark.slow
 def test_the_demo_is_made_while_no_image_is_named(workspace):
     outcome = workspace.run(**DEMO)
     assert outcome.jobs == ["make", "0", "1", "2", "list", "summary"]

@@ -52,6 +52,7 @@ def check_same(workspace, whole):
     assert workspace.tree("image.zarr") == whole.tree("image.zarr")
 
 
+@pytest.mark.slow
 def test_parts_make_what_one_job_makes(workspace, whole):
     assert ordered(workspace.run(**PARTS).jobs) == ALL
     check_same(workspace, whole)

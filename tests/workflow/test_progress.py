@@ -6,7 +6,10 @@ import os
 import pty
 import subprocess
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_bar_a_level_on_the_terminal_and_none_in_the_logs(workspace):
     workspace.make()
     ours, theirs = pty.openpty()

@@ -16,6 +16,7 @@ from zarrpyramid.stores.hold import held
 from zarrpyramid.stores.object_store import ObjectStore
 
 
+@pytest.mark.slow
 def test_from_a_web_server(workspace):
     workspace.make("there/a.zarr", shape=(20, 16, 16))
     workspace.make("there/a.zarr/more", shape=(9, 9, 9))

@@ -218,6 +218,7 @@ def test_numbers_of_levels(workspace):
     assert workspace.run(**IMAGE, levels=3).jobs == []
 
 
+@pytest.mark.slow
 def test_what_was_deleted_is_noticed(workspace):
     workspace.make()
     workspace.run(**IMAGE)

@@ -62,6 +62,7 @@ def check(workspace, group, names):
     ome_zarr_models.open_ome_zarr(zarr.open_group(workspace / group, mode="r"))
 
 
+@pytest.mark.slow
 def test_a_copy(workspace):
     make(workspace)
     before = state(workspace / "theirs.zarr")

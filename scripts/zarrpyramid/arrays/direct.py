@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .shards import ShardCodec
 
 _INDEXES = 64
-"""How many indexes of shards are kept: more than there are threads, and a thread works at one shard."""
+"""How many indexes of shards are kept: more than threads, as a thread works at one shard."""
 
 
 class DirectChunks:

@@ -115,7 +115,9 @@ def status(given: argparse.Namespace) -> int:
     for line in aligned_table(_STATUS_COLUMNS, map(_status_row, found.levels)):
         print(printable(line))
     for fault in found.faults:
-        line = f"zarrpyramid: {fault}; run the workflow again to mend it"
+        # What cannot be read says itself what to do.
+        mended = "" if " cannot be read: " in fault else "; run the workflow again to mend it"
+        line = f"zarrpyramid: {fault}{mended}"
         print(printable(line), file=sys.stderr)
     return 1 if found.faults else 0
 

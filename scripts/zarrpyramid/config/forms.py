@@ -167,7 +167,8 @@ class Choice(Text):
         self.schema = {"type": "string", "enum": list(words)}
 
     def _holds(self, value: Any) -> bool:
-        return value in self.words
+        # A numpy dtype equals its name, and is no text.
+        return isinstance(value, str) and value in self.words
 
 
 class Either(Form):

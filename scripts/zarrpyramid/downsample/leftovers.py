@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid.metadata import encode_record, join
 from zarrpyramid.plan import LITTER_KEY
 
-from .notes import Notes, remove_notes
+from .notes import LAYOUT, Notes, remove_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def note_files(results: Path, level: int) -> list[Path]:
 def identity(level: Level, finer: Level) -> bytes:
     """Return the digest of a level's place, recipe and form, and of the form of the one before."""
     what = [level.name, level.form, finer.metadata.form]
-    text = encode_record({"notes": json.loads(json.dumps(what))})
+    text = encode_record({"notes": [LAYOUT, json.loads(json.dumps(what))]})
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
@@ -87,6 +87,7 @@ def join_parts(job: LevelJob, n_parts: int, digest: str) -> None:
     assert job.results is not None
     paths = [part_path(job.results, job.level, n + 1, n_parts) for n in range(n_parts)]
     wanted = identity(job.target, job.source)
+    remove_notes(notes_path(job.results, job.level))  # rows of an earlier build prove nothing
     whole, *parts = (Notes(path, wanted) for path in (notes_path(job.results, job.level), *paths))
     whole.write(itertools.chain.from_iterable(part.rows() for part in parts), digest=digest)
     for notes in (whole, *parts):
@@ -103,4 +104,5 @@ def remove_litter(level: Level) -> None:
 def _is_foreign(path: Path, wanted: bytes) -> bool:
     notes = Notes(path, wanted)
     notes.close()
-    return notes.is_empty
+    # A job that is killed in its first transaction leaves a file of no bytes.
+    return notes.is_empty and path.exists() and path.stat().st_size > 0

@@ -40,6 +40,9 @@ _TABLES = (
         checksum BLOB
     )""",
 )
+LAYOUT = [1, *Tally.__slots__]
+"""What rows hold, in this order. Notes of another layout are those of another recipe."""
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _values = attrgetter(*Tally.__slots__)
 
@@ -142,12 +145,14 @@ class Notes:
         Parameters
         ----------
         digest
-            Of the whole level, where all of its objects are noted by now.
+            Of the whole level, where all of its objects are noted by now. Where an earlier write
+            has failed they are not, and the notes get none.
         is_flushed
             Whether these notes survive a power cut. It takes a local disk some 20 ms.
         """
         import sqlite3
 
+        digest = "" if self._is_told else digest
         try:
             if self.is_empty:
                 self.close()
@@ -165,7 +170,9 @@ class Notes:
                 connection.execute("INSERT INTO level VALUES (?, ?, ?)", told)
             self.is_empty, self.digest = False, digest
         except (OSError, sqlite3.Error, UnicodeError) as error:
-            # A full disk may have room again for what is made next. A damaged file is given up.
+            # A full disk may have room again for what is made next, and a file that somebody has
+            # removed is made anew: the next write opens it again. A damaged file is given up.
+            self.close()
             if not isinstance(error, OSError | sqlite3.OperationalError):
                 self.is_empty = True
             if not self._is_told:

@@ -125,9 +125,9 @@ class Resume:
     def note(self, made: dict[Index, BlockResult]) -> None:
         """Take note of objects that were made."""
         for index, seen in made.items():
-            made_from = self._made_from.pop(index)
-            if made_from is not None:
-                self._made[index] = Note(version=None, made_from=made_from, seen=seen)
+            # An object of unknown sources is noted too: its row takes the place of an older one.
+            made_from = self._made_from.pop(index) or b""
+            self._made[index] = Note(version=None, made_from=made_from, seen=seen)
         if time.monotonic() >= self._next:
             self.flush()
 

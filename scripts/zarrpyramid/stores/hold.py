@@ -92,7 +92,9 @@ def take_hold(store: Store, path: str, *, makes_group: bool = False) -> Hold | N
                 told = f"is held by {holder.named(other)}, which is this one; build it once"
                 raise StoreError(f"{note.where} {told}")
             raise _refusal(other, note)
-        logger.warning("%s was held by process %s, which is gone", note.where, other["pid"])
+        logger.warning(
+            "%s was held by process %s, which is gone", note.where, other.get("pid", "?")
+        )
 
 
 def release_hold(hold: Hold | None) -> None:

@@ -141,9 +141,15 @@ def check_objects(
 
 
 def check_remains(pyramid: Pyramid) -> Iterator[Finding]:
-    """Yield folders at the paths of levels that hold objects and no array."""
+    """Yield folders at the paths of levels that hold objects and no array.
+
+    Raises
+    ------
+    StoreError
+        If what stands at such a path cannot be looked at: that is no verdict.
+    """
     paths = pyramid.paths
-    known = {level.path for level in (*pyramid.levels, *pyramid.others)}
+    known = {level.path for level in (*pyramid.levels, *pyramid.others) if level.metadata}
     for path in map(paths.path, levels_there(pyramid.store, pyramid.path, paths)):
         place = join(pyramid.path, path)
         try:

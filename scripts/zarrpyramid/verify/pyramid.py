@@ -14,6 +14,7 @@ from zarrpyramid.metadata import (
     LevelPaths,
     axis_type,
     base_path,
+    find_images,
     is_inside,
     join,
     levels_there,
@@ -244,8 +245,11 @@ def find_pyramid(
     _, fault = _look(store, inside, base)
     if fault.startswith("cannot"):
         raise StoreError(f"{pyramid.where}/{base} {fault}")
+    fields = ", ".join(map(repr, find_images(store, inside))) if store.lists else ""
+    below = f"; groups below it that have one: {fields}" if fields else ""
     raise StoreError(
         f"{pyramid.where} lists no levels and has no array 0; give the path of an image's group"
+        f"{below}"
     )
 
 
@@ -295,6 +299,6 @@ def _look(store: Store, group: str, name: str) -> tuple[ArrayMetadata | None, st
             return None, ABSENT
         if node.kind == "group":
             return None, "is listed, and a group, not an array"
-        return parse_array(node.documents, join(group, name)), ""
+        return parse_array(node.documents, join(store.name, group, name)), ""
     except (MetadataError, StoreError) as error:
         return None, f"cannot be read: {error}"
