@@ -91,7 +91,7 @@ def test_a_constant_stays_constant(dtype, compiled):
             assert found.tobytes() == np.full(found.shape, value, dtype).tobytes()
 
 
-@FORMS
+@FORMS_OF_EVERY_DTYPE
 @pytest.mark.parametrize(
     ("window", "mean", "reason"),
     [

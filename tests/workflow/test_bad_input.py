@@ -238,6 +238,7 @@ def test_it_is_the_last_line_of_a_run(bad, monkeypatch, config, as_snakemake_rea
     assert after == before
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written(workspace):
     workspace.make()
     before, folders = workspace.tree("image.zarr"), [workspace / "image.zarr", workspace / RAW]
@@ -318,7 +319,7 @@ def test_voxels_that_are_not_those_of_their_record_fail_the_next_level(workspace
     assert workspace.sentinels() == sentinels
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
 def test_a_profile_without_its_plugin_names_the_command_that_installs_it(workspace, profile):
     # Made for another plugin by exchanging its name, as docs/cluster.md says; nobody has that one.

@@ -78,6 +78,7 @@ def check_change(workspace, keys, factors, chunks):
     assert workspace.array(f"{RAW}/1").chunks == chunks
 
 
+@pytest.mark.slow
 def test_another_factor_makes_all_levels_again(workspace):
     workspace.make()
     assert workspace.run(**IMAGE).jobs == ALL

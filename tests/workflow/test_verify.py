@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_run_verifies_each_time_and_fails_for_a_broken_store(workspace):
     workspace.make("image.zarr/raw", (21, 18, 13))
     settings = {"store": "image.zarr", "field": "raw"}
