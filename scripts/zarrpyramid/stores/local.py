@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
-_UNWRITABLE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 _ASIDE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 
 
@@ -157,8 +156,11 @@ class LocalStore(Store):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             return False
+        except (FileNotFoundError, NotADirectoryError):  # nothing is built in it
+            return None
         except OSError as error:
-            if error.errno in _UNWRITABLE:
+            # Where the folder takes nothing, nothing is built in it, either.
+            if not os.access(os.path.dirname(path), os.W_OK):  # noqa: PTH120
                 return None
             raise self._failed("write", key, error) from error
         try:
