@@ -175,7 +175,8 @@ def test_peak_memory_with_five_million_ids(tmp_path):
 import json, re
 from pathlib import Path
 from zarrpyramid.config import image_config
-from zarrpyramid.plan import Level, labels_need, open_image, record_of
+from zarrpyramid.plan import Level, open_image, record_of
+from zarrpyramid.plan.needs import labels_need
 from zarrpyramid.report.labels import report_labels
 folder = Path({str(tmp_path)!r})
 keys = {{"store": str(folder / "s.zarr"), "levels": 1, "label_report": True}}
