@@ -26,6 +26,7 @@ from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.errors import VoxelError
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.files import TEMPORARY_SUFFIX
 
@@ -211,6 +212,32 @@ def test_notes_that_the_level_before_contradicts_cost_a_build(tmp_path, caplog, 
     change(store, (0, 0, 0))
     records = build_two()
     assert "its notes contradict the finer level; the whole level is made again" in caplog.text
+    check_as_anew(store, records, tmp_path, levels=2)
+
+
+def test_a_gather_whose_parts_trusted_wrong_notes_says_to_run_again(tmp_path, monkeypatch):
+    """The level before is not called wrong, and the way out is taken."""
+    store, results = make(tmp_path / "brain.zarr"), tmp_path / "results"
+    keys = {"levels": 2, "parts": 2}
+
+    def build_two():
+        image = image_of(store, **keys)
+        finer = build_level(image, 1, seal_base(image), n_workers=1, results=results)
+        with monkeypatch.context() as patch:
+            # As if all source objects had one digest: what was made of the old ones is kept.
+            patch.setattr(resumption, "source_digest", lambda parts: bytes(16))
+            opening = open_level(image, 2, finer, results=results)
+            made = [
+                build_part(image, 2, part, finer, opening, n_workers=1, results=results)
+                for part in (1, 2)
+            ]
+            gather_level(image, 2, finer, made, results=results)
+
+    build_two()
+    change(store, (0, 0, 0))
+    with pytest.raises(VoxelError, match=r"the parts of .*/2 saw other .*/1 .*; run again, which"):
+        build_two()
+    records = build(store, results, 2, **keys)
     check_as_anew(store, records, tmp_path, levels=2)
 
 

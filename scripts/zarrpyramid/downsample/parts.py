@@ -19,7 +19,7 @@ from zarrpyramid.plan import check_place, describe_level, why_incomplete
 from .cluster import open_cluster
 from .job import LevelJob, base_changed, check_finer, clear_place, current_record, level_task
 from .leftovers import forget, forget_parts, join_parts, may_keep, remove_litter
-from .level import make_record, run_tasks
+from .level import is_contradicted, make_record, run_tasks
 from .opening import begin_opening, end_opening, find_opening, purpose
 from .publish import publish_level
 from .result import BlockResult
@@ -210,13 +210,17 @@ def _gathered(job: LevelJob, parts: Sequence[Record]) -> Record:
     seen = BlockResult()
     for part in parts:
         seen.merge(BlockResult.from_record(part["seen"]))
-    try:
-        return make_record(job, seen)
-    except VoxelError:
+    if is_contradicted(job, seen):
+        # The notes of a part may be what is wrong.
         if job.results is not None:
-            forget(job.results, job.level)  # perhaps it was they that were wrong
+            forget(job.results, job.level)
         end_opening(job.target)
-        raise
+        raise VoxelError(
+            f"the parts of {job.target.name} saw other voxels in {job.source.name} than its record "
+            f"says (recorded {job.finer['digest']}); run again, which reads all of it; if this "
+            f"comes back, remove {job.source.name} to have it made again"
+        )
+    return make_record(job, seen)
 
 
 def _check_open(level: Level, opening: Record) -> None:
