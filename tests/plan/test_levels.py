@@ -16,8 +16,8 @@ from zarrpyramid.plan.levels import (
     made_base,
     plan_image,
     provenance,
-    space_needed,
 )
+from zarrpyramid.plan.preflight import space_needed
 
 
 def base(shape, chunks=None, *, shards=None, names=None, dtype="uint16"):

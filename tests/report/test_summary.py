@@ -17,8 +17,10 @@ from zarrpyramid.report.facts import level_facts
 from zarrpyramid.report.summary import success_lines, summarize_pyramid, write_overview
 
 
-def rows(text):
-    lines = [line for line in text.splitlines() if line.startswith("|")]
+def rows(text, head="| level |"):
+    """Return the rows of the table with a head."""
+    table = text[text.index(head) :].partition("\n\n")[0]
+    lines = [line for line in table.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert cells[1] == ["---"] * len(cells[0])
     return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
@@ -38,6 +40,9 @@ def test_a_row_a_level(tmp_path, shards):
     text = summarize_pyramid(image, level_facts(image, records, logs))
     assert text.startswith(f"# name\n\n`{tmp_path}/s`\n\n| level |")
     found = rows(text)
+    decided = rows(text, "| setting |")
+    assert [tuple(row.values()) for row in decided] == [item.row for item in image.plan.decisions]
+    assert ("levels", "2", "given", "-") in [tuple(row.values()) for row in decided]
     assert [row["level"] for row in found] == ["0", "1", "2"]
     assert [row["shape"] for row in found] == ["11 x 9", "6 x 5", "3 x 3"]
     assert found[0]["chunks"] == ("4 x 4" if shards is None else "8 x 8")

@@ -18,13 +18,16 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.plan import (
     BASE_KEY,
+    DECISION_COLUMNS,
     Level,
     base_layout,
     base_record,
     check_declared,
+    decision_rows,
     is_taken,
     watched_by,
 )
+from zarrpyramid.tables import aligned_table
 
 from .publish import withdraw_levels
 
@@ -38,6 +41,8 @@ logger = logging.getLogger(__name__)
 def seal_base(image: Image) -> Record:
     """Make level 0 fit to be listed, and return its record.
 
+    The log gets the table of what was decided for the image.
+
     A v3 level 0 without dimension_names gets them, unless the configuration forbids it: OME-NGFF
     0.5 requires that they equal the names of the axes. Its voxels are never written.
 
@@ -49,6 +54,8 @@ def seal_base(image: Image) -> Record:
     level = Level(image, 0)
     base = level.metadata
     check_declared(image, base)
+    for line in aligned_table(DECISION_COLUMNS, decision_rows(image.plan.decisions)):
+        logger.info("%s", line)
     names = [axis.name for axis in image.plan.axes]
     named = base.named(names)
     if named.dimension_names != base.dimension_names:

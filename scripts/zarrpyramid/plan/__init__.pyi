@@ -26,6 +26,8 @@ from .cut import shared_block_bytes as shared_block_bytes
 from .cut import spread_threads as spread_threads
 from .cut import task_bytes as task_bytes
 from .cut import task_extents as task_extents
+from .decision import DECISION_COLUMNS as DECISION_COLUMNS
+from .decision import decision_rows as decision_rows
 from .image import Image as Image
 from .image import check_declared as check_declared
 from .image import open_image as open_image

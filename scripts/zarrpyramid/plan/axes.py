@@ -9,6 +9,8 @@ from zarrpyramid.config import check_names
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import CHANNEL, SPACE, TIME, Axis, axis_type, meant_unit, read_axes
 
+from .decision import Decision
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
@@ -67,6 +69,21 @@ def plan_axes(
             f"at most one channel axis, then two or three space axes; name them with axes: [...]"
         )
     return tuple(axes)
+
+
+def decide_axes(
+    image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any], axes: Sequence[Axis]
+) -> Decision[tuple[str, ...]]:
+    """Return the names of the axes that `plan_axes` found, and where they come from."""
+    names = tuple(axis.name for axis in axes)
+    if read_axes(attributes, len(names)) is not None:
+        why = "the multiscales of level 0's group names them"
+    elif base.dimension_names is not None and tuple(base.dimension_names) == names:
+        why = "level 0's dimension_names"
+    else:
+        why = f"nothing names them; the usual ones of {len(names)} axes"
+    is_given = image.axes is not None
+    return Decision(key="axes", value=names, given=is_given, why="" if is_given else why)
 
 
 def _names(image: ImageConfig, base: ArrayMetadata) -> list[str]:

@@ -9,6 +9,8 @@ from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import SAME, SHARDING
 from zarrpyramid.reduce import ITEM_SIZES, level_dtype
 
+from .decision import Decision
+
 if TYPE_CHECKING:
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.geometry import Shape
@@ -48,6 +50,14 @@ def plan_chunks(image: ImageConfig, base: ArrayMetadata) -> tuple[Shape, Shape |
             "choose divisors of them, or other shards (none: every chunk on its own)"
         )
     return chunks, shards
+
+
+def decide_chunks(image: ImageConfig, chunks: Shape) -> Decision[Shape]:
+    """Return the chunks of the new levels that `plan_chunks` gives."""
+    is_given = image.chunks is not None
+    return Decision(
+        key="chunks", value=chunks, given=is_given, why="" if is_given else "those of level 0"
+    )
 
 
 def plan_dtype(image: ImageConfig, base: ArrayMetadata, ladder: list[Shape]) -> str:

@@ -12,6 +12,7 @@ from zarrpyramid.config import check_names
 from zarrpyramid.errors import ConfigError, GeometryError
 from zarrpyramid.metadata import SPACE
 
+from .decision import Decision
 from .ladder import given_ladder, scale_ladder
 
 if TYPE_CHECKING:
@@ -63,6 +64,18 @@ def plan_ladder(
         return scale_ladder(shape, chunks, factors, image.levels)
     except GeometryError as error:
         raise GeometryError(f"image {image.name}: {error}") from error
+
+
+def decide_factors(image: ImageConfig, ladder: Sequence[Shape]) -> Decision[Any]:
+    """Return the factors of the levels, as the configuration gives them."""
+    return Decision(key="scale_factors", value=image.scale_factors, given=True)
+
+
+def decide_levels(image: ImageConfig, ladder: Sequence[Shape]) -> Decision[int]:
+    """Return how many levels a ladder makes, and why."""
+    is_given = image.levels is not None
+    why = "until one chunk is left"
+    return Decision(key="levels", value=len(ladder), given=is_given, why="" if is_given else why)
 
 
 def _given_steps(image: ImageConfig, given: Sequence[Factors], axes: Sequence[Axis]) -> list[Shape]:

@@ -5,7 +5,6 @@ It is made of the configuration and of metadata documents; `axes` and `chunks` d
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +21,11 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.reduce import ITEM_SIZES, METHODS
 
-from .axes import DEFAULT_AXES, plan_axes, times, voxel_size
-from .chunks import plan_chunks, plan_dtype
+from .axes import DEFAULT_AXES, decide_axes, plan_axes, times, voxel_size
+from .chunks import decide_chunks, plan_chunks, plan_dtype
 from .cut import Cut, cut_level, wanted_parts
-from .factors import plan_ladder
+from .decision import Decision
+from .factors import decide_factors, decide_levels, plan_ladder
 
 if TYPE_CHECKING:
     from zarrpyramid.config import DeclaredBase, ImageConfig, TestImage
@@ -114,10 +114,14 @@ class ImagePlan:
 
     Attributes
     ----------
+    image
+        The configuration with what was decided in place of its `auto`.
     base
         Metadata of level 0.
     pattern
         The same with the compressor of the new levels, which are derived from it.
+    decisions
+        What settings were decided to be, those that are given among them.
     """
 
     image: ImageConfig
@@ -125,6 +129,7 @@ class ImagePlan:
     pattern: ArrayMetadata
     axes: tuple[Axis, ...]
     levels: tuple[LevelPlan, ...]
+    decisions: tuple[Decision[Any], ...] = ()
 
     @property
     def where(self) -> str:
@@ -199,7 +204,21 @@ def plan_image(
     pattern = encoded_as(
         base, image.compressor, checksum=image.checksum, where=f"image {image.name}"
     )
-    return ImagePlan(image=image, base=base, pattern=pattern, axes=axes, levels=tuple(levels))
+    decisions = (
+        decide_axes(image, base, attributes or {}, axes),
+        Decision(key="method", value=image.method, given=True),
+        decide_factors(image, ladder),
+        decide_levels(image, ladder),
+        decide_chunks(image, chunks),
+    )
+    return ImagePlan(
+        image=image,
+        base=base,
+        pattern=pattern,
+        axes=axes,
+        levels=tuple(levels),
+        decisions=decisions,
+    )
 
 
 def describe_level(plan: ImagePlan, level: int) -> str:
@@ -267,10 +286,3 @@ def _check_labels(image: ImageConfig, base: ArrayMetadata) -> None:
             f"image {image.name}: label_report counts ids, which are integers, level 0 is of "
             f"{base.dtype}; set label_report: false for this image"
         )
-
-
-def space_needed(base: ArrayMetadata, levels: list[LevelPlan], stored: int) -> int:
-    """Return the bytes that levels will take, if they compress as the `stored` bytes of level 0."""
-    raw = geometry.count(base.shape) * base.item_size
-    share = min(1.0, stored / raw) if stored else 1.0
-    return math.ceil(sum(level.raw_bytes for level in levels) * share)

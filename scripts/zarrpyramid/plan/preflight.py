@@ -5,6 +5,7 @@ Both come from the plan and a few looks at the file system.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from zarrpyramid.tables import aligned_table
 
 from .axes import times
 from .base_objects import sampled_bytes, source_layout, watched_by
-from .levels import space_needed
+from .decision import DECISION_COLUMNS, decision_rows
 from .needs import DEFAULT_RATE, level_need, measured_rate
 from .stored import our_levels
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from zarrpyramid.metadata import ArrayMetadata
     from zarrpyramid.stores import Store
 
     from .base_objects import BaseLayout
@@ -85,6 +87,7 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
             f"changes of level 0 are seen by: {watched_by(image)} (base_watch: "
             f"{plan.image.base_watch})",
             *_source(image),
+            *aligned_table(DECISION_COLUMNS, decision_rows(plan.decisions)),
         ]
     )
 
@@ -187,6 +190,13 @@ def room_needed(image: Image, layout: BaseLayout) -> Room:
         n_objects=sum(map(partial(_n_inodes, image.plan), absent))
         + _n_inodes(image.plan, image.plan.levels[0]) * copies,
     )
+
+
+def space_needed(base: ArrayMetadata, levels: list[LevelPlan], stored: int) -> int:
+    """Return the bytes that levels will take, if they compress as the `stored` bytes of level 0."""
+    raw = geometry.count(base.shape) * base.item_size
+    share = min(1.0, stored / raw) if stored else 1.0
+    return math.ceil(sum(level.raw_bytes for level in levels) * share)
 
 
 def _n_inodes(plan: ImagePlan, level: LevelPlan) -> int:

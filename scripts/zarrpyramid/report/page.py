@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from zarrpyramid import __version__, geometry
+from zarrpyramid.plan import DECISION_COLUMNS, decision_rows
 from zarrpyramid.reduce import METHODS
 from zarrpyramid.verify import NOTE, read_pyramid
 
@@ -76,6 +77,8 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
         "speed": _speed(facts),
         "findings": findings,
         "equals": METHODS[image.plan.image.method].equals,
+        "decision_columns": DECISION_COLUMNS,
+        "decision_rows": decision_rows(image.plan.decisions),
         "versions": _versions(),
         "settings": [
             (key, json.dumps(value, ensure_ascii=False))

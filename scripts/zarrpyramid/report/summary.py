@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.downsample import failures
 from zarrpyramid.geometry import count
-from zarrpyramid.plan import level_timings, read_timing, times
+from zarrpyramid.plan import (
+    DECISION_COLUMNS,
+    decision_rows,
+    level_timings,
+    read_timing,
+    times,
+)
 from zarrpyramid.stores import as_arguments, write_aside
 from zarrpyramid.tables import markdown_table
 
@@ -33,9 +39,11 @@ _IMAGE_COLUMNS = ("image", "state", "levels", "shape", "voxels", "seconds", "whe
 
 
 def summarize_pyramid(image: Image, facts: Sequence[LevelFacts]) -> str:
-    """Return a table of the levels, level 0 first."""
-    table = markdown_table(_COLUMNS, map(_row, facts))
-    return f"# {image.plan.image.name}\n\n`{image.plan.where}`\n\n{table}{_missing(facts[0])}"
+    """Return a table of the levels, level 0 first, and a table of what was decided."""
+    plan = image.plan
+    levels = markdown_table(_COLUMNS, map(_row, facts)) + _missing(facts[0])
+    decisions = markdown_table(DECISION_COLUMNS, decision_rows(plan.decisions))
+    return f"# {plan.image.name}\n\n`{plan.where}`\n\n{levels}\n{decisions}"
 
 
 def _missing(base: LevelFacts) -> str:
