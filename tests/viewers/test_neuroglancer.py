@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from functools import partial
 from urllib.parse import quote, unquote
 from urllib.request import urlopen
 
@@ -214,8 +215,11 @@ def test_labels_are_segments_at_every_level(browser, tmp_path):
 def test_the_command_shows_it_and_ends_on_interrupt(browser, tmp_path):
     path = build(tmp_path / "my image.zarr", voxels())
     command = [sys.executable, "-m", "zarrpyramid", "view", str(path), "--no-browser"]
+    # A shell has the commands of a background job ignore the signal, and so their children.
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run,
+        subprocess.Popen(command, preexec_fn=hears, **pipes) as run,
         contextlib.ExitStack() as stack,
     ):
         stack.callback(run.kill)
