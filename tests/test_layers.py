@@ -29,7 +29,7 @@ PACKAGES = (
     "cli",
 )
 # Modules of the root: those that every package may import, and those that may import every package.
-GROUND = {"errors", "geometry", "tables", "__version__"}
+GROUND = {"errors", "geometry", "programs", "tables", "__version__"}
 ROOF = {"__init__", "__main__", "pyramid_sampler"}
 
 # The modules that may import what this project does not contain.

@@ -72,12 +72,17 @@ def command_line() -> str:
         "`zarrpyramid COMMAND`, in a clone `uv run zarrpyramid COMMAND`. Pyramids are built by the "
         "[workflow](../tutorial.md), or [from Python](../howto/python.md).",
     ]
+    lines += ["", "| exit code | 0 | 1 | 2 |", "|---|---|---|---|"]
+    for name, command in sorted(commands.choices.items()):
+        answers = [command.answers.get(code, "-") for code in range(3)]
+        lines.append(f"| `{name}` | {' | '.join(answers)} |")
+    lines += ["", "130 says that Ctrl-C ended a command, and 141 that nobody reads its output."]
     for name, command in sorted(commands.choices.items()):
         lines += ["", f"## zarrpyramid {name}", "", command.description or "", ""]
         for action in command._actions:
             lines.append(f"- `{spelled(action)}`: {help_of(action)}")
         if command.epilog:
-            example = re.sub(r"^examples?:\s*", "", command.epilog.strip())
+            example = command.epilog.partition("examples:")[2].strip()
             lines += ["", "Example:", ""]
             lines += [f"    {line.strip()}" for line in example.splitlines() if line.strip()]
     return "\n".join(lines) + "\n"

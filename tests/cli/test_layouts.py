@@ -47,7 +47,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
 def test_the_command_says_what_comes_next(tmp_path, capsys):
     assert main(["workflow", "--copy", str(tmp_path / "new")]) == 0
     assert f"now: cd {tmp_path}/new && snakemake --cores all" in capsys.readouterr().out
-    assert main(["workflow", "--copy", str(tmp_path / "new")]) == 1
+    assert main(["workflow", "--copy", str(tmp_path / "new")]) == 2
     assert "name another folder" in capsys.readouterr().err
 
 

@@ -279,7 +279,7 @@ def test_commands_on_a_web_server(tmp_path, capsys):
         assert main(["unlock", there]) == 0
         assert "is held by nobody" in told(capsys)
         for command in ("clean", "plan"):
-            assert main([command, there]) == 1
+            assert main([command, there]) == 2
             assert "store is a URL of http, expected a path, or one of s3://" in told(capsys)
         (tmp_path / "a.zarr/1/c/0/0/0").unlink()
         assert main(["verify", there]) == 1
@@ -385,7 +385,7 @@ def test_one_run_at_a_time_holds_an_image(tmp_path, server, place, capsys):
         for second in (build_pyramid, clean):
             with pytest.raises(StoreError, match=r"is held by a run of \S+ on host \S+, process"):
                 second(place, storage_options={"endpoint": server})
-        assert main(["unlock", place, *option]) == 1
+        assert main(["unlock", place, *option]) == 2
         assert "wait until it has ended, or stop it" in told(capsys)
         assert store.get("1/zarr.json") is None
         note = json.loads(store.get(HOLD_FILE))

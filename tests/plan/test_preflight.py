@@ -42,10 +42,10 @@ def test_plan_of_a_configuration(tmp_path, capsys, monkeypatch):
 
 
 def test_plan_says_what_it_needs(tmp_path, capsys):
-    assert main(["plan"]) == 1
+    assert main(["plan"]) == 2
     assert "give either STORE/FIELD or --configfile F" in capsys.readouterr().err
-    assert main(["plan", "--configfile", str(tmp_path / "absent.yaml")]) == 1
+    assert main(["plan", "--configfile", str(tmp_path / "absent.yaml")]) == 2
     assert "cannot be read as a configuration" in capsys.readouterr().err
     (tmp_path / "list.yaml").write_text("[1]")
-    assert main(["plan", "--configfile", str(tmp_path / "list.yaml")]) == 1
+    assert main(["plan", "--configfile", str(tmp_path / "list.yaml")]) == 2
     assert "expected a mapping of keys such as store" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_level_0_is_served_where_it_is_our_link(tmp_path):
 def test_without_neuroglancer_one_line_says_how_to_get_it(tmp_path, monkeypatch, capsys):
     build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
     monkeypatch.setattr("zarrpyramid.report.neuroglancer.find_spec", lambda name: None)
-    assert main(["view", str(tmp_path / "a.zarr/raw")]) == 1
+    assert main(["view", str(tmp_path / "a.zarr/raw")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--extra view" in line
     assert "pip install neuroglancer" in line

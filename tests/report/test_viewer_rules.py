@@ -349,5 +349,5 @@ def test_command_line(store, capsys):
     assert capsys.readouterr().out == "nothing known goes wrong in vizarr\n"
     assert main(["lint", str(store), "--viewer", "vizarr", "--json"]) == 0
     assert capsys.readouterr().out == "[]\n"
-    assert main(["lint", str(store / "0")]) == 1
+    assert main(["lint", str(store / "0")]) == 2
     assert "is itself an array" in capsys.readouterr().err

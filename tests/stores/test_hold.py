@@ -101,7 +101,7 @@ def test_what_another_host_has_left_is_freed_by_hand(store, capsys):
     assert main(["unlock", str(store)]) == 0
     assert "is held by nobody" in capsys.readouterr().out
     with held(store):
-        assert main(["unlock", str(store)]) == 1
+        assert main(["unlock", str(store)]) == 2
         assert "wait until it has ended, or stop it" in capsys.readouterr().err
         assert (store / HOLD_FILE).exists()
 
@@ -155,6 +155,6 @@ def test_one_run_holds_an_image_once(store):
 
 def test_unlock_wants_an_image(store, tmp_path, capsys):
     with held(store):
-        assert main(["unlock", str(tmp_path)]) == 1
+        assert main(["unlock", str(tmp_path)]) == 2
     assert f"held below it: {store}; give STORE/FIELD" in capsys.readouterr().err
-    assert main(["unlock", str(tmp_path / "none")]) == 1
+    assert main(["unlock", str(tmp_path / "none")]) == 2

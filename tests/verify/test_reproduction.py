@@ -106,7 +106,7 @@ def test_what_level_0_says_of_its_place_stays(tmp_path):
 
 def test_the_command_prints_it(tmp_path, capsys):
     store = make(tmp_path / "image.zarr")
-    assert main(["reproduce", str(store / "raw")]) == 1
+    assert main(["reproduce", str(store / "raw")]) == 2
     assert "has no level that was made here" in capsys.readouterr().err
     build_pyramid(store, "raw", progress=False, method="max")
     assert main(["reproduce", str(store / "raw")]) == 0

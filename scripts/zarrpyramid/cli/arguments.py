@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BRAIN = "/data/brain.zarr/raw"
 """The image of the examples."""
+NO_ANSWER = "nothing is there, the call is wrong, or it could not be done"
+"""What the exit code 2 says of every command."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,13 +23,23 @@ class Parser(argparse.ArgumentParser):
 
     names: list[str]
     """All commands."""
+    answers: dict[int, str]
+    """What the exit codes of a command mean."""
 
     def error(self, message: str) -> NoReturn:
         """End the process with exit code 2."""
         self.exit(2, f"zarrpyramid: error: {message}; see {self.prog} --help\n")
 
 
-def add_command(commands: Commands, run: Run, purpose: str, examples: Sequence[str]) -> Parser:
+def add_command(
+    commands: Commands,
+    run: Run,
+    purpose: str,
+    examples: Sequence[str],
+    *,
+    good: str,
+    bad: str = "",
+) -> Parser:
     """Add a command that has the name of the function that runs it, and return its parser.
 
     Parameters
@@ -38,16 +50,23 @@ def add_command(commands: Commands, run: Run, purpose: str, examples: Sequence[s
         What the command does, without a capital and a full stop.
     examples
         What may stand after its name.
+    good, bad
+        What the exit codes 0 and 1 say. Without `bad` the command never exits with 1.
     """
     name = run.__name__
+    answers = {0: good, 1: bad, 2: NO_ANSWER}
+    answers = {code: words for code, words in answers.items() if words}
+    codes = "\n".join(f"  {code}  {words}" for code, words in answers.items())
+    shown = "\n".join(f"  zarrpyramid {name} {rest}" for rest in examples)
     command = commands.add_parser(
         name,
         help=purpose,
         description=f"{purpose[0].upper()}{purpose[1:]}.",
-        epilog="examples:\n" + "\n".join(f"  zarrpyramid {name} {rest}" for rest in examples),
+        epilog=f"exit codes:\n{codes}\n\nexamples:\n{shown}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(run=run)
+    command.answers = answers
     return command
 
 

@@ -20,6 +20,7 @@ def add_commands(commands: Commands) -> None:
         workflow,
         "lay the workflow's files out in a folder, to run snakemake there",
         ("--copy pyramids", "--copy ~/pyramids"),
+        good="the files are laid out",
     )
     command.add_argument(
         "--copy", metavar="DIR", type=Path, required=True, help="folder for the files; it is made"
@@ -30,6 +31,7 @@ def add_commands(commands: Commands) -> None:
         unlock,
         "free an image that a run on another host holds, once it has ended",
         (BRAIN, "demo/demo.zarr/blobs"),
+        good="nobody holds the image",
     )
     add_path(command)
     add_options(command)
@@ -39,6 +41,7 @@ def add_commands(commands: Commands) -> None:
         clean,
         "remove the levels made here; level 0 and foreign levels stay",
         (BRAIN, f"{BRAIN} --base"),
+        good="no level made here is left",
     )
     add_path(command)
     add_options(command)

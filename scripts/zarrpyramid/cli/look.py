@@ -34,6 +34,7 @@ def add_commands(commands: Commands) -> None:
         plan,
         "show what a run will make and what it needs, before a voxel is read",
         (BRAIN, "--configfile my.yaml"),
+        good="the plan is shown",
     )
     add_path(command, nargs="?")
     add_options(command, "a configuration, as snakemake takes it")
@@ -43,6 +44,7 @@ def add_commands(commands: Commands) -> None:
         view,
         "show a pyramid in the browser, with neuroglancer and without a network",
         (BRAIN, f"{BRAIN} --no-browser --port 9000", "/data/brain.zarr/raw/labels/cells"),
+        good="it was shown until Ctrl-C",
     )
     add_path(command)
     command.add_argument(
@@ -55,8 +57,10 @@ def add_commands(commands: Commands) -> None:
     command = add_command(
         commands,
         status,
-        "show levels, their records and whether they are complete: 0 all are, 1 not",
+        "show levels, their records and whether they are complete",
         (BRAIN, "demo/demo.zarr/blobs"),
+        good="all levels are there and complete",
+        bad="a level is missing or incomplete",
     )
     add_path(command)
     add_options(command)
@@ -64,8 +68,10 @@ def add_commands(commands: Commands) -> None:
     command = add_command(
         commands,
         lint,
-        "show what viewers get wrong with a pyramid and how to avoid it: 0 nothing, 1 something",
+        "show what viewers get wrong with a pyramid and how to avoid it",
         (BRAIN, f"{BRAIN} --viewer neuroglancer", f"{BRAIN} --json"),
+        good="nothing is known to go wrong",
+        bad="something goes wrong or is worth knowing",
     )
     add_path(command)
     add_options(command)
@@ -116,7 +122,11 @@ def status(given: argparse.Namespace) -> int:
         print(printable(line))
     for fault in found.faults:
         # What cannot be read says itself what to do.
-        mended = "" if " cannot be read: " in fault else "; run the workflow again to mend it"
+        mended = (
+            ""
+            if " cannot be read: " in fault
+            else "; run the workflow, which makes what is missing"
+        )
         line = f"zarrpyramid: {fault}{mended}"
         print(printable(line), file=sys.stderr)
     return 1 if found.faults else 0

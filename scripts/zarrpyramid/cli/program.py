@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import signal
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 from zarrpyramid import __version__
@@ -27,18 +30,30 @@ and look after them with these commands. Each has examples: zarrpyramid COMMAND 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or 1 after a line that says what is wrong.
+    """Run the command line and return its exit code.
 
-    `status` also returns 1 where a level is incomplete, `lint` where a viewer gets something wrong.
-    `verify` returns 1 where it found a defect, and 2 where it could not run.
+    A command returns 0 or 1, as its help says. Without an answer the code is 2, after a line that
+    says what is wrong; a bug leaves its traceback. It is 130 after Ctrl-C, and 141 where the reader
+    of the output has gone, as shells count signals.
     """
     given = _parse(sys.argv[1:] if arguments is None else arguments)
     handler = warn_to_stderr()
     try:
         code: int = given.run(given)
+        sys.stdout.flush()
     except PyramidError as error:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
-        return 2 if given.command == "verify" else 1
+        return 2
+    except KeyboardInterrupt:
+        print("zarrpyramid: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Python flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception:
+        traceback.print_exc()  # with Python's own code of 1 it would be an answer
+        return 2
     else:
         return code
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import PyramidError, printable
+from zarrpyramid.errors import printable
 
 from .arguments import BRAIN, add_command, add_options, add_path, count, options_of
 
@@ -19,7 +19,7 @@ def add_commands(commands: Commands) -> None:
     command = add_command(
         commands,
         verify,
-        "prove a pyramid, whoever made it: 0 sound, 1 defects, 2 no verdict",
+        "prove a pyramid, whoever made it",
         (
             BRAIN,
             f"{BRAIN} --full",
@@ -27,6 +27,8 @@ def add_commands(commands: Commands) -> None:
             f"{BRAIN} --repair",
             "s3://bucket/brain.zarr/raw --storage-option endpoint=http://minio.lab:9000",
         ),
+        good="it is sound",
+        bad="it has a defect",
     )
     add_path(command)
     add_options(command)
@@ -62,6 +64,7 @@ def add_commands(commands: Commands) -> None:
         reproduce,
         "print the configuration that makes this very pyramid",
         (BRAIN, f"{BRAIN} > same.yaml"),
+        good="the configuration is printed",
     )
     add_path(command)
     add_options(command)
@@ -70,7 +73,6 @@ def add_commands(commands: Commands) -> None:
 def verify(given: argparse.Namespace) -> int:
     """Print what is found while it is found, and the verdict."""
     import random
-    import traceback
 
     from zarrpyramid.downsample import n_cores
     from zarrpyramid.verify import SAMPLE, Report, repair_pyramid, verify_pyramid
@@ -85,19 +87,12 @@ def verify(given: argparse.Namespace) -> int:
     }
     tell = (lambda line: None) if given.json else _tell
     report = Report(path=given.path)
-    try:
-        report.gather(verify_pyramid(given.path, **how), tell)
-        if given.repair and not report.is_sound:
-            report = Report(path=given.path)
-            report.gather(repair_pyramid(given.path, **how), tell)
-    except PyramidError:
-        raise
-    except Exception:
-        # An exit code of 1 would say that the pyramid is broken.
-        traceback.print_exc()
-        return 2
+    report.gather(verify_pyramid(given.path, **how), tell)
+    if given.repair and not report.is_sound:
+        report = Report(path=given.path)
+        report.gather(repair_pyramid(given.path, **how), tell)
     print(report.json() if given.json else printable(report.verdict))
-    return 0 if report.is_sound else 1
+    return report.code
 
 
 def _tell(line: str) -> None:

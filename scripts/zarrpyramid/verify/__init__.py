@@ -9,7 +9,7 @@ lists its levels without a verdict. The report and the viewers read the same mod
 2. `verify`: the recipe, which calls all checks in turn.
 3. Documents: `documents`, `ngff` (the specification) and `consolidation`; `origins` tells what a
    level was made from.
-4. Objects: `objects`.
+4. Objects: `objects`; `absent` tells which levels are not there at all.
 5. Voxels: `sampling` chooses blocks. `voxels` checks levels made here, by the task in `comparison`
    that makes blocks again. `foreign` checks levels of other programs, by the task in `explanation`
    that tries the methods in `candidates`.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.metadata import join, read_consolidated, read_node
+from zarrpyramid.programs import command
 
 from .findings import Check, Finding
 from .pyramid import ABSENT
@@ -38,12 +38,12 @@ def check_consolidated(pyramid: Pyramid) -> Iterator[Check | Finding]:
                 what = _difference(kept.get(spelling.consolidated_key(below, key)), document)
                 if what:
                     n_wrong += 1
-                    code = shlex.quote(f"import zarr; zarr.consolidate_metadata({where!r})")
+                    code = f"import zarr; zarr.consolidate_metadata({where!r})"
                     yield Finding(
                         what=f"consolidated metadata of {where} {what}, and readers believe it",
                         level=number,
                         key=join(pyramid.store.name, path, key),
-                        way_out=f"consolidate it anew: uv run python -c {code}",
+                        way_out=f"consolidate it anew: {command('python', '-c', code)}",
                     )
         document_path = join(where, spelling.consolidated_document)
         yield Check(name="consolidated", figure=f"{document_path}, {n_wrong} differ")

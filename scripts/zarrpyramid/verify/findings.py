@@ -6,10 +6,10 @@ Verify, repair and the rules of viewers report in this one form.
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid.programs import command
 from zarrpyramid.stores import as_arguments
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class Check:
         """The check as a line of a table."""
         where = "" if self.level is None else f"level {self.level}"
         return f"{self.name:<10} {where:<9} {self.figure}"
+
+
+ALONE = Check(name="levels", figure="none beside level 0")
+"""Without another level there is nothing to verify."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,12 +114,20 @@ class Report:
         return not self._of(DEFECT)
 
     @property
+    def code(self) -> int:
+        """0 where the pyramid is sound, 1 where it is not, 2 where nothing was there to verify."""
+        if not self.is_sound:
+            return 1
+        return 2 if ALONE in self.checks else 0
+
+    @property
     def verdict(self) -> str:
         """The last line."""
         counts = [(len(self._of(grade)), grade) for grade in GRADES]
-        listed = ["sound" if self.is_sound else "NOT SOUND"]
+        listed = [("sound", "NOT SOUND", "nothing to verify beside level 0")[self.code]]
         listed += [f"{n} {grade}{'s' * (n > 1)}" for n, grade in counts if n]
-        return f"{self.path}: {', '.join(listed)}"
+        way_out = f"; build levels: {build_command(self.path)}" if self.code == 2 else ""
+        return f"{self.path}: {', '.join(listed)}{way_out}"
 
     def gather(
         self, events: Iterable[Check | Finding], tell: Callable[[str], None] = lambda line: None
@@ -130,7 +142,7 @@ class Report:
         """Return everything as JSON."""
         document: dict[str, Any] = {
             "path": self.path,
-            "sound": self.is_sound,
+            "sound": (True, False, None)[self.code],
             "checks": [asdict(check) for check in self.checks],
             "findings": [finding.document for finding in self.findings],
         }
@@ -147,11 +159,15 @@ def repair_command(
 
     `options` are those of `verify` by which the command looks at the same blocks.
     """
-    where = shlex.quote(group) + as_arguments(storage_options or {})
-    return f"uv run zarrpyramid verify {where} --repair {options}".rstrip()
+    where = command("zarrpyramid", "verify", group) + as_arguments(storage_options or {})
+    return f"{where} --repair {options}".rstrip()
 
 
 def replace_command(group: str) -> str:
     """Return the command that replaces the levels of another program."""
-    store = shlex.quote(f"store={group}")
-    return f"uv run snakemake --cores all --config {store} overwrite=true"
+    return f"{build_command(group)} overwrite=true"
+
+
+def build_command(group: str) -> str:
+    """Return the command that builds the levels of an image."""
+    return command("snakemake", "--cores", "all", "--config", f"store={group}")

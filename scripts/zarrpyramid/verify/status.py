@@ -9,7 +9,9 @@ from zarrpyramid import geometry
 from zarrpyramid.metadata import read_axes
 from zarrpyramid.plan import expected_objects, record_of, stored_objects, why_incomplete
 
+from .absent import absent_levels
 from .documents import can_be_listed
+from .objects import check_remains
 from .origins import recipe_of
 from .pyramid import find_pyramid
 
@@ -133,4 +135,8 @@ def _faults(pyramid: Pyramid, levels: list[LevelStatus]) -> list[str]:
         for level in pyramid.ours
         if not level.listed and can_be_listed(pyramid, level)
     ]
-    return [f"level {fault}" for fault in faults]
+    faults = [f"level {fault}" for fault in faults]
+    named = {level.name for level in pyramid.listed if level.fault}
+    remains = [found for found in check_remains(pyramid) if found.key not in named]
+    faults += [f"{found.key} {found.what}" for found in remains]
+    return faults if remains else [*faults, *absent_levels(pyramid)]

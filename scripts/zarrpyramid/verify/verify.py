@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import VoxelError
 
+from .absent import stands_alone
 from .consolidation import check_consolidated
 from .documents import check_documents
-from .findings import DEFECT, Check, Finding, Report
+from .findings import ALONE, DEFECT, Check, Finding, Report
 from .foreign import check_foreign_voxels
 from .objects import check_objects, check_remains, take_inventory
 from .origins import finer_of
@@ -64,6 +65,8 @@ def verify_pyramid(
         If there is no pyramid at the path.
     """
     pyramid = find_pyramid(path, follow_links=follow_links, storage_options=storage_options)
+    if stands_alone(pyramid):
+        yield ALONE
     scope = Scope(sample=sample, full=full, seed=seed, n_workers=n_workers, also=also)
     yield Check(name="sample", figure=scope.figure)
     yield from check_documents(pyramid)

@@ -1,0 +1,198 @@
+"""Exit codes: of every command on an image in every state, as its help says them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrpyramid.cli import main
+from zarrpyramid.cli.arguments import NO_ANSWER
+from zarrpyramid.cli.program import make_parser
+from zarrpyramid.downsample.pyramid import build_pyramid
+
+STATES = (
+    "complete",
+    "level lost",
+    "in level 2",
+    "in level 1",
+    "no level",
+    "foreign",
+    "tiny",
+    "gone",
+)
+TABLE = {
+    #                       complete, lost, in level 2, in level 1, no level, foreign, tiny, gone
+    "plan": (0, 0, 0, 0, 0, 0, 0, 2),
+    "status": (0, 1, 1, 1, 1, 0, 0, 2),
+    "lint --viewer neuroglancer": (0, 1, 1, 1, 1, 0, 0, 2),
+    "verify": (0, 1, 1, 2, 2, 0, 0, 2),
+    "verify --full --json": (0, 1, 1, 2, 2, 0, 0, 2),
+    "reproduce": (0, 2, 0, 2, 2, 2, 2, 2),
+    "view --no-browser": (0, 0, 2, 2, 2, 0, 0, 2),
+    "unlock": (0, 0, 0, 0, 0, 0, 0, 2),
+    "clean": (0, 0, 0, 0, 0, 0, 0, 2),
+}
+
+
+def edit(path, change):
+    document = json.loads(path.read_bytes())
+    change(document["attributes"])
+    path.write_text(json.dumps(document))
+
+
+def make(store, state):
+    """Bring an image into a state."""
+    if state == "gone":
+        return
+    shape = (4, 4) if state == "tiny" else (32, 32)
+    voxels = np.random.default_rng(0).integers(0, 99, shape).astype("uint8")
+    zarr.create_group(store).create_array("0", data=voxels, chunks=(8, 8), dimension_names="yx")
+    if state == "no level":
+        return
+    build_pyramid(store, levels="auto" if state == "tiny" else 2, progress=False)
+    if state == "level lost":
+        shutil.rmtree(store / "1")
+    if state.startswith("in level"):  # its objects are there, its document and the list are not
+        edit(store / "zarr.json", lambda attributes: attributes.pop("ome"))
+        (store / state[-1] / "zarr.json").unlink()
+    if state == "in level 1":
+        shutil.rmtree(store / "2")
+    if state == "foreign":
+        edit(
+            store / "zarr.json",
+            lambda attributes: attributes["ome"]["multiscales"][0].pop("metadata"),
+        )
+        for level in "12":
+            edit(store / f"{level}/zarr.json", lambda attributes: attributes.clear())
+
+
+@pytest.fixture(scope="module", params=STATES)
+def image(request, tmp_path_factory):
+    store = tmp_path_factory.mktemp("states") / f"{request.param.replace(' ', '-')}.zarr"
+    make(store, request.param)
+    return store, STATES.index(request.param)
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Let Ctrl-C end `view` at once, as if neuroglancer were there."""
+
+    def interrupt(server):
+        raise KeyboardInterrupt
+
+    pytest.importorskip("tornado")
+    monkeypatch.setattr("zarrpyramid.report.neuroglancer._client", lambda: os.path)
+    monkeypatch.setattr("zarrpyramid.report.serving.FolderServer.serve_forever", interrupt)
+
+
+@pytest.mark.parametrize("command", TABLE)
+def test_codes(image, command, tmp_path, monkeypatch, capsys, request):
+    store, state = image
+    if command.startswith("view"):
+        request.getfixturevalue("served")
+        monkeypatch.setattr("zarrpyramid.report.neuroglancer._client", lambda: tmp_path)
+    if command == "clean" and store.exists():
+        store = shutil.copytree(store, tmp_path / "copy.zarr")
+    name, *options = command.split()
+    code = main([name, str(store), *options])
+    told = capsys.readouterr()
+    assert code == TABLE[command][state], told
+    if code:
+        assert told.err or told.out
+    assert "Traceback" not in told.err
+
+
+def test_the_table_and_the_help_agree(capsys):
+    parser = make_parser()
+    (commands,) = (action.choices for action in parser._actions if action.dest == "command")
+    assert commands.keys() == {line.split()[0] for line in TABLE} | {"workflow"}
+    for name, command in commands.items():
+        codes = {code for line, row in TABLE.items() if line.split()[0] == name for code in row}
+        assert codes | {0, 2} == command.answers.keys(), name
+        assert command.answers[2] == NO_ANSWER
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        told = capsys.readouterr().out
+        assert all(f"  {code}  {words}" in told for code, words in command.answers.items())
+
+
+def test_status_says_what_is_missing(tmp_path, capsys):
+    said = {
+        "in level 1": "1 holds 4 objects and no array: a run died while it made it; ",
+        "in level 2": "level 1 is there and not listed; ",
+        "no level": "no level stands beside level 0, and no list made here says that none has to; ",
+    }
+    for state, line in said.items():
+        store = tmp_path / f"{state}.zarr"
+        make(store, state)
+        assert main(["status", str(store)]) == 1
+        assert line + "run the workflow, which makes what is missing" in capsys.readouterr().err
+        build_pyramid(store, levels=2, progress=False)  # the way out
+        assert main(["status", str(store)]) == 0
+        assert main(["verify", str(store)]) == 0
+
+
+def test_status_of_a_list_that_lost_levels_to_a_run_that_was_interrupted(tmp_path, capsys):
+    make(tmp_path / "a.zarr", "complete")
+    edit(
+        tmp_path / "a.zarr/zarr.json",
+        lambda attributes: attributes["ome"]["multiscales"][0]["datasets"].pop(),
+    )
+    shutil.rmtree(tmp_path / "a.zarr/2")
+    assert main(["status", str(tmp_path / "a.zarr")]) == 1
+    assert "level 2 of 2 is not there; run the workflow" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shape", [(8,), (4,)])
+def test_an_image_that_cannot_be_listed_is_complete_with_all_that_a_run_makes(tmp_path, shape):
+    voxels = np.arange(shape[0], dtype="uint8")
+    zarr.create_group(tmp_path / "a.zarr").create_array("0", data=voxels, chunks=(4,))
+    settings = {"levels": "auto"} if shape == (4,) else {"levels": 1}
+    build_pyramid(tmp_path / "a.zarr", **settings, progress=False)
+    assert main(["status", str(tmp_path / "a.zarr")]) == 0
+
+
+def test_verify_names_the_command_that_makes_something_to_verify(tmp_path, capsys):
+    make(tmp_path / "a.zarr", "no level")
+    assert main(["verify", str(tmp_path / "a.zarr")]) == 2
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "a.zarr: nothing to verify beside level 0, 1 note; build levels: " in last
+    assert last.endswith(f"snakemake --cores all --config store={tmp_path}/a.zarr")
+
+
+def run(*words, **how):
+    return subprocess.Popen(
+        [sys.executable, "-m", "zarrpyramid", *map(str, words)], text=True, **how
+    )
+
+
+def test_a_reader_that_has_gone_is_no_traceback(tmp_path):
+    make(tmp_path / "a.zarr", "complete")
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = run("status", tmp_path / "a.zarr", stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert process.communicate()[1] == ""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_an_interrupt_and_a_bug_are_no_answer(tmp_path, monkeypatch, capsys):
+    for error, code, line in (
+        (KeyboardInterrupt(), 130, "zarrpyramid: interrupted"),
+        (ZeroDivisionError("a bug"), 2, "ZeroDivisionError: a bug"),
+    ):
+
+        def fail(*given, error=error, **more):
+            raise error
+
+        monkeypatch.setattr("zarrpyramid.verify.pyramid_status", fail)
+        assert main(["status", str(tmp_path)]) == code
+        assert capsys.readouterr().err.splitlines()[-1] == line
