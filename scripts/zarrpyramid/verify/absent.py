@@ -40,7 +40,7 @@ def stands_alone(pyramid: Pyramid) -> bool:
         return bool(_stated(pyramid))
     if not can_be_listed(pyramid, pyramid.levels[0]):
         with suppress(PyramidError):
-            image = open_path(pyramid.where, storage_options=pyramid.store.options)
+            image = open_path(pyramid.where, storage_options=dict(pyramid.store.options))
             return len(image.plan.levels) > 1
     return True
 
