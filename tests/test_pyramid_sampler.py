@@ -128,6 +128,13 @@ def test_levels_are_those_of_the_stop_rule(shape, chunks, factors, max_levels, n
     assert {group[str(level)].chunks for level in range(1, n_levels)} <= {edges}
 
 
+def test_one_factor_is_for_all_axes():
+    store = MemoryStore()
+    group = group_with(store, base_of((32, 32)))
+    Downsampler(store, 2, (32, 32), 8).downsample(10, FIELD)
+    check_levels(group, 3, (2, 2))
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64", "float32", "float64", ">u2", "bool"])
 def test_values_keep_the_dtype_and_round_half_to_even(tmp_path, zarr_format, dtype):

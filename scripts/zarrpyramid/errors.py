@@ -7,7 +7,6 @@ the way out.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,6 +46,10 @@ class VoxelError(PyramidError, RuntimeError):
     """Voxels contradict what was recorded or computed of them."""
 
 
+class ArgumentError(PyramidError, TypeError):
+    """An argument of a Python function is of a kind that it does not take."""
+
+
 class WorkerError(PyramidError, RuntimeError):
     """A worker process has ended unexpectedly."""
 
@@ -80,7 +83,30 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Return the nearest known word as the end of a message, or nothing where none is near."""
-    by_letters = {item.lower(): item for item in known}
-    near = difflib.get_close_matches(word.lower(), by_letters, n=1)
-    return f"; did you mean {by_letters[near[0]]!r}?" if near else ""
+    """Return the nearest known word as the end of a message, or nothing where none is near.
+
+    A word is near where at most a third of the letters of the shorter one differ.
+    """
+    found = min(known, key=lambda item: _edits(word, item), default="")
+    is_near = found and _edits(word, found) <= min(len(word), len(found)) // 3
+    return f"; did you mean {found!r}?" if is_near else ""
+
+
+def _edits(word: str, other: str) -> int:
+    """Return how many letters lie between two words, which may differ in their case.
+
+    A letter is left out, added, replaced, or changes places with the next one.
+
+    >>> _edits("Metod", "method"), _edits("mena", "mean"), _edits("source", "store")
+    (1, 1, 3)
+    """
+    word, other = word.lower(), other.lower()
+    rows = [list(range(len(other) + 1))]
+    for n, letter in enumerate(word, start=1):
+        row = [n]
+        for m, known in enumerate(other, start=1):
+            row.append(min(rows[-1][m] + 1, row[-1] + 1, rows[-1][m - 1] + (letter != known)))
+            if n > 1 and m > 1 and (letter, word[n - 2]) == (other[m - 2], known):
+                row[-1] = min(row[-1], rows[-2][m - 2] + 1)
+        rows.append(row)
+    return rows[-1][-1]

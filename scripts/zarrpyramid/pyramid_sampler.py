@@ -44,7 +44,7 @@ class Downsampler:
         A path, a zarr store object, or a group opened from one.
     refine_factor
         How many voxels of the finer level make one voxel of the coarser level, along each axis,
-        such as (2, 2, 2).
+        such as (2, 2, 2); or one number for all axes.
     level_0_res
         Shape of the base array.
     chunks
@@ -66,8 +66,11 @@ class Downsampler:
         level_0_res: npt.ArrayLike,
         chunks: npt.ArrayLike | None = None,
     ) -> None:
-        self.refine_factor = _whole_numbers("refine_factor", refine_factor)
-        self.finest_resolution = _whole_numbers("level_0_res", level_0_res)
+        self.finest_resolution = np.atleast_1d(_whole_numbers("level_0_res", level_0_res))
+        factors = _whole_numbers("refine_factor", refine_factor)
+        self.refine_factor = (
+            factors if factors.ndim else factors.repeat(len(self.finest_resolution))
+        )
         if len(self.refine_factor) != len(self.finest_resolution):
             raise AssertionError(
                 f"expected one refine_factor an axis, found {self.refine_factor.tolist()} for a "

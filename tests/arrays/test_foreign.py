@@ -13,7 +13,7 @@ from zarr.storage import MemoryStore, StorePath, WrapperStore, ZipStore
 
 from zarrpyramid.arrays.foreign import open_array, read_region
 from zarrpyramid.downsample.pyramid import build_pyramid
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import ArgumentError, StoreError
 from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.metadata.tree import write_array
 from zarrpyramid.stores.local import LocalStore
@@ -86,7 +86,7 @@ def test_wrapped_stores_are_served():
 
 @pytest.mark.parametrize("what", [3, None, {"a": 1}, np.zeros(3)])
 def test_what_is_no_store(what):
-    with pytest.raises(StoreError, match="is no zarr store; expected a path or a zarr store"):
+    with pytest.raises(ArgumentError, match=r"expected a path, a URL, a zarr store .* found a "):
         from_zarr(what)
 
 

@@ -19,7 +19,7 @@ from zarrpyramid.config.declare import Setting
 from zarrpyramid.config.forms import MappingOf, Text
 from zarrpyramid.config.schema import json_schema
 from zarrpyramid.downsample.pyramid import build_pyramid
-from zarrpyramid.errors import ConfigError, suggestion
+from zarrpyramid.errors import ConfigError, nearest, suggestion
 from zarrpyramid.reduce import METHODS
 
 ROOT = Path(__file__).parents[2]
@@ -299,7 +299,7 @@ def test_types_of_the_command_line(given, expected):
         ),
         (
             {"voxel_size": {"x": float("inf")}},
-            "voxel_size.x: expected a mapping of axis names to numbers > 0, found inf",
+            "voxel_size.x: expected a number > 0, found inf",
         ),
         (
             {"images": {"a": {"levels": 1}}},
@@ -328,6 +328,41 @@ def test_an_unknown_key_far_from_all_shows_what_is_known():
     ):
         check_config({"qqqq": 1})
     assert suggestion("word", []) == ""
+
+
+NEAR = [
+    ("metod", "method"),
+    ("maen", "mean"),
+    ("Rwa", "raw"),
+    ("RAW", "raw"),
+    ("isotropc", "isotropic"),
+    ("voxel-size", "voxel_size"),
+    ("voxelsizes", "voxel_size"),
+    ("compresor", "compressor"),
+    ("raw1", "raw"),
+    ("Z", "z"),
+]
+FAR = [
+    ("source", "store"),
+    ("label", "levels"),
+    ("scale", "store"),
+    ("chunk_size", "chunks"),
+    ("pattern", "parts"),
+    ("x", "y"),
+    ("zx", "zy"),
+    ("a", ""),
+    ("mask", "raw"),
+]
+
+
+@pytest.mark.parametrize(("word", "known"), NEAR)
+def test_a_near_word_is_named(word, known):
+    assert nearest(word, ["something else", known]) == f"; did you mean {known!r}?"
+
+
+@pytest.mark.parametrize(("word", "known"), FAR)
+def test_a_far_word_is_not_taken_for_a_slip(word, known):
+    assert nearest(word, [known]) == ""
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import zarr
 
 from zarrpyramid.downsample.pyramid import build_pyramid, clean, plain
-from zarrpyramid.errors import ConfigError, GeometryError, StoreError
+from zarrpyramid.errors import ConfigError, GeometryError, PyramidError, StoreError
 
 VOXELS = (np.indices((9, 11, 7)).sum(0) * 37 % 251).astype("uint8")
 
@@ -47,6 +48,22 @@ def test_arguments_in_any_form(store, keys, expected):
     assert [tuple(record["shape"]) for record in records] == expected
 
 
+def test_an_array_in_the_place_of_a_store(tmp_path, monkeypatch):
+    """The message says how it is written and built, and that works."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        PyramidError, match=r"found a numpy\.ndarray; .* and give 'NEW\.zarr'"
+    ) as told:
+        build_pyramid(VOXELS)
+    assert isinstance(told.value, TypeError)
+    assert list(tmp_path.iterdir()) == []
+    way = re.search(r"as in (.*), and give", str(told.value))[1]
+    eval(way, {"zarr": zarr, "array": VOXELS, "CHUNKS": (4, 4, 4)})
+    assert len(build_pyramid("NEW.zarr", levels=1)) == 2
+    with pytest.raises(PyramidError, match=r"found a zarr.*Array; give the group that holds it$"):
+        build_pyramid(zarr.open("NEW.zarr/0"))
+
+
 @pytest.mark.parametrize(
     ("keys", "error", "message"),
     [
@@ -55,7 +72,7 @@ def test_arguments_in_any_form(store, keys, expected):
         ({"scale_factors": 2.0}, ConfigError, "scale_factors: expected an integer >= 1"),
         ({"method": "medium"}, ConfigError, "method: expected mean, .* found 'medium'"),
         ({"chunks": [4]}, ConfigError, r"chunks \[4\] has 1 entries"),
-        ({"voxel_size": {"x": -1}}, ConfigError, "voxel_size.x: expected a mapping"),
+        ({"voxel_size": {"x": -1}}, ConfigError, "voxel_size.x: expected a number > 0"),
         ({"field": "rwa"}, StoreError, "fields of .*: 'raw'"),
     ],
 )

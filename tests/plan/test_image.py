@@ -9,7 +9,7 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from zarrpyramid.config import image_config
+from zarrpyramid.config import check_config, image_config
 from zarrpyramid.downsample import stale as staleness
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
@@ -53,10 +53,43 @@ def test_a_store_object_is_opened_without_a_path():
     check_room(image, base_layout(image))
 
 
+@pytest.mark.parametrize(
+    ("keys", "sizes", "units"),
+    [
+        ({}, (1, 1), (None, None)),
+        ({"voxel_size": [2, 0.5]}, (2, 0.5), (None, None)),
+        ({"voxel_size": "[2, 0.5]", "unit": "micrometer"}, (2, 0.5), ("micrometer",) * 2),
+        ({"voxel_size": {"x": 0.5}, "unit": {"y": "nanometer"}}, (1, 0.5), ("nanometer", None)),
+        ({"axes": ["t", "x"], "voxel_size": [9, 3], "unit": "meter"}, (9, 3), (None, "meter")),
+    ],
+)
+def test_voxel_sizes_and_units_by_axis_in_order_or_for_all(tmp_path, keys, sizes, units):
+    axes = opened(make(tmp_path), **check_config(keys)).plan.axes
+    assert tuple(axis.size for axis in axes) == sizes
+    assert tuple(axis.unit for axis in axes) == units
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"voxel_size": [2, 1, 1]},
+            r"voxel_size \[2\.0, 1\.0, 1\.0\] has 3 entries, level 0 has 2",
+        ),
+        ({"unit": "um"}, r"unit of axis 'y': .* found 'um'; did you mean 'micrometer'\?"),
+    ],
+)
+def test_voxel_sizes_and_units_that_do_not_fit(tmp_path, keys, message):
+    with pytest.raises(ConfigError, match=message):
+        opened(make(tmp_path), **keys)
+
+
 @pytest.mark.parametrize("shape", [(0,), (4, 0)])
 def test_an_image_without_voxels_is_refused(tmp_path, shape):
     zarr.create_group(tmp_path).create_array("0", shape=shape, chunks=(2,) * len(shape), dtype="u1")
-    with pytest.raises(StoreError, match=r"0 has no voxels, its shape is \["):
+    with pytest.raises(
+        StoreError, match=r"0 has no voxels, its shape is \[.*\]; expected at least"
+    ):
         opened(tmp_path)
 
 

@@ -147,7 +147,7 @@ KEYS = [
     ({"axes": ["z", "x", "x"]}, r"name an axis twice"),
     ({"axes": ["x", "y", "t"]}, r"break OME-NGFF's order"),
     ({"voxel_size": {"q": 1}}, r"voxel_size names axis 'q', axes are"),
-    ({"voxel_size": {"z": 0}}, r"voxel_size\.z: expected a mapping of axis names to numbers > 0"),
+    ({"voxel_size": {"z": 0}}, r"voxel_size\.z: expected a number > 0, found 0"),
     ({"unit": {"z": 3.5, "k": "m"}}, r"unit names axis 'k', axes are"),
     ({"method": "men"}, r"method: expected mean, .* found 'men'; did you mean 'mean'\?"),
     ({"method": "sum"}, r"image-raw: method sum may overflow uint16: .*; give dtype: uint32$"),

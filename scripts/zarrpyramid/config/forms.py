@@ -118,7 +118,7 @@ class Number(Form):
     """A number; with `above`, a finite one larger than that."""
 
     def __init__(self, above: float | None = None) -> None:
-        self.above = above
+        self.above, self.expected = above, "" if above is None else f"a number > {above}"
         self.annotation = "int | float" if above is None else "float"
         more = {} if above is None else {"exclusiveMinimum": above}
         self.schema = {"type": "number", **more}
@@ -186,13 +186,14 @@ class Either(Form):
         return Either(*self.forms, other)
 
     def fit(self, value: Any, where: str, expected: str) -> Any:
-        """Return a value in the type of the first form that it fits."""
+        """Return a value in the type of the first form that it fits; a message names its item."""
+        inside = None
         for form in self.forms:
             try:
                 return form.fit(value, where, expected)
-            except ConfigError:
-                continue
-        raise self._misfit(value, where, expected)
+            except ConfigError as error:
+                inside = error if str(error).startswith(f"{where}.") else inside
+        raise inside or self._misfit(value, where, expected)
 
 
 class ListOf(Form):

@@ -46,7 +46,13 @@ def image_config(name: str, given: Mapping[str, Any], *, is_read: bool = False) 
         values["test_image"] = TestImage(**_recorded(settings_of(TestImage), given["test_image"]))
     if values["base"] is not None:
         values["base"] = DeclaredBase(**_recorded(settings_of(DeclaredBase), given["base"]))
-    values["voxel_size"] = {axis: float(size) for axis, size in values["voxel_size"].items()}
+    sizes = values["voxel_size"]
+    is_named = isinstance(sizes, dict)
+    values["voxel_size"] = (
+        {axis: float(size) for axis, size in sizes.items()}
+        if is_named
+        else tuple(map(float, sizes))
+    )
     # Through a link it would be the original that is edited.
     values["edit_base"] = values["edit_base"] and not values["link_base"]
     image = ImageConfig(name=name, **values)

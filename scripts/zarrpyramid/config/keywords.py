@@ -21,8 +21,8 @@ class Keywords(TypedDict, total=False):
     compressor: str
     checksum: bool
     write_empty_chunks: bool
-    voxel_size: Mapping[str, float]
-    unit: Mapping[str, str]
+    voxel_size: Mapping[str, float] | Sequence[float]
+    unit: Mapping[str, str] | str
     edit_base: bool
     durability: str
     dask_scheduler: str

@@ -186,19 +186,20 @@ class ImageConfig:
         "level says which chunks were written.",
         default=True,
     )
-    voxel_size: dict[str, float] = setting(
-        MappingOf(Number(above=0)),
-        "Physical size of a voxel of level 0, by axis name. An axis that is not named keeps the "
-        "scale of level 0's multiscales, else it takes 1.",
-        expected="a mapping of axis names to numbers > 0",
+    voxel_size: dict[str, float] | tuple[float, ...] = setting(
+        MappingOf(Number(above=0)) | ListOf(Number(above=0), most=5),
+        "Physical size of a voxel of level 0: by axis name, or one number for each axis in their "
+        "order. An axis that is not named keeps the scale of level 0's multiscales, else it "
+        "takes 1.",
+        expected="a mapping of axis names to numbers > 0, or a list of them (one for each axis)",
         unit="that of the axis, see `unit`",
         default={},
     )
-    unit: dict[str, str] = setting(
-        MappingOf(Text(least=1)),
-        "Unit by axis name, as OME-NGFF spells it (micrometer, second). An axis that is not named "
-        "keeps the unit of level 0's multiscales, else it has none.",
-        expected="a mapping of axis names to unit names such as micrometer",
+    unit: dict[str, str] | str = setting(
+        MappingOf(Text(least=1)) | Text(pattern=r"^[^\[{]"),
+        "Unit as OME-NGFF spells it (micrometer, second): by axis name, or one for all space axes. "
+        "An axis without one keeps the unit of level 0's multiscales, else it has none.",
+        expected="a unit name such as micrometer, or a mapping of axis names to unit names",
         default={},
     )
     edit_base: bool = setting(

@@ -47,14 +47,11 @@ def plan_axes(
         axes = [known.get(name, Axis(name=name, type=axis_type(name))) for name in names]
     names = [axis.name for axis in axes]
     _check_dimension_names(image, base, names)
-    for key, values in (("voxel_size", image.voxel_size), ("unit", image.unit)):
-        check_names(image.name, key, values, names)
+    sizes = _by_axis(image, "voxel_size", axes)
+    units = _by_axis(image, "unit", axes)
     for axis in axes:
-        _check_unit(image, axis)
-    axes = [
-        axis.changed(size=image.voxel_size.get(axis.name), unit=image.unit.get(axis.name))
-        for axis in axes
-    ]
+        _check_unit(image, axis, units.get(axis.name, ""))
+    axes = [axis.changed(size=sizes.get(axis.name), unit=units.get(axis.name)) for axis in axes]
     for axis in axes:
         if not 0 < axis.size < math.inf:
             raise ConfigError(
@@ -100,8 +97,23 @@ def _names(image: ImageConfig, base: ArrayMetadata) -> list[str]:
     return usable if len(set(usable)) == n_axes else list(DEFAULT_AXES[n_axes - 1])
 
 
-def _check_unit(image: ImageConfig, axis: Axis) -> None:
-    unit = image.unit.get(axis.name, "")
+def _by_axis(image: ImageConfig, key: str, axes: Sequence[Axis]) -> dict[str, Any]:
+    """Return a setting by axis name: as it is given, in axis order, or one for all space axes."""
+    values, names = getattr(image, key), [axis.name for axis in axes]
+    if isinstance(values, str):
+        return {axis.name: values for axis in axes if axis.type == SPACE}
+    if isinstance(values, dict):
+        check_names(image.name, key, values, names)
+        return values
+    if len(values) != len(names):
+        raise ConfigError(
+            f"image {image.name}: {key} {list(values)} has {len(values)} entries, level 0 has "
+            f"{len(names)} axes {names}; give one for each axis, or a mapping by axis name"
+        )
+    return dict(zip(names, values, strict=True))
+
+
+def _check_unit(image: ImageConfig, axis: Axis, unit: str) -> None:
     meant = None if unit == axis.unit else meant_unit(unit)  # others wrote the unit that is there
     if meant is not None:
         raise ConfigError(

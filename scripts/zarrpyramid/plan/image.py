@@ -243,4 +243,7 @@ def _read_base(store: Store, path: str, group: Node, base: str) -> ArrayMetadata
 
 def _check_voxels(base: ArrayMetadata, where: str) -> None:
     if 0 in base.shape:
-        raise StoreError(f"{where} has no voxels, its shape is {list(base.shape)}")
+        raise StoreError(
+            f"{where} has no voxels, its shape is {list(base.shape)}; expected at least 1 along "
+            "each axis: write the image there again, or leave it out of the run"
+        )

@@ -58,7 +58,7 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
         if number:
             need, n_parts = level_need(image, number, n_workers, rate), plan.cut(number).n_parts
             seconds += need.seconds * n_parts
-            cells = (str(n_parts), f"{need.memory / 1e6:.0f}", f"{need.seconds * n_parts:.3g}")
+            cells = (str(n_parts), f"{need.memory / 1e6:.0f}", _shown(need.seconds * n_parts))
         rows.append(
             (
                 str(number),
@@ -81,8 +81,8 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
             f"{plan.image.name}: {plan.where}",
             *aligned_table(_COLUMNS, rows),
             f"{n_read} voxels of level 0; levels: {n_objects} files, {n_bytes / 1e9:.4g} GB raw",
-            f"{seconds:.3g} s with {n_workers} threads a job, one job at a time, at {rate:.3g} "
-            f"voxels a second and thread ({measured})",
+            f"{_shown(seconds, 'under ')} s with {n_workers} threads a job, one job at a time, at "
+            f"{rate:.3g} voxels a second and thread ({measured})",
             *_room(image),
             f"changes of level 0 are seen by: {watched_by(image)} (base_watch: "
             f"{plan.image.base_watch})",
@@ -90,6 +90,15 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
             *aligned_table(DECISION_COLUMNS, decision_rows(plan.decisions)),
         ]
     )
+
+
+def _shown(seconds: float, under: str = "<") -> str:
+    """Return seconds as exactly as they are known.
+
+    >>> _shown(0.05), _shown(1234.5)
+    ('<1', '1200')
+    """
+    return f"{under}1" if seconds < 1 else f"{float(f'{seconds:.2g}'):.10g}"
 
 
 def _source(image: Image) -> list[str]:

@@ -16,7 +16,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore, StorePath
 
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import ArgumentError, StoreError
 
 from .local import LocalStore
 from .object_store import ObjectStore
@@ -117,7 +117,9 @@ def from_zarr(store: object) -> Store:
     Raises
     ------
     StoreError
-        If it is none of them, or read-only.
+        If it is read-only.
+    ArgumentError
+        If it is none of them.
     """
     if isinstance(store, zarr.Group | StorePath):
         store = store.store
@@ -129,7 +131,19 @@ def from_zarr(store: object) -> Store:
         return LocalStore(store)
     if isinstance(store, zarr.abc.store.Store):
         return ZarrStore(sync(StorePath.open(store, "")).store)
-    raise StoreError(f"{store!r} is no zarr store; expected a path or a zarr store object")
+    kind = f"{type(store).__module__}.{type(store).__qualname__}"
+    if isinstance(store, zarr.Array):
+        hint = "give the group that holds it"
+    elif hasattr(store, "shape"):
+        hint = (
+            "write the array first, as in zarr.create_group('NEW.zarr').create_array('0', "
+            "data=array, chunks=CHUNKS), and give 'NEW.zarr'"
+        )
+    else:
+        hint = "give one of these"
+    raise ArgumentError(
+        f"expected a path, a URL, a zarr store object or a zarr group, found a {kind}; {hint}"
+    )
 
 
 def memory_store() -> ZarrStore:
