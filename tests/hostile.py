@@ -69,7 +69,9 @@ def make_templates(folder):
         group = zarr.open_group(folder / name, mode="w", zarr_format=zarr_format)
         voxels = random_voxels.astype(settings.pop("dtype", "uint16"))
         group.create_array("0", data=voxels, chunks=(4, 4, 4), **settings)
-        build_pyramid(folder / name, progress=False, n_workers=1, unit={"x": "micrometer"})
+        build_pyramid(
+            folder / name, progress=False, n_workers=1, unit={"x": "micrometer"}, levels=2
+        )
         group = zarr.open_group(folder / name)
         described = {"channels": [{"window": {"start": 0, "end": 9}, "color": "ff0000"}]}
         if zarr_format == 3:

@@ -40,7 +40,7 @@ def make(path, zarr_format=2, **settings):
 
 
 def build(path, **settings):
-    return build_pyramid(path, progress=False, n_workers=1, **settings)
+    return build_pyramid(path, progress=False, n_workers=1, **{"levels": 1, **settings})
 
 
 # Bombs

@@ -283,9 +283,9 @@ def test_types_of_the_command_line(given, expected):
         ({"levels": 2.0}, "levels: expected auto or an integer >= 1, found 2.0"),
         (
             {"scale_factors": [2, 2.0]},
-            "scale_factors: expected an integer >= 1, a list of them (one for each axis), "
-            "a mapping of axis names to them, a list of lists and mappings (one for each level), "
-            "or isotropic, found [2, 2.0]",
+            "scale_factors: expected auto, isotropic, an integer >= 1, a list of them (one for "
+            "each axis), a mapping of axis names to them, or a list of lists and mappings (one for "
+            "each level), found [2, 2.0]",
         ),
         (
             {"method": "mena"},

@@ -113,14 +113,14 @@ def test_a_copy_has_the_bytes_of_its_source(tmp_path, form):
     else:
         level_0 = make(source, **options) / "s0"
     before = state(source)
-    build_pyramid(tmp_path / "own", "a/b", source=source)
+    build_pyramid(tmp_path / "own", "a/b", source=source, levels=2)
     assert state(source) == before
     own = zarr.open_group(tmp_path / "own" / "a/b", mode="r")
     assert objects(tmp_path / "own/a/b/0") == objects(level_0)
     np.testing.assert_array_equal(own["0"][...], VOXELS)
     beside = tmp_path / "beside"
     shutil.copytree(source, beside)
-    build_pyramid(beside, overwrite=True)
+    build_pyramid(beside, overwrite=True, levels=2)
     name = "1" if "dtype" in options else "s1"
     np.testing.assert_array_equal(own["1"][...], zarr.open_group(beside)[name][...])
 
@@ -145,7 +145,7 @@ def test_a_tree_that_may_only_be_read(tmp_path):
 def test_what_is_said_of_an_image_comes_along(tmp_path, zarr_format, link_base):
     source = make(tmp_path / "theirs", zarr_format)
     own = tmp_path / "own"
-    build_pyramid(own, source=source, link_base=link_base, levels=2)
+    build_pyramid(own, source=source, link_base=link_base, scale_factors=2, levels=2)
     attributes = dict(zarr.open_group(own, mode="r").attrs)
     assert attributes["zarrpyramid_base"] == ("link" if link_base else "copy")
     said = attributes if zarr_format == 2 else attributes["ome"]
@@ -162,7 +162,7 @@ def test_what_is_said_of_an_image_comes_along(tmp_path, zarr_format, link_base):
     # What is changed here afterwards stays.
     said["omero"]["channels"][0]["label"] = "ours"
     zarr.open_group(own).attrs.update(attributes)
-    build_pyramid(own, source=source, link_base=link_base, levels=1)
+    build_pyramid(own, source=source, link_base=link_base, scale_factors=2, levels=1)
     said = dict(zarr.open_group(own, mode="r").attrs)
     said = said if zarr_format == 2 else said["ome"]
     assert said["omero"]["channels"][0]["label"] == "ours"
@@ -198,9 +198,9 @@ def test_a_bare_array(tmp_path, options, axes, expected):
 
 def test_a_second_copy_writes_nothing(tmp_path):
     source = make(tmp_path / "theirs")
-    first = build_pyramid(tmp_path / "own", source=source)
+    first = build_pyramid(tmp_path / "own", source=source, levels=2)
     before = state(tmp_path / "own")
-    assert build_pyramid(tmp_path / "own", source=source) == first
+    assert build_pyramid(tmp_path / "own", source=source, levels=2) == first
     assert state(tmp_path / "own") == before
 
 
@@ -209,7 +209,7 @@ def test_a_changed_source_is_copied_again(tmp_path, change):
     source = make(tmp_path / "theirs", fill_value=3)
     if change == "added":
         (source / "s0/c/0/0/0").unlink()
-    build_pyramid(tmp_path / "own", source=source)
+    build_pyramid(tmp_path / "own", source=source, levels=2)
     untouched = tmp_path / "own/0/c/2/2/1"
     kept = untouched.stat()
     array = zarr.open_array(source / "s0")
@@ -223,13 +223,13 @@ def test_a_changed_source_is_copied_again(tmp_path, change):
         shutil.rmtree(source / "s0")
         voxels = VOXELS[:9] if change == "shape" else VOXELS
         zarr.open_group(source).create_array("s0", data=voxels, chunks=(4, 8, 8))
-    build_pyramid(tmp_path / "own", source=source)
+    build_pyramid(tmp_path / "own", source=source, levels=2)
     own, theirs = (zarr.open_array(path) for path in (tmp_path / "own/0", source / "s0"))
     np.testing.assert_array_equal(own[...], theirs[...])
     assert objects(tmp_path / "own/0") == objects(source / "s0")
     beside = tmp_path / "beside"
     shutil.copytree(source, beside)
-    build_pyramid(beside, overwrite=True)
+    build_pyramid(beside, overwrite=True, levels=2)
     expected = zarr.open_array(beside / "s1")[...]
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "own/1")[...], expected)
     if change in ("voxel", "removed", "added"):
@@ -238,10 +238,10 @@ def test_a_changed_source_is_copied_again(tmp_path, change):
 
 def test_a_damaged_copy_is_mended(tmp_path):
     source = make(tmp_path / "theirs", compressors=None)
-    build_pyramid(tmp_path / "own", source=source)
+    build_pyramid(tmp_path / "own", source=source, levels=2)
     chunk = tmp_path / "own/0/c/0/0/0"
     chunk.write_bytes(bytes(len(chunk.read_bytes())))
-    build_pyramid(tmp_path / "own", source=source)
+    build_pyramid(tmp_path / "own", source=source, levels=2)
     assert objects(tmp_path / "own/0") == objects(source / "s0")
 
 
@@ -371,7 +371,7 @@ def test_a_link_to_an_array_without_names_is_told_and_not_edited(tmp_path, caplo
     zarr.create_array(tmp_path / "named", data=VOXELS, chunks=(8, 8, 8), **names)
     keys = {"source": tmp_path / "named", "axes": ["c", "y", "x"]}
     with pytest.raises(ConfigError, match="differ from level 0's dimension_names"):
-        build_pyramid(tmp_path / "b", link_base=True, **keys)
+        build_pyramid(tmp_path / "b", link_base=True, **{"levels": 2, **keys})
     build_pyramid(tmp_path / "b", levels=1, **keys)  # a copy may be renamed
     copied = zarr.open_array(tmp_path / "b/0")
     assert list(copied.metadata.dimension_names) == keys["axes"]
@@ -381,14 +381,14 @@ def test_a_copy_becomes_a_link_and_a_link_a_copy(tmp_path):
     source = make(tmp_path / "theirs")
     before = state(source)
     own = tmp_path / "own"
-    first = build_pyramid(own, source=source)
-    assert build_pyramid(own, source=source, link_base=True)[1:] == first[1:]
+    first = build_pyramid(own, source=source, levels=2)
+    assert build_pyramid(own, source=source, link_base=True, levels=2)[1:] == first[1:]
     assert (own / "0").is_symlink()
-    assert build_pyramid(own, source=source) == first
+    assert build_pyramid(own, source=source, levels=2) == first
     assert not (own / "0").is_symlink()
     make(tmp_path / "others", compressors=None)
-    build_pyramid(own, source=source, link_base=True)
-    build_pyramid(own, source=tmp_path / "others", link_base=True)
+    build_pyramid(own, source=source, link_base=True, levels=2)
+    build_pyramid(own, source=tmp_path / "others", link_base=True, levels=2)
     assert (own / "0").readlink() == tmp_path / "others/s0"
     assert state(source) == before
 
@@ -398,9 +398,9 @@ def test_images_that_link_to_one_source_do_not_hold_each_other_up(tmp_path):
     for name in ("a", "b"):
         copy_base(opened(tmp_path, store=str(tmp_path / name), link_base=True), n_workers=1)
     with LocalStore(tmp_path / "a").hold("0"):
-        build_pyramid(tmp_path / "b", source=source, link_base=True)
+        build_pyramid(tmp_path / "b", source=source, link_base=True, levels=2)
         with pytest.raises(StoreError, match="another process is building"):
-            build_pyramid(tmp_path / "a", source=source, link_base=True)
+            build_pyramid(tmp_path / "a", source=source, link_base=True, levels=2)
 
 
 # What is refused.
@@ -425,7 +425,7 @@ def test_other_data_are_never_replaced(tmp_path):
             assert clean(str(tmp_path / "own"), base=True) == []
         for link_base in (False, True):
             with pytest.raises(StoreError, match="own/0 is there already and was not taken from"):
-                build_pyramid(tmp_path / "own", source=source, link_base=link_base)
+                build_pyramid(tmp_path / "own", source=source, link_base=link_base, levels=2)
         assert state(tmp_path / "own") == before, stands
         place.unlink() if stands == "link" else shutil.rmtree(place)
 
@@ -448,7 +448,7 @@ def test_a_source_and_a_store_overlap(tmp_path, store, field, source):
     (tmp_path / "link").symlink_to(tmp_path / "a.zarr")
     before = state(tmp_path)
     with pytest.raises(StoreError, match=r"source .* and store .* overlap") as error:
-        build_pyramid(tmp_path / store, field, source=tmp_path / source)
+        build_pyramid(tmp_path / store, field, source=tmp_path / source, levels=2)
     assert "\n" not in str(error.value)
     assert state(tmp_path) == before
 
@@ -515,7 +515,7 @@ def test_a_store_object(tmp_path):
     build_pyramid(store, "raw", source=source, levels=1)
     np.testing.assert_array_equal(zarr.open_group(store)["raw/0"][...], VOXELS)
     with pytest.raises(StoreError, match="has no symbolic links; leave link_base out"):
-        build_pyramid(MemoryStore(), source=source, link_base=True)
+        build_pyramid(MemoryStore(), source=source, link_base=True, levels=2)
 
 
 def test_clean_says_what_it_removes(tmp_path, capsys):
@@ -539,7 +539,7 @@ def test_consolidated_metadata_of_the_source_is_left(tmp_path):
     source = make(tmp_path / "theirs", 2)
     zarr.consolidate_metadata(source, zarr_format=2)
     before = state(source)
-    build_pyramid(tmp_path / "own", source=source)
+    build_pyramid(tmp_path / "own", source=source, levels=2)
     assert state(source) == before
     assert not (tmp_path / "own/.zmetadata").exists()
     assert json.loads((tmp_path / "own/0/.zattrs").read_text())["lab"] == "kept"
@@ -547,7 +547,7 @@ def test_consolidated_metadata_of_the_source_is_left(tmp_path):
 
 def test_a_level_of_ours_as_a_source(tmp_path):
     """Level 1 of one pyramid is level 0 of another, and no level of ours there."""
-    build_pyramid(make(tmp_path / "a"), overwrite=True)
+    build_pyramid(make(tmp_path / "a"), overwrite=True, levels=2)
     build_pyramid(tmp_path / "own", source=tmp_path / "a/s1", levels=1)
     own = zarr.open_group(tmp_path / "own")
     assert set(own["0"].attrs) == {"zarrpyramid_copy"}

@@ -56,7 +56,7 @@ def tasks_run(address):
 @pytest.fixture
 def undisturbed(tmp_path):
     store = make(tmp_path / "here" / "image.zarr")
-    return build_pyramid(store, n_workers=2, progress=False), tree(store)
+    return build_pyramid(store, n_workers=2, progress=False, levels=2), tree(store)
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_a_cluster_elsewhere_makes_the_same_files(tmp_path, monkeypatch, address
     client = Client(address) if by == "client" else None
     try:
         # A relative path, which the workers would look for in their own folder.
-        records = build_pyramid("image.zarr", dask_scheduler=key, progress=False)
+        records = build_pyramid("image.zarr", dask_scheduler=key, progress=False, levels=2)
     finally:
         if client is not None:
             client.close()
@@ -125,7 +125,7 @@ def test_a_worker_with_another_library_is_refused_before_anything_is_written(tmp
         Elsewhere(tmp_path / "old", library) as address,
         pytest.raises(WorkerError, match=r"2 of 2 dask workers .* has zarrpyramid 0\.0\.9 of"),
     ):
-        build_pyramid(store, dask_scheduler=address, progress=False)
+        build_pyramid(store, dask_scheduler=address, progress=False, levels=2)
     assert tree(store).keys() == before.keys()
 
 
@@ -138,7 +138,9 @@ def test_a_worker_without_the_library_is_refused(tmp_path):
         Elsewhere(tmp_path / "bare", library.parent) as address,
         pytest.raises(WorkerError, match=r"2 of 2 dask workers .*: no such package"),
     ):
-        build_pyramid(make(tmp_path / "image.zarr"), dask_scheduler=address, progress=False)
+        build_pyramid(
+            make(tmp_path / "image.zarr"), dask_scheduler=address, progress=False, levels=2
+        )
 
 
 @pytest.mark.system
@@ -154,7 +156,7 @@ def test_workers_that_do_not_see_the_store_are_refused(tmp_path):
         Elsewhere(tmp_path / "blind", prefix=prefix) as address,
         pytest.raises(WorkerError, match=rf"2 of 2 dask workers .*{store} on .* same file system"),
     ):
-        build_pyramid(store, dask_scheduler=address, progress=False)
+        build_pyramid(store, dask_scheduler=address, progress=False, levels=2)
     assert tree(store).keys() == before.keys()
 
 
@@ -166,7 +168,7 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     store = make(tmp_path / "image.zarr")
     before = tree(store)
     with pytest.raises(WorkerError, match=f"no dask scheduler answers at {address}") as raised:
-        build_pyramid(store, dask_scheduler=address, progress=False)
+        build_pyramid(store, dask_scheduler=address, progress=False, levels=2)
     assert "\n" not in str(raised.value)
     assert tree(store).keys() == before.keys()
 
@@ -185,7 +187,7 @@ def test_what_is_no_scheduler_is_said_not_to_be_one(tmp_path, monkeypatch, is_wo
             silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(WorkerError, match=f"no dask scheduler answers at {address} ") as raised:
-            build_pyramid(store, dask_scheduler=address, progress=False)
+            build_pyramid(store, dask_scheduler=address, progress=False, levels=2)
     assert ("a worker does" in str(raised.value)) == is_worker
     assert "\n" not in str(raised.value)
     assert not (Path(store) / "1").exists()
@@ -194,12 +196,16 @@ def test_what_is_no_scheduler_is_said_not_to_be_one(tmp_path, monkeypatch, is_wo
 def test_an_address_without_distributed_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match="the package distributed is not installed"):
-        build_pyramid(make(tmp_path / "a.zarr"), dask_scheduler="tcp://a:1", progress=False)
+        build_pyramid(
+            make(tmp_path / "a.zarr"), dask_scheduler="tcp://a:1", progress=False, levels=2
+        )
 
 
 def test_what_is_no_address_is_refused(tmp_path):
     with pytest.raises(PyramidError, match="dask_scheduler: expected an address such as"):
-        build_pyramid(make(tmp_path / "a.zarr"), dask_scheduler="localhost:8786", progress=False)
+        build_pyramid(
+            make(tmp_path / "a.zarr"), dask_scheduler="localhost:8786", progress=False, levels=2
+        )
 
 
 def test_a_probe_is_found_where_it_was_laid_and_nowhere_else(tmp_path):

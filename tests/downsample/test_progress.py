@@ -23,7 +23,7 @@ BAR = """
 import sys, time
 from zarrpyramid.downsample.progress import Progress
 from zarrpyramid.downsample.pyramid import find_image
-image = find_image(sys.argv[1], "raw", {})
+image = find_image(sys.argv[1], "raw", {"levels": 2})
 with Progress(image, 1) as progress:
     for _ in range(4):
         progress.update(1024)
@@ -108,7 +108,7 @@ def test_a_job_tells_while_it_reads_and_not_only_at_its_end(store, monkeypatch, 
 
 def test_a_part_tells_which_it_is(store, clock, caplog):
     caplog.set_level(logging.INFO, "zarrpyramid.downsample.progress")
-    image = find_image(store, "raw", {"parts": 3})
+    image = find_image(store, "raw", {"levels": 2, "parts": 3})
     with Progress(image, 1, shown=False, part=2) as counted:
         counted.update(0)
         clock[0] += 30

@@ -30,7 +30,8 @@ def shapes(store):
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({}, [(9, 11, 7), (5, 6, 4), (3, 3, 4)]),  # auto: done axes rest
+        ({}, [(9, 11, 7)]),  # auto: small enough
+        ({"levels": 2}, [(9, 11, 7), (5, 6, 4), (3, 3, 2)]),
         ({"levels": 1}, [(9, 11, 7), (5, 6, 4)]),
         ({"levels": np.int64(1)}, [(9, 11, 7), (5, 6, 4)]),
         ({"levels": 1, "scale_factors": (1, 2, 3)}, [(9, 11, 7), (9, 6, 3)]),
@@ -69,7 +70,11 @@ def test_an_array_in_the_place_of_a_store(tmp_path, monkeypatch):
     [
         ({"levels": 0}, ConfigError, "levels: expected auto or an integer >= 1, found 0"),
         ({"levels": 9}, GeometryError, "would equal level"),
-        ({"scale_factors": 2.0}, ConfigError, "scale_factors: expected an integer >= 1"),
+        (
+            {"scale_factors": 2.0},
+            ConfigError,
+            "scale_factors: expected auto, isotropic, an integer >= 1",
+        ),
         ({"method": "medium"}, ConfigError, "method: expected mean, .* found 'medium'"),
         ({"chunks": [4]}, ConfigError, r"chunks \[4\] has 1 entries"),
         ({"voxel_size": {"x": -1}}, ConfigError, "voxel_size.x: expected a number > 0"),

@@ -91,31 +91,31 @@ FORMS = pytest.mark.parametrize(
 @FORMS
 def test_a_source_on_a_web_server_is_copied_to_the_byte_and_once(tmp_path, keywords):
     folder = fill(tmp_path / "there" / "a b.zarr", **keywords)
-    expected = build_pyramid(tmp_path / "local.zarr", source=folder)
+    expected = build_pyramid(tmp_path / "local.zarr", source=folder, levels=2)
     asked = []
     with web_server(tmp_path / "there", asked) as url:
         given = {"source": f"{url}/a%20b.zarr/"}
-        assert build_pyramid(tmp_path / "mine.zarr", **given) == expected
+        assert build_pyramid(tmp_path / "mine.zarr", **{"levels": 2, **given}) == expected
         found = chunks_of(tmp_path / "mine.zarr")
         for key, data in chunks_of(tmp_path / "local.zarr").items():
             if not key.endswith(("json", ".zattrs")):
                 assert found[key] == data, key
         asked.clear()
-        assert build_pyramid(tmp_path / "mine.zarr", **given) == expected
+        assert build_pyramid(tmp_path / "mine.zarr", **{"levels": 2, **given}) == expected
         assert {method for method, path in asked if re.search(r"\d[./]\d", path)} == {"HEAD"}
 
 
 def test_a_chunk_that_a_web_server_has_not_is_fill_value_and_told(tmp_path, caplog):
     folder = fill(tmp_path / "a.zarr")
     (folder / "0" / "c" / "1" / "1" / "1").unlink()
-    expected = build_pyramid(tmp_path / "local.zarr", source=folder)
+    expected = build_pyramid(tmp_path / "local.zarr", source=folder, levels=2)
     caplog.clear()
     with web_server(tmp_path) as url:
         with pytest.raises(
             StoreError, match=r"a.zarr/0/c/1/1/1 is missing, but missing_chunks: error"
         ):
-            build_pyramid(tmp_path / "no", source=f"{url}/a.zarr", missing_chunks="error")
-        assert build_pyramid(tmp_path / "mine.zarr", source=f"{url}/a.zarr") == expected
+            build_pyramid(tmp_path / "no", source=f"{url}/a.zarr", missing_chunks="error", levels=2)
+        assert build_pyramid(tmp_path / "mine.zarr", source=f"{url}/a.zarr", levels=2) == expected
         assert f"{url}/a.zarr/0 has no c/1/1/1, which stands for fill value" in caplog.text
     assert not (tmp_path / "no" / "0" / "zarr.json").exists()
 
@@ -124,7 +124,9 @@ def test_a_chunk_that_a_web_server_refuses_is_an_error(tmp_path):
     fill(tmp_path / "a.zarr")
     with web_server(tmp_path, refused=lambda path: path.endswith("c/1/1/1")) as url:
         with pytest.raises(StoreError, match=r"refuses it to everybody .over http no cred") as told:
-            build_pyramid(tmp_path / "mine.zarr", source=f"{url}/a.zarr", base_watch="metadata")
+            build_pyramid(
+                tmp_path / "mine.zarr", source=f"{url}/a.zarr", base_watch="metadata", levels=2
+            )
         assert f"{url}/a.zarr/0/c/1/1/1" in str(told.value)
     assert not (tmp_path / "mine.zarr" / "0" / "zarr.json").exists()
 
@@ -133,10 +135,10 @@ def test_what_is_no_image_on_a_web_server(tmp_path):
     (tmp_path / "index.html").write_text("<html>")
     with web_server(tmp_path) as url:
         with pytest.raises(StoreError, match="is neither a zarr group nor an array"):
-            build_pyramid(tmp_path / "mine.zarr", source=f"{url}/b.zarr")
+            build_pyramid(tmp_path / "mine.zarr", source=f"{url}/b.zarr", levels=2)
         zarr.create_group(tmp_path / "c.zarr")
         with pytest.raises(StoreError, match="has no array 0 for level 0"):
-            build_pyramid(tmp_path / "mine.zarr", source=f"{url}/c.zarr")
+            build_pyramid(tmp_path / "mine.zarr", source=f"{url}/c.zarr", levels=2)
 
 
 @pytest.mark.slow
@@ -146,14 +148,14 @@ def test_a_copy_from_s3_that_died_goes_on_with_what_is_missing(tmp_path, proxy, 
     proxy.fault = lambda method, path, n: 403 if path.endswith("0/c/2/0/0") else None
     mine = tmp_path / "mine.zarr"
     with pytest.raises(StoreError, match="refuses"):
-        build_pyramid(mine, **given)
+        build_pyramid(mine, **{"levels": 2, **given})
     there = {key for key in LocalStore(mine / "0").keys("") if key.startswith("c/")}
     assert there
     assert not (mine / "0" / "zarr.json").exists()
     proxy.fault = lambda method, path, n: None
     proxy.requests.clear()
-    expected = build_pyramid(tmp_path / "local.zarr", source=tmp_path / "a.zarr")
-    assert build_pyramid(mine, **given) == expected
+    expected = build_pyramid(tmp_path / "local.zarr", source=tmp_path / "a.zarr", levels=2)
+    assert build_pyramid(mine, **{"levels": 2, **given}) == expected
     assert sorted(bodies(proxy.requests)) == sorted(
         f"/{place[5:]}/0/{key}"
         for key in LocalStore(tmp_path / "a.zarr/0").keys("")
@@ -175,26 +177,26 @@ def test_what_was_copied_of_another_state_of_the_source_is_not_kept(tmp_path, pr
     }
     proxy.fault = lambda method, path, n: 403 if path.endswith("0/c/2/0/0") else None
     with pytest.raises(StoreError, match="refuses"):
-        build_pyramid(tmp_path / "mine.zarr", **given)
+        build_pyramid(tmp_path / "mine.zarr", **{"levels": 2, **given})
     proxy.fault = lambda method, path, n: None
     zarr.open_array(folder / "0", mode="r+")[-1, -1, -1] = 7  # of the same size
     upload(folder, store)
     proxy.fault = lambda method, path, n: 403 if "/0/c/" in path else None
     with pytest.raises(StoreError, match="refuses"):
-        build_pyramid(tmp_path / "mine.zarr", **given)
+        build_pyramid(tmp_path / "mine.zarr", **{"levels": 2, **given})
     proxy.fault = lambda method, path, n: None
-    built = build_pyramid(tmp_path / "mine.zarr", **given)
+    built = build_pyramid(tmp_path / "mine.zarr", **{"levels": 2, **given})
     assert built == build_pyramid(tmp_path / "local.zarr", source=folder, levels=1)
     # Whole by now: an object of the source, and one of the copy.
     zarr.open_array(folder / "0", mode="r+")[9, 0, 0] = 8
     upload(folder, store)
     damaged = tmp_path / "mine.zarr/0/c/0/0/0"
     damaged.write_bytes(damaged.read_bytes()[::-1])
-    again = build_pyramid(tmp_path / "mine.zarr", **given)
+    again = build_pyramid(tmp_path / "mine.zarr", **{"levels": 2, **given})
     assert again == build_pyramid(tmp_path / "local.zarr", source=folder, levels=1)
     assert again != built
     damaged.write_bytes(damaged.read_bytes()[::-1])
-    assert build_pyramid(tmp_path / "mine.zarr", **given) == again
+    assert build_pyramid(tmp_path / "mine.zarr", **{"levels": 2, **given}) == again
     assert damaged.read_bytes() == (folder / "0/c/0/0/0").read_bytes()
 
 
@@ -205,7 +207,7 @@ def test_from_one_object_store_to_another(tmp_path, server, place):
     upload(folder, ObjectStore(f"{place}/from", options))
     given = {"storage_options": options, "source_options": options}
     built = build_pyramid(f"{place}/to", "raw", source=f"{place}/from", **given)
-    assert built == build_pyramid(tmp_path / "b.zarr", "raw", source=folder)
+    assert built == build_pyramid(tmp_path / "b.zarr", "raw", source=folder, levels=2)
     for store in (f"{place}/from", f"{place}/from/0", place):
         with pytest.raises(StoreError, match="overlap"):
             build_pyramid(store, source=f"{place}/from", **given)
@@ -442,7 +444,7 @@ def test_unusual_names(tmp_path, server, name):
     folder = fill(tmp_path / "a.zarr")
     for key in LocalStore(folder).keys(""):
         files.put(f"names/{name}.zarr/{name}/{key}", (folder / key).read_bytes())
-    assert build_pyramid(store, name, storage_options={"endpoint": server})
+    assert build_pyramid(store, name, storage_options={"endpoint": server}, levels=2)
     option = ["--storage-option", f"endpoint={server}"]
     assert main(["verify", f"{store}/{name}", *option, "--sample", "1"]) == 0
     (config,) = image_configs({"store": store, "field": name}, tmp_path)

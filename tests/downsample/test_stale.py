@@ -34,7 +34,7 @@ def make(path, **settings):
 
 
 def opened(path, **keys):
-    (config,) = image_configs({"store": str(path), **keys})
+    (config,) = image_configs({"store": str(path), "levels": 2, **keys})
     return open_image(config)
 
 
@@ -80,14 +80,20 @@ def test_another_meaning_of_the_same_bytes(tmp_path, key):
         document[key][0]["configuration"]["endian"] = "big"
     (path / "0/zarr.json").write_text(json.dumps(document))
     assert "levels/0.json" in stale(path, folder)
-    build_pyramid(path)
+    build_pyramid(path, levels=2)
     assert not np.array_equal(zarr.open_array(path / "1")[...], before)
 
 
 def test_settings_of_the_list(tmp_path):
     folder = built(make(tmp_path / "s"))
-    assert stale(tmp_path / "s", folder, voxel_size={"y": 3}) == {"multiscales.json"}
+    voxels_of_3_x_1 = {"voxel_size": {"y": 3}}
+    found = stale(tmp_path / "s", folder, scale_factors=2, **voxels_of_3_x_1)
+    assert found == {"multiscales.json"}
     assert stale(tmp_path / "s", folder, unit={"y": "micrometer"}) == {"multiscales.json"}
+    # By default, voxels that are far from squares choose other factors.
+    assert stale(tmp_path / "s", folder, **voxels_of_3_x_1) == {
+        *("levels/1.json", "levels/2.json", "multiscales.json"),
+    }
 
 
 def test_a_level_that_lacks_an_object_is_made_again(tmp_path):
@@ -97,7 +103,7 @@ def test_a_level_that_lacks_an_object_is_made_again(tmp_path):
     (path / "1/c/0/0").unlink()
     assert not pyramid_status(str(path)).levels[1].complete
     assert stale(path, folder) == {"levels/1.json"}
-    build_pyramid(path)
+    build_pyramid(path, levels=2)
     assert np.array_equal(zarr.open_array(path / "1")[...], before)
     assert pyramid_status(str(path)).levels[1].complete
 
@@ -109,7 +115,7 @@ def test_levels_take_a_new_form_of_level_0(tmp_path):
     zarr.open_group(path).create_array("0", data=VOXELS, chunks=(4, 4), fill_value=9)
     names = stale(path, folder)
     assert {"levels/0.json", "levels/1.json"} <= names
-    build_pyramid(path)
+    build_pyramid(path, levels=2)
     levels = zarr.open_group(path)
     assert {levels[name].fill_value for name in levels.array_keys()} == {9}
 
@@ -194,12 +200,12 @@ def test_what_others_list_is_kept(tmp_path):
     first = {"version": "0.4", "axes": axes, "datasets": [*datasets, thumb]}
     other = {"version": "0.4", "name": "other", "axes": axes, "datasets": [{"path": "thumb"}]}
     zarr.open_group(path).attrs["multiscales"] = [first, other]
-    build_pyramid(path)
+    build_pyramid(path, levels=2)
     listed = zarr.open_group(path).attrs["multiscales"]
     assert listed[1] == other
     assert [dataset["path"] for dataset in listed[0]["datasets"]] == ["0", "1", "2", "thumb"]
     assert listed[0]["axes"][0] == axes[0]
-    assert listed[0]["datasets"][1]["coordinateTransformations"][0]["scale"] == [4.0, 6.0]
+    assert listed[0]["datasets"][1]["coordinateTransformations"][0]["scale"] == [4.0, 3.0]
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -210,7 +216,7 @@ def test_all_groups_of_a_consolidated_store_stay_readable(tmp_path, zarr_format)
         root.create_group(name).create_array("0", data=VOXELS, chunks=(4, 4))
     zarr.consolidate_metadata(tmp_path / "s")
     for name in ("b/c", "a"):
-        build_pyramid(tmp_path / "s", name)
+        build_pyramid(tmp_path / "s", name, levels=2)
         read = zarr.open_group(tmp_path / "s", mode="r", use_consolidated=True)
         for member in ("a/0", "b/c/0", "b/c/1", "z/0", *(["a/1"] if name == "a" else [])):
             assert read[member].shape[0] in (12, 6)

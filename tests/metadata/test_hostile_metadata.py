@@ -68,7 +68,9 @@ def check(case):
             assert lines[-1].startswith("zarrpyramid: error: "), (command, case, err)
             assert sum("error: " in line[:22] for line in lines) == 1, (command, case, err)
     try:
-        records = soon(case, "build", lambda: build_pyramid(case.path, progress=False, n_workers=1))
+        records = soon(
+            case, "build", lambda: build_pyramid(case.path, progress=False, n_workers=1, levels=2)
+        )
     except PyramidError as error:
         line = str(error)
         return "\n" in line and pytest.fail(f"{case}: {line}")

@@ -290,7 +290,7 @@ def test_scales_of_an_existing_image_are_the_default(tmp_path):
     group.create_array("0", data=np.ones((9, 8), "uint8"), chunks=(4, 4))
     axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "yx"]
     group.attrs.update(listing(axes=axes, datasets=transformed(SCALED, MOVED), version="0.4"))
-    build_pyramid(tmp_path, levels=1, voxel_size={"x": 4})
+    build_pyramid(tmp_path, levels=1, scale_factors=2, voxel_size={"x": 4})
     (found,) = zarr.open_group(tmp_path).attrs["multiscales"]
     assert found["axes"] == axes
     scale, translation = found["datasets"][1]["coordinateTransformations"]

@@ -78,8 +78,10 @@ def test_paths_follow_those_of_level_0(tmp_path, zarr_format, base, expected):
     make(tmp_path / "a", base, zarr_format=zarr_format)
     zarr.create_group(tmp_path, zarr_format=zarr_format)
     make(tmp_path / "plain", "0", zarr_format=zarr_format)
-    records = build_pyramid(tmp_path, "a", levels=2)
-    assert records == build_pyramid(tmp_path, "plain", levels=2), "records hold no path"
+    records = build_pyramid(tmp_path, "a", scale_factors=2, levels=2)
+    assert records == build_pyramid(tmp_path, "plain", scale_factors=2, levels=2), (
+        "records hold no path"
+    )
     assert paths(tmp_path / "a") == expected
     group = zarr.open_group(tmp_path / "a", mode="r")
     plain = zarr.open_group(tmp_path / "plain", mode="r")
@@ -95,9 +97,9 @@ def test_paths_follow_those_of_level_0(tmp_path, zarr_format, base, expected):
     ome_zarr_models.open_ome_zarr(zarr.open_group(tmp_path / "a", mode="r"))
 
     before = sorted(tmp_path.rglob("*"))
-    assert build_pyramid(tmp_path, "a", levels=2) == records
+    assert build_pyramid(tmp_path, "a", scale_factors=2, levels=2) == records
     assert sorted(tmp_path.rglob("*")) == before
-    build_pyramid(tmp_path, "a", levels=1)
+    build_pyramid(tmp_path, "a", scale_factors=2, levels=1)
     assert paths(tmp_path / "a") == expected[:2]
     assert clean(str(tmp_path / "a")) == [1]
     assert paths(tmp_path / "a") == expected[:1]
@@ -146,7 +148,7 @@ def test_levels_of_others_are_kept_unless_given_up(tmp_path, names):
     foreign = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     message = rf"{names[1]} is there already and was not made .* set overwrite: true"
     with pytest.raises(StoreError, match=message):
-        build_pyramid(tmp_path)
+        build_pyramid(tmp_path, levels=2)
     assert clean(str(tmp_path)) == []
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == foreign
 
@@ -199,7 +201,7 @@ def test_overwrite_is_for_arrays_alone(tmp_path):
             place.parent.write_text("mine")
         before = sorted(path.rglob("*"))
         with pytest.raises(StoreError) as error:
-            build_pyramid(path, overwrite=True)
+            build_pyramid(path, levels=2, overwrite=True)
         assert "\n" not in str(error.value)
         assert sorted(path.rglob("*")) == before, stands
 
@@ -270,7 +272,9 @@ def test_fields_with_level_0_at_any_path_are_named(tmp_path):
 
 
 def test_nothing_is_in_the_way(tmp_path):
-    image = open_image(image_config("image", {"store": str(make(tmp_path, "scale0/image"))}))
+    image = open_image(
+        image_config("image", {"store": str(make(tmp_path, "scale0/image")), "levels": 2})
+    )
     check_places(image)
 
 
@@ -279,7 +283,7 @@ def test_an_image_inside_a_level_of_another_is_refused(tmp_path, inner):
     """Though neither the level nor the other image is there yet."""
     make(tmp_path / "a.zarr", "0")
     make(tmp_path / "b.zarr", "0")
-    outer = open_image(image_config("outer", {"store": str(tmp_path / "a.zarr")}))
+    outer = open_image(image_config("outer", {"store": str(tmp_path / "a.zarr"), "levels": 2}))
     keys = {"store": str(tmp_path / "a.zarr"), "source": str(tmp_path / "b.zarr")}
     images = {
         "inner": open_image(image_config("inner", {**keys, "field": inner})),

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from zarrpyramid.config import image_config
 from zarrpyramid.errors import ConfigError, GeometryError
 from zarrpyramid.metadata.multiscales import Axis, axis_type
-from zarrpyramid.plan.factors import plan_ladder
+from zarrpyramid.plan.factors import decide_factors, plan_ladder
+from zarrpyramid.plan.ladder import SMALL
 
 
-def ladder(shape, sizes=None, *, chunks=None, names="tczyx", units=None, sized=True, **keys):
+def ladder(shape, sizes=None, *, names="tczyx", units=None, sized=True, **keys):
     names = names[-len(shape) :]
     parts = zip(names, sizes or [1.0] * len(shape), units or [None] * len(shape), strict=True)
     axes = [Axis(name=n, type=axis_type(n), size=size, unit=unit) for n, size, unit in parts]
     image = image_config("a", {"store": "/s", **keys})
-    return plan_ladder(image, shape, chunks or (8,) * len(shape), axes, sized=sized)
+    factors = decide_factors(image, axes, sized=sized).value
+    return plan_ladder(image, factors, shape, axes, sized=sized)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def ladder(shape, sizes=None, *, chunks=None, names="tczyx", units=None, sized=T
         ((3, 64, 64, 64), [2, [1, 1, 2, 2]], "auto", [(1, 2, 2, 2), (1, 1, 2, 2)]),  # c rests
         ((2, 64), [[2, 2], [2, 2]], "auto", [(2, 2), (1, 2)]),  # an axis of extent 1 rests
         ((8, 8), [[2, 2], [2, 2]], "auto", [(2, 2), (2, 2)]),  # below a chunk, as asked
-        ((64, 64), [2, 3], "auto", [(2, 3), (2, 3), (2, 1)]),  # one an axis, as ever
+        ((64, 64), [2, 3], 5, [(2, 3)] * 4 + [(2, 1)]),  # one an axis, as ever
     ],
 )
 def test_one_entry_a_level(shape, given, levels, expected):
@@ -56,11 +58,12 @@ def test_one_entry_a_level(shape, given, levels, expected):
         ((64, 64, 64), (1, 1.9, 4), 3, [(2, 1, 1), (2, 2, 1), (2, 2, 2)]),  # one after the other
         ((64, 64, 64), (1, 1.2, 1.6), 3, [(2, 2, 1), (2, 2, 2), (2, 2, 2)]),  # never all within it
         ((3, 64, 64), (5, 1, 1), 2, [(1, 2, 2), (1, 2, 2)]),  # channels have no size
-        # Axes whose turn it is are done: no level is made that equals the one before.
-        ((64, 8, 8), (40, 8, 8), None, [(2, 1, 1)] * 3),
-        ((64, 16, 8), (40, 8, 8), None, [(1, 2, 1), (2, 1, 1), (2, 1, 1), (2, 1, 1)]),
-        ((4, 64, 64), (40, 8, 8), None, [(1, 2, 2)] * 3),  # the thick axis is done from the start
-        ((8, 8, 8), (40, 8, 8), None, []),
+        # Axes of extent 1 are done: no level is made that equals the one before.
+        ((64, 1, 1), (40, 8, 8), 3, [(2, 1, 1)] * 3),
+        ((64, 2, 1), (40, 8, 8), 4, [(1, 2, 1), (2, 1, 1), (2, 1, 1), (2, 1, 1)]),
+        ((1, 64, 64), (40, 8, 8), 3, [(1, 2, 2)] * 3),  # the thick axis is done from the start
+        ((4, 4096, 4096), (40, 8, 8), None, [(1, 2, 2)] * 2 + [(2, 2, 2)] * 2),
+        ((64, 64, 64), (40, 8, 8), None, []),
         ((2, 1, 1), (40, 8, 8), 1, [(2, 1, 1)]),
     ],
 )
@@ -70,23 +73,42 @@ def test_isotropic(shape, sizes, levels, expected):
     assert ladder(shape, sizes, names=names, **keys) == expected
 
 
-@given(st.lists(st.tuples(st.integers(1, 600), st.floats(0.01, 100)), min_size=1, max_size=3))
+@given(st.lists(st.tuples(st.integers(1, 5000), st.floats(0.01, 100)), min_size=1, max_size=3))
 def test_isotropic_ladders_are_sound(axes):
     shape, sizes = tuple(extent for extent, _ in axes), [size for _, size in axes]
-    steps = ladder(shape, sizes, scale_factors="isotropic")
-    for step in steps:
+    for step in ladder(shape, sizes, scale_factors="isotropic"):
         assert set(step) <= {1, 2}
         assert max(step) == 2
-        active = [axis for axis, factor in enumerate(step) if factor == 2]
-        resting = [axis for axis in range(len(step)) if axis not in active and shape[axis] > 8]
-        # Whatever is left behind has the larger voxels.
-        limit = max(sizes[axis] for axis in active)
-        assert all(sizes[axis] * 1.0001 >= limit / 2**0.5 for axis in resting)
-        new = tuple(-(-extent // factor) for extent, factor in zip(shape, step, strict=True))
-        assert new != shape
-        shape = new
+        assert math.prod(shape) > SMALL
+        # No axis is scaled less than one with larger voxels, unless it cannot be.
+        for axis, factor in enumerate(step):
+            larger = [n for n, size in enumerate(sizes) if size > sizes[axis] * 1.0001]
+            assert shape[axis] == 1 or all(factor >= step[n] for n in larger)
+        shape = tuple(-(-extent // factor) for extent, factor in zip(shape, step, strict=True))
         sizes = [size * factor for size, factor in zip(sizes, step, strict=True)]
-    assert max(shape) <= 8  # the stop rule
+    assert math.prod(shape) <= SMALL  # the stop rule
+
+
+@pytest.mark.parametrize(
+    ("sizes", "keys", "value", "why"),
+    [
+        ((40, 8, 8), {}, "isotropic", "voxels of 40 x 8 x 8 nanometer differ by more than sqrt"),
+        ((1.5, 1, 1), {}, "isotropic", "the smallest are scaled first"),
+        ((1.4, 1, 1), {}, 2, "voxels of 1.4 x 1 x 1 nanometer are near cubes, within sqrt(2)"),
+        ((math.sqrt(2), 1, 1), {}, 2, "near cubes"),
+        ((40, 8, 8), {"sized": False}, 2, "nothing says how large voxels are"),
+        ((40, 8, 8), {"units": ("nanometer", "micrometer", "micrometer")}, 2, "the units of the"),
+    ],
+)
+def test_auto_is_isotropic_where_voxels_are_far_from_cubes(sizes, keys, value, why):
+    units = keys.pop("units", ("nanometer",) * 3)
+    parts = zip(("c", "z", "y", "x"), (1.0, *sizes), (None, *units), strict=True)
+    axes = [Axis(name=n, type=axis_type(n), size=size, unit=unit) for n, size, unit in parts]
+    found = decide_factors(image_config("a", {"store": "/s"}), axes, sized=keys.get("sized", True))
+    assert (found.value, found.given) == (value, False)
+    assert why in found.why
+    given = image_config("a", {"store": "/s", "scale_factors": 2})
+    assert decide_factors(given, axes, sized=True).row == ("scale_factors", "2", "given", "-")
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=3))

@@ -149,9 +149,31 @@ def test_chunks_and_shards(array, chunks, expected):
     assert [(level.chunks, level.shards) for level in found] == expected
 
 
-def test_auto_looks_at_the_chunks_of_the_levels():
-    assert len(plan(base((64, 64), (8, 8))).levels) == 4
-    assert len(plan(base((64, 64), (8, 8)), chunks=[32, 32]).levels) == 2
+@pytest.mark.parametrize(
+    ("shape", "chunks", "coarsest"),
+    [
+        ((200, 1024, 1024), (1, 1024, 1024), (13, 64, 64)),  # each was "small enough" by its chunks
+        ((3000, 1500, 1500), (3000, 1500, 1500), (94, 47, 47)),
+        ((200, 1024, 1024), (8, 8, 8), (13, 64, 64)),
+        ((5, 3, 50, 1024, 1024), (1, 1, 1, 64, 64), (5, 3, 7, 128, 128)),  # of one time and channel
+        ((64, 64, 64), (8, 8, 8), (64, 64, 64)),  # small enough
+    ],
+)
+def test_auto_depends_on_the_image_and_not_on_its_chunks(shape, chunks, coarsest):
+    found = plan(base(shape, chunks, dtype="uint8"))
+    assert found.levels[-1].shape == coarsest
+    decided = {decision.key: decision for decision in found.decisions}
+    assert (decided["levels"].value, decided["levels"].given) == (len(found.levels) - 1, False)
+    assert f"level {len(found.levels) - 1} holds" in decided["levels"].why
+    assert "at most 262,144 are enough" in decided["levels"].why
+
+
+def test_known_voxel_sizes_choose_the_factors():
+    given = plan(base((64, 512, 512)), voxel_size={"z": 40, "y": 8, "x": 8})
+    assert [level.factors for level in given.levels[1:]] == [(1, 2, 2), (1, 2, 2), (2, 2, 2)]
+    for keys in ({}, {"scale_factors": 2, "voxel_size": {"z": 40, "y": 8, "x": 8}}):
+        found = plan(base((64, 512, 512)), **keys)
+        assert [level.factors for level in found.levels[1:]] == [(2, 2, 2)] * 2
 
 
 @pytest.mark.parametrize(
@@ -212,7 +234,7 @@ def test_what_ngff_can_describe(n_axes, names, expected):
 
 
 def test_provenance():
-    found = provenance(plan(base((40, 9), (8, 8)), scale_factors=[2, 3]))
+    found = provenance(plan(base((40, 3), (8, 8)), scale_factors=[2, 3], levels=3))
     assert found["factors"] == [[2, 3], [2, 1], [2, 1]]
     assert found["method"] == "mean"
     assert found["voxel_revision"] == VOXEL_REVISION

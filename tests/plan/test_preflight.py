@@ -7,21 +7,21 @@ import zarr
 from zarrpyramid.cli.program import main
 
 
-def make(path):
+def make(path, shape=(40, 36, 50)):
     zarr.create_group(path).create_group("raw").create_array(
-        "0", shape=(40, 36, 50), chunks=(8, 8, 8), dtype="u2"
+        "0", shape=shape, chunks=tuple(extent // 5 for extent in shape), dtype="u2"
     )
 
 
 def test_plan_of_a_path(tmp_path, capsys):
-    make(tmp_path / "s.zarr")
+    make(tmp_path / "s.zarr", (320, 288, 400))
     assert main(["plan", str(tmp_path / "s.zarr/raw")]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split("  ") for line in lines[1:6]]
     assert [row[0] for row in rows] == ["level", "0", "1", "2", "3"]
-    assert "20 x 18 x 25" in lines[3]
+    assert "160 x 144 x 200" in lines[3]
     assert "a default, not measured" in lines[7]
-    assert "to be written: 74 files and folders" in lines[8]
+    assert "to be written: 65 files and folders" in lines[8]
     assert lines[8].endswith("enough")
     assert lines[9] == "changes of level 0 are seen by: objects (base_watch: auto)"
 

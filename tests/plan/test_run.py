@@ -36,7 +36,7 @@ def run(new_run, tmp_path):
     return new_run(
         made={"test_image": MADE, "levels": 2, "label_report": True},
         parted={"test_image": MADE, "levels": 2, "parts": 3},
-        copied={"source": "theirs.zarr"},
+        copied={"source": "theirs.zarr", "levels": 2},
         given={"base": {**MADE, "dtype": "uint16"}, "base_ready": "ready.txt", "levels": 1},
         owned={"store": "theirs.zarr", "levels": 1},
         absent={},
@@ -142,7 +142,9 @@ def test_a_run_refuses_what_stands_in_its_way_when_asked_to_check(run, tmp_path)
 
 
 def test_an_image_in_a_level_of_another_one_is_refused(new_run):
-    run = new_run(outer={"test_image": MADE}, inner={"store": "outer.zarr/1", "test_image": MADE})
+    run = new_run(
+        outer={"test_image": MADE, "levels": 1}, inner={"store": "outer.zarr/1", "test_image": MADE}
+    )
     assert list(run.refused) == ["inner"]
     assert "lies in" in run.refused["inner"]
 
@@ -165,7 +167,7 @@ def test_what_makes_jobs_run_again(run, tmp_path):
 
 
 def test_a_recipe_names_codecs_that_are_given(new_run):
-    run = new_run(made={"test_image": MADE, "compressor": "zstd", "checksum": True})
+    run = new_run(made={"test_image": MADE, "levels": 1, "compressor": "zstd", "checksum": True})
     recipe = run.recipe(Job(image="made", level=1))
     assert (recipe["compressor"], recipe["checksum"]) == ("zstd", True)
 

@@ -56,6 +56,7 @@ def pyramid(tmp_path, voxels, *, chunks=16, **settings):
     path = tmp_path / "image.zarr"
     chunks = tuple(min(chunks, extent) for extent in voxels.shape)
     zarr.create_group(path).create_array("0", data=voxels, chunks=chunks)
+    settings = {"levels": 2, **settings}
     records = build_pyramid(path, progress=False, **settings)
     return find_image(str(path), "", settings), records
 
@@ -93,7 +94,12 @@ KINDS = {
     "bool": (ramp((40, 36, 32)) % 3 == 0, {}, 3, ALL),
     "complex": (ramp((40, 36, 32)) * (1 + 1j), {}, 3, [*ALL[:2], *ALL[3:]]),
     "constant": (np.full((40, 36, 32), 7, "uint8"), {}, 3, ALL),
-    "lone": (ramp((8, 8, 8)), {}, 3, ["Slices", "Levels", "Values", "Viewers", "How it was made"]),
+    "lone": (
+        ramp((8, 8, 8)),
+        {"levels": "auto"},
+        3,
+        ["Slices", "Levels", "Values", "Viewers", "How it was made"],
+    ),
     "line": (ramp((200,)), {}, 0, ALL[1:]),
 }
 

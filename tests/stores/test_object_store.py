@@ -92,8 +92,10 @@ def objects(store):
 def test_a_remote_pyramid_equals_a_local_one_to_the_byte(tmp_path, server, place, keywords):
     store = ObjectStore(place, {"endpoint": server})
     upload(fill(tmp_path / "a.zarr", **keywords), store)
-    local = build_pyramid(tmp_path / "a.zarr", write_empty_chunks=False)
-    remote = build_pyramid(place, storage_options={"endpoint": server}, write_empty_chunks=False)
+    local = build_pyramid(tmp_path / "a.zarr", write_empty_chunks=False, levels=2)
+    remote = build_pyramid(
+        place, storage_options={"endpoint": server}, write_empty_chunks=False, levels=2
+    )
     assert remote == local
     found = objects(store)
     for key, data in objects(LocalStore(tmp_path / "a.zarr")).items():
@@ -108,19 +110,21 @@ def test_through_zarr_python_where_the_chunk_engine_does_not_know_a_codec(tmp_pa
     store = ObjectStore(place, {"endpoint": server})
     folder = fill(tmp_path / "a.zarr", zarr_format=2, filters=[numcodecs.Delta(dtype="<u2")])
     upload(folder, store)
-    remote = build_pyramid(place, storage_options={"endpoint": server})
-    assert remote == build_pyramid(folder)
+    remote = build_pyramid(place, storage_options={"endpoint": server}, levels=2)
+    assert remote == build_pyramid(folder, levels=2)
 
 
 @pytest.mark.slow
 def test_a_level_0_from_a_local_source(tmp_path, server, place):
     folder = fill(tmp_path / "a.zarr")
     options = {"endpoint": server}
-    first = build_pyramid(place, "raw/488", source=folder, storage_options=options)
-    assert first == build_pyramid(tmp_path / "b.zarr", "raw/488", source=folder)
+    first = build_pyramid(place, "raw/488", source=folder, storage_options=options, levels=2)
+    assert first == build_pyramid(tmp_path / "b.zarr", "raw/488", source=folder, levels=2)
     store = ObjectStore(place, options)
     before = {key: version for key, _, version in store.stats("")}
-    assert build_pyramid(place, "raw/488", source=folder, storage_options=options) == first
+    assert (
+        build_pyramid(place, "raw/488", source=folder, storage_options=options, levels=2) == first
+    )
     assert {key: version for key, _, version in store.stats("")} == before
 
 
@@ -128,7 +132,7 @@ def test_a_level_0_from_a_local_source(tmp_path, server, place):
 def test_commands_on_a_url_with_all_from_the_environment(tmp_path, server, place, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     folder = fill(tmp_path / "a.zarr")
-    records = build_pyramid(f"{place}/inside", source=folder)
+    records = build_pyramid(f"{place}/inside", source=folder, levels=2)
     statuses = pyramid_status(f"{place}/inside").levels
     assert [status.shape for status in statuses] == [tuple(each["shape"]) for each in records]
     assert all(status.complete and status.listed for status in statuses)
@@ -200,7 +204,7 @@ def test_a_refused_object_is_an_error_and_never_fill_value(tmp_path, server, pro
     upload(fill(tmp_path / "a.zarr"), direct)
     proxy.fault = lambda method, path, n: 403 if path.endswith("/0/c/1/2/0") else None
     with pytest.raises(StoreError, match="the server refuses") as caught:
-        build_pyramid(place, storage_options={"endpoint": proxy.url})
+        build_pyramid(place, storage_options={"endpoint": proxy.url}, levels=2)
     message = str(caught.value)
     assert f"{place}/0/c/1/2/0" in message
     assert "AWS_SECRET_ACCESS_KEY" in message
@@ -217,7 +221,7 @@ def test_who_may_not_write_or_list_is_told_so(tmp_path, server, proxy, place, wh
     upload(fill(tmp_path / "a.zarr"), direct)
     proxy.fault = lambda method, path, n: 403 if what in path and method != "DELETE" else None
     with pytest.raises(StoreError, match=r"cannot (write|list) .*the server refuses") as caught:
-        build_pyramid(place, storage_options={"endpoint": proxy.url})
+        build_pyramid(place, storage_options={"endpoint": proxy.url}, levels=2)
     assert "AWS_SECRET_ACCESS_KEY" in str(caught.value)
     assert direct.get("1/zarr.json") is None
 
@@ -252,9 +256,9 @@ def test_a_storm_that_passes_is_sat_out(tmp_path, server, proxy, place, storm):
         return fault if method == chosen and len(asked) % period == 0 else None
 
     proxy.fault = now_and_then
-    found = build_pyramid(place, storage_options={"endpoint": proxy.url, "timeout": "1s"})
+    found = build_pyramid(place, storage_options={"endpoint": proxy.url, "timeout": "1s"}, levels=2)
     assert len(asked) >= 2 * period
-    assert found == build_pyramid(tmp_path / "a.zarr")
+    assert found == build_pyramid(tmp_path / "a.zarr", levels=2)
     store = ObjectStore(place, {"endpoint": server})
     for key, data in objects(LocalStore(tmp_path / "a.zarr")).items():
         if key != "zarr.json":  # holds the store's name
@@ -312,8 +316,8 @@ def test_a_storm_that_stays_ends_the_run_with_nothing_published(
     assert "\n" not in str(caught.value)
     assert direct.get("1/zarr.json") is None
     assert b"multiscales" not in direct.get("zarr.json")
-    found = build_pyramid(place, storage_options={"endpoint": server})
-    assert found == build_pyramid(tmp_path / "a.zarr")
+    found = build_pyramid(place, storage_options={"endpoint": server}, levels=2)
+    assert found == build_pyramid(tmp_path / "a.zarr", levels=2)
 
 
 @pytest.mark.slow
@@ -323,13 +327,13 @@ def test_an_object_that_is_lost_is_missed(tmp_path, server, proxy, place):
     options = {"endpoint": proxy.url}
     proxy.fault = lambda method, path, n: 404 if path.endswith("/0/c/1/2/0") else None
     with pytest.raises(StoreError, match=f"{place}/0/c/1/2/0"):
-        build_pyramid(place, storage_options=options, missing_chunks="error")
+        build_pyramid(place, storage_options=options, missing_chunks="error", levels=2)
     # What a level is made from has a digest: nothing else is taken for it.
     proxy.fault = lambda method, path, n: (
         404 if method == "GET" and path.endswith("/1/c/1/0/0") else None
     )
     with pytest.raises(VoxelError, match="holds other voxels than its record says"):
-        build_pyramid(place, storage_options=options)
+        build_pyramid(place, storage_options=options, levels=2)
     assert direct.get("1/zarr.json") is not None
     assert direct.get("2/zarr.json") is None
 
@@ -349,7 +353,7 @@ def test_a_job_that_is_killed_leaves_nothing_that_is_seen(tmp_path, server, prox
 
     proxy.fault = fault
     code = "import sys, zarrpyramid; zarrpyramid.build_pyramid(sys.argv[1], storage_options="
-    code += "{'endpoint': sys.argv[2]})"
+    code += "{'endpoint': sys.argv[2]}, levels=2)"
     with subprocess.Popen([sys.executable, "-c", code, place, proxy.url]) as job:
         assert written.wait(30)
         time.sleep(0.2)
@@ -358,8 +362,8 @@ def test_a_job_that_is_killed_leaves_nothing_that_is_seen(tmp_path, server, prox
     assert any(key.startswith("1/c/") for key in direct.keys(""))
     assert direct.get("1/zarr.json") is None
     assert b"multiscales" not in direct.get("zarr.json")
-    found = build_pyramid(place, storage_options={"endpoint": server})
-    assert found == build_pyramid(tmp_path / "a.zarr")
+    found = build_pyramid(place, storage_options={"endpoint": server}, levels=2)
+    assert found == build_pyramid(tmp_path / "a.zarr", levels=2)
 
 
 @pytest.mark.slow
@@ -437,12 +441,14 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     group.create_array("0", data=voxels, chunks=(8, 8, 8), shards=shards)
     upload(tmp_path / "a.zarr", ObjectStore(place, {"endpoint": server}))
     options = {"endpoint": proxy.url}
-    image = open_image(image_config("image", {"store": place, "storage_options": options}))
+    image = open_image(
+        image_config("image", {"store": place, "levels": 3, "storage_options": options})
+    )
     assert len(proxy.requests) <= 4  # the group and level 0, and whether a group is above them
     levels = image.plan.levels
     assert len(levels) == 4
     proxy.requests.clear()
-    build_pyramid(place, storage_options=options)
+    build_pyramid(place, storage_options=options, levels=3)
     seen = Counter(map(kind, proxy.requests))
     read, written = levels[:-1], levels[1:]
     assert seen["PUT", True] == sum(level.n_objects for level in written)
@@ -455,7 +461,7 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     # Their documents, level 0's, the list, and the note of who holds the image.
     assert seen["PUT", False] == len(written) + 3
     proxy.requests.clear()
-    build_pyramid(place, storage_options=options)
+    build_pyramid(place, storage_options=options, levels=3)
     again = Counter(map(kind, proxy.requests))
     # No sentinel says that level 0 is the same: its bytes are read, and none is decoded.
     assert again["GET", True] <= levels[0].n_chunks + levels[0].n_objects
@@ -526,13 +532,13 @@ def test_what_is_noted_of_objects_is_kept(tmp_path, server, proxy, place, monkey
 
 def test_no_bucket(server):
     with pytest.raises(StoreError, match="there is no bucket elsewhere"):
-        build_pyramid("s3://elsewhere/a.zarr", storage_options={"endpoint": server})
+        build_pyramid("s3://elsewhere/a.zarr", storage_options={"endpoint": server}, levels=2)
 
 
 @pytest.mark.slow
 def test_the_metadata_document_comes_after_all_objects(tmp_path, server, proxy, place):
     upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
-    build_pyramid(place, storage_options={"endpoint": proxy.url})
+    build_pyramid(place, storage_options={"endpoint": proxy.url}, levels=2)
     puts = [path for method, path in proxy.requests if method == "PUT"]
     document = next(n for n, path in enumerate(puts) if path.endswith("/1/zarr.json"))
     assert any(is_chunk(path, 1) for path in puts[:document])
@@ -561,14 +567,14 @@ def test_what_is_refused(store, options, message):
 
 def test_an_unknown_option_is_named(place):
     with pytest.raises(ConfigError, match="endpiont"):
-        build_pyramid(place, storage_options={"endpiont": "http://127.0.0.1:1"})
+        build_pyramid(place, storage_options={"endpiont": "http://127.0.0.1:1"}, levels=2)
 
 
 def test_without_obstore_the_command_to_install_it_is_told(place):
     code = (
         "import sys; sys.modules['obstore'] = None\n"
         "from zarrpyramid import build_pyramid\n"
-        f"build_pyramid({place!r})"
+        f"build_pyramid({place!r}, levels=2)"
     )
     library = Path(build_pyramid.__code__.co_filename).parents[1]
     done = subprocess.run(

@@ -19,7 +19,7 @@ from zarrpyramid.stores.local import LocalStore
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     store = make(tmp_path_factory.mktemp("verify") / "brain.zarr")
-    build_pyramid(store, "raw", progress=False)
+    build_pyramid(store, "raw", progress=False, levels=3)
     return store
 
 
@@ -74,7 +74,7 @@ def test_a_level_0_that_changed_has_its_levels_made_of_it(store, tmp_path):
     anew = shutil.copytree(store, tmp_path / "anew.zarr")
     for level in (anew / "raw").glob("[1-9]"):
         shutil.rmtree(level)
-    build_pyramid(anew, "raw", progress=False)
+    build_pyramid(anew, "raw", progress=False, levels=3)
     assert contents(store) == contents(anew)
 
 

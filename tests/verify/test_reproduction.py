@@ -68,7 +68,7 @@ def files(store):
 def test_a_build_by_it_in_a_copy_is_equal(tmp_path, made, settings):
     store = make(tmp_path / "image.zarr", **made)
     bare = shutil.copytree(store, tmp_path / "copy.zarr")
-    records = build_pyramid(store, "raw", progress=False, **settings)
+    records = build_pyramid(store, "raw", progress=False, **{"levels": 2, **settings})
     config = yaml.safe_load(reproduce(str(store / "raw")))
     (image,) = image_configs(config)  # fits the schema, and names the image
     assert (image.store, image.field) == (str(store), "raw")
@@ -95,7 +95,7 @@ def test_what_level_0_says_of_its_place_stays(tmp_path):
         "name": "the left one",
     }
     zarr.open_group(store / "raw").attrs["ome"] = {"version": "0.5", "multiscales": [listed]}
-    records = build_pyramid(store, "raw", progress=False)
+    records = build_pyramid(store, "raw", progress=False, levels=2)
     copy = shutil.copytree(store, tmp_path / "copy.zarr")
     clean(str(copy / "raw"))
     config = yaml.safe_load(reproduce(str(store / "raw")))
@@ -108,7 +108,7 @@ def test_the_command_prints_it(tmp_path, capsys):
     store = make(tmp_path / "image.zarr")
     assert main(["reproduce", str(store / "raw")]) == 2
     assert "has no level that was made here" in capsys.readouterr().err
-    build_pyramid(store, "raw", progress=False, method="max")
+    build_pyramid(store, "raw", progress=False, method="max", levels=2)
     assert main(["reproduce", str(store / "raw")]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["method"] == "max"
 
@@ -153,7 +153,7 @@ def edit(path, change):
 )
 def test_what_no_configuration_makes_is_refused(tmp_path, harm, message):
     store = make(tmp_path / "image.zarr")
-    build_pyramid(store, "raw", progress=False)
+    build_pyramid(store, "raw", progress=False, levels=2)
     harm(store / "raw")
     with pytest.raises(StoreError) as raised:
         reproduce(str(store / "raw"))

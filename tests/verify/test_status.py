@@ -41,7 +41,7 @@ def test_what_is_there(store):
 
 
 def test_faults(store):
-    build_pyramid(store, "raw", levels=2, voxel_size={"z": 2.0})
+    build_pyramid(store, "raw", levels=2, scale_factors=2, voxel_size={"z": 2.0})
     found = pyramid_status(str(store / "raw"))
     assert found.faults == []
     assert [status.factors for status in found.levels] == [None, (2, 2, 2), (2, 2, 2)]

@@ -39,21 +39,21 @@ def test_the_demo_is_made_while_no_image_is_named(workspace):
 def test_names_of_digits_and_of_two_stores(workspace):
     """Numbers come back as strings, and two stores of one stem have names of their own."""
     workspace.make("2024/1", (20, 9))
-    outcome = workspace.run(store="2024", field="1")
+    outcome = workspace.run(store="2024", field="1", levels=2)
     assert names(outcome) == ["2024-1"]
     (workspace / "elsewhere").mkdir()
     (workspace / "2024").rename(workspace / "elsewhere/2024")
     workspace.make("2024/1", (20, 9), dtype="uint8")
     first = workspace.tree("results/2024-1")
 
-    (other,) = names(workspace.run(store=workspace / "elsewhere/2024", field="1"))
+    (other,) = names(workspace.run(store=workspace / "elsewhere/2024", field="1", levels=2))
     stem, _, digits = other.rpartition("-")
     assert stem == "2024-1"
     assert len(digits) == 6
     assert int(digits, 16) >= 0
     assert workspace.tree("results/2024-1") == first
     # The first name stays with the path that it was given to.
-    again = workspace.run("-n", store="2024", field="1")
+    again = workspace.run("-n", store="2024", field="1", levels=2)
     assert again.jobs == ["0", "1", "2", "list", "summary"]
     assert "Building level 1 of 2024-1: factors" in again.text
 
@@ -130,11 +130,11 @@ def test_consolidated_metadata_keeps_in_step(workspace):
 def test_a_base_that_may_not_be_edited(workspace):
     workspace.make(shape=(9, 9))
     base = workspace.files("image.zarr/raw/0")
-    outcome = workspace.run(store="image.zarr", field="raw", edit_base="false")
+    outcome = workspace.run(store="image.zarr", field="raw", levels=1, edit_base="false")
     assert outcome.text.count("has no dimension_names and edit_base is false") == 1
     assert workspace.files("image.zarr/raw/0") == base
     # Allowed, the document alone is written again.
-    workspace.run(store="image.zarr", field="raw")
+    workspace.run(store="image.zarr", field="raw", levels=1)
     after = workspace.files("image.zarr/raw/0")
     assert {path for path in base if after[path] != base[path]} == {"zarr.json"}
     assert workspace.array("image.zarr/raw/0").metadata.dimension_names == ("y", "x")

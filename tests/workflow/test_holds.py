@@ -29,7 +29,7 @@ def at_work(workspace):
     )
     array[...] = np.random.default_rng(0).integers(0, 99, (96,) * 3, "u2")
     process = subprocess.Popen(
-        workspace.command(store="image.zarr", field="raw"),
+        workspace.command(store="image.zarr", field="raw", levels=2),
         env=workspace.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -48,7 +48,7 @@ def test_the_second_run_stops_and_names_the_first(workspace, new_workspace, at_w
     holder = json.loads((workspace / HOLD).read_text(encoding="utf-8"))
     assert holder["pid"] == at_work.pid
     other = new_workspace("other")
-    config = {"store": workspace / "image.zarr", "field": "raw"}
+    config = {"store": workspace / "image.zarr", "field": "raw", "levels": 2}
     if ending == signal.SIGTERM:  # the same in all
         refused = other.run(**config, code=1)
         assert refused.jobs == []

@@ -19,7 +19,7 @@ from processes import kill_all, members, wait_for
 
 pytestmark = pytest.mark.slow
 
-IMAGE = {"store": "image.zarr", "field": "raw"}
+IMAGE = {"store": "image.zarr", "field": "raw", "levels": 2}
 N_KILLS = int(os.environ.get("ZARRPYRAMID_RUN_KILLS", "20"))
 
 
@@ -66,7 +66,7 @@ def undisturbed(workspace):
     make_slow(workspace)
     shutil.copytree(workspace / "image.zarr", workspace / "copy.zarr")
     began = time.monotonic()
-    workspace.run(store="copy.zarr", field="raw")
+    workspace.run(store="copy.zarr", field="raw", levels=2)
     took = time.monotonic() - began
     return contents(workspace, "copy.zarr"), workspace.sentinels("copy-raw"), took
 
@@ -153,7 +153,7 @@ def test_results_deleted_sentinels_edited_and_times_in_the_future(workspace):
     for level in anew.glob("raw/[1-9]"):
         shutil.rmtree(level)
     workspace.run(**IMAGE)
-    workspace.run(store="anew.zarr", field="raw")
+    workspace.run(store="anew.zarr", field="raw", levels=2)
     assert workspace.sentinels() == workspace.sentinels("anew-raw")
     assert contents(workspace, "image.zarr") == contents(workspace, "anew.zarr")
     assert workspace.run(**IMAGE).jobs == []

@@ -16,7 +16,7 @@ import zarr
 from processes import kill_all, wait_for
 
 RAW = "image.zarr/raw"
-IMAGE = {"store": "image.zarr", "field": "raw"}
+IMAGE = {"store": "image.zarr", "field": "raw", "levels": 3}
 
 
 def is_whole_or_absent(level):
@@ -36,7 +36,7 @@ def test_a_killed_snakemake_leaves_a_job_that_the_next_run_does_not_cross(worksp
     )
     array[...] = np.random.default_rng(0).integers(0, 99, (96,) * 3, "u2")
     shutil.copytree(workspace / "image.zarr", workspace / "copy.zarr")
-    workspace.run(store="copy.zarr", field="raw")
+    workspace.run(store="copy.zarr", field="raw", levels=3)
 
     level = workspace / f"{RAW}/1"
     process = subprocess.Popen(

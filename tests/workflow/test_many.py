@@ -120,7 +120,8 @@ def test_planning_reads_a_few_documents_of_each_image_and_no_voxel(workspace, mo
         return get(store, key, *arguments, **keywords)
 
     monkeypatch.setattr(LocalStore, "get", counted)
-    images = {f"i{number}": {"store": str(workspace / f"{number}.zarr")} for number in range(20)}
+    names = {f"i{number}": str(workspace / f"{number}.zarr") for number in range(20)}
+    images = {name: {"store": store, "levels": 1} for name, store in names.items()}
     folder, logs = workspace / "results", workspace / "logs"
     run = Run({"images": images}, results="results", folder=folder, logs=logs)
     run.check()

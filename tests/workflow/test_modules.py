@@ -59,6 +59,7 @@ module b:
         {
             "store": "image.zarr",
             "field": "raw",
+            "levels": 2,
             "base": {"shape": [20, 18], "chunks": [8, 8], "dtype": "uint16"},
             "base_ready": "made.txt",
         }

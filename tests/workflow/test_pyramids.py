@@ -48,8 +48,8 @@ IMAGES = {
         "scaled.zarr/raw/488",
         (21, 18, 13),
         {"attributes": BEFORE},
-        {},
-        [(2, 2, 2), (2, 2, 1)],  # x is done at 7 voxels, within a chunk of 8
+        {"scale_factors": [[2, 2, 2], [2, 2, 1]]},
+        [(2, 2, 2), (2, 2, 1)],
     ),
     "v2-root": (
         "v2.zarr",
@@ -74,14 +74,14 @@ IMAGES = {
         "chunks.zarr/raw",
         (17, 23),
         {"dtype": "bool"},
-        {"chunks": [5, 7], "scale_factors": 3},
-        [(3, 3), (1, 3)],  # y is done at 6 voxels, within the longest chunk edge of 7
+        {"chunks": [5, 7], "scale_factors": 3, "levels": 2},
+        [(3, 3), (3, 3)],
     ),
     "v3-line": (
         "line.zarr/raw",
         (37,),
         {"dtype": "uint8"},
-        {},
+        {"levels": 3},
         [(2,), (2,), (2,)],
     ),
 }  # fmt: skip

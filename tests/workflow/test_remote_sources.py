@@ -22,7 +22,7 @@ def test_from_a_web_server(workspace):
     workspace.make("there/a.zarr/more", shape=(9, 9, 9))
     asked = []
     with web_server(workspace / "there", asked) as web:
-        given = {"store": workspace / "b.zarr", "source": f"{web}/a.zarr"}
+        given = {"store": workspace / "b.zarr", "source": f"{web}/a.zarr", "levels": 2}
         workspace.run(**given)
         assert (workspace.voxels("b.zarr/0") == workspace.voxels("there/a.zarr/0")).all()
         asked.clear()
@@ -34,7 +34,7 @@ def test_from_a_web_server(workspace):
 def test_a_source_on_a_web_server_that_changes(workspace):
     workspace.make("there/a.zarr", shape=(20, 16, 16))
     with web_server(workspace / "there") as web:
-        given = {"store": workspace / "b.zarr", "source": f"{web}/a.zarr"}
+        given = {"store": workspace / "b.zarr", "source": f"{web}/a.zarr", "levels": 2}
         workspace.run(**given)
         zarr.open_array(workspace / "there/a.zarr/0", mode="r+")[0] = 3
         assert workspace.run("all", "verify", **given).jobs[:3] == ["take", "0", "1"]
@@ -53,12 +53,14 @@ def test_from_a_web_server_into_an_object_store(new_workspace, monkeypatch):
         given = {
             "store": store,
             "field": "raw",
+            "levels": 2,
             "source": f"{web}/a.zarr",
             "storage_options": f"{{endpoint: '{proxy.url}'}}",
         }
         first = workspace.run(**given)
         assert "take" in str(first.jobs)
-        assert workspace.run(store=workspace / "c.zarr", source=workspace / "there/a.zarr").jobs
+        local = {"store": workspace / "c.zarr", "source": workspace / "there/a.zarr"}
+        assert workspace.run(**local, levels=2).jobs
         for level in ("1", "2"):
             assert workspace.sentinels("b-raw")[level] == workspace.sentinels("c")[level]
 

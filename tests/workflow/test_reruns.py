@@ -13,7 +13,7 @@ import zarr
 from oracles import mean_by_hand
 from zarrpyramid.cli.program import main
 
-IMAGE = {"store": "image.zarr", "field": "raw"}
+IMAGE = {"store": "image.zarr", "field": "raw", "levels": 2}
 RAW = "image.zarr/raw"
 ALL = ["0", "1", "2", "list", "summary"]
 
@@ -73,7 +73,7 @@ CHANGES = [
 
 
 def check_change(workspace, keys, factors, chunks):
-    assert workspace.run(**IMAGE, **keys).jobs == ["1", "2", "list", "summary"], keys
+    assert workspace.run(**{**IMAGE, **keys}).jobs == ["1", "2", "list", "summary"], keys
     check_levels(workspace, factors)
     assert workspace.array(f"{RAW}/1").chunks == chunks
 
@@ -98,10 +98,10 @@ def test_changes_of_the_recipe(workspace):
 
     # Without Snakemake's own notes the store and the sentinels still say what they were made by.
     shutil.rmtree(workspace / ".snakemake")
-    assert workspace.run(**IMAGE, **keys).jobs == []
+    assert workspace.run(**{**IMAGE, **keys}).jobs == []
     shutil.rmtree(workspace / ".snakemake")
     keys = {"scale_factors": "[3,1,2]", "levels": 1}
-    assert "1" in workspace.run(**IMAGE, **keys).jobs
+    assert "1" in workspace.run(**{**IMAGE, **keys}).jobs
     check_levels(workspace, [(3, 1, 2)])
     assert sorted(workspace.sentinels()) == ["0", "1"]
 
@@ -119,7 +119,7 @@ def test_changes_of_the_output_form(workspace):
         codecs = workspace.document(f"{RAW}/{level}/zarr.json")["codecs"]
         assert [codec["name"] for codec in codecs] == ["bytes", "blosc", "crc32c"]
     assert workspace.sentinels() == sentinels, "a digest is of voxels, not of their bytes"
-    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 2)])
     assert workspace.run(**IMAGE, **form).jobs == []
     # Without Snakemake's own notes the documents still say how they were made.
     shutil.rmtree(workspace / ".snakemake")
@@ -136,7 +136,7 @@ def test_changes_of_the_output_form(workspace):
 @pytest.mark.slow
 def test_the_ladder_is_shown(workspace, capsys):
     workspace.make(shape=(12, 40, 40))
-    keys = {**IMAGE, "scale_factors": "isotropic"}
+    keys = {**IMAGE, "levels": 3}  # isotropic, by its voxel sizes
     keys |= {
         "voxel_size": '{"z": 3, "y": 1, "x": 1}',
         "unit": '{"z": "millimeter", "y": "millimeter", "x": "millimeter"}',
@@ -184,13 +184,13 @@ def test_changes_of_level_0(workspace):
     assert not (workspace / "results/image-raw/multiscales.json").exists()
     # ... and the next run of all lists them again.
     assert workspace.run(**IMAGE).jobs == ["2", "list", "summary"]
-    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 2)])
     assert all(workspace.sentinels()[level] != sentinels[level] for level in "12")
 
     # An object that is gone leaves fill values.
     objects[-1].unlink()
     assert workspace.run(**IMAGE).jobs == ALL
-    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 2)])
     assert zarr.open_group(workspace / RAW, mode="r").attrs["lab"] == "kept"
 
 
@@ -198,7 +198,7 @@ def test_changes_of_level_0(workspace):
 def test_numbers_of_levels(workspace):
     workspace.make()
     factors = [(2, 2, 2)] * 3
-    workspace.run(**IMAGE, levels=3)
+    workspace.run(**{**IMAGE, "levels": 3})
     check_levels(workspace, factors)
     sentinels = workspace.sentinels()
     group = zarr.open_group(workspace / RAW)
@@ -206,17 +206,17 @@ def test_numbers_of_levels(workspace):
     group.create_group("7")
     foreign = workspace.files(f"{RAW}/9"), workspace.files(f"{RAW}/7")
 
-    assert workspace.run(**IMAGE, levels=2).jobs == ["list", "summary"]
+    assert workspace.run(**{**IMAGE, "levels": 2}).jobs == ["list", "summary"]
     check_levels(workspace, factors[:2])
     assert not (workspace / f"{RAW}/3").exists()
     assert sorted(workspace.sentinels()) == ["0", "1", "2"]
     after = workspace.files(f"{RAW}/9"), workspace.files(f"{RAW}/7")
     assert after == foreign, "what stands beyond the plan and is not ours"
 
-    assert workspace.run(**IMAGE, levels=3).jobs == ["3", "list", "summary"]
+    assert workspace.run(**{**IMAGE, "levels": 3}).jobs == ["3", "list", "summary"]
     check_levels(workspace, factors)
     assert workspace.sentinels() == sentinels
-    assert workspace.run(**IMAGE, levels=3).jobs == []
+    assert workspace.run(**{**IMAGE, "levels": 3}).jobs == []
 
 
 @pytest.mark.slow
@@ -239,7 +239,7 @@ def test_what_was_deleted_is_noticed(workspace):
         path for path in before.keys() | after if path.startswith(".snakemake")
     }, "a dry run only tells"
     assert workspace.run(**IMAGE).jobs[0] == "1"
-    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 2)])
     assert workspace.sentinels() == sentinels
 
 
@@ -247,12 +247,12 @@ def test_what_was_deleted_is_noticed(workspace):
 def test_the_list_is_written_anew_without_its_levels(workspace):
     workspace.make()
     workspace.run(**IMAGE)
-    outcome = workspace.run(**IMAGE, voxel_size='{"z": 2.5}')
+    outcome = workspace.run(**IMAGE, scale_factors=2, voxel_size='{"z": 2.5}')
     assert outcome.jobs == ["list", "summary"], "the size of a voxel changes the list alone"
     # The list was overwritten by another program.
     zarr.open_group(workspace / RAW).attrs.put({"lab": "kept"})
     assert workspace.run(**IMAGE).jobs == ["list", "summary"]
-    check_levels(workspace, [(2, 2, 2), (2, 2, 1)])
+    check_levels(workspace, [(2, 2, 2), (2, 2, 2)])
     assert zarr.open_group(workspace / RAW, mode="r").attrs["lab"] == "kept"
 
 
@@ -278,7 +278,7 @@ def test_a_foreign_level_is_refused_and_stays(workspace):
     assert any(refusal in line for line in refused.lines[-10:])
     assert workspace.files(f"{RAW}/2") == foreign
     # A plan that does without it leaves it.
-    assert workspace.run(**IMAGE, levels=1).jobs
+    assert workspace.run(**{**IMAGE, "levels": 1}).jobs
     assert workspace.files(f"{RAW}/2") == foreign
 
 

@@ -20,7 +20,8 @@ from processes import kill_all, wait_for
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the models leave a file open
 
 ALL = ["take", "0", "1", "2", "list", "summary"]
-OWN = {"store": "own.zarr", "field": "raw", "source": "theirs.zarr"}
+LEVELS = {"levels": 2, "scale_factors": 2}
+OWN = {"store": "own.zarr", "field": "raw", "source": "theirs.zarr", **LEVELS}
 
 
 def make(workspace, path="theirs.zarr", base="s0", shape=(21, 18, 13), **options):
@@ -51,7 +52,7 @@ def state(path):
 def check(workspace, group, names):
     """See that levels are the means of those before, and listed as both validators want."""
     finer = workspace.voxels(f"{group}/{names[0]}")
-    for name, factors in zip(names[1:], [(2, 2, 2), (2, 2, 1)], strict=False):
+    for name, factors in zip(names[1:], [(2, 2, 2), (2, 2, 2)], strict=False):
         finer = mean_by_hand(finer, factors)
         np.testing.assert_array_equal(workspace.voxels(f"{group}/{name}"), finer, strict=True)
     (listed,) = zarr.open_group(workspace / group, mode="r").attrs["ome"]["multiscales"]
@@ -156,20 +157,20 @@ def test_what_is_behind_a_link_is_watched(workspace):
 )
 def test_levels_at_other_paths(workspace, base, names):
     make(workspace, "image.zarr", base)
-    keys = {"store": "image.zarr"}
+    keys = {"store": "image.zarr", **LEVELS}
     assert workspace.run(**keys).jobs == ALL[1:]
     check(workspace, "image.zarr", names)
     assert workspace.run(**keys).jobs == []
     workspace.make("plain.zarr", (21, 18, 13))
     shutil.copytree(workspace / "image.zarr" / base, workspace / "plain.zarr/0", dirs_exist_ok=True)
-    workspace.run(store="plain.zarr")
+    workspace.run(store="plain.zarr", **LEVELS)
     plain, mine = (workspace.sentinels(name) for name in ("plain", "image"))
     assert plain == mine, "equal levels give equal bytes wherever they stand"
     # A level that is removed is made again; fewer are taken out of the list and removed.
     shutil.rmtree(workspace / "image.zarr" / names[2])
     assert workspace.run(**keys).jobs == ["2", "list", "summary"]
     check(workspace, "image.zarr", names)
-    workspace.run(**keys, levels=1)
+    workspace.run(**{**keys, "levels": 1})
     check(workspace, "image.zarr", names[:2])
 
 
@@ -179,14 +180,14 @@ def test_overwrite(workspace):
     group = zarr.open_group(workspace / "image.zarr")
     group.create_array("s1", data=np.ones((11, 9, 7), "uint16"), chunks=(8, 8, 8))
     before = workspace.tree("image.zarr")
-    refused = workspace.run(store="image.zarr", code=1)
+    refused = workspace.run(store="image.zarr", **LEVELS, code=1)
     assert any("if it is an array that may be removed, set overwrite: true" in line
                for line in refused.lines)  # fmt: skip
     assert workspace.tree("image.zarr") == before
-    assert workspace.run(store="image.zarr", overwrite="true").jobs == ALL[1:]
+    assert workspace.run(store="image.zarr", **LEVELS, overwrite="true").jobs == ALL[1:]
     check(workspace, "image.zarr", ["s0", "s1", "s2"])
-    assert workspace.run(store="image.zarr", overwrite="true").jobs == []
-    assert workspace.run(store="image.zarr").jobs == []
+    assert workspace.run(store="image.zarr", **LEVELS, overwrite="true").jobs == []
+    assert workspace.run(store="image.zarr", **LEVELS).jobs == []
 
 
 @pytest.mark.slow
@@ -198,7 +199,7 @@ def test_a_copy_that_is_killed_is_gone_on_with(workspace):
     kept = {}
     for least in (300, 2500):
         process = subprocess.Popen(
-            workspace.command(**OWN, levels=1),
+            workspace.command(**{**OWN, "levels": 1}),
             env=workspace.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -213,7 +214,7 @@ def test_a_copy_that_is_killed_is_gone_on_with(workspace):
         kept = there
         workspace.run("--unlock")
     assert 2500 < len(kept) < 20**3
-    assert "take" in workspace.run(**OWN, levels=1).jobs
+    assert "take" in workspace.run(**{**OWN, "levels": 1}).jobs
     np.testing.assert_array_equal(workspace.voxels("own.zarr/raw/0"), voxels)
     assert {item: item.stat().st_ino for item in kept} == kept
     assert not [item for item in copied.rglob("*") if "partial" in item.name]

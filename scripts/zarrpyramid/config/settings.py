@@ -104,10 +104,10 @@ class ImageConfig:
     )
     levels: int | None = setting(
         Choice("auto") | Integer(1),
-        "How many levels to make beside level 0. `auto` makes levels until every scaled axis is at "
-        "most as long as the longest chunk edge of the scaled axes. Where `scale_factors` has one "
-        "entry for each level, `auto` makes that many, and a smaller number makes the first of "
-        "them.",
+        "How many levels to make beside level 0. `auto` makes levels until the space axes of the "
+        "coarsest hold at most 2^18 voxels (64^3, 512^2), or nothing is left to scale. A number "
+        "makes the first levels of `auto`, or more. Where `scale_factors` has one entry for each "
+        "level, `auto` makes that many, and a smaller number makes the first of them.",
         absent="auto",
     )
     axes: tuple[str, ...] | None = setting(
@@ -119,17 +119,22 @@ class ImageConfig:
         absent="auto",
     )
     scale_factors: Factors | tuple[Factors, ...] | str = setting(
-        Choice("isotropic") | Integer(1) | _FACTORS | ListOf(Either(Integer(1), EXTENTS, _FACTORS)),
+        Choice("auto", "isotropic")
+        | Integer(1)
+        | _FACTORS
+        | ListOf(Either(Integer(1), EXTENTS, _FACTORS)),
         "How many voxels of the finer level make one of the coarser, along each axis. One integer "
-        "is for all space axes. A list has one integer for each axis. A mapping has integers by "
-        "axis name, and 1 for the axes that it does not name. A list with a list or a mapping in "
-        "it has one entry for each level. `isotropic` takes 2 along the space axes with the "
-        "smallest voxels, by `voxel_size` (within a factor of sqrt(2) of the smallest), while this "
-        "makes the voxels more cubic; then 2 along all.",
-        expected="an integer >= 1, a list of them (one for each axis), a mapping of axis names to "
-        "them, a list of lists and mappings (one for each level), or isotropic",
+        "is for all space axes, at every level. A list has one integer for each axis. A mapping "
+        "has integers by axis name, and 1 for the axes that it does not name. A list with a list "
+        "or a mapping in it has one entry for each level. `isotropic` takes 2 along the space axes "
+        "with the smallest voxels, by `voxel_size` (within a factor of sqrt(2) of the smallest), "
+        "while this makes the voxels more cubic; then 2 along all. `auto` is `isotropic` where "
+        "voxel sizes are known, have one unit and differ by more than sqrt(2) among the space "
+        "axes, else 2. An axis of extent 1 is not scaled.",
+        expected="auto, isotropic, an integer >= 1, a list of them (one for each axis), a mapping "
+        "of axis names to them, or a list of lists and mappings (one for each level)",
         unit="voxels",
-        default=2,
+        default="auto",
     )
     method: str = setting(
         Choice(*METHODS),
@@ -147,17 +152,21 @@ class ImageConfig:
         expected="same, or an integer, float or complex type such as uint32",
         absent="same",
     )
-    chunks: Shape | None = setting(
-        Choice("same") | EXTENTS,
-        "Size of the chunks of the new levels along each axis; `same` is that of level 0.",
-        expected=f"same or {ONE_PER_AXIS}",
+    chunks: Shape | str = setting(
+        Choice("auto", "same") | EXTENTS,
+        "Size of the chunks of the new levels along each axis; `same` is that of level 0. `auto` "
+        "is the same, unless level 0's chunks are extreme: an edge of 1 along a space axis beside "
+        "one over 256, over 2^25 voxels, or under 2^12 in a larger image. Then the levels get "
+        "near-cubes of about 2^18 voxels, 1 along time and channels. Level 0 stays as it is.",
+        expected=f"auto, same or {ONE_PER_AXIS}",
         unit="voxels",
-        absent="same",
+        default="auto",
     )
     shards: Shape | str = setting(
         Choice("same", "none") | EXTENTS,
         "Size of the shards of the new levels along each axis, a multiple of the chunks. `same` is "
-        "that of level 0; `none` stores every chunk in a file of its own. Only zarr v3 has shards. "
+        "that of level 0, or of about as many voxels where `chunks: auto` chose chunks that do not "
+        "divide it; `none` stores every chunk in a file of its own. Only zarr v3 has shards. "
         "A level smaller than a shard gets a shard of just the chunks that cover it.",
         expected=f"same, none or {ONE_PER_AXIS}",
         unit="voxels",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name, takes_settings
 from zarrpyramid.errors import suggestion
-from zarrpyramid.metadata import join
+from zarrpyramid.metadata import join, levels_there
 from zarrpyramid.plan import (
     check_places,
     check_room,
@@ -148,15 +148,17 @@ def clean(
 ) -> list[int]:
     """Remove the levels that carry our record from the image at a path; return their numbers.
 
-    What a killed run left of a planned level goes too, as a build would remove it. Level 0 stays as
+    What a killed run left of a level goes too, as a build would remove it. Level 0 stays as
     it is, and so does every level that is not ours. With `base`, a level 0 that was taken from a
     source, as a copy or a link, is removed too.
     """
     image = open_path(path, storage_options=storage_options, is_read=False)
     is_held = held(image.store, image.path, makes_group=image.makes_group)
     with is_held, image.store.hold(image.level_path(0)):
-        planned = range(1, len(image.plan.levels))
-        removed = sorted([*remove_levels(image, 1), *remove_left_overs(image, planned)])
+        # A build makes levels one after the other: beyond a gap, nothing is its rest.
+        there = levels_there(image.store, image.path, image.paths)
+        in_a_row = [level for place, level in enumerate(there, start=1) if level == place]
+        removed = sorted([*remove_levels(image, 1), *remove_left_overs(image, in_a_row)])
         return [0, *removed] if base and remove_base(image) else removed
 
 

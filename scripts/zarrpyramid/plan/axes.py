@@ -137,6 +137,12 @@ def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, names: list[
         )
 
 
+def space_axes(axes: Sequence[Axis]) -> list[int]:
+    """Return the space axes by number; all axes where none is of space."""
+    space = [number for number, axis in enumerate(axes) if axis.type == SPACE]
+    return space or [*range(len(axes))]
+
+
 def voxel_size(axes: Sequence[Axis], downsampling: Shape) -> tuple[float, ...]:
     """Return the extents of a level's voxels, each in its axis's unit."""
     return tuple(axis.size * factor for axis, factor in zip(axes, downsampling, strict=True))

@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid import geometry
 from zarrpyramid.config import check_names
 from zarrpyramid.errors import ConfigError, GeometryError
 from zarrpyramid.metadata import SPACE
 
+from .axes import space_axes, times
 from .decision import Decision
-from .ladder import given_ladder, scale_ladder
+from .ladder import SMALL, given_ladder, scale_ladder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,19 +27,53 @@ if TYPE_CHECKING:
 ISOTROPIC = "isotropic"
 
 
+def decide_factors(
+    image: ImageConfig, axes: Sequence[Axis], *, sized: bool
+) -> Decision[Factors | tuple[Factors, ...] | str]:
+    """Return `scale_factors`: of `auto`, `isotropic` for voxels that are far from cubes, else 2.
+
+    Parameters
+    ----------
+    sized
+        Whether anything says how large voxels are.
+    """
+    given: Any = image.scale_factors
+    if given != "auto":
+        return Decision(key="scale_factors", value=given, given=True)
+    space = [axis for axis in axes if axis.type == SPACE]
+    sizes, units = [axis.size for axis in space], {axis.unit for axis in space}
+    shown = " ".join([times(sizes), *(unit for unit in units if unit)])
+    value: int | str = 2
+    if not sized:
+        why = "nothing says how large voxels are; all space axes alike"
+    elif len(units) > 1:
+        why = "the units of the space axes differ; all space axes alike"
+    elif _is_near(sizes):
+        why = f"voxels of {shown} are near cubes, within sqrt(2); all space axes alike"
+    else:
+        value = ISOTROPIC
+        why = f"voxels of {shown} differ by more than sqrt(2); the smallest are scaled first"
+    return Decision(key="scale_factors", value=value, why=why)
+
+
+def _is_near(sizes: Sequence[float]) -> bool:
+    """Tell whether voxel sizes are within a factor of sqrt(2), as `_waits` has it."""
+    return not sizes or math.log2(max(sizes)) - math.log2(min(sizes)) <= 0.5 + 1e-9
+
+
 def plan_ladder(
-    image: ImageConfig, shape: Shape, chunks: Shape, axes: Sequence[Axis], *, sized: bool
+    image: ImageConfig, given: Any, shape: Shape, axes: Sequence[Axis], *, sized: bool
 ) -> list[Shape]:
     """Return the factors of each level's step from the level before, finest first.
 
     Parameters
     ----------
+    given
+        The `scale_factors` that were decided.
     shape
         Shape of level 0.
-    chunks
-        Chunks of the new levels.
     sized
-        Whether anything says how large voxels are.
+        As in `decide_factors`.
 
     Raises
     ------
@@ -46,13 +82,13 @@ def plan_ladder(
     GeometryError
         If a level would equal the one before it.
     """
-    given: Any = image.scale_factors
+    space = space_axes(axes)
     try:
         if given == ISOTROPIC:
             factors = tuple(2 if axis.type == SPACE else 1 for axis in axes)
             waits = _waits(image, axes, sized=sized)
-            return scale_ladder(shape, chunks, factors, image.levels, waits)
-        if isinstance(given, tuple) and any(isinstance(item, tuple | dict) for item in given):
+            return scale_ladder(shape, factors, image.levels, space=space, waits=waits)
+        if _has_entries(given):
             return given_ladder(shape, _given_steps(image, given, axes))
         factors = _factors(image, given, axes)
         if given == 1 or (not isinstance(given, int) and max(factors) == 1):
@@ -61,21 +97,33 @@ def plan_ladder(
                 f"image {image.name}: scale_factors {shown} scales no axis, expected a factor of 2 "
                 "or more for one at least; leave it out for 2 along all space axes"
             )
-        return scale_ladder(shape, chunks, factors, image.levels)
+        return scale_ladder(shape, factors, image.levels, space=space)
     except GeometryError as error:
         raise GeometryError(f"image {image.name}: {error}") from error
 
 
-def decide_factors(image: ImageConfig, ladder: Sequence[Shape]) -> Decision[Any]:
-    """Return the factors of the levels, as the configuration gives them."""
-    return Decision(key="scale_factors", value=image.scale_factors, given=True)
+def decide_levels(
+    image: ImageConfig, shape: Shape, axes: Sequence[Axis], ladder: Sequence[Shape]
+) -> Decision[int]:
+    """Return how many levels the ladder of an image has, and why it ends there."""
+    if image.levels is not None:
+        return Decision(key="levels", value=len(ladder), given=True)
+    if _has_entries(image.scale_factors):
+        why = "scale_factors has one entry for each level"
+    else:
+        for step in ladder:
+            shape = geometry.coarse_shape(shape, step)
+        n_voxels = geometry.count(tuple(shape[axis] for axis in space_axes(axes)))
+        held = f"level {len(ladder)} holds {n_voxels:,} voxels in space"
+        why = f"{held}, at most {SMALL:,} are enough"
+        if n_voxels > SMALL:
+            why = f"{held}, and nothing is left to scale"
+    return Decision(key="levels", value=len(ladder), why=why)
 
 
-def decide_levels(image: ImageConfig, ladder: Sequence[Shape]) -> Decision[int]:
-    """Return how many levels a ladder makes, and why."""
-    is_given = image.levels is not None
-    why = "until one chunk is left"
-    return Decision(key="levels", value=len(ladder), given=is_given, why="" if is_given else why)
+def _has_entries(given: object) -> bool:
+    """Tell whether `scale_factors` has one entry for each level."""
+    return isinstance(given, tuple) and any(isinstance(item, tuple | dict) for item in given)
 
 
 def _given_steps(image: ImageConfig, given: Sequence[Factors], axes: Sequence[Axis]) -> list[Shape]:

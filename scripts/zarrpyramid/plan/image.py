@@ -185,9 +185,16 @@ def _misfit(
                 f"base.{key}, or the rule that makes level 0"
             )
     plans = plan_image(config, made_base(base, config.axes)), plan_image(config, found, attributes)
-    declared, there = ([axis.name for axis in plan.axes] for plan in plans)
-    if declared != there:
-        return f"{where} has axes {there}, base was planned with {declared}; give axes: {there}"
+    for planned, now in zip(*(plan.decisions for plan in plans), strict=True):
+        if planned.value != now.value:
+            # What depends on voxel sizes cannot be given without them.
+            given = f"{now.key}: {planned.text}, or voxel_size"
+            if now.key != "scale_factors":
+                given = f"{now.key}: {now.text}"
+            return (
+                f"{where} has {now.key} {now.text}{f' ({now.why})' * (not now.given)}, base was "
+                f"planned with {planned.text}; give {given}"
+            )
     return ""
 
 

@@ -13,24 +13,35 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
 
 
+SMALL = 1 << 18
+"""Voxels in space up to which a level is small enough to be the coarsest: 64^3, or 512^2."""
+
+
 def scale_ladder(
-    shape: Shape, chunks: Shape, factors: Shape, n_levels: int | None, waits: Shape | None = None
+    shape: Shape,
+    factors: Shape,
+    n_levels: int | None,
+    *,
+    space: Sequence[int] | None = None,
+    waits: Shape | None = None,
 ) -> list[Shape]:
     """Return the factors of each level's step from the level before, finest first.
 
-    With ``n_levels`` None an axis is done once its extent is at most the longest chunk edge among
-    the scaled axes; done axes take factor 1 while the others go on, and the ladder ends when all
-    are done. With a number there are that many steps, an axis of extent 1 taking factor 1.
+    Each step scales every axis by its factor, but for axes of extent 1 and those that still wait.
+    With ``n_levels`` None the ladder ends at the first level of at most `SMALL` voxels in space, or
+    where nothing is left to scale. With a number there are that many steps: those of None first.
 
     Parameters
     ----------
+    space
+        The axes whose extents make the voxels in space; None takes all.
     waits
         Levels that each axis waits before it is scaled; cut short where no other axis is left to
         scale, so that no level is made for the sake of waiting. None waits nowhere.
 
-    >>> scale_ladder((100, 20), (16, 16), (2, 2), None)
-    [(2, 2), (2, 1), (2, 1)]
-    >>> scale_ladder((20, 100), (16, 16), (2, 2), None, waits=(2, 0))
+    >>> scale_ladder((1000, 600, 3), (2, 2, 2), None)
+    [(2, 2, 2), (2, 2, 2)]
+    >>> scale_ladder((20, 100), (2, 2), 3, waits=(2, 0))
     [(1, 2), (1, 2), (2, 2)]
 
     Raises
@@ -38,12 +49,13 @@ def scale_ladder(
     GeometryError
         If a level would equal the one before it.
     """
-    scaled = [axis for axis, factor in enumerate(factors) if factor > 1]
-    done_at = max((chunks[axis] for axis in scaled), default=0) if n_levels is None else 1
+    counted = range(len(shape)) if space is None else space
     left = waits or (0,) * len(shape)
     ladder: list[Shape] = []
     while n_levels is None or len(ladder) < n_levels:
-        going = [axis for axis in scaled if shape[axis] > done_at]
+        if n_levels is None and geometry.count(tuple(shape[axis] for axis in counted)) <= SMALL:
+            break
+        going = [axis for axis, factor in enumerate(factors) if factor > 1 and shape[axis] > 1]
         if not going:
             if n_levels is None:
                 break

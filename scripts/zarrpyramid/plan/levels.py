@@ -21,8 +21,8 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.reduce import ITEM_SIZES, METHODS
 
-from .axes import DEFAULT_AXES, decide_axes, plan_axes, times, voxel_size
-from .chunks import decide_chunks, plan_chunks, plan_dtype
+from .axes import DEFAULT_AXES, decide_axes, plan_axes, space_axes, times, voxel_size
+from .chunks import decide_chunks, plan_dtype
 from .cut import Cut, cut_level, wanted_parts
 from .decision import Decision
 from .factors import decide_factors, decide_levels, plan_ladder
@@ -115,7 +115,7 @@ class ImagePlan:
     Attributes
     ----------
     image
-        The configuration with what was decided in place of its `auto`.
+        The configuration.
     base
         Metadata of level 0.
     pattern
@@ -170,16 +170,18 @@ def plan_image(
     """
     _check_labels(image, base)
     axes = plan_axes(image, base, attributes or {})
-    chunks, shards = plan_chunks(image, base)
     sized = bool(image.voxel_size) or read_axes(attributes or {}, len(base.shape)) is not None
-    ladder = plan_ladder(image, base.shape, chunks, axes, sized=sized)
-    dtype = plan_dtype(image, base, ladder)
+    factors = decide_factors(image, axes, sized=sized)
+    ladder = plan_ladder(image, factors.value, base.shape, axes, sized=sized)
+    cuts = decide_chunks(image, base, space_axes(axes), ladder)
+    chunks, shards = cuts[0].value, cuts[1].value
+    dtype = plan_dtype(image, base, ladder, chunks)
     ones = (1,) * len(base.shape)
 
     def level(
         number: int, shape: Shape, factors: Shape, downsampling: Shape, n_parts: int = 1
     ) -> LevelPlan:
-        own = None if shards is None else geometry.shrunk_shards(shards, chunks, shape)
+        own = None if isinstance(shards, str) else geometry.shrunk_shards(shards, chunks, shape)
         return LevelPlan(
             level=number,
             shape=shape,
@@ -207,9 +209,9 @@ def plan_image(
     decisions = (
         decide_axes(image, base, attributes or {}, axes),
         Decision(key="method", value=image.method, given=True),
-        decide_factors(image, ladder),
-        decide_levels(image, ladder),
-        decide_chunks(image, chunks),
+        factors,
+        decide_levels(image, base.shape, axes, ladder),
+        *cuts,
     )
     return ImagePlan(
         image=image,
