@@ -81,11 +81,11 @@ def make_images(data):
         name = f"{field}/0" if field else "0"
         group.create_array(name, data=values.astype(dtype), chunks=chunks, **keys)
 
-    make("brain.zarr/raw", (40, 36, 32), "u1", (16, 16, 16))
-    make("embryo.zarr", (20, 36, 32), "u2", (8, 8, 8))
-    make("labels.zarr/cells", (20, 36, 32), "u4", (8, 8, 8))
-    make("em.zarr/raw", (10, 64, 64), "u1", (8, 8, 8))
-    make("movie.zarr/raw", (2, 3, 10, 20, 20), "u2", (1, 1, 8, 8, 8))
+    make("brain.zarr/raw", (80, 72, 64), "u1", (16, 16, 16))
+    make("embryo.zarr", (40, 100, 80), "u2", (16, 16, 16))
+    make("labels.zarr/cells", (40, 100, 80), "u4", (16, 16, 16))
+    make("em.zarr/raw", (20, 128, 128), "u1", (16, 16, 16))
+    make("movie.zarr/raw", (2, 3, 20, 128, 128), "u2", (1, 1, 16, 32, 32))
 
 
 def run(command, folder, **environment):
