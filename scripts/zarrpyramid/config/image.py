@@ -36,10 +36,11 @@ def image_config(name: str, given: Mapping[str, Any], *, is_read: bool = False) 
         If settings contradict each other.
     """
     values = _recorded(IMAGE, given)
-    for key in ("store", "field", "source"):
+    for key in ("store", "field", "base_path", "source"):
         if "\0" in (values[key] or ""):
             raise ConfigError(f"image {name}: {key} {values[key]!r} holds a NUL, as no path does")
     values["field"] = checked_field(values["field"], name)
+    values["base_path"] = checked_field(values["base_path"] or "", name, "base_path") or None
     values["store"] = _place(name, "store", values, is_read=is_read)
     values["source"] = values["source"] and _place(name, "source", values, is_read=True)
     if values["test_image"] is not None:
@@ -119,6 +120,13 @@ def _check_origin(image: ImageConfig) -> None:
         raise ConfigError(f"image {name}: {msg}")
     if image.test_image is not None and source:
         msg = "source and test_image both say what level 0 is; keep one of them"
+        raise ConfigError(f"image {name}: {msg}")
+    if image.base_path and (image.test_image is not None or source):
+        kind = "source" if source else "test_image"
+        msg = (
+            f"base_path says which array of the group is level 0, {kind} has level 0 made as the "
+            "array 0; keep one of them"
+        )
         raise ConfigError(f"image {name}: {msg}")
     if (image.base or image.base_ready) and (image.test_image is not None or source):
         kind = "source" if source else "test_image"

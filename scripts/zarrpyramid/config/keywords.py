@@ -8,6 +8,7 @@ from typing import TypedDict
 class Keywords(TypedDict, total=False):
     """Settings that a call may give; `settings.KEYWORDS` says what they mean."""
 
+    base_path: str
     source: str | os.PathLike[str]
     link_base: bool
     overwrite: bool

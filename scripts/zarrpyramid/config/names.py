@@ -50,11 +50,12 @@ def checked_name(name: object) -> str:
     return text
 
 
-def checked_field(field: str, image: str) -> str:
-    """Return a field as a tidy path inside the store."""
+def checked_field(field: str, image: str, key: str = "field") -> str:
+    """Return a field, or another path inside the store, as a tidy one."""
     parts = [part for part in field.split("/") if part]
     if field.startswith("/") or ".." in parts or "." in parts or "\\" in field:
-        msg = f"image {image}: field {field!r} must be a path inside the store, such as raw/488"
+        example = "raw/488" if key == "field" else "s0"
+        msg = f"image {image}: {key} {field!r} must be a path inside the store, such as {example}"
         raise ConfigError(msg)
     return "/".join(parts)
 

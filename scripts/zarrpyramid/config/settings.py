@@ -50,11 +50,18 @@ class ImageConfig:
     field: str = setting(
         Text(),
         "Path of the image's group inside the store; \"\" is the store's root. Level 0 is the "
-        "array that the group's multiscales lists first. Where it lists none, level 0 is the array "
-        "`0`.",
+        "array that the group's multiscales lists first. Where it lists none, it is the array of "
+        "`base_path`.",
         expected='a path inside the store, or "" for its root',
         default="",
         in_python=False,
+    )
+    base_path: str | None = setting(
+        Text(),
+        "Path of level 0 in a group that lists no multiscales. The levels count on from it: `s0` "
+        'is followed by `s1`, a name without a number by `1`, `2` and so on. "" is the array `0`.',
+        expected="the path of an array in the image's group, such as s0",
+        absent="",
     )
     source: str | None = setting(
         Place(),

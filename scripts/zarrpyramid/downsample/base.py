@@ -25,6 +25,7 @@ from zarrpyramid.plan import (
     check_declared,
     decision_rows,
     is_taken,
+    note_base_path,
     watched_by,
 )
 from zarrpyramid.tables import aligned_table
@@ -72,6 +73,7 @@ def seal_base(image: Image) -> Record:
                 "is a link, behind which nothing is written" if is_link else "edit_base is false",
                 "copy level 0" if is_link else "set edit_base: true",
             )
+    note_base_path(image)
     tell_ancestors(image.store, level.path)  # a run may have been killed before it did
     if watched_by(image) != "objects":
         asked, n_objects = image.plan.image.base_watch, image.plan.levels[0].n_objects

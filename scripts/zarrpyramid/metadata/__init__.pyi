@@ -10,6 +10,7 @@ from .documents import same_text as same_text
 from .encodings import SAME as SAME
 from .encodings import encoded_as as encoded_as
 from .formats import ARRAY_DOCUMENTS as ARRAY_DOCUMENTS
+from .group import find_arrays as find_arrays
 from .group import find_images as find_images
 from .group import levels_there as levels_there
 from .group import locate as locate
@@ -19,6 +20,7 @@ from .listing import carried_over as carried_over
 from .listing import with_levels as with_levels
 from .listing import without_our_list as without_our_list
 from .listing import without_paths as without_paths
+from .multiscales import BASE_PATH_KEY as BASE_PATH_KEY
 from .multiscales import CHANNEL as CHANNEL
 from .multiscales import SPACE as SPACE
 from .multiscales import TIME as TIME

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from itertools import count, takewhile
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 
     from zarrpyramid.stores import Store
 
+    from .array import ArrayMetadata
     from .nodes import Node
     from .paths import LevelPaths
+
+_MOST_LOOKED_AT = 200
+"""Nodes of a group that are looked at for a message."""
 
 _GROUP_DOCUMENTS = tuple(spelling.group_document for spelling in FORMATS.values())
 
@@ -77,6 +82,14 @@ def open_group(store: Store, path: str) -> Node:
         return node
     if reason := store.why_absent(path):
         raise StoreError(reason)
+    if arrays := find_arrays(store, path):
+        make = (
+            f"zarr.create_group({where!r}, zarr_format={next(iter(arrays.values())).zarr_format})"
+        )
+        raise StoreError(
+            f"{where} holds {', '.join(arrays)} but is no zarr group; make it one: "
+            f"python -c {shlex.quote(f'import zarr; {make}')}"
+        )
     fields = list(find_images(store))
     known = ", ".join(repr(field) for field in fields) or "none (no group holds an array 0)"
     raise StoreError(
@@ -102,6 +115,16 @@ def _way_to_group(store: Store, path: str, array: Node) -> str:
     )
 
 
+def find_arrays(store: Store, path: str) -> dict[str, ArrayMetadata]:
+    """Return those arrays by name that stand in a folder and can be read as images."""
+    found = {}
+    for name in store.children(path)[:_MOST_LOOKED_AT] if store.lists else ():
+        with contextlib.suppress(MetadataError, StoreError):
+            if array := read_array(store, join(path, name)):
+                found[name] = array
+    return found
+
+
 def find_images(store: Store, path: str = "", depth: int = 3) -> Iterator[str]:
     """Yield the paths of the groups that hold a level 0, down to a depth.
 
@@ -118,7 +141,7 @@ def find_images(store: Store, path: str = "", depth: int = 3) -> Iterator[str]:
     if node is not None and base is not None and base.kind == "array":
         yield path
     if depth and store.lists:
-        for name in store.children(path)[:200]:
+        for name in store.children(path)[:_MOST_LOOKED_AT]:
             yield from find_images(store, join(path, name), depth - 1)
 
 

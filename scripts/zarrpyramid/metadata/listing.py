@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .multiscales import (
+    BASE_PATH_KEY,
     all_multiscales,
     dataset_path,
     listed_axes,
@@ -59,6 +60,8 @@ def with_levels(
         Listed paths to take out of the list. All others stay, such as a thumbnail, at the
         place that their scale gives them.
     """
+    # The list tells from now on where level 0 is.
+    attributes = {key: item for key, item in attributes.items() if key != BASE_PATH_KEY}
     before = read_multiscales(attributes) or {}
     known = {str(axis.get("name")): axis for axis in listed_axes(attributes)}
     base, *levels = [

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 TIME, CHANNEL, SPACE = "time", "channel", "space"
+BASE_PATH_KEY = "zarrpyramid_base_path"
+"""The group's attribute that tells the path of level 0 while no multiscales lists it."""
+
 _LARGEST = 1e200
 """Numbers from which products of scales and factors would be no numbers any more."""
 
@@ -121,9 +124,12 @@ def dataset_path(dataset: Document) -> str:
 
 
 def base_path(attributes: Document) -> str | None:
-    """Return the path of level 0, the first that a group lists; None where it lists none."""
+    """Return the path of level 0: the first that a group lists, else the one that we noted there.
+
+    None where there is neither.
+    """
     datasets = read_datasets(attributes)
-    path = datasets[0].get("path") if datasets else None
+    path = datasets[0].get("path") if datasets else attributes.get(BASE_PATH_KEY)
     return path if isinstance(path, str) else None
 
 

@@ -13,8 +13,6 @@ from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import (
     LevelPaths,
     base_path,
-    find_images,
-    is_inside,
     join,
     listed_paths,
     locate,
@@ -24,6 +22,7 @@ from zarrpyramid.metadata import (
     without_paths,
 )
 
+from .base_place import check_voxels, level_paths, read_base
 from .levels import ImagePlan, made_base, plan_image
 from .source import BASE_KEY, open_source, trust_linked_base
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from zarrpyramid.config import DeclaredBase, ImageConfig
-    from zarrpyramid.metadata import ArrayMetadata, Node
+    from zarrpyramid.metadata import ArrayMetadata
     from zarrpyramid.stores import Store
 
     from .source import Source
@@ -108,11 +107,12 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
         plan = plan_image(config, made_base(made, config.axes))
     elif config.base is not None and not _is_as_declared(config, config.base, store, path):
         plan = plan_image(config, made_base(config.base, config.axes))
+        paths = level_paths(config, store, path, read_node(store, path))
     else:
         group = open_group(store, path)
-        paths = _level_paths(store, path, group)
+        paths = level_paths(config, store, path, group)
         trust_linked_base(store, group, join(path, paths.base))
-        base = _read_base(store, path, group, paths.base)
+        base = read_base(config, store, path, group, paths.base)
         # While level 0 is withdrawn from the list, nobody else's scale is its.
         others = {*listed_paths(group.attributes)} - {paths.base}
         plan = plan_image(config, base, without_paths(group.attributes, others))
@@ -134,7 +134,7 @@ def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
             + f" lists {listed} as level 0 already; choose another store or field for the image "
             f"of {source.name}"
         )
-    _check_voxels(source.base, source.name)
+    check_voxels(source.base, source.name)
     plan = plan_image(config, source.base, source.attributes)
     return Image(store=store, path=path, plan=plan, paths=LevelPaths(), source=source)
 
@@ -145,7 +145,7 @@ def _is_as_declared(config: ImageConfig, base: DeclaredBase, store: Store, path:
     Another one is refused, unless other rules of the run may be about to make it anew.
     """
     group = read_node(store, path)
-    paths = LevelPaths() if group is None else _level_paths(store, path, group)
+    paths = level_paths(config, store, path, group)
     found = read_array(store, join(path, paths.base))
     if found is None:
         return False
@@ -203,54 +203,3 @@ def _shown(value: object) -> str:
     if value is None:
         return "none"
     return str(list(value)) if isinstance(value, tuple) else str(value)
-
-
-def _level_paths(store: Store, path: str, group: Node) -> LevelPaths:
-    if BASE_KEY in group.attributes:  # at 0, also while the list is without it
-        return LevelPaths()
-    base = base_path(group.attributes) or "0"
-    if not is_inside(base):
-        raise StoreError(
-            f"{store.name}/{path}".rstrip("/")
-            + f" lists {base!r} as level 0, expected the path of an array in the group; mend its "
-            "multiscales"
-        )
-    return LevelPaths(base=base)
-
-
-def _read_base(store: Store, path: str, group: Node, base: str) -> ArrayMetadata:
-    """Return the metadata of level 0, which its group lists at the path `base`."""
-    where = f"{store.name}/{path}".rstrip("/")
-    found = read_array(store, join(path, base))
-    if found is None and base_path(group.attributes) == base:
-        raise StoreError(
-            f"{where} lists {base} first, as level 0, but has no such array; restore it, or mend "
-            "the group's multiscales"
-        )
-    if found is None:
-        inside = ", ".join(store.children(path) if store.lists else ()) or "nothing"
-        below, beside = (
-            ", ".join(repr(field) for field in find_images(store, place)) for place in (path, "")
-        )
-        if below:
-            hint = f"groups below it that have one: {below}; give one as field"
-        elif beside:
-            hint = f"it holds {inside}; fields of its store that have one: {beside}"
-        else:
-            hint = f"it holds {inside}; write the image there as array 0, or give it as source"
-        raise StoreError(f"{where} has no array 0 for level 0; {hint}")
-    if found.zarr_format != group.zarr_format:
-        raise StoreError(
-            f"{where} is a group of zarr v{group.zarr_format}, its array {base} is of "
-            f"v{found.zarr_format}; write both in one format"
-        )
-    _check_voxels(found, f"{where}/{base}")
-    return found
-
-
-def _check_voxels(base: ArrayMetadata, where: str) -> None:
-    if 0 in base.shape:
-        raise StoreError(
-            f"{where} has no voxels, its shape is {list(base.shape)}; expected at least 1 along "
-            "each axis: write the image there again, or leave it out of the run"
-        )

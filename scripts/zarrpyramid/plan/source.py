@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import (
     base_path,
+    find_arrays,
     find_images,
     is_inside,
     parse_array,
@@ -111,9 +112,11 @@ def open_source(config: ImageConfig, target: Store) -> Source:
     found = read_array(store, path)
     if found is None:
         fields = ", ".join(repr(field) for field in find_images(store)) or "none"
+        arrays = [f"{config.source.rstrip('/')}/{name}" for name in find_arrays(store, "")]
+        beside = f", such as {arrays[0]}" if arrays else ""
         raise StoreError(
             f"image {config.name}: source {config.source} has no array {path} for level 0; images "
-            f"below it: {fields}; give the path of a group or an array"
+            f"below it: {fields}; give the path of a group or an array{beside}"
         )
     return Source(store=store, path=path, base=found, attributes=node.attributes)
 
