@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import MetadataError, StoreError, nearest
-from zarrpyramid.stores import check_url, is_url, open_store
+from zarrpyramid.stores import check_url, is_url, open_store, why_no_store
 
 from .formats import FORMATS
 from .multiscales import base_path
@@ -80,7 +80,8 @@ def open_group(store: Store, path: str) -> Node:
         raise StoreError(f"{where} is itself an array, {_way_to_group(store, path, node)}")
     if node is not None:
         return node
-    if reason := store.why_absent(path):
+    reason = why_no_store(store.name) or why_no_store(where) or store.why_absent(path)
+    if reason:
         raise StoreError(reason)
     if arrays := find_arrays(store, path):
         make = (

@@ -20,7 +20,7 @@ from zarrpyramid.metadata import (
     read_array,
     read_node,
 )
-from zarrpyramid.stores import is_url, open_store
+from zarrpyramid.stores import is_url, open_store, why_no_store
 
 if TYPE_CHECKING:
     from zarrpyramid.config import ImageConfig
@@ -96,6 +96,8 @@ def open_source(config: ImageConfig, target: Store) -> Source:
     store = _open(config.source, config)
     node = read_node(store, "")
     if node is None:
+        if reason := why_no_store(config.source):
+            raise StoreError(f"image {config.name}: source {reason}")
         folder = store.folder("")
         is_there = folder is None or folder.exists()
         what = "is neither a zarr group nor an array" if is_there else "is not there"

@@ -7,7 +7,8 @@ and options, and the hold of a run on an image.
 
 Read `store` first. Then `local` with `files` and `links`, `object_store` (S3, Google, Azure) with
 `object_client`, `web` (http, only read) and `zarr_store` (what zarr-python has opened). `place`
-opens a store, `urls` says which URLs and options are accepted. `hold` keeps an image for one run,
+opens a store, `urls` says which URLs and options are accepted, `image_files` what a file of another
+format is that is given as one. `hold` keeps an image for one run,
 whose process `holder` describes; `probe` proves that a worker sees the same objects.
 """
 

@@ -1,0 +1,101 @@
+"""Files of other image formats, given as a store or a source: what they are, and the way out."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zarrpyramid.cli.program import main
+from zarrpyramid.config import image_config
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.errors import StoreError
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.stores.image_files import FORMATS, why_no_store
+
+VOXELS = (np.indices((40, 36)).sum(0) * 7 % 251).astype("uint8")
+FILES = [
+    ("a.tif", b"II*\0rest", "TIFF"),
+    ("a.ome.tiff", b"MM\0*rest", "TIFF"),
+    ("A.TIF", b"", "TIFF"),
+    ("big.zarr", b"II+\0rest", "TIFF"),
+    ("a.h5", b"\x89HDF\r\n\x1a\nrest", "HDF5"),
+    ("cells", b"\x89HDF\r\n\x1a\nrest", "HDF5"),
+    ("a.ims", b"\x89HDF\r\n\x1a\nrest", "Imaris"),
+    ("a.czi", b"ZISRAWFILE\0", "CZI"),
+    ("a.nd2", b"\xda\xce\xbe\nrest", "ND2"),
+    ("a.lif", b"\x70\0\0\0", "LIF"),
+    ("a.mrc", b"", "MRC"),
+    ("a", bytes(208) + b"MAP ", "MRC"),
+    ("a.nii", bytes(344) + b"n+1\0", "NIfTI"),
+    ("a.nii.gz", b"\x1f\x8b", "NIfTI"),
+    ("a", bytes(128) + b"DICM", "DICOM"),
+    ("a.npy", b"\x93NUMPY\1\0", "numpy"),
+]
+
+
+@pytest.mark.parametrize(("name", "start", "expected"), FILES)
+def test_a_file_is_named_and_becomes_zarr(tmp_path, capsys, name, start, expected):
+    path = tmp_path / name
+    path.write_bytes(start)
+    message = rf"{re.escape(name)} is a file of the format {expected}, expected the folder of .*; "
+    for keys in ({"store": path}, {"store": tmp_path / "new.zarr", "source": path}):
+        config = image_config("image", {key: str(value) for key, value in keys.items()})
+        with pytest.raises(StoreError, match=message + r"write it as one: .* give NEW\.zarr"):
+            open_image(config)
+    assert main(["plan", str(path)]) != 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["s3://bucket/a.tif", "https://host/a.czi"])
+def test_a_url_is_known_by_its_name(name):
+    assert "is a file of the format" in why_no_store(name)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.zarr", "tif", "absent.tif"])
+def test_what_is_of_no_such_format(tmp_path, name):
+    if name != "absent.tif":
+        (tmp_path / name).write_text("no image")
+    assert why_no_store(str(tmp_path / name)) == ""
+
+
+READERS = {
+    "TIFF": lambda path: np.array(Image.open(path)),
+    "HDF5": lambda path: {"DATASET": np.load(path)},
+    "MRC": np.load,
+    "NIfTI": lambda path: SimpleNamespace(
+        dataobj=SimpleNamespace(get_unscaled=lambda: np.load(path).T)
+    ),
+    "numpy": np.load,
+}
+
+
+@pytest.mark.parametrize(
+    "known", [known for known in FORMATS if known.reading], ids=lambda f: f.name
+)
+def test_the_way_out_makes_a_store(tmp_path, monkeypatch, known):
+    """The readers stand in for libraries that this package does not need."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / f"it's{known.suffixes[0]}"
+    if known.name == "TIFF":
+        Image.fromarray(VOXELS).save(file)
+    else:
+        with file.open("wb") as opened:
+            np.save(opened, VOXELS)
+    module, function = known.reading.split("(")[0].split(".")
+    if module != "numpy":
+        stand_in = SimpleNamespace(**{function: READERS[known.name]})
+        monkeypatch.setitem(sys.modules, module, stand_in)
+    with pytest.raises(StoreError) as told:
+        build_pyramid(file)
+    command = shlex.split(str(told.value).partition("write it as one: ")[2].partition(", and ")[0])
+    assert command[:2] == ["python", "-c"]
+    exec(command[2], {})
+    assert len(build_pyramid("NEW.zarr", levels=1)) == 2
