@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 from itertools import count, takewhile
@@ -84,9 +85,8 @@ def open_group(store: Store, path: str) -> Node:
     if reason:
         raise StoreError(reason)
     if arrays := find_arrays(store, path):
-        make = (
-            f"zarr.create_group({where!r}, zarr_format={next(iter(arrays.values())).zarr_format})"
-        )
+        zarr_format = next(iter(arrays.values())).zarr_format
+        make = f"zarr.create_group({json.dumps(where)}, zarr_format={zarr_format})"
         raise StoreError(
             f"{where} holds {', '.join(arrays)} but is no zarr group; make it one: "
             f"python -c {shlex.quote(f'import zarr; {make}')}"

@@ -6,6 +6,7 @@ They are known by their first bytes, and by their names where those say nothing.
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,11 @@ class ImageFormat:
         if not self.reading:
             command = f"bioformats2raw --resolutions 1 {shlex.quote(file)} NEW.zarr"
             return f"{command}, and give NEW.zarr as store and '0' as field"
-        module, voxels = self.reading.partition(".")[0], self.reading.replace("FILE", repr(file))
-        make = f"zarr.create_group('NEW.zarr').create_array('0', data={voxels})"
+        module, voxels = (
+            self.reading.partition(".")[0],
+            self.reading.replace("FILE", json.dumps(file)),
+        )
+        make = f'zarr.create_group("NEW.zarr").create_array("0", data={voxels})'
         return f"python -c {shlex.quote(f'import {module}, zarr; {make}')}, and give NEW.zarr"
 
 
@@ -60,7 +64,7 @@ FORMATS = (
         name="HDF5",
         marks=((0, b"\x89HDF\r\n\x1a\n"),),
         suffixes=(".h5", ".hdf5", ".hdf"),
-        reading="h5py.File(FILE)['DATASET'][...]",
+        reading='h5py.File(FILE)["DATASET"][...]',
     ),
     ImageFormat(name="CZI", marks=((0, b"ZISRAWFILE"),), suffixes=(".czi",)),
     ImageFormat(name="ND2", marks=((0, b"\xda\xce\xbe\n"),), suffixes=(".nd2",)),
