@@ -165,6 +165,11 @@ def deep(extent):
     return pyramid(group("zyx", ((1.0,) * 3, (1.0, 2.0, 2.0))), arrays)
 
 
+def stack(chunks):
+    arrays = [array((200, 512, 512), chunks=chunks), array((100, 256, 256), chunks=chunks)]
+    return pyramid(group("zyx", ((1.0,) * 3, (2.0,) * 3)), arrays)
+
+
 def single(extent):
     return pyramid(group("zyx", ((1.0,) * 3,)), [array((extent, 1024, 1024))])
 
@@ -218,6 +223,11 @@ CASES = {
         volume((64, 128, 128), chunks=(64, 512, 256)),
         "16 MiB",
         volume((64, 128, 128), chunks=(64, 256, 256)),
+    ),
+    "costly-lines": (
+        stack((1, 512, 512)),
+        "1 x 512 x 512: a line of 200 voxels along z takes 104.9 MB",
+        stack((8, 8, 8)),  # extreme too, but small
     ),
     "thick-chunks": (film((4, 64, 64)), "steps of t", film((1, 64, 64))),
     "one-level": (single(1024), "2.0 GiB", single(512)),

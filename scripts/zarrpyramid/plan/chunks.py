@@ -36,12 +36,15 @@ _FEWEST_VOXELS = 1 << 12
 _LONG = 256
 """Longest edge beside an edge of 1 that a viewer reads in passing."""
 
-_TASK_BYTES = 1 << 30
+_TASK_BYTES = 1 << 29
 """Bytes up to which a thread takes slices of level 0 together to make cubes of them.
 
-64 levels of 1024 x 1024 uint16 take 0.4 GB. Of larger slices fewer are taken, so that chunks are
-flatter, but each slice is decoded once.
+128 slices of 1024 x 1024 uint16 take 0.3 GB. Of larger slices fewer are taken together: chunks are
+flatter, and each slice is still decoded once.
 """
+
+_WORTH_WHILE = 0.8
+"""Share of a task's memory that flatter chunks must come down to."""
 
 
 def why_extreme(chunks: Shape, shape: Shape, space: Sequence[int]) -> str:
@@ -138,7 +141,7 @@ def _chunks(
     if not extreme or not first:
         return Decision(key="chunks", value=base.chunks, why="those of level 0")
     why = f"level 0's {list(base.chunks)} have {extreme}"
-    chosen = _small_tasks(base, first[0], near_cube(1 << _CHOSEN, base.shape, space), space)
+    chosen = _near_cube_for(base, first[0], space)
     shards = image.shards
     if not can_differ:
         return Decision(key="chunks", value=base.chunks, why=f"{why}, but are inside other shards")
@@ -147,11 +150,10 @@ def _chunks(
     return Decision(key="chunks", value=chosen, why=why)
 
 
-def _small_tasks(base: ArrayMetadata, factors: Shape, chunks: Shape, space: Sequence[int]) -> Shape:
-    """Return chunks that are flatter where a task of level 1 would take too much memory.
+def _near_cube_for(base: ArrayMetadata, factors: Shape, space: Sequence[int]) -> Shape:
+    """Return chunks near cubes, but flatter where a task of level 1 would take too much memory.
 
-    A task reads whole chunks of level 0, each once. The axis is halved along which it reads the
-    most of them, and others are doubled instead.
+    A task reads whole chunks of level 0, each once: of slices, as many as its chunks are deep.
     """
     shape = geometry.coarse_shape(base.shape, factors)
 
@@ -159,16 +161,19 @@ def _small_tasks(base: ArrayMetadata, factors: Shape, chunks: Shape, space: Sequ
         target = base.derive(shape=shape, chunks=edges, shards=None, attributes={})
         return task_bytes(base, target, factors, 0)[0]
 
+    limits = shape
+    chunks = near_cube(1 << _CHOSEN, limits, space)
     while task(chunks) > _TASK_BYTES:
-        halved = [
-            tuple(edge // 2 if axis == each else edge for each, edge in enumerate(chunks))
+        flatter = [
+            (task(edges := near_cube(1 << _CHOSEN, tried, space)), edges, tried)
             for axis in space
-            if chunks[axis] > 1
+            if chunks[axis] > 2  # an edge of 1 is what is to be mended
+            for tried in [(*limits[:axis], chunks[axis] // 2, *limits[axis + 1 :])]
         ]
-        best = min(halved, key=task, default=chunks)
-        if task(best) >= task(chunks):
-            break  # one chunk of level 0 takes that much
-        chunks = best
+        least, edges, tried = min(flatter, default=(task(chunks), chunks, limits))
+        if least > _WORTH_WHILE * task(chunks):
+            break  # a chunk of level 0 takes that much by itself
+        chunks, limits = edges, tried
     return chunks
 
 

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.metadata import CHANNEL, SPACE, TIME, UNITS, read_transformations
+from zarrpyramid.plan import why_extreme
 
 if TYPE_CHECKING:
     from zarrpyramid.verify import Pyramid
 
 LARGEST_CHUNK = 10 * 2**20
 """Bytes of a chunk's voxels that a browser still fetches and keeps with ease."""
+COSTLY_LINE = 2**20
+"""Bytes of voxels that a line takes from which on a viewer waits for it."""
 LARGEST_SINGLE = 2**30
 """Bytes of an image's voxels up to which one level alone is enough."""
 LARGEST_TEXTURE = 2048
@@ -162,6 +165,24 @@ def large_chunks(pyramid: Pyramid) -> list[str]:
     sizes = [geometry.count(array.chunks) * array.item_size for array in pyramid.arrays]
     largest = max(sizes, default=0)
     return [f"{largest / 2**20:.0f} MiB"] if largest > LARGEST_CHUNK else []
+
+
+def costly_lines(pyramid: Pyramid) -> list[str]:
+    """Return extreme chunks of level 0, and the most bytes that a line of it takes."""
+    base = pyramid.arrays[0] if pyramid.arrays else None
+    space = [axis for axis, kind in enumerate(pyramid.types) if kind == SPACE]
+    if base is None or len(base.shape) != len(pyramid.types):
+        return []
+    if not why_extreme(base.chunks, base.shape, space):
+        return []
+    chunk = geometry.count(tuple(map(min, base.chunks, base.shape))) * base.item_size
+    grid = geometry.grid_shape(base.shape, base.chunks)
+    worst = max(space, key=grid.__getitem__)
+    size = grid[worst] * chunk
+    if size < COSTLY_LINE:
+        return []
+    edges, name = " x ".join(map(str, base.chunks)), pyramid.axes[worst]["name"]
+    return [f"{edges}: a line of {base.shape[worst]} voxels along {name} takes {size / 1e6:.4g} MB"]
 
 
 def thick_chunks(pyramid: Pyramid) -> list[str]:
