@@ -115,11 +115,17 @@ def _checked(metadata: ArrayMetadata, where: str) -> ArrayMetadata:
         raise MetadataError(f"{where}: shape {metadata.shape} has 2^63 voxels or more")
     n_bytes = math.prod(metadata.chunks) * metadata.item_size
     if n_bytes > _LARGEST_CHUNK:
-        msg = f"{where}: a chunk of {n_bytes} bytes, expected at most {_LARGEST_CHUNK}"
+        msg = (
+            f"{where}: a chunk of {n_bytes} bytes, expected at most {_LARGEST_CHUNK}; copy "
+            "the array into smaller chunks"
+        )
         raise MetadataError(msg)
     n_inner = math.prod(metadata.write_shape) // math.prod(metadata.chunks)
     if n_inner > _MOST_INNER:
-        msg = f"{where}: {n_inner} chunks in a shard, expected at most {_MOST_INNER}"
+        msg = (
+            f"{where}: {n_inner} chunks in a shard, expected at most {_MOST_INNER}; copy the array "
+            "into smaller shards"
+        )
         raise MetadataError(msg)
     _check_codecs(metadata, where)
     names = metadata.dimension_names
