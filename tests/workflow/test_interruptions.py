@@ -20,7 +20,7 @@ from processes import kill_all, members, wait_for
 pytestmark = pytest.mark.slow
 
 IMAGE = {"store": "image.zarr", "field": "raw", "levels": 2}
-N_KILLS = int(os.environ.get("ZARRPYRAMID_RUN_KILLS", "20"))
+N_KILLS = int(os.environ.get("ZARRPYRAMID_RUN_KILLS", "8"))
 
 
 def make_slow(workspace, name="image.zarr"):
