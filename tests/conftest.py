@@ -7,6 +7,7 @@ A plain `pytest` covers each kind of thing and ends within minutes. `.ci/run` ru
 from __future__ import annotations
 
 import random
+import subprocess
 
 import hypothesis
 import pytest
@@ -48,3 +49,20 @@ def new_workspace(tmp_path_factory):
 @pytest.fixture
 def workspace(new_workspace):
     return new_workspace()
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """Mount small file systems of their own, which needs root."""
+    mounted = []
+
+    def mount_tmpfs(size):
+        place = tmp_path / f"mount{len(mounted)}"
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", place], check=True)
+        mounted.append(place)
+        return place
+
+    yield mount_tmpfs
+    for place in mounted:
+        subprocess.run(["umount", "-l", place], check=True)

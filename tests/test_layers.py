@@ -68,9 +68,9 @@ NAMED = {
 }
 # What a Snakefile imports while it parses.
 PLANNING = """
-from zarrpyramid.downsample import Mode, Start, failures
+from zarrpyramid.downsample import Mode, Start, is_worth_saying
 from zarrpyramid.plan import Job, Run, forecast
-from zarrpyramid.report import success_lines, write_overview
+from zarrpyramid.report import close_run
 """
 ARRAY_LIBRARIES = {"numpy", "zarr", "obstore", "dask", "numba", "numcodecs", "jsonschema"}
 

@@ -52,6 +52,10 @@ def test_an_installed_package_runs_the_workflow(built, tmp_path, form):
     run("zarrpyramid", "workflow", "--copy", "pyramids", folder=tmp_path, PATH=path)
     assert not (tmp_path / "pyramids/scripts/zarrpyramid").exists()
     told = run("snakemake", "--cores", "2", folder=tmp_path / "pyramids", PATH=path)
-    assert "levels 0 to 3 are complete in" in told.splitlines()[-1]
+    built, report, look = told.splitlines()[-3:]
+    assert "levels 0 to 3 are complete in" in built
+    assert (tmp_path / "pyramids" / report.removeprefix("  report: ")).exists()
     store = tmp_path / "pyramids/demo/demo.zarr/blobs"
+    assert look == f"  zarrpyramid status {store}"
+    assert "33x33x33" in run(*look.split(), folder=tmp_path / "pyramids", PATH=path)
     assert "sound" in run("zarrpyramid", "verify", store, folder=tmp_path, PATH=path)

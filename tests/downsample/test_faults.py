@@ -287,23 +287,6 @@ def test_memory_runs_out(tmp_path):
     assert (path / "1/zarr.json").exists()
 
 
-@pytest.fixture
-def mount(tmp_path):
-    """Mount small file systems of their own, which needs root."""
-    mounted = []
-
-    def mount_tmpfs(size):
-        place = tmp_path / f"mount{len(mounted)}"
-        place.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", place], check=True)
-        mounted.append(place)
-        return place
-
-    yield mount_tmpfs
-    for place in mounted:
-        subprocess.run(["umount", "-l", place], check=True)
-
-
 @pytest.mark.system
 def test_a_full_disk_in_every_phase(tmp_path, mount, sound):
     place = mount("2m")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from zarrpyramid.downsample.log import failures, job_log, refusal_line
+from zarrpyramid.downsample.log import failures, is_worth_saying, job_log, refusal_line
 from zarrpyramid.errors import ConfigError, StoreError
 
 LOGGER = logging.getLogger("zarrpyramid.somewhere")
@@ -49,7 +50,7 @@ def test_a_job_that_goes_well(paths):
 def test_an_error_that_a_user_can_act_on_is_one_line(paths):
     with pytest.raises(SystemExit) as ended, job_log(*paths):
         raise StoreError("no\n  such store")
-    assert str(ended.value) == "zarrpyramid: error: no such store"
+    assert ended.value.code == 1  # the run says the line last
     lines = read(paths[0]).splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[-1] == "zarrpyramid: error: no such store"
@@ -79,10 +80,11 @@ def test_last_words_of_many_jobs(tmp_path):
         except SystemExit:
             pass
         os.utime(logs[name], (100 + number, 100 + number))
-    assert [failure.line for failure in failures(tmp_path)] == [
-        f"zarrpyramid: error: b: error of b (log: {logs['b']})",
-        f"zarrpyramid: error: a: error of a (log: {logs['a']})",
+    assert [failure.line("here") for failure in failures(tmp_path)] == [
+        "zarrpyramid: error: b: error of b (log: here)",
+        "zarrpyramid: error: a: error of a (log: here)",
     ]
+    assert [str(failure.log) for failure in failures(tmp_path)] == [logs["b"], logs["a"]]
     assert [failure.image for failure in failures(tmp_path, since=101)] == ["a"]
     assert failures(tmp_path / "absent") == []
 
@@ -98,3 +100,71 @@ def test_the_line_that_refuses_a_run():
     many = refusal_line({f"i{number}": f"because {number}" for number in range(9)}, 500)
     assert "image i4: because 4; and 4 more; mend them" in many
     assert "because 5" not in many
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_job_without_a_traceback(paths, number):
+    before = signal.getsignal(number)
+
+    def interrupt():
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+    with pytest.raises(SystemExit) as ended, job_log(*paths):
+        interrupt()
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) is before
+    assert read(paths[0]).splitlines()[-1] == "zarrpyramid: interrupted"
+    (found,) = failures(Path(paths[0]).parents[1])
+    assert found.is_interrupt
+
+
+def test_ctrl_c_is_left_to_those_who_ignore_it(paths):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with job_log(*paths):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert failures(Path(paths[0]).parents[1]) == []
+
+
+def test_a_log_that_cannot_be_written_leaves_the_line_to_the_terminal(paths):
+
+    def fail():
+        Path(paths[0]).unlink()
+        Path(paths[0]).mkdir()
+        raise StoreError("no such store")
+
+    with pytest.raises(SystemExit) as ended, job_log(*paths):
+        fail()
+    assert str(ended.value) == "zarrpyramid: error: no such store"
+
+
+def test_a_job_that_was_killed_is_told_from_one_that_is_done(paths):
+    with job_log(*paths):
+        LOGGER.info("half")
+        (found,) = failures(Path(paths[0]).parents[1])
+        assert "it was killed, or memory or the disk ran out" in found.reason
+    assert failures(Path(paths[0]).parents[1]) == []
+    Path(paths[1]).unlink()  # the last line says it too
+    assert failures(Path(paths[0]).parents[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "exception", "status", "worth"),
+    [
+        ("/here/workflow/rules", "RuleException", 1, False),
+        ("/here/workflow/rules", "RuleException", 130, False),
+        ("/here/workflow/rules", "RuleException", 137, True),  # killed: nothing else says it
+        ("/there/rules", "RuleException", 1, True),  # of another workflow
+        ("/here/workflow/rules", None, 1, True),
+    ],
+)
+def test_what_of_snakemakes_lines_is_worth_saying(rules, exception, status, worth):
+    text = (
+        f'RuleException:\nCalledProcessError in file "{rules}/levels.smk", line 37:\n'
+        f"Command 'python level.py' returned non-zero exit status {status}."
+    )
+    record = logging.makeLogRecord({"msg": text, "exception": exception})
+    assert is_worth_saying(record, "/here/workflow/rules") == worth

@@ -20,6 +20,10 @@ MAKES |= {"goes_on": False, "is_elsewhere": False}
 LOOKS = [{"is_main": False}, {"executes": False}, {"touches": True}]
 
 
+def closing(*given):
+    """Close a run without a word."""
+
+
 def mode(**changed):
     return Mode(**{**MAKES, **changed})
 
@@ -40,7 +44,7 @@ def new_start(tmp_path, monkeypatch):
         folder, logs = tmp_path / "out", tmp_path / "logs"
         run = Run({"images": images}, results="out", folder=folder, logs=logs)
         run.check()
-        return Start(run)
+        return Start(run, closing)
 
     yield make
     for function, *given in exits:
@@ -60,51 +64,28 @@ def seal(folder, name):
 def test_a_run_that_makes_holds_every_image_and_sets_stale_sentinels_aside(new_start, tmp_path):
     sealed = seal(tmp_path, "a")
     start = new_start()
-    assert start.settle_all(mode())
+    start.settle_all(mode())
+    assert start.has_begun
     assert not sealed.exists()
     assert all((tmp_path / f"{name}.zarr" / HOLD).exists() for name in ("a", "b"))
-    assert not start.settle_all(mode()), "a run begins once"
 
 
 def test_a_dry_run_only_tells(new_start, tmp_path, capsys):
     sealed = seal(tmp_path, "a")
-    assert not new_start().settle_all(mode(is_dry=True))
+    start = new_start()
+    start.settle_all(mode(is_dry=True))
+    assert not start.has_begun
     assert f"zarrpyramid: {sealed} is stale: " in capsys.readouterr().err
     assert sealed.exists()
     assert not (tmp_path / "a.zarr" / HOLD).exists()
 
 
-def full(start, *names):
-    """Have some images of a run find no room."""
-    for name in names:
-        start.run.images[name].no_room = f"no room for {name}"
-    return start
-
-
-def test_a_dry_run_tells_what_has_no_room_and_goes_on(new_start, capsys):
-    start = full(new_start(), "b")
-    assert not start.settle_all(mode(is_dry=True))
-    assert not start.settle_all(mode(is_dry=True))
-    assert capsys.readouterr().err == "zarrpyramid: a run here is refused: no room for b\n"
-    assert start.run.targets()[-1] == "out/b/report.html"
-
-
-def test_a_run_without_room_is_refused_before_it_holds_anything(new_start, tmp_path):
-    with pytest.raises(SystemExit, match="no room for b"):
-        full(new_start(), "b").settle_all(mode())
-    with pytest.raises(SystemExit, match="no room for b"):
-        full(new_start(), "b").ready({"image": "b", "level": "1"}, mode())
-    assert not (tmp_path / "b.zarr" / HOLD).exists()
-    start = full(new_start(), "b")
-    assert start.settle_all(mode(goes_on=True))
-    assert start.run.refused == {"b": "no room for b"}
-    assert (tmp_path / "a.zarr" / HOLD).exists()
-
-
 @pytest.mark.parametrize("changed", LOOKS, ids=str)
 def test_what_makes_nothing_does_nothing(new_start, tmp_path, capsys, changed):
     sealed = seal(tmp_path, "a")
-    assert not new_start().settle_all(mode(**changed))
+    start = new_start()
+    start.settle_all(mode(**changed))
+    assert not start.has_begun
     assert sealed.exists()
     assert not (tmp_path / "a.zarr" / HOLD).exists()
     assert capsys.readouterr().err == ""
@@ -119,7 +100,8 @@ def test_a_refused_image_ends_the_run_unless_it_goes_on(new_start, tmp_path):
         start.verdicts(mode())
     assert not (tmp_path / "a.zarr" / HOLD).exists()
     start.refuse(mode(is_main=False))
-    assert start.settle_all(mode(goes_on=True))
+    start.settle_all(mode(goes_on=True))
+    assert start.has_begun
     assert not sealed.exists(), "else its first job, which says what is wrong, would not run"
     assert (tmp_path / "a.zarr" / HOLD).exists()
 
@@ -152,7 +134,7 @@ def test_a_held_image_ends_the_run(new_start, changed):
 def test_a_run_that_goes_on_refuses_a_held_image(new_start):
     start = new_start()
     other = held_elsewhere(start, "b")
-    assert start.settle_all(mode(goes_on=True))
+    start.settle_all(mode(goes_on=True))
     release_hold(other)
     assert list(start.run.refused) == ["b"]
     assert "is held by a run of" in start.run.refused["b"]
@@ -177,8 +159,27 @@ def test_a_signal_releases_all_images(new_start, tmp_path, monkeypatch):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ended = []
     monkeypatch.setattr(start_module.os, "kill", lambda *given: ended.append(given))
-    new_start().settle_all(mode())
+    first, second = new_start(), new_start()  # as two modules of one workflow
+    first.settle("a", mode())
+    second.settle("b", mode())
+    assert len(list(tmp_path.rglob(HOLD))) == 2
     signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None)
     assert ended == [(os.getpid(), signal.SIGTERM)]
     assert not list(tmp_path.rglob(HOLD))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_what_makes_something_is_closed_once(new_start, tmp_path, monkeypatch):
+    exits = []
+    monkeypatch.setattr(start_module.atexit, "register", lambda *call: exits.append(call))
+    start = new_start()
+    start.settle_all(mode(is_dry=True))
+    assert not exits
+    start = new_start()
+    for _ in range(2):
+        start.settle_all(mode())
+        start.verdicts(mode())
+    closings = [call for call in exits if call[0] is closing]
+    assert closings == [(closing, start, tmp_path / "out", tmp_path / "logs")]
+    for function, *given in exits:
+        function(*given)

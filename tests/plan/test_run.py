@@ -212,7 +212,7 @@ def test_the_last_run_tells_how_long_jobs_take(new_run, tmp_path):
 
 
 def test_images_are_built_when_their_levels_are_listed(run, tmp_path):
-    assert run.built() == []
+    assert run.built(tmp_path / "out") == []
     (tmp_path / "out/made").mkdir(parents=True)
     (tmp_path / "out/made/multiscales.json").write_text("{}")
-    assert run.built() == [run.found["made"]]
+    assert run.built(tmp_path / "out") == [run.found["made"]]

@@ -240,18 +240,6 @@ def test_it_is_the_last_line_of_a_run(bad, monkeypatch, config, as_snakemake_rea
 
 
 @pytest.mark.slow
-def test_a_dry_run_of_what_does_not_fit_goes_on(bad):
-    config = {"store": "huge.zarr", "levels": 1, "parts": 2, "base_watch": "none"}
-    before = bad.tree("huge.zarr")
-    dry = bad.run("-n", **config)
-    (line,) = [line for line in dry.lines if line.startswith("zarrpyramid: ")]
-    assert "a run here is refused: " in line
-    assert {"0", "open 1", "part 1", "part 2", "1"} <= {*dry.jobs}
-    assert bad.run(**config, code=1).lines[-1] == f"zarrpyramid: {line.partition('refused: ')[2]}"
-    assert bad.tree("huge.zarr") == before
-
-
-@pytest.mark.slow
 def test_a_store_that_cannot_be_written(workspace):
     workspace.make()
     before, folders = workspace.tree("image.zarr"), [workspace / "image.zarr", workspace / RAW]
@@ -299,10 +287,11 @@ def test_a_damaged_object_fails_its_job(workspace):
     config = {"store": "image.zarr", "field": "raw", "levels": 2}
 
     outcome = workspace.run(**config, code=1)
-    line = outcome.lines[-1]
+    line = outcome.lines[-3]
     assert line.startswith("zarrpyramid: error: ")
     assert f"{RAW}/0/c/1/0/1" in line
-    assert line.endswith("(log: logs/image-raw/1.log)")
+    assert line.endswith("logs/image-raw/1.log)")
+    assert "Traceback" not in outcome.text
     log = (workspace / "logs/image-raw/1.log").read_text(encoding="utf-8")
     assert "Traceback (most recent call last)" in log
     assert not (workspace / f"{RAW}/1/zarr.json").exists()
@@ -326,7 +315,7 @@ def test_voxels_that_are_not_those_of_their_record_fail_the_next_level(workspace
     zarr.open_array(workspace / f"{RAW}/1")[0, 0, 0] ^= 1
     shutil.rmtree(workspace / f"{RAW}/2")
     outcome = workspace.run(**config, code=1)
-    assert "raw/1 holds other voxels than its record says" in outcome.lines[-1]
+    assert "raw/1 holds other voxels than its record says" in outcome.text
     shutil.rmtree(workspace / f"{RAW}/1")  # the way out that the line gives
     workspace.run(**config)
     assert workspace.sentinels() == sentinels

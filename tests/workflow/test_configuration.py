@@ -22,7 +22,7 @@ def test_the_demo_is_made_while_no_image_is_named(workspace):
     outcome = workspace.run(**DEMO)
     assert outcome.jobs == ["make", "0", "1", "2", "list", "summary"]
     assert names(outcome) == ["demo"]
-    assert str(workspace / "demo/demo.zarr/blobs") in outcome.lines[-1]
+    assert str(workspace / "demo/demo.zarr/blobs") in outcome.lines[-3]
     assert workspace.array("demo/demo.zarr/blobs/2").shape == (5, 5, 8)
     voxels = workspace.tree("demo/demo.zarr/blobs/0/c")
 

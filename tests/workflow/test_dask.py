@@ -29,5 +29,5 @@ def test_a_scheduler_that_does_not_answer(workspace):
     image = {"store": "image.zarr", "field": "raw"}
     workspace.make(shape=(70, 60, 50))
     failed = workspace.run(**image, dask_scheduler="tcp://127.0.0.1:1", code=1)
-    assert "no dask scheduler answers at tcp://127.0.0.1:1" in failed.lines[-1]
+    assert "no dask scheduler answers at tcp://127.0.0.1:1" in failed.lines[-3]
     assert workspace.run(**image).jobs

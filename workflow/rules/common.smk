@@ -3,18 +3,16 @@
 A mistake of the user's ends the parse with one line and without a traceback.
 """
 
-import atexit
 import re
-import sys
-import time
 from pathlib import Path
+
+from snakemake.logging import logger
 
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.plan import Job, Run
-from zarrpyramid.downsample import Mode, Start, failures
-from zarrpyramid.report import success_lines, write_overview
+from zarrpyramid.downsample import Mode, Start, is_worth_saying
+from zarrpyramid.report import close_run
 
-STARTED = time.time()
 # To what functions return, Snakemake adds a module's prefix, but not its pathvars.
 RESULTS, LOGS = (workflow.pathvars.apply(name) for name in ("<results>", "<logs>"))
 FOLDERS = [Path(workflow.modifier.modify_path(name)) for name in (RESULTS, LOGS)]
@@ -25,7 +23,10 @@ except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
 if workflow.is_main_process:  # a job's process looks at its own image alone
     RUN.check()
-START = Start(RUN)
+START = Start(RUN, close_run)
+
+RULES = workflow.current_basedir.get_path_or_uri(secret_free=True)
+logger.addFilter(lambda record: is_worth_saying(record, RULES))
 
 
 wildcard_constraints:
@@ -93,10 +94,7 @@ def needed(rule):
 
 def all_targets(wildcards):
     """Return every sentinel of the run."""
-    if START.settle_all(mode()):  # a run that another one stops here leaves no list
-        folders = [folder.absolute() for folder in FOLDERS]  # Snakemake leaves this one
-        # With the refusals that stand at the end.
-        atexit.register(lambda: write_overview(RUN.found, RUN.refused, *folders, since=STARTED))
+    START.settle_all(mode())
     return RUN.targets()
 
 
@@ -105,12 +103,5 @@ def verify_targets(wildcards):
     return START.verdicts(mode())
 
 
-# Said when Snakemake has said all, so that these lines are the last.
 onsuccess:
-    for line in reversed(success_lines(RUN.built(), *FOLDERS)):
-        atexit.register(print, line, file=sys.stderr)
-
-
-onerror:
-    for failure in reversed(failures(FOLDERS[1], since=STARTED)):
-        atexit.register(print, failure.line, file=sys.stderr)
+    START.has_succeeded = True

@@ -6,8 +6,11 @@ from .leftovers import remove_litter as remove_litter
 from .level import build_level as build_level
 from .level import digest_header as digest_header
 from .level import make_level as make_level
+from .log import Failure as Failure
 from .log import failures as failures
+from .log import is_worth_saying as is_worth_saying
 from .log import job_log as job_log
+from .log import logs_since as logs_since
 from .log import warn_to_stderr as warn_to_stderr
 from .parts import build_part as build_part
 from .parts import gather_level as gather_level

@@ -1,10 +1,11 @@
-"""A job's log, a file of its times, and the one line that the user reads when it fails."""
+"""A job's log, a file of its times, and the last line of the log, which says how a job failed."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
+import re
 import resource
 import signal
 import sys
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _FAILURE = "zarrpyramid: error: "
+_INTERRUPTED = "zarrpyramid: interrupted"
+_SILENT = re.compile(r"returned non-zero exit status (1|130|143)\.")
 _NAMED = 5
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -28,14 +31,16 @@ _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     """Log a job to a file, show its warnings on the terminal too, and write its times to a file.
 
-    An error that a user can act on ends the process with one line; its traceback is in the log.
-    SIGTERM ends the process by an exception, as Ctrl-C does, so that notes of what was made are
-    written. A full disk that cuts the log short is reported once, and the job goes on.
+    An error that a user can act on ends the process without a word: its traceback and then one
+    line that names it are in the log, and the run says that line last. Only where the log cannot
+    be written is the line on the terminal. SIGTERM and Ctrl-C end the process by an exception, so
+    that notes of what was made are written. A full disk that cuts the log short is reported once,
+    and the job goes on.
 
     Parameters
     ----------
     text
-        Path of the log; its last line names the error, if there was one.
+        Path of the log; its last line names the error or the interrupt that ended the job.
     timing
         Path of a JSON file with ``seconds`` of wall time, ``cpu_seconds``, ``peak_bytes`` of this
         process, ``worker_peak_bytes`` of the largest process that it started, and what the job adds
@@ -52,16 +57,21 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     logger.setLevel(logging.INFO)
     terminal = warn_to_stderr()
     told: dict[str, Any] = {}
-    before = signal.signal(signal.SIGTERM, _end)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number, handler_before in before.items():
+        if handler_before is not signal.SIG_IGN:  # as in the background of a script
+            signal.signal(number, _end)
     start, cpu = time.perf_counter(), time.process_time()
     try:
         yield told
+    except SystemExit:
+        _append(text, f"{_INTERRUPTED}\n")
+        raise
     except Exception as error:
         line, is_known = _last_line(error)
-        with contextlib.suppress(OSError), Path(text).open("a", encoding="utf-8") as log:
-            log.write(f"{traceback.format_exc()}{_FAILURE}{line}\n")
+        is_told = _append(text, f"{traceback.format_exc()}{_FAILURE}{line}\n")
         if is_known:
-            raise SystemExit(f"{_FAILURE}{line}") from None
+            raise SystemExit(1 if is_told else f"{_FAILURE}{line}") from None
         raise
     else:
         told["seconds"] = round(time.perf_counter() - start, 3)
@@ -75,10 +85,21 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
             logger.warning("%s cannot be written (%s)", timing, error.strerror)
         logger.info("done in %s s", told["seconds"])
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
         logger.removeHandler(terminal)
         logger.removeHandler(handler)
         handler.close()
+
+
+def _append(log: str, text: str) -> bool:
+    """Write the last words of a job to its log, and tell whether they are there."""
+    try:
+        with Path(log).open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        return False
+    return True
 
 
 def _last_line(error: Exception) -> tuple[str, bool]:
@@ -122,31 +143,73 @@ class _LogFile(logging.FileHandler):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """A job that failed: its image, the reason, and its log."""
+    """A job that did not end well: its image, the reason, and its log.
+
+    Attributes
+    ----------
+    is_interrupt
+        Whether Ctrl-C, SIGTERM or SIGHUP ended it.
+    """
 
     image: str
     reason: str
     log: Path
+    is_interrupt: bool = False
 
-    @property
-    def line(self) -> str:
-        """What the user reads last."""
-        return f"{_FAILURE}{self.image}: {self.reason} (log: {self.log})"
+    def line(self, log: str) -> str:
+        """Return what the user reads last, with the path of the log."""
+        return f"{_FAILURE}{self.image}: {self.reason} (log: {log})"
 
 
 def failures(folder: Path, *, since: float = 0.0) -> list[Failure]:
-    """Return the jobs whose logs below a folder end with an error, newest log last.
+    """Return the jobs with logs below a folder that did not end well, newest log last.
 
     Logs that were last written before `since`, in seconds since 1970, belong to another run.
     """
-    times = {path: path.stat().st_mtime for path in folder.glob("*/*.log")}
     found = []
-    for path in sorted((path for path in times if times[path] >= since), key=times.__getitem__):
+    for path in logs_since(folder, since):
         last = path.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
+        is_interrupt = last == _INTERRUPTED
         if last.startswith(_FAILURE):
             reason = last.removeprefix(_FAILURE)
-            found.append(Failure(image=path.parent.name, reason=reason, log=path))
+        elif is_interrupt:
+            reason = "interrupted"
+        elif _has_ended(path, last):
+            continue
+        else:
+            reason = "a job ended without a word: it was killed, or memory or the disk ran out"
+        failure = Failure(
+            image=path.parent.name, reason=reason, log=path, is_interrupt=is_interrupt
+        )
+        found.append(failure)
     return found
+
+
+def logs_since(folder: Path, since: float) -> list[Path]:
+    """Return the logs of jobs below a folder that were written since a time, newest last."""
+    times = {path: path.stat().st_mtime for path in folder.glob("*/*.log")}
+    return sorted((path for path in times if times[path] >= since), key=times.__getitem__)
+
+
+def _has_ended(log: Path, last: str) -> bool:
+    """Tell whether a job has ended well: its times, or the last line of its log, say so."""
+    timing = log.with_suffix(".json")  # Snakemake makes an empty one of a job that failed
+    is_timed = timing.exists() and timing.stat().st_size > 0
+    is_timed = is_timed and timing.stat().st_mtime >= log.stat().st_mtime - 1
+    return is_timed or re.search(r" INFO done in \S+ s$", last) is not None
+
+
+def is_worth_saying(record: logging.LogRecord, rules: str) -> bool:
+    """Tell whether a record of Snakemake's says more than the logs of jobs that ended silently.
+
+    Parameters
+    ----------
+    rules
+        The folder of this workflow's rules, as Snakemake names it.
+    """
+    text = record.getMessage()
+    is_ours = getattr(record, "exception", None) == "RuleException" and f'in file "{rules}' in text
+    return not (is_ours and _SILENT.search(text))
 
 
 def refusal_line(refused: Mapping[str, str], n_images: int) -> str:

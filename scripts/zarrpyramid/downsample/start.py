@@ -1,6 +1,7 @@
 """What a run does before its first job: it holds its images, and sets aside stale sentinels.
 
-A dry run only tells which sentinels are stale.
+A dry run only tells which sentinels are stale. A run that makes something has its closing said when
+the process ends, which also happens where Snakemake calls no `onerror`: in a module.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import atexit
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +22,13 @@ from .log import refusal_line
 from .stale import set_aside, stale_sentinels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from zarrpyramid.plan import Job, Run, RunImage
     from zarrpyramid.stores import Hold
+
+_HELD: list[Hold | None] = []
+"""Of all starts in this process: the package may run twice in it, as modules of one workflow."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,14 +70,29 @@ class Mode:
 
 
 class Start:
-    """The start of a run."""
+    """The start of a run.
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._held: list[Hold | None] = []
+    Parameters
+    ----------
+    closing
+        Called when the process of a run that makes something ends, with this object and the
+        absolute folders of results and logs, as Snakemake has then left its working directory.
+
+    Attributes
+    ----------
+    since
+        When the run began, in seconds since 1970.
+    has_begun
+        Whether it began to make its targets.
+    has_succeeded
+        Whether Snakemake has said so; in a module it never does.
+    """
+
+    def __init__(self, run: Run, closing: Callable[[Start, Path, Path], None]) -> None:
+        self.run, self.since = run, time.time()
+        self.has_begun = self.has_succeeded = False
+        self._closing, self._closes = closing, False
         self._settled: set[str] = set()
-        self._has_begun = False
-        self._has_seen_room = False
 
     def refuse(self, mode: Mode) -> None:
         """End the run where images are refused, unless it goes on with the others.
@@ -82,7 +102,6 @@ class Start:
         SystemExit
             With the line that says why.
         """
-        self._see_room(mode)
         refused = self.run.refused
         if refused and mode.is_main and not mode.goes_on:
             raise SystemExit(refusal_line(refused, len(self.run.images)))
@@ -95,7 +114,6 @@ class Start:
         SystemExit
             If the configuration has no such job, or its image is refused.
         """
-        self._see_room(mode)
         try:
             job = self.run.job(wildcards)
         except PyramidError as error:
@@ -103,8 +121,8 @@ class Start:
         self.settle(job.image, mode)
         return job
 
-    def settle_all(self, mode: Mode) -> bool:
-        """Settle every image, and tell whether the run now begins to make its targets: once.
+    def settle_all(self, mode: Mode) -> None:
+        """Settle every image.
 
         Raises
         ------
@@ -114,9 +132,7 @@ class Start:
         self.refuse(mode)
         for name in self.run.images:
             self.settle(name, mode)
-        begins = mode.makes and not self._has_begun
-        self._has_begun = self._has_begun or begins
-        return begins
+        self._begin(mode)
 
     def settle_refused(self, name: str, mode: Mode) -> None:
         """Settle a refused image, unless the run ends because of it."""
@@ -126,6 +142,7 @@ class Start:
     def verdicts(self, mode: Mode) -> list[str]:
         """Return the reports on all pyramids; a run removes those of earlier runs."""
         self.refuse(mode)
+        self._begin(mode)
         targets = self.run.verdicts()
         if mode.is_main and mode.executes and not mode.is_dry:  # touching proves nothing
             for target in targets:
@@ -158,25 +175,12 @@ class Start:
         for path, reason in stale.items():
             print(f"zarrpyramid: {path} is stale: {reason}; a run makes it again", file=sys.stderr)
 
-    def _see_room(self, mode: Mode) -> None:
-        """Refuse images that have no room; a dry run, perhaps for another machine, only says so."""
-        if self._has_seen_room or not mode.plans:
-            return
-        self._has_seen_room = True
-        for image in self.run.images.values():
-            if image.refusal or not image.no_room:
-                continue
-            if mode.makes:
-                image.refusal = image.no_room
-            else:
-                print(f"zarrpyramid: a run here is refused: {image.no_room}", file=sys.stderr)
-
     def _hold(self, run_image: RunImage, mode: Mode) -> None:
         """Hold an image until this process ends."""
         # Signals that nobody handles end a process without a word; Snakemake takes over later.
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, self._let_go)
+                signal.signal(number, _let_go)
         image = run_image.image
         try:
             hold = take_hold(image.store, image.path, makes_group=image.makes_group)
@@ -186,12 +190,27 @@ class Start:
                 raise SystemExit(f"zarrpyramid: {error}") from None
             run_image.refusal = str(error)
             return
-        self._held.append(hold)
+        _HELD.append(hold)
         atexit.register(release_hold, hold)
+        self._close_later()
 
-    def _let_go(self, number: int, _frame: object) -> None:
-        """Release all images, and end by the signal that came."""
-        for hold in self._held:
-            release_hold(hold)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+    def _begin(self, mode: Mode) -> None:
+        """Note that a run begins to make its targets."""
+        if mode.makes:
+            self.has_begun = True
+            self._close_later()
+
+    def _close_later(self) -> None:
+        if not self._closes:
+            self._closes = True
+            folders = (self.run.folder.absolute(), self.run.logs.absolute())
+            # Snakemake has then said all, so that the closing's lines are the last.
+            atexit.register(self._closing, self, *folders)
+
+
+def _let_go(number: int, _frame: object) -> None:
+    """Release all images, and end by the signal that came."""
+    for hold in _HELD:
+        release_hold(hold)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

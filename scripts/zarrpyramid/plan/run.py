@@ -75,12 +75,12 @@ class Run:
         """The images by name; None for one that cannot be planned."""
         return {name: image.found for name, image in self.images.items()}
 
-    def built(self) -> list[Image]:
-        """Return the images whose levels are listed."""
+    def built(self, results: Path) -> list[Image]:
+        """Return the images whose levels are listed, by the folder of results as it is now."""
         return [
             image
             for name, image in self.found.items()
-            if image and (self.folder / name / "multiscales.json").exists()
+            if image and (results / name / "multiscales.json").exists()
         ]
 
     @property
@@ -89,7 +89,7 @@ class Run:
         return {name: image.refusal for name, image in self.images.items() if image.refusal}
 
     def check(self) -> None:
-        """Refuse the images that cannot be built in their stores on any machine."""
+        """Refuse the images that cannot be built in their stores."""
         for image in self.images.values():
             image.refusal = image.refusal or image.fault
 
@@ -162,7 +162,7 @@ class Run:
     def refusal(self, job: Job) -> str:
         """Return what keeps an image from being built, or ""."""
         image = self.images[job.image]
-        return image.refusal or image.fault or image.no_room
+        return image.refusal or image.fault
 
     def recipe(self, job: Job) -> Record:
         """Return the recipe of a level; Snakemake rebuilds the level when it changes."""

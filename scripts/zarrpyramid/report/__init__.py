@@ -1,11 +1,12 @@
 """What people look at: tables and a page about a pyramid, and the pyramid in a viewer.
 
 The last job of an image writes `summarize_pyramid` (Markdown) and `report_pyramid` (HTML), both
-from `level_facts`; `report_labels` counts ids where a configuration asks for it. `write_overview`
-and `success_lines` end a run. `lint` says what viewers get wrong, and `view` opens neuroglancer.
+from `level_facts`; `report_labels` counts ids where a configuration asks for it. `close_run`
+says last how a run ended. `lint` says what viewers get wrong, and `view` opens neuroglancer.
 Read in this order:
 
-1. `facts`: what is known of each level without its voxels. `summary`: tables and the last line.
+1. `facts`: what is known of each level without its voxels. `summary`: tables and lines of what
+   was built; `closing` says them, or why jobs failed, when a run ends.
 2. The page: `page` gathers what it says for `templates/page.html.jinja`. `slices` reads pictures
    and histograms from few chunks, `figures` encodes pictures, `cards` arranges them, and `charts`
    places what `templates/chart.svg.jinja` draws.

@@ -1,4 +1,4 @@
-"""Tables of what was built, of one image and of all images of a run, and the lines that end a run.
+"""Tables of what was built, of one image and of all images of a run, and the lines that say so.
 
 They come from records and timings; no voxel is read.
 """
@@ -6,9 +6,9 @@ They come from records and timings; no voxel is read.
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zarrpyramid.downsample import failures
 from zarrpyramid.geometry import count
 from zarrpyramid.plan import (
     DECISION_COLUMNS,
@@ -17,6 +17,7 @@ from zarrpyramid.plan import (
     read_timing,
     times,
 )
+from zarrpyramid.programs import command, napari_command, view_command
 from zarrpyramid.stores import as_arguments, write_aside
 from zarrpyramid.tables import markdown_table
 
@@ -24,8 +25,8 @@ from .facts import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+    from zarrpyramid.downsample import Failure
     from zarrpyramid.plan import Image
 
     from .facts import LevelFacts
@@ -60,10 +61,9 @@ def _missing(base: LevelFacts) -> str:
 def write_overview(
     images: Mapping[str, Image | None],
     refused: Mapping[str, str],
+    failed: Sequence[Failure],
     results: Path,
     logs: Path,
-    *,
-    since: float,
 ) -> None:
     """Write a table of all images of a run into the folder of results, whatever became of them.
 
@@ -73,11 +73,16 @@ def write_overview(
         By name; None where not even a plan could be made.
     refused
         Why images were refused before the run, by name.
-    since
-        When the run began, in seconds since 1970.
+    failed
+        The jobs that did not end well; those that were interrupted failed not.
+
+    Raises
+    ------
+    StoreError
+        If the table cannot be written.
     """
-    failed = {**refused, **{job.image: job.reason for job in failures(logs, since=since)}}
-    rows = [_image_row(name, image, failed, results, logs) for name, image in images.items()]
+    reasons = {**refused, **{job.image: job.reason for job in failed if not job.is_interrupt}}
+    rows = [_image_row(name, image, reasons, results, logs) for name, image in images.items()]
     n_done = sum(row[1] == "done" for row in rows)
     table = markdown_table(_IMAGE_COLUMNS, rows)
     text = f"# Images\n\n{n_done} of {len(rows)} are done.\n\n{table}".encode()
@@ -87,7 +92,7 @@ def write_overview(
 
 
 def success_lines(images: Sequence[Image], results: Path, logs: Path) -> list[str]:
-    """Return the lines that end a run, one an image: what is there, and how to look at it.
+    """Return the lines that end a run: what is there of each image, and how to look at it.
 
     Parameters
     ----------
@@ -95,13 +100,19 @@ def success_lines(images: Sequence[Image], results: Path, logs: Path) -> list[st
         Folders of all images. In the logs the jobs' seconds are. GB/s are of voxels read, by
         the seconds of all jobs of levels, which may have run side by side.
     """
-    if len(images) <= _TOLD:
-        return [_success_line(image, results, logs / image.plan.image.name) for image in images]
-    overview = f"all of them: {results / 'summary.md'}"
-    return [f"zarrpyramid: the pyramids of {len(images)} images are complete; {overview}"]
+    if len(images) > _TOLD:
+        overview = f"all of them: {near(results / 'summary.md')}"
+        return [f"zarrpyramid: the pyramids of {len(images)} images are complete; {overview}"]
+    lines = []
+    for image in images:
+        name = image.plan.image.name
+        lines.append(_success_line(image, logs / name))
+        lines.append(f"  report: {near(results / name / 'report.html')}")
+        lines += [f"  {way}" for way in _ways_to_look(image)]
+    return lines
 
 
-def _success_line(image: Image, results: Path, logs: Path) -> str:
+def _success_line(image: Image, logs: Path) -> str:
     plan = image.plan
     name, last, where = plan.image.name, len(plan.levels) - 1, shlex.quote(plan.where)
     seconds = n_bytes = 0.0
@@ -112,42 +123,57 @@ def _success_line(image: Image, results: Path, logs: Path) -> str:
         n_bytes += sum(job["voxels"] for job in told) * plan.levels[level.level - 1].item_size
     speed = f", {seconds:.3g} s of jobs, {n_bytes / seconds / 1e9:.2g} GB/s" if n_bytes else ""
     built = f"levels 0 to {last} are complete" if last else "level 0 is small enough to stand alone"
-    return (
-        f"zarrpyramid: {name}: {built} in {where} ({count(plan.levels[0].shape):,} voxels{speed}); "
-        f"{_way_to_look(image)}; report: {results / name}/report.html"
-    )
+    n_voxels = count(plan.levels[0].shape)
+    return f"zarrpyramid: {name}: {built} in {where} ({n_voxels:,} voxels{speed})"
 
 
-def _way_to_look(image: Image) -> str:
-    where = shlex.quote(image.plan.where)
-    if image.store.is_remote:
-        where += as_arguments(image.store.options)
-    elif image.plan.lists_levels:
-        return (
-            f"look at it: uv run --extra view zarrpyramid view {where}, or napari --plugin "
-            f"napari-ome-zarr {where}"
-        )
-    few = "" if image.plan.lists_levels else "it has too few space axes for OME-Zarr viewers; "
-    return f"{few}see its levels: uv run zarrpyramid status {where}"
+def _ways_to_look(image: Image) -> list[str]:
+    """Return the commands that show an image where this process runs."""
+    where, plan = image.plan.where, image.plan
+    ways = []
+    if plan.lists_levels and not image.store.is_remote:
+        ways = list(filter(None, (view_command(where), napari_command(where))))
+    options = as_arguments(image.store.options) if image.store.is_remote else ""
+    return ways or [command("zarrpyramid", "status", where) + options]
+
+
+def is_done(image: Image, results: Path) -> bool:
+    """Tell whether all that a run makes of an image is there."""
+    made = ["multiscales.json", "summary.md", "report.html"]
+    made += ["labels.json"] * image.plan.image.label_report
+    folder = results / image.plan.image.name
+    return all(_levels_there(image, results)) and all((folder / file).exists() for file in made)
+
+
+def levels_done(image: Image, results: Path) -> str:
+    """Return which levels of an image that is not done are complete."""
+    there = _levels_there(image, results)
+    if all(there):
+        return "all levels are complete, and the list of them or the report is not"
+    done = [str(level) for level, is_there in enumerate(there) if is_there]
+    levels = f"level{'s' * (len(done) > 1)} {', '.join(done)}" if done else "no level"
+    return f"{levels} of 0 to {len(there) - 1} {'are' if len(done) > 1 else 'is'} complete"
+
+
+def near(path: Path) -> str:
+    """Return a path as a user types it who stands in the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _levels_there(image: Image, results: Path) -> list[bool]:
+    folder = results / image.plan.image.name / "levels"
+    return [(folder / f"{level.level}.json").exists() for level in image.plan.levels]
 
 
 def _image_row(
     name: str, image: Image | None, failed: Mapping[str, str], results: Path, logs: Path
 ) -> Sequence[str]:
     """Return the row of an image: done, failed, or absent where the run ended before its turn."""
-    folder = results / name
     if image is None:
         return (name, "failed", "-", "-", "-", "-", failed[name])
-    plan = image.plan
-    there = [(folder / "levels" / f"{level.level}.json").exists() for level in plan.levels]
-    made = [
-        "multiscales.json",
-        "summary.md",
-        "report.html",
-        *["labels.json"] * plan.image.label_report,
-    ]
-    done = all(there) and all((folder / file).exists() for file in made)
-    state = "failed" if name in failed else "done" if done else "absent"
+    plan, there = image.plan, _levels_there(image, results)
+    state = "failed" if name in failed else "done" if is_done(image, results) else "absent"
     seconds = [read_timing(path).get("seconds") for path in (logs / name).glob("*.json")]
     return (
         name,

@@ -1,0 +1,77 @@
+"""What a run says last: why jobs failed, what is complete, and how to go on or to look at it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from zarrpyramid.downsample import failures, logs_since
+from zarrpyramid.errors import PyramidError
+
+from .summary import is_done, levels_done, near, success_lines, write_overview
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from zarrpyramid.downsample import Failure, Start
+    from zarrpyramid.plan import Run
+
+_MOST_SHOWN = 20
+_MOST_NAMED = 5
+
+
+def close_run(start: Start, results: Path, logs: Path) -> None:
+    """Write the table of all images, and say how the run ended, where a job of it ran.
+
+    Parameters
+    ----------
+    results, logs
+        Absolute folders of all images.
+    """
+    run = start.run
+    failed = [job for job in failures(logs, since=start.since) if job.image in run.images]
+    ran = [log for log in logs_since(logs, start.since) if log.parent.name in run.images]
+    if start.has_begun or ran:
+        try:
+            write_overview(run.found, run.refused, failed, results, logs)
+        except PyramidError as error:
+            print(f"zarrpyramid: error: {error}", file=sys.stderr)
+    if ran:
+        for line in _lines(start, failed, results, logs):
+            print(line, file=sys.stderr)
+
+
+def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -> Iterator[str]:
+    """Yield a line a cause, then what is complete and how to go on."""
+    causes = {(job.image, job.reason): job for job in failed if not job.is_interrupt}
+    shown = list(causes.values())[:_MOST_SHOWN]
+    yield from (job.line(near(job.log)) for job in shown)
+    if len(causes) > len(shown):
+        yield f"zarrpyramid: and {len(causes) - len(shown)} more errors"
+    if any(job.is_interrupt for job in failed):
+        yield "zarrpyramid: interrupted"
+    run = start.run
+    open_ones = [
+        name for name, image in run.found.items() if not image or not is_done(image, results)
+    ]
+    if not failed and (start.has_succeeded or not open_ones):
+        yield from success_lines(run.built(results), results, logs)
+    elif open_ones:
+        yield from _what_is_open(run, open_ones, results, is_mended=not causes)
+
+
+def _what_is_open(
+    run: Run, names: Sequence[str], results: Path, *, is_mended: bool
+) -> Iterator[str]:
+    """Yield how far images are that are not complete, and how to go on."""
+    for name in names[:_MOST_NAMED]:
+        if image := run.found[name]:
+            yield f"zarrpyramid: {name}: {levels_done(image, results)}"
+    n_all, n_done = len(run.images), len(run.images) - len(names)
+    counted = f"{n_done} of {n_all} images {'is' if n_done == 1 else 'are'} complete; "
+    before = "" if is_mended else "mend that, and "
+    yield (
+        f"zarrpyramid: {counted if n_all > 1 else ''}{before}the same command goes on where this "
+        f"run stopped; summary: {near(results / 'summary.md')}"
+    )

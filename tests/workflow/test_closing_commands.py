@@ -1,0 +1,81 @@
+"""The commands that a run names at its end, called as they stand, where the run was made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+MODULE = """
+module pyramid:
+    snakefile: SNAKEFILE
+    config: {"store": "image.zarr", "levels": 1}
+
+use rule * from pyramid
+"""
+
+
+def run(folder, *words, environment):
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout.splitlines()
+
+
+def closing_commands(lines):
+    """Return the commands that follow the line of a pyramid."""
+    start = next(n for n, line in enumerate(lines) if " levels 0 to 1 are complete in " in line)
+    return [line.strip() for line in lines[start + 1 :] if not line.startswith("  report: ")]
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """Return a Python that has what the library needs, and neither the library nor its program."""
+    venv.create(tmp_path / "bare", with_pip=False)
+    (packages,) = (tmp_path / "bare").glob("lib/python*/site-packages")
+    (packages / "needed.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    return tmp_path / "bare/bin/python"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["clone", "copied", "module"])
+def test_the_closing_commands_work(workspace, place, bare):
+    workspace.make("image.zarr", (20, 18))
+    image = ("--config", f"store={workspace / 'image.zarr'}", "levels=1")
+    python, folder = str(bare), workspace.folder
+    if place == "clone":
+        python, folder = sys.executable, REPOSITORY
+        image = ("--directory", str(workspace.folder), *image)
+    elif place == "copied":
+        folder = workspace.copy_code()
+    else:
+        text = MODULE.replace("SNAKEFILE", repr(str(REPOSITORY / "Snakefile")))
+        workspace.write("Snakefile", text)
+        image = ()
+    environment = {**os.environ, "PATH": f"{Path(python).parent}:{os.environ['PATH']}"}
+    snakemake = (python, "-m", "snakemake", "--cores", "1", *image)
+    found = closing_commands(run(folder, *snakemake, environment=environment))
+    assert found
+    if place == "clone" and shutil.which("uv"):
+        assert found[0].startswith("uv run --extra view zarrpyramid view ")
+        # The server would stay, and the extra may be absent.
+        found[0] = found[0].replace("--extra view", "--no-sync").replace(" view ", " status ")
+    else:
+        assert found[-1].startswith(f"PYTHONPATH={folder if place == 'copied' else REPOSITORY}")
+    for command in found:
+        told = run(folder, "bash", "-c", command, environment=environment)
+        assert "10x9" in "".join(told)
