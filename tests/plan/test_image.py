@@ -147,6 +147,23 @@ def test_a_level_0_of_other_axes_than_planned_is_refused(tmp_path):
     assert opened(tmp_path, base=DECLARED, axes=["x", "y"]).plan.base.chunks == (4, 4)
 
 
+def test_a_level_0_whose_voxels_choose_other_factors_than_planned_is_refused(tmp_path):
+    make(tmp_path)
+    scale = {"type": "scale", "scale": [40.0, 8.0]}
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    datasets = [{"path": "0", "coordinateTransformations": [scale]}]
+    listed = {"axes": axes, "datasets": datasets}
+    zarr.open_group(tmp_path).attrs["ome"] = {"version": "0.5", "multiscales": [listed]}
+    message = (
+        r"has scale_factors isotropic \(voxels of 40 x 8 differ .*\), base was planned with 2; "
+    )
+    with pytest.raises(ConfigError, match=f"{message}give scale_factors: 2, or voxel_size"):
+        opened(tmp_path, base=DECLARED, levels=1)
+    for keys in ({"scale_factors": 2}, {"voxel_size": {"y": 40, "x": 8}}):  # the ways out
+        image = opened(tmp_path, base=DECLARED, levels=1, **keys)
+        check_declared(image, Level(image, 0).metadata)
+
+
 def test_a_test_image_that_is_there_is_planned_from_what_is_there(tmp_path):
     image = opened(make(tmp_path), test_image={"shape": [64, 64], "chunks": [8, 8]})
     assert image.plan.levels[0].shape == VOXELS.shape

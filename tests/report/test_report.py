@@ -14,6 +14,7 @@ from PIL import Image
 
 from zarrpyramid import build_pyramid
 from zarrpyramid.downsample.pyramid import find_image
+from zarrpyramid.plan import DECISION_COLUMNS
 from zarrpyramid.report import charts, figures
 from zarrpyramid.report import slices as previews
 from zarrpyramid.report.facts import level_facts
@@ -135,6 +136,14 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path):
     assert "@import" not in style
     (policy,) = [meta["content"] for meta in found.all("meta") if "http-equiv" in meta]
     assert "default-src 'none'" in policy
+
+
+def test_what_was_decided_is_shown(tmp_path):
+    image, records = pyramid(tmp_path, ramp((40, 36, 32)), levels="auto")
+    found = Page(report_pyramid(image, records, level_facts(image, records, tmp_path)))
+    cells = [word.strip() for word in found.words]
+    for row in [DECISION_COLUMNS, *(decision.row for decision in image.plan.decisions)]:
+        assert any(cells[start : start + 4] == [*row] for start in range(len(cells))), row
 
 
 def test_names_are_text(tmp_path):
