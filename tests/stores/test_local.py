@@ -230,3 +230,12 @@ def test_what_is_written_is_flushed_once(tmp_path, monkeypatch, durable, has_syn
     store.sync()
     assert calls == (["all"] if has_syncfs else ["file", "file"]) * durable
     assert store.get("c/1") == DATA
+
+
+def test_a_named_pipe_in_the_place_of_a_file_is_one_line(tmp_path):
+    os.mkfifo(tmp_path / "zarr.json")
+    store = LocalStore(tmp_path)
+    with pytest.raises(StoreError, match=r"zarr\.json: Illegal seek"):
+        store.get("zarr.json")
+    with pytest.raises(StoreError, match=r"zarr\.json: Illegal seek"):
+        store.get_into("zarr.json", memoryview(bytearray(9)))

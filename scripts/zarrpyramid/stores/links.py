@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
+_READ = os.O_RDONLY | os.O_NONBLOCK
+"""A named pipe in the place of a file is an error, not a wait without an end."""
 _DEEPEST = 16
 """How deep folders are walked. No key is that deep; a link to a folder above has no end."""
 
@@ -55,7 +57,7 @@ class Links:
             folder = path.rpartition("/")[0]
             if folder not in self.checked:
                 self.check_folder(folder)
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            return os.open(path, _READ | os.O_NOFOLLOW)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except StoreError:
@@ -65,7 +67,7 @@ class Links:
                 raise failure("read", path, error) from error
         self.check(path)
         try:
-            return os.open(path, os.O_RDONLY)
+            return os.open(path, _READ)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -1,0 +1,102 @@
+"""What a run says last, from the logs and sentinels that stand there."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrpyramid.downsample.start import Start
+from zarrpyramid.plan.run import Run
+from zarrpyramid.report.closing import close_run
+
+CAUSE = "zarrpyramid: error: "
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """The start of a run of two images with one level, of which nothing is made."""
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        group = zarr.create_group(tmp_path / f"{name}.zarr")
+        group.create_array("0", data=np.ones((8, 8), "uint8"), chunks=(4, 4))
+    images = {name: {"store": f"{name}.zarr", "levels": 1} for name in "ab"}
+    results, logs = tmp_path / "results", tmp_path / "logs"
+    begun = Start(Run({"images": images}, results="results", folder=results, logs=logs), print)
+    begun.since -= 5
+    begun.has_begun = True
+    return begun
+
+
+def tell(start, image, level, last):
+    """Write the log of a job."""
+    path = start.run.logs / image / f"{level}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"one line\n{last}\n", encoding="utf-8")
+
+
+def make(start, image, *files):
+    for file in files:
+        path = start.run.folder / image / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}", encoding="utf-8")
+
+
+def closing(start, capsys):
+    close_run(start, start.run.folder, start.run.logs)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_run_without_jobs_says_nothing(start, capsys):
+    tell(start, "a", 0, f"{CAUSE}of a run before")
+    os.utime(start.run.logs / "a/0.log", (start.since - 9,) * 2)
+    assert closing(start, capsys) == []
+    assert (start.run.folder / "summary.md").exists()
+
+
+def test_a_cause_is_said_once(start, capsys):
+    for level in (0, 1):
+        tell(start, "a", level, f"{CAUSE}no space")
+    tell(start, "elsewhere", 0, f"{CAUSE}of another module")
+    make(start, "a", "levels/0.json")
+    assert closing(start, capsys) == [
+        f"{CAUSE}a: no space (log: logs/a/1.log)",
+        "zarrpyramid: a: level 0 of 0 to 1 is complete",
+        "zarrpyramid: b: no level of 0 to 1 is complete",
+        "zarrpyramid: 0 of 2 images are complete; mend that, and the same command goes on where "
+        "this run stopped; summary: results/summary.md",
+    ]
+
+
+def test_an_interrupt_is_no_failure(start, capsys):
+    tell(start, "a", 1, "zarrpyramid: interrupted")
+    make(start, "a", "levels/0.json", "levels/1.json")
+    make(start, "b", "levels/0.json", "levels/1.json", "multiscales.json")
+    make(start, "b", "summary.md", "report.html")
+    assert closing(start, capsys) == [
+        "zarrpyramid: interrupted",
+        "zarrpyramid: a: all levels are complete, and the list of them or the report is not",
+        "zarrpyramid: 1 of 2 images is complete; the same command goes on where this run stopped; "
+        "summary: results/summary.md",
+    ]
+    assert "| a | absent | 2 of 2 |" in (start.run.folder / "summary.md").read_text()
+
+
+def test_what_is_built_is_said_with_its_report(start, capsys):
+    for image in "ab":
+        tell(start, image, 1, "2026 INFO done in 0.1 s")
+    make(start, "b", "levels/0.json", "levels/1.json", "multiscales.json")
+    start.has_succeeded = True  # of a target of one image
+    (start.run.logs / "b/1.json").write_text(json.dumps({"seconds": 1.0}), encoding="utf-8")
+    built, report, _ = closing(start, capsys)
+    assert built.startswith("zarrpyramid: b: levels 0 to 1 are complete in ")
+    assert report == "  report: results/b/report.html"
+
+
+def test_a_table_that_cannot_be_written_is_one_line(start, capsys):
+    tell(start, "a", 1, f"{CAUSE}no space")
+    start.run.folder.write_text("a file where the folder would be")
+    assert closing(start, capsys)[0].startswith(f"{CAUSE}")
