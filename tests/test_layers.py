@@ -55,6 +55,7 @@ DOORS = {
         *("arrays.codecs", "arrays.shards", "arrays.chunks"),
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
         *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),
+        "downsample.value_counts",
         *("verify.candidates", "verify.comparison", "verify.explanation"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),
     },

@@ -123,6 +123,10 @@ class Downsampler:
             "levels": n_coarser or "auto",
             "scale_factors": self.refine_factor if n_coarser else 2,
             "chunks": self.chunks,
+            # As pyramid-sampler does: means of any numbers, and no word on how to show them.
+            "method": "mean",
+            "labels": False,
+            "omero": False,
         }
         image = find_image(self.zarr_store_path, zarr_field, settings)
         if image.plan.base.shape != tuple(self.finest_resolution.tolist()):

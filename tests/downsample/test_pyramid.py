@@ -75,7 +75,7 @@ def test_an_array_in_the_place_of_a_store(tmp_path, monkeypatch):
             ConfigError,
             "scale_factors: expected auto, isotropic, an integer >= 1",
         ),
-        ({"method": "medium"}, ConfigError, "method: expected mean, .* found 'medium'"),
+        ({"method": "medium"}, ConfigError, "method: expected auto, mean, .* found 'medium'"),
         ({"chunks": [4]}, ConfigError, r"chunks \[4\] has 1 entries"),
         ({"voxel_size": {"x": -1}}, ConfigError, "voxel_size.x: expected a number > 0"),
         ({"field": "rwa"}, StoreError, "fields of .*: 'raw'"),

@@ -94,7 +94,7 @@ def test_attributes_that_are_not_ours_survive(tmp_path, zarr_format):
     text = store.get(key)
     found = read_node(store, "").attributes
     assert json.dumps({name: found[name] for name in foreign}) == json.dumps(foreign)
-    assert set(found) - set(foreign) == ({"ome"} if zarr_format == 3 else {"multiscales"})
+    assert set(found) - set(foreign) == ({"ome"} if zarr_format == 3 else {"multiscales", "omero"})
     build_pyramid(tmp_path, levels=1)
     assert store.get(key) == text
 

@@ -13,7 +13,7 @@ from zarrpyramid.plan import DECISION_COLUMNS
 
 CHOSEN = [
     ("axes", "[z, y, x]", "chosen", "nothing names them; the usual ones of 3 axes"),
-    ("method", "mean", "given", "-"),
+    ("method", "mean", "chosen", "level 0 is an image"),
     ("levels", "2", "given", "-"),
 ]
 

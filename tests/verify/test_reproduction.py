@@ -118,6 +118,8 @@ def test_the_group_says_how_its_levels_were_made(tmp_path):
     build_pyramid(store, "raw", progress=False, levels=1, scale_factors=[1, 2, 3])
     (listed,) = zarr.open_group(store / "raw").attrs["ome"]["multiscales"]
     assert listed["type"] == "mean"
+    digest = listed["metadata"].pop("omero")
+    assert len(bytes.fromhex(digest)) == 16
     assert listed["metadata"] == {
         "method": "mean",
         "rounding": "half to even",

@@ -150,7 +150,7 @@ KEYS = [
     ({"voxel_size": {"q": 1}}, r"voxel_size names axis 'q', axes are"),
     ({"voxel_size": {"z": 0}}, r"voxel_size\.z: expected a number > 0, found 0"),
     ({"unit": {"z": 3.5, "k": "m"}}, r"unit names axis 'k', axes are"),
-    ({"method": "men"}, r"method: expected mean, .* found 'men'; did you mean 'mean'\?"),
+    ({"method": "men"}, r"method: expected auto, mean, .* found 'men'; did you mean 'mean'\?"),
     ({"method": "sum", "levels": 2}, r"method sum may overflow uint16: .*; give dtype: uint32$"),
     ({"method": "sum", "levels": 2, "dtype": "uint8"}, r"overflow uint8: .*; give dtype: uint32$"),
     ({"method": "sum", "dtype": "uint23"}, r"dtype: expected same, .*; did you mean 'uint32'\?"),

@@ -1,5 +1,6 @@
 from .chunks import Block as Block
 from .chunks import Chunks as Chunks
+from .chunks import Encoder as Encoder
 from .chunks import chunk_region as chunk_region
 from .chunks import chunks_of_object as chunks_of_object
 from .chunks import native_dtype as native_dtype

@@ -31,6 +31,16 @@ def scratch(name: str, shape: Shape, dtype: np.dtype[Any]) -> Block:
     return buffer
 
 
+class Encoder(Protocol):
+    """What takes the voxels of the chunks of a level, as `Chunks` do."""
+
+    keeps_voxels: bool
+    """Whether what is read back is what was written; filters may round."""
+
+    def encode(self, index: Index, block: Block) -> Any:
+        """Take the voxels of a chunk, and return what stands for the chunk from here on."""
+
+
 class Chunks(Protocol):
     """The chunks of one array. In an array with shards the index counts inner chunks.
 

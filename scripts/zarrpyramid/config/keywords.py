@@ -16,6 +16,8 @@ class Keywords(TypedDict, total=False):
     axes: str | Sequence[str]
     scale_factors: str | int | Mapping[str, int] | Sequence[int | Sequence[int] | Mapping[str, int]]
     method: str
+    labels: str | bool
+    omero: bool
     dtype: str
     chunks: str | Sequence[int]
     shards: str | Sequence[int]

@@ -144,13 +144,28 @@ class ImageConfig:
         default="auto",
     )
     method: str = setting(
-        Choice(*METHODS),
-        "What a voxel of the coarser level is, of the window of voxels that it covers: their "
+        Choice("auto", *METHODS),
+        "What a voxel of the coarser level is, of the window of voxels that it covers. `auto` is "
+        "`mode` where level 0 holds labels, see `labels`, and else `mean`. A method gives their "
         "`mean`, `nanmean` (without NaN), `sum`, `min`, `max` (without NaN), `median` (the lower "
         "of the middle two), `mode` (the most frequent, ties to the smallest), `mode_nonzero` (the "
-        "same, where 0 is background), or the first of them (`stride`). Labels take mode, "
-        "mode_nonzero or stride. Complex numbers take mean, sum or stride.",
-        default="mean",
+        "same, where 0 is background), or the first of them (`stride`). Of labels, mean, nanmean, "
+        "sum and median are refused. Complex numbers take mean, sum or stride.",
+        default="auto",
+    )
+    labels: bool | None = setting(
+        Choice("auto") | Flag(),
+        "Whether level 0 holds labels, the ids of objects. `auto` says so of integers and bool "
+        "whose group has `image-label` or is in a `labels` group, or whose ids `label_report` "
+        "counts.",
+        absent="auto",
+    )
+    omero: bool = setting(
+        Flag(),
+        "Whether to write OME-NGFF's `omero` into a group that has none, so that viewers show the "
+        "image well at once: for each channel a window from the 0.1 % to the 99.9 % quantile of "
+        "level 0, a label and a colour. Labels get none.",
+        default=True,
     )
     dtype: str | None = setting(
         Choice("same", *(name for name in ITEM_SIZES if name not in ("bool", "float16"))),

@@ -16,7 +16,7 @@ from zarrpyramid import geometry
 from zarrpyramid.arrays import open_chunks
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import Tally, delete_array, hide_array, make_groups, tell_ancestors
-from zarrpyramid.plan import Level, watched_by, why_remade
+from zarrpyramid.plan import Level, channel_axis, may_have_windows, watched_by, why_remade
 
 from .leftovers import remove_litter
 from .publish import withdraw_levels
@@ -132,6 +132,7 @@ def clear_place(job: LevelJob, *, keep: bool = False) -> None:
 def level_task(job: LevelJob, block_bytes: int) -> LevelTask:
     """Return the task that makes any place of a level."""
     target, source, wanted = job.target, job.source, job.target.plan
+    axes = job.image.plan.axes
     return LevelTask(
         store=target.store,
         source_path=source.path,
@@ -143,6 +144,8 @@ def level_task(job: LevelJob, block_bytes: int) -> LevelTask:
         method=wanted.method,
         block_bytes=block_bytes,
         needs_all=source.number == 0 and job.image.plan.image.missing_chunks == "error",
+        counts_values=source.number == 0 and may_have_windows(source.metadata, axes),
+        channel_axis=channel_axis(axes),
     )
 
 

@@ -7,8 +7,9 @@ import itertools
 import json
 from typing import TYPE_CHECKING
 
+from zarrpyramid import geometry
 from zarrpyramid.metadata import encode_record, join
-from zarrpyramid.plan import LITTER_KEY
+from zarrpyramid.plan import LITTER_KEY, MOST_COUNTED
 
 from .notes import LAYOUT, Notes, remove_notes
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zarrpyramid.plan import Level
+    from zarrpyramid.stores import Store
 
     from .job import LevelJob
+    from .task import LevelTask
 
 
 def notes_path(results: Path, level: int) -> Path:
@@ -48,6 +51,13 @@ def identity(level: Level, finer: Level) -> bytes:
     what = [level.name, level.form, finer.metadata.form]
     text = encode_record({"notes": [LAYOUT, json.loads(json.dumps(what))]})
     return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def can_note(store: Store, task: LevelTask) -> bool:
+    """Tell whether versions of all objects can be known; in remote stores they are listed."""
+    grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
+    is_listed = store.is_remote and geometry.count(grid) > MOST_COUNTED
+    return store.tells_versions and not is_listed
 
 
 def may_keep(job: LevelJob) -> bool:
@@ -89,7 +99,11 @@ def join_parts(job: LevelJob, n_parts: int, digest: str) -> None:
     wanted = identity(job.target, job.source)
     remove_notes(notes_path(job.results, job.level))  # rows of an earlier build prove nothing
     whole, *parts = (Notes(path, wanted) for path in (notes_path(job.results, job.level), *paths))
-    whole.write(itertools.chain.from_iterable(part.rows() for part in parts), digest=digest)
+    rows, counts = (
+        itertools.chain.from_iterable(found)
+        for found in ([part.rows() for part in parts], [part.counts_rows() for part in parts])
+    )
+    whole.write(rows, counts, digest=digest)
     for notes in (whole, *parts):
         notes.close()
 

@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import VoxelError
-from zarrpyramid.metadata import RECORD_ENTRY
-from zarrpyramid.plan import base_layout, check_place, describe_level, shared_block_bytes
+from zarrpyramid.metadata import RECORD_ENTRY, WINDOWS_KEY
+from zarrpyramid.plan import (
+    base_layout,
+    check_place,
+    describe_level,
+    n_channels,
+    shared_block_bytes,
+)
 
 from .cluster import open_cluster
 from .job import (
@@ -130,6 +136,8 @@ def run_tasks(
 
     With notes, only the tasks run that the notes leave; the objects that they keep count as seen.
     """
+    if resume is not None and resume.uncounted:
+        resume.count(job.n_workers)
     remaining: Numbers | None = numbers if resume is None else resume
     n_tasks = geometry.count(task.grid) if remaining is None else len(remaining)
     n_workers, n_threads = task.spread(job.n_workers, n_tasks)
@@ -142,9 +150,12 @@ def run_tasks(
     def note(made: dict[Index, BlockResult]) -> None:
         if resume is not None:
             resume.note(made)
+        for result in made.values():
+            seen.merge(result)
+            result.counts = None  # results wait for others, and counts are large
         job.on_block(sum(result.source.n_voxels for result in made.values()))
 
-    for made in run_blocks(
+    for _ in run_blocks(
         task,
         task.grid,
         n_workers=n_workers,
@@ -154,8 +165,7 @@ def run_tasks(
         load=task.loader(n_tasks),
         note=note,  # at once; what is yielded comes in batches
     ):
-        for result in made.values():
-            seen.merge(result)
+        pass
     if seen.source.n_nan or seen.source.n_inf:
         logger.info(
             "%d NaN and %d infinities were read; no sum was checked where they stand",
@@ -194,6 +204,10 @@ def make_record(job: LevelJob, seen: BlockResult) -> Record:
     if job.source.number == 0:
         made_from["fingerprint"] = read.fingerprint(source.form)
         made_from.update(read.statistics(dtype=source.dtype))
+        if seen.counts is not None:
+            made_from[WINDOWS_KEY] = seen.counts.windows(
+                source.dtype, n_channels(job.image.plan.axes, source.shape)
+            )
     return {
         **wanted.expected,
         "digest": written.digest(digest_header(wanted)),

@@ -9,12 +9,14 @@ import numpy as np
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import native_dtype
+from zarrpyramid.errors import StoreError, missing_message
 from zarrpyramid.reduce import chunk_digest, describe, reduce_windows
 
 if TYPE_CHECKING:
     from zarrpyramid.arrays import Block
-    from zarrpyramid.geometry import Shape
+    from zarrpyramid.geometry import Index, Shape
     from zarrpyramid.metadata import ArrayMetadata
+    from zarrpyramid.stores import Store
 
 
 class MissingChunk:
@@ -40,6 +42,13 @@ def missing_chunk(metadata: ArrayMetadata, shape: Shape) -> MissingChunk:
     """Return the missing chunk of an array; its extents are `shape` inside the array."""
     fill = np.array(metadata.fill_value, native_dtype(metadata))
     return _missing_chunk(fill.dtype, fill.tobytes(), shape)
+
+
+def require_object(store: Store, path: str, metadata: ArrayMetadata, index: Index) -> None:
+    """Raise StoreError if the stored object of a chunk without bytes is missing too."""
+    key = f"{path}/{metadata.chunk_key(index)}"
+    if store.size(key) is None:
+        raise StoreError(missing_message(f"{store.name}/{key}"))
 
 
 # By its bytes, because NaN does not equal NaN, and -0.0 equals 0.0.

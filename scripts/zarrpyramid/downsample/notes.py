@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.metadata import Tally
 
 from .result import BlockResult
+from .value_counts import ValueCounts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,10 +38,19 @@ _TABLES = (
         made_from BLOB,                  -- digest of the source objects
         voxels BLOB,                     -- sum of the digests of its chunks
         seen TEXT,                       -- tallies of the source and of the object, as JSON
+        batch BLOB,                      -- of objects whose source was counted together, or NULL
+        checksum BLOB
+    )""",
+    """CREATE TABLE IF NOT EXISTS counts (
+        batch BLOB PRIMARY KEY,
+        n_objects INTEGER,
+        counts TEXT,                     -- of the source's values, for all objects of the batch
         checksum BLOB
     )""",
 )
-LAYOUT = [1, *Tally.__slots__]
+_UNUSED = """DELETE FROM counts WHERE batch NOT IN
+    (SELECT batch FROM objects WHERE batch IS NOT NULL)"""
+LAYOUT = [2, *Tally.__slots__]
 """What rows hold, in this order. Notes of another layout are those of another recipe."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -59,11 +69,14 @@ class Note:
         Digest of the source objects that it was made from.
     seen
         Of its chunks, and of the source chunks that are counted with it.
+    batch
+        Key of the objects that it was noted with, whose values were counted together.
     """
 
     version: tuple[int, int] | None
     made_from: bytes
     seen: BlockResult
+    batch: bytes | None = None
 
 
 class Notes:
@@ -107,12 +120,12 @@ class Notes:
         row = self._row(number)
         if row is None:
             return None
-        _, size, changed, made_from, voxels, seen, _ = row
+        _, size, changed, made_from, voxels, seen, batch, _ = row
         source, target = (_unpacked(values) for values in json.loads(seen))
         target.digest_sum = int.from_bytes(voxels, "little")
         version = None if size is None else (size, changed)
         seen = BlockResult(source=source, target=target)
-        return Note(version=version, made_from=made_from, seen=seen)
+        return Note(version=version, made_from=made_from, seen=seen, batch=batch)
 
     def voxels(self, number: int) -> bytes | None:
         """Return the digest of an object's voxels alone."""
@@ -126,20 +139,41 @@ class Notes:
         target = _packed(note.seen.target)
         target[0] = 0  # it stands in `voxels`
         seen = _encode([_packed(note.seen.source), target])
-        row = (number, size, changed, note.made_from, voxels, seen)
+        row = (number, size, changed, note.made_from, voxels, seen, note.batch)
+        return (*row, self._checksum(*row))
+
+    def counts(self, batch: bytes | None, n_objects: int) -> ValueCounts | None:
+        """Return what was counted for a batch of objects; None if it has not `n_objects` of them.
+
+        Counts of a batch cannot be told apart: they are of no use once an object is made again.
+        """
+        row = self._one("SELECT * FROM counts WHERE batch = ?", batch)
+        return None if row is None or row[1] != n_objects else ValueCounts.decode(row[2])
+
+    def counts_row(self, batch: bytes, n_objects: int, counts: ValueCounts) -> Row:
+        """Return the row that notes what was counted for a batch of objects, to be written."""
+        row = (batch, n_objects, counts.encode())
         return (*row, self._checksum(*row))
 
     def rows(self, numbers: Iterable[int] | None = None) -> Iterator[Row]:
         """Yield the undamaged rows of some objects, or of all, as they can be written elsewhere."""
         if numbers is not None:
             yield from filter(None, map(self._row, numbers))
-        elif self._connection is not None:
-            with contextlib.suppress(self._connection.Error, UnicodeError):
-                for row in self._connection.execute("SELECT * FROM objects"):
-                    if self._checksum(*row[:-1]) == row[-1]:
-                        yield row
+        else:
+            yield from self._all("SELECT * FROM objects")
 
-    def write(self, rows: Iterable[Row], *, digest: str = "", is_flushed: bool = True) -> None:
+    def counts_rows(self) -> Iterator[Row]:
+        """Yield the undamaged rows of all counts, as they can be written elsewhere."""
+        yield from self._all("SELECT * FROM counts")
+
+    def write(
+        self,
+        rows: Iterable[Row],
+        counts: Iterable[Row] = (),
+        *,
+        digest: str = "",
+        is_flushed: bool = True,
+    ) -> None:
         """Write rows in one transaction; a failure is logged once, and is not an error.
 
         Parameters
@@ -164,7 +198,10 @@ class Notes:
                 connection.execute("BEGIN")
                 for table in _TABLES:
                     connection.execute(table)
-                connection.executemany("REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                connection.executemany("REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                connection.executemany("REPLACE INTO counts VALUES (?, ?, ?, ?)", counts)
+                if digest:  # counts of objects that were all made again
+                    connection.execute(_UNUSED)
                 connection.execute("DELETE FROM level")
                 told = (self._identity, digest, self._checksum(digest))
                 connection.execute("INSERT INTO level VALUES (?, ?, ?)", told)
@@ -204,12 +241,22 @@ class Notes:
             self._connection = sqlite3.connect(place, uri=True, timeout=0, isolation_level=None)
         return self._connection
 
+    def _all(self, select: str) -> Iterator[Row]:
+        if self._connection is None:
+            return
+        with contextlib.suppress(self._connection.Error, UnicodeError):
+            for row in self._connection.execute(select):
+                if self._checksum(*row[:-1]) == row[-1]:
+                    yield row
+
     def _row(self, number: int) -> Row | None:
+        return self._one("SELECT * FROM objects WHERE number = ?", number)
+
+    def _one(self, select: str, key: object) -> Row | None:
         if self._connection is None:
             return None
         try:
-            select = "SELECT * FROM objects WHERE number = ?"
-            row: Row | None = self._connection.execute(select, (number,)).fetchone()
+            row: Row | None = self._connection.execute(select, (key,)).fetchone()
         except (self._connection.Error, UnicodeError):  # of a message that quotes what is damaged
             return None
         return row if row is not None and self._checksum(*row[:-1]) == row[-1] else None

@@ -14,19 +14,26 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import (
     RECORD_KEY,
+    WINDOWS_KEY,
     change_group_attributes,
     delete_array,
     delete_empty_groups,
     fits,
+    labels_group,
     listed_paths,
+    omero_document,
     open_group,
     read_multiscales,
+    read_node,
+    with_label_image,
+    with_label_listed,
     with_levels,
+    with_omero,
     without_our_list,
     without_paths,
     write_array,
 )
-from zarrpyramid.plan import Level, left_overs, our_levels, provenance, record_of
+from zarrpyramid.plan import Level, left_overs, n_channels, our_levels, provenance, record_of
 from zarrpyramid.reduce import METHODS
 
 if TYPE_CHECKING:
@@ -65,6 +72,7 @@ def write_multiscales(image: Image) -> Record:
         remove_levels(image, len(plan.levels))
         if plan.lists_levels:
             change_group_attributes(image.store, image.path, partial(listed_attributes, image))
+            _list_labels(image)
             image.store.sync()
             group = open_group(image.store, image.path)
             return dict(read_multiscales(group.attributes) or {})
@@ -99,7 +107,7 @@ def _check_chain(image: Image) -> None:
 def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
     """Return a group's attributes as they are when all levels of the plan are listed."""
     plan = image.plan
-    return with_levels(
+    listed = with_levels(
         attributes,
         zarr_format=plan.base.zarr_format,
         name=image.path.rpartition("/")[2] or plan.image.name,
@@ -110,6 +118,43 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
         shifts=METHODS[plan.image.method].shifts,
         dropped=_listed_levels(image, attributes, len(plan.levels)),
     )
+    if plan.image.labels:
+        listed = with_label_image(listed, plan.base.zarr_format, image.path)
+    return with_omero(listed, _omero(image, listed) if plan.image.omero else None)
+
+
+def _omero(image: Image, attributes: dict[str, Any]) -> dict[str, Any] | None:
+    """Return how viewers first show an image, by what level 1 records of level 0's values."""
+    plan = image.plan
+    if len(plan.levels) == 1:
+        return None
+    record: Record = (Level(image, 1).record or {}).get("source", {})
+    if WINDOWS_KEY not in record:
+        logger.info(
+            "%s gets no omero: %s was made by an earlier release, which did not count values; "
+            "remove that level to have it made again",
+            plan.where,
+            image.name(1),
+        )
+        return None
+    heights = [n for n, axis in zip(plan.base.shape, plan.axes, strict=True) if axis.name == "z"]
+    return omero_document(
+        record[WINDOWS_KEY],
+        n_channels=n_channels(plan.axes, plan.base.shape),
+        name=str((read_multiscales(attributes) or {}).get("name") or plan.image.name),
+        dtype=plan.base.dtype,
+        extremes=[record.get("min"), record.get("max")],
+        middle=sum(heights) // 2,
+    )
+
+
+def _list_labels(image: Image) -> None:
+    """Name an image of labels in the `labels` group that it is in."""
+    place = labels_group(image.path) if image.plan.image.labels else None
+    if place is None or read_node(image.store, place[0]) is None:
+        return
+    change = partial(with_label_listed, zarr_format=image.plan.base.zarr_format, path=place[1])
+    change_group_attributes(image.store, place[0], change)
 
 
 def withdraw_levels(image: Image, first: int, opened: Sequence[Level] = ()) -> None:

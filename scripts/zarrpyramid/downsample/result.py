@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.metadata import KeyTally, Tally
 from zarrpyramid.reduce import chunk_digest, describe
 
+from .value_counts import ValueCounts
+
 if TYPE_CHECKING:
     from zarrpyramid.arrays import Block
     from zarrpyramid.geometry import Index
@@ -20,25 +22,37 @@ class BlockResult:
     """What tasks saw of the source, and of the level and its objects that they wrote.
 
     Results of different tasks can be merged in any order.
+
+    Attributes
+    ----------
+    counts
+        Of the source's values, where they are wanted. Those of a task stand with one of its
+        objects.
     """
 
     source: Tally = field(default_factory=Tally)
     target: Tally = field(default_factory=Tally)
     objects: KeyTally = field(default_factory=KeyTally)
+    counts: ValueCounts | None = None
 
     def merge(self, other: BlockResult) -> None:
         """Add what another task saw."""
         self.source.merge(other.source)
         self.target.merge(other.target)
         self.objects.merge(other.objects)
+        if other.counts is not None:
+            self.counts = self.counts or ValueCounts()
+            self.counts.merge(other.counts)
 
     @property
     def record(self) -> Record:
         """What a part's sentinel holds of it; floats are spelled to the last bit."""
-        return {
+        tallies = {name: asdict(getattr(self, name)) for name in _TALLIES}
+        record: Record = {
             name: {key: item.hex() if isinstance(item, float) else item for key, item in of.items()}
-            for name, of in asdict(self).items()
+            for name, of in tallies.items()
         }
+        return record if self.counts is None else {**record, "counts": self.counts.encode()}
 
     @classmethod
     def from_record(cls, record: Record) -> BlockResult:
@@ -48,10 +62,18 @@ class BlockResult:
                 key: float.fromhex(item) if isinstance(item, str) else item
                 for key, item in record[name].items()
             }
-            for name in ("source", "target", "objects")
+            for name in _TALLIES
         ]
         source, target, objects = found
-        return cls(source=Tally(**source), target=Tally(**target), objects=KeyTally(**objects))
+        return cls(
+            source=Tally(**source),
+            target=Tally(**target),
+            objects=KeyTally(**objects),
+            counts=ValueCounts.decode(record["counts"]) if "counts" in record else None,
+        )
+
+
+_TALLIES = ("source", "target", "objects")
 
 
 def count_chunk(

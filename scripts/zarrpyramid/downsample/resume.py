@@ -12,16 +12,19 @@ import functools
 import hashlib
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError
-from zarrpyramid.plan import MOST_COUNTED, Level
+from zarrpyramid.plan import Level
 
-from .leftovers import identity, notes_path, part_path
+from .leftovers import can_note, identity, notes_path, part_path
 from .notes import Note, Notes
 from .result import BlockResult
+from .value_counts import ValueCounts, count_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +56,9 @@ class Resume:
         What the kept objects hold, and what they were made from.
     n_kept, n_objects
         Objects that are kept, and all objects of the job.
+    uncounted
+        The kept objects whose values have to be counted again: some of those that they were counted
+        with are not kept.
     """
 
     def __init__(
@@ -84,8 +90,10 @@ class Resume:
         self._made: dict[Index, Note] = {}
         self._begin = time.monotonic()
         self._next = self._begin + PAUSE
+        self._counts = ValueCounts()
         self.seen = BlockResult()
         self.n_kept = self.n_objects = 0
+        self.uncounted: dict[Index, Note] = {}
 
     def __len__(self) -> int:
         return self._done.count(0)
@@ -108,7 +116,8 @@ class Resume:
         """
         if older is not None and self._notes.is_empty and not older.is_empty:
             mine = (self._number(i) for number in self._numbers for i in self._objects(number))
-            self._notes.write(older.rows(mine), is_flushed=False)
+            self._notes.write(older.rows(mine), older.counts_rows(), is_flushed=False)
+        batches: dict[bytes | None, dict[Index, Note]] = {}
         for place, number in enumerate(self._numbers):
             notes = {index: self._kept(index) for index in self._objects(number)}
             self.n_objects += len(notes)
@@ -121,6 +130,22 @@ class Resume:
                 if note.version is not None:
                     note.seen.objects.add(self._task.target.object_key(index))
                 self.seen.merge(note.seen)
+                batches.setdefault(note.batch, {})[index] = note
+        for batch, kept in batches.items() if self._task.counts_values else ():
+            counts = self._notes.counts(batch, len(kept))
+            if counts is None:
+                self.uncounted |= kept
+            else:
+                self.seen.merge(BlockResult(counts=counts))
+
+    def count(self, n_workers: int) -> None:
+        """Count the values of level 0 that the uncounted objects were made from."""
+        with ThreadPoolExecutor(n_workers) as pool:
+            for indices in geometry.batches(iter(self.uncounted), 4 * n_workers):
+                for counts in pool.map(partial(count_object, self._task), indices):
+                    self._counts.merge(counts)
+        self.seen.merge(BlockResult(counts=self._counts))
+        self._made |= self.uncounted
 
     def note(self, made: dict[Index, BlockResult]) -> None:
         """Take note of objects that were made."""
@@ -128,6 +153,8 @@ class Resume:
             # An object of unknown sources is noted too: its row takes the place of an older one.
             made_from = self._made_from.pop(index) or b""
             self._made[index] = Note(version=None, made_from=made_from, seen=seen)
+            if seen.counts is not None:
+                self._counts.merge(seen.counts)
         if time.monotonic() >= self._next:
             self.flush()
 
@@ -145,13 +172,19 @@ class Resume:
         if self._made:
             self._store.sync()
         version = self._store.versions(self._task.target_path)
+        batch, counts = None, []
+        if self._made and self._task.counts_values:
+            batch = source_digest([str(index).encode() for index in sorted(self._made)])
+            counts = [self._notes.counts_row(batch, len(self._made), self._counts)]
         rows = []
         for index, note in self._made.items():
-            stored = replace(note, version=version(self._task.target.object_key(index)))
+            key = self._task.target.object_key(index)
+            stored = replace(note, version=version(key), batch=batch)
             rows.append(self._notes.row(self._number(index), stored))
         # A power cut costs no more than the pause if notes are not flushed before.
-        self._notes.write(rows, digest=digest, is_flushed=start >= self._begin + PAUSE)
+        self._notes.write(rows, counts, digest=digest, is_flushed=start >= self._begin + PAUSE)
         self._made.clear()
+        self._counts = ValueCounts()
         now = time.monotonic()
         self._next = now + max(PAUSE, _SHARE * (now - start))
 
@@ -221,7 +254,7 @@ def resuming(
         Number of the part, and how many there are.
     """
     store, level, results = job.image.store, job.level, job.results
-    if results is None or not _can_note(store, task):
+    if results is None or not can_note(store, task):
         yield None
         return
     with contextlib.ExitStack() as stack:
@@ -262,10 +295,3 @@ def resuming(
 def source_digest(parts: list[bytes]) -> bytes:
     """Return the digest of what an object is made from, by what is known of each source object."""
     return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
-
-
-def _can_note(store: Store, task: LevelTask) -> bool:
-    """Tell whether versions of all objects can be known; in remote stores they are listed."""
-    grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
-    is_listed = store.is_remote and geometry.count(grid) > MOST_COUNTED
-    return store.tells_versions and not is_listed

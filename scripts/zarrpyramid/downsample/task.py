@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import add, floordiv, mul
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, chunks_of_object, native_dtype, open_chunks, scratch
-from zarrpyramid.errors import StoreError, VoxelError, missing_message
+from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import Tally
 from zarrpyramid.plan import (
     BLOCK_BYTES,
@@ -35,38 +35,29 @@ from zarrpyramid.reduce import (
 )
 
 from .layout import block_layout
-from .missing import missing_chunk
+from .missing import missing_chunk, require_object
 from .result import BlockResult, count_chunk
+from .value_counts import ValueCounts, starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from threading import Thread
 
-    from zarrpyramid.arrays import Block, Chunks
+    from zarrpyramid.arrays import Block, Chunks, Encoder
     from zarrpyramid.geometry import Index, Region, Shape
     from zarrpyramid.metadata import ArrayMetadata
     from zarrpyramid.stores import Store
 
-    from .missing import MissingChunk
-
     Seen = dict[Index, BlockResult]
     """What was seen, by object of the level."""
-
-
-class Encoder(Protocol):
-    """What takes the voxels that a task makes, as `Chunks` do."""
-
-    keeps_voxels: bool
-
-    def encode(self, index: Index, block: Block) -> Any:
-        """Take a chunk's voxels, and return what a step gives for the chunk."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LevelTask:
     """The task of one level, called with a place in the grid of tasks.
 
-    It is small and can be pickled: a worker opens the arrays from what stands here.
+    It is small and can be pickled: a worker opens the arrays from what stands here. Where
+    `counts_values` is true it counts the source's values too, of each channel by itself.
     """
 
     store: Store
@@ -80,6 +71,8 @@ class LevelTask:
     n_threads: int = 1
     block_bytes: int = BLOCK_BYTES
     needs_all: bool = False
+    counts_values: bool = False
+    channel_axis: int | None = None
 
     def __call__(self, place: Index) -> Seen:
         """Make the part of the level at a place, and return what was seen for each of its objects.
@@ -98,7 +91,10 @@ class LevelTask:
         payloads: dict[Index, Any] = {}
         for seen, encoded in self.run_steps(region, self.arrays[1]):
             for key, result in seen.items():
-                made.setdefault(key, BlockResult()).merge(result)
+                if key in made:
+                    made[key].merge(result)
+                else:
+                    made[key] = result
             payloads.update(encoded)
         self._write(region, payloads, made)
         return made
@@ -126,13 +122,15 @@ class LevelTask:
             key: BlockResult() for key in geometry.covering_units(region, self.target.write_shape)
         }
         span = geometry.finer_region(region, self.factors, self.source.shape)
-        block, read = self._read_and_reduce(finer, region, span, seen)
+        counts = ValueCounts() if self.counts_values else None
+        next(iter(seen.values())).counts = counts
+        block, read = self._read_and_reduce(finer, region, span, seen, counts)
         payloads, written = self._digest_and_encode(coarser, region, block, seen)
         self._check(block, read, written, span)
         return seen, payloads
 
     def _read_and_reduce(
-        self, finer: Chunks, region: Region, span: Region, seen: Seen
+        self, finer: Chunks, region: Region, span: Region, seen: Seen, counts: ValueCounts | None
     ) -> tuple[Block, SourceSums]:
         """Return the voxels of a region of the level, and the sums of the span it is made from."""
         dtype, target = native_dtype(self.source), native_dtype(self.target)
@@ -147,18 +145,23 @@ class LevelTask:
         for piece in pieces:
             index = tuple(map(add, first, piece.index))
             payload = finer.payload(index)
-            missing = self._missing(index, piece.shape) if payload is None else None
+            if payload is None and self.needs_all:
+                require_object(self.store, self.source_path, self.source, index)
+            missing = missing_chunk(self.source, piece.shape) if payload is None else None
             voxels = finer.decode(index, payload) if missing is None else missing.voxels
-            moments = None if missing is None else missing.moments
+            moments = taken = None if missing is None else missing.moments
             if whole_span is not None:
                 whole_span[piece.in_span] = voxels[piece.taken]
             elif missing is not None and piece.is_whole:
                 block[piece.in_block] = missing.reduced(self.method, self.factors, target)
                 read.add(missing.moments)
             else:
-                reduced = reduce(voxels[piece.taken], out=block[piece.in_block])
-                read.add(reduced)
-                moments = reduced if piece.is_whole else moments
+                taken = reduce(voxels[piece.taken], out=block[piece.in_block])
+                read.add(taken)
+                moments = taken if piece.is_whole else moments
+            if counts is not None:
+                where, flat = starts(span, piece.in_span), taken is not None and taken.is_constant
+                counts.add(voxels[piece.taken], self.factors, where, self.channel_axis, flat=flat)
             if piece.is_owned:
                 tally = seen[self._counted_with(index)].source
                 if missing is None:
@@ -226,17 +229,6 @@ class LevelTask:
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: all but the open arrays."""
         return {name: value for name, value in vars(self).items() if name != "arrays"}
-
-    def _missing(self, index: Index, shape: Shape) -> MissingChunk:
-        """Return what stands for a source chunk that has no bytes.
-
-        Raises StoreError if its object is missing too, and all must be there.
-        """
-        if self.needs_all:
-            key = f"{self.source_path}/{self.source.chunk_key(index)}"
-            if self.store.size(key) is None:
-                raise StoreError(missing_message(f"{self.store.name}/{key}"))
-        return missing_chunk(self.source, shape)
 
     def _object_of(self, index: Index) -> Index:
         """Return the object that holds a chunk of the level."""

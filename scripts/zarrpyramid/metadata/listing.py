@@ -18,6 +18,7 @@ from .multiscales import (
     read_multiscales,
     read_transformations,
 )
+from .omero import OMERO_DIGEST, without_our_omero
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -73,6 +74,9 @@ def with_levels(
         for dataset in read_datasets(attributes)
         if dataset_path(dataset) not in {*paths, *dropped}
     ]
+    stated = before.get("metadata")
+    if isinstance(stated, dict) and OMERO_DIGEST in stated:  # for as long as that omero is there
+        metadata = {**metadata, OMERO_DIGEST: stated[OMERO_DIGEST]}
     described = {
         "name": name,
         **before,
@@ -106,6 +110,7 @@ def without_our_list(attributes: Document) -> Document:
     metadata = (read_multiscales(attributes) or {}).get("metadata")
     if not isinstance(metadata, dict) or metadata.get("software") != "zarrpyramid":
         return attributes
+    attributes = without_our_omero(attributes)
     return _with_multiscales(attributes, all_multiscales(attributes)[1:])
 
 

@@ -31,6 +31,13 @@ RECORD_ENTRY = "objects"
 Levels whose recipe writes no empty chunks have it.
 """
 
+WINDOWS_KEY = "windows"
+"""The entry of what level 1 records of level 0 that holds the contrast window of each channel.
+
+Of a channel that is start and end, or None where no voxel is finite. Records of earlier releases do
+not have it.
+"""
+
 _LARGEST_EXACT = 2**53
 """Readers that know only doubles lose digits of larger integers."""
 

@@ -1,3 +1,5 @@
+from .axes import channel_axis as channel_axis
+from .axes import n_channels as n_channels
 from .axes import times as times
 from .axes import voxel_size as voxel_size
 from .base_objects import MOST_COUNTED as MOST_COUNTED
@@ -33,6 +35,7 @@ from .decision import decision_rows as decision_rows
 from .image import Image as Image
 from .image import check_declared as check_declared
 from .image import open_image as open_image
+from .labels import may_have_windows as may_have_windows
 from .levels import VOXEL_REVISION as VOXEL_REVISION
 from .levels import LevelPlan as LevelPlan
 from .levels import describe_level as describe_level

@@ -143,6 +143,17 @@ def space_axes(axes: Sequence[Axis]) -> list[int]:
     return space or [*range(len(axes))]
 
 
+def channel_axis(axes: Sequence[Axis]) -> int | None:
+    """Return the number of the channel axis, or None where there is none."""
+    return next((number for number, axis in enumerate(axes) if axis.type == CHANNEL), None)
+
+
+def n_channels(axes: Sequence[Axis], shape: Shape) -> int:
+    """Return the number of channels of an image; 1 where it has no channel axis."""
+    axis = channel_axis(axes)
+    return 1 if axis is None else shape[axis]
+
+
 def voxel_size(axes: Sequence[Axis], downsampling: Shape) -> tuple[float, ...]:
     """Return the extents of a level's voxels, each in its axis's unit."""
     return tuple(axis.size * factor for axis, factor in zip(axes, downsampling, strict=True))

@@ -104,9 +104,9 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
     made = config.test_image
     paths = LevelPaths()
     if made is not None and read_node(store, join(path, "0")) is None:
-        plan = plan_image(config, made_base(made, config.axes))
+        plan = plan_image(config, made_base(made, config.axes), path=path)
     elif config.base is not None and not _is_as_declared(config, config.base, store, path):
-        plan = plan_image(config, made_base(config.base, config.axes))
+        plan = plan_image(config, made_base(config.base, config.axes), path=path)
         paths = level_paths(config, store, path, read_node(store, path))
     else:
         group = open_group(store, path)
@@ -115,7 +115,7 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
         base = read_base(config, store, path, group, paths.base)
         # While level 0 is withdrawn from the list, nobody else's scale is its.
         others = {*listed_paths(group.attributes)} - {paths.base}
-        plan = plan_image(config, base, without_paths(group.attributes, others))
+        plan = plan_image(config, base, without_paths(group.attributes, others), path)
     return Image(store=store, path=path, plan=plan, paths=paths)
 
 
@@ -135,7 +135,7 @@ def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
             f"of {source.name}"
         )
     check_voxels(source.base, source.name)
-    plan = plan_image(config, source.base, source.attributes)
+    plan = plan_image(config, source.base, source.attributes, path)
     return Image(store=store, path=path, plan=plan, paths=LevelPaths(), source=source)
 
 

@@ -5,7 +5,7 @@ It is made of the configuration and of metadata documents; `axes` and `chunks` d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
@@ -24,13 +24,15 @@ from zarrpyramid.reduce import ITEM_SIZES, METHODS
 from .axes import DEFAULT_AXES, decide_axes, plan_axes, space_axes, times, voxel_size
 from .chunks import decide_chunks, plan_dtype
 from .cut import Cut, cut_level, wanted_parts
-from .decision import Decision
 from .factors import decide_factors, decide_levels, plan_ladder
+from .labels import decide_labels, decide_method, decide_omero
 
 if TYPE_CHECKING:
     from zarrpyramid.config import DeclaredBase, ImageConfig, TestImage
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import Record
+
+    from .decision import Decision
 
 VOXEL_REVISION = 1
 """Grows whenever a voxel of any level comes out different; levels of another one are remade."""
@@ -148,7 +150,10 @@ class ImagePlan:
 
 
 def plan_image(
-    image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any] | None = None
+    image: ImageConfig,
+    base: ArrayMetadata,
+    attributes: dict[str, Any] | None = None,
+    path: str = "",
 ) -> ImagePlan:
     """Plan the levels of an image.
 
@@ -159,7 +164,10 @@ def plan_image(
     base
         Metadata of level 0, found or still to be made.
     attributes
-        The group's attributes, for the axes and scales of an existing multiscales.
+        The group's attributes: axes and scales of an existing multiscales, and what they say of
+        labels.
+    path
+        Path of the group in its store: an image in a ``labels`` group holds labels.
 
     Raises
     ------
@@ -170,6 +178,10 @@ def plan_image(
     """
     _check_labels(image, base)
     axes = plan_axes(image, base, attributes or {})
+    labels = decide_labels(image, base, attributes or {}, path)
+    method = decide_method(image, base, labels.value)
+    omero = decide_omero(image, base, axes, attributes or {}, labels.value)
+    image = replace(image, labels=labels.value, method=method.value, omero=omero.value)
     sized = bool(image.voxel_size) or read_axes(attributes or {}, len(base.shape)) is not None
     factors = decide_factors(image, axes, sized=sized)
     ladder = plan_ladder(image, factors.value, base.shape, axes, sized=sized)
@@ -208,10 +220,12 @@ def plan_image(
     )
     decisions = (
         decide_axes(image, base, attributes or {}, axes),
-        Decision(key="method", value=image.method, given=True),
+        labels,
+        method,
         factors,
         decide_levels(image, base.shape, axes, ladder),
         *cuts,
+        omero,
     )
     return ImagePlan(
         image=image,

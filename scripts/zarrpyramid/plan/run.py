@@ -179,7 +179,7 @@ class Run:
         """Return what the list of levels depends on beside the levels themselves."""
         plan = self.images[job.image].image.plan
         axes = [[axis.name, axis.type, axis.size, axis.unit, axis.offset] for axis in plan.axes]
-        return [axes, provenance(plan)]
+        return [axes, provenance(plan), plan.image.labels, plan.image.omero]
 
     def source(self, job: Job) -> list[Any]:
         """Return what level 0 is taken from, and what changes with any object of that.

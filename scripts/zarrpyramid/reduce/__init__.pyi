@@ -2,6 +2,7 @@ from .check import SourceSums as SourceSums
 from .check import disagreement as disagreement
 from .dtypes import ITEM_SIZES as ITEM_SIZES
 from .dtypes import kind_of as kind_of
+from .dtypes import limits as limits
 from .dtypes import parse_fill as parse_fill
 from .dtypes import spell_fill as spell_fill
 from .loading import compiled_is_ready as compiled_is_ready

@@ -50,6 +50,9 @@ class Method:
         Whether levels have level 0's data type.
     rounds
         Whether it makes means, which are rounded half to even for integers.
+    mixes
+        Whether a voxel may be a number that no voxel of the window stands for, so that ids of
+        labels would be mixed.
     for_labels
         Whether it is meant for labels, so that its levels hold some.
     check
@@ -66,6 +69,7 @@ class Method:
     shifts: bool = True
     keeps_dtype: bool = True
     rounds: bool = False
+    mixes: bool = False
     for_labels: bool = False
     check: str = "within"
     numba_from: int | None = None
@@ -76,6 +80,7 @@ METHODS = {
     "mean": Method(
         equals="their exact mean; integers half to even; bool True where more than half is",
         kinds=_ANY,
+        mixes=True,
         rounds=True,
         check="mean",
         numba_from=_MEANS_PAY,
@@ -83,6 +88,7 @@ METHODS = {
     "nanmean": Method(
         equals="the mean of those that are not NaN, NaN if all are",
         kinds=_ORDERED,
+        mixes=True,
         rounds=True,
         check="mean",
         numba_from=_MEANS_PAY,
@@ -90,6 +96,7 @@ METHODS = {
     "sum": Method(
         equals="their sum, in a dtype with room for it",
         kinds=_ANY,
+        mixes=True,
         keeps_dtype=False,
         check="sum",
     ),
@@ -102,6 +109,7 @@ METHODS = {
     "median": Method(
         equals="the middle one in order, of an even count the lower one; NaN if any is",
         kinds=_ORDERED,
+        mixes=True,
     ),
     "mode": Method(
         equals="the most frequent value, of equally frequent ones the smallest",

@@ -41,6 +41,11 @@ class Moments:
     n_nan: int = 0
     n_inf: int = 0
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether all voxels are one number."""
+        return self.minimum == self.maximum and self.n_nan == 0
+
 
 def describe(block: Block, total: int | None = None, *, compiled: bool = False) -> Moments:
     """Return extremes, sum and counts of special values of a block.

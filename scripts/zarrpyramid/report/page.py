@@ -63,7 +63,7 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
         Of all levels, level 0 first.
     """
     pyramid = read_pyramid(image.store, image.path)
-    is_labels = holds_labels(pyramid, image.plan.image.method) or image.plan.image.label_report
+    is_labels = holds_labels(pyramid, image.plan.image.method) or bool(image.plan.image.labels)
     previews, edges = read_previews(image, records, histograms=not is_labels)
     findings = lint(pyramid)
     for finding in findings:

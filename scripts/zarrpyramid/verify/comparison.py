@@ -134,7 +134,7 @@ class CompareTask(StoredTask):
 
 
 class _Comparer:
-    """What compares the voxels that a task makes with stored chunks; see `downsample.Encoder`."""
+    """What compares the voxels that a task makes with stored chunks; see `arrays.Encoder`."""
 
     def __init__(self, stored: Chunks) -> None:
         # Where a filter rounds, the stored voxels are counted and not those that were made.

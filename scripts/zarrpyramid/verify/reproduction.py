@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import to_yaml
 from zarrpyramid.errors import ConfigError, StoreError
-from zarrpyramid.metadata import SAME, encoded_as, fits, read_axes
+from zarrpyramid.metadata import OMERO_DIGEST, SAME, encoded_as, fits, labels_group, read_axes
 from zarrpyramid.plan import VOXEL_REVISION
 from zarrpyramid.reduce import METHODS
 
@@ -53,13 +53,17 @@ def reproduced_settings(pyramid: Pyramid, *, trusts_list: bool = False) -> dict[
     # The first level whose document is what its record says.
     agree = [each for each in ours.values() if recipe_of(each) and fits(each.record, each.form)]
     level = [*agree, *ours.values()][0]
-    first, record = level.array, level.record or {}
+    first, record, stated = level.array, level.record or {}, pyramid.provenance
+    holds_ids = pyramid.is_labels or labels_group(pyramid.path) is not None
     return {
         "store": pyramid.store.name,
         "field": pyramid.path,
         "levels": len(chain),
         "scale_factors": [list(factors) for _, factors in chain],
         "method": chain[0][0],
+        # Means that were made of labels are made again as they are.
+        **({"labels": False} if METHODS[chain[0][0]].mixes and holds_ids else {}),
+        **({} if stated is None or OMERO_DIGEST in stated else {"omero": False}),
         "dtype": SAME if first.dtype == base.dtype else first.dtype,
         "chunks": list(first.chunks),
         "shards": "none" if first.shards is None else list(first.shards),

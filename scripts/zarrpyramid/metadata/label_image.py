@@ -1,0 +1,70 @@
+"""What OME-NGFF says of images of labels: `image-label`, and the list of a `labels` group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .multiscales import ome_attributes
+
+if TYPE_CHECKING:
+    Document = dict[str, Any]
+
+_KEY, _GROUP = "image-label", "labels"
+
+
+def is_label_image(attributes: Document) -> bool:
+    """Tell whether a group says that it holds labels."""
+    return isinstance(ome_attributes(attributes, _KEY).get(_KEY), dict)
+
+
+def labels_group(path: str) -> tuple[str, str] | None:
+    """Return the path of the `labels` group that a group is in, and its path in that; else None.
+
+    >>> labels_group("raw/labels/cells"), labels_group("labels"), labels_group("raw")
+    (('raw/labels', 'cells'), None, None)
+    """
+    steps = path.split("/")
+    if _GROUP not in steps[:-1]:
+        return None
+    end = len(steps) - steps[-2::-1].index(_GROUP) - 1
+    return "/".join(steps[:end]), "/".join(steps[end:])
+
+
+def with_label_image(attributes: Document, zarr_format: int, path: str = "") -> Document:
+    """Return a group's attributes with an `image-label` where OME-NGFF looks for it.
+
+    What it says stays. One that a group lacks is written for the group of a `labels` group alone.
+
+    Parameters
+    ----------
+    path
+        Of the group in its store.
+    """
+    # 0.4: the image-label of a group stands in its attributes; 0.5: in `ome`.
+    holder = attributes if zarr_format == 2 else attributes.get("ome", {})
+    found = ome_attributes(attributes, _KEY).get(_KEY)
+    place = labels_group(path)
+    if not isinstance(found, dict):
+        if found is not None or place is None:
+            return attributes
+        # The image that is labelled holds the `labels` group.
+        found = {"source": {"image": "../" * (place[1].count("/") + 2)}}
+    if zarr_format == 2:
+        return {**attributes, _KEY: {**found, "version": "0.4"}}
+    kept = {key: item for key, item in attributes.items() if key != _KEY}
+    version = {"version": holder.get("version", "0.5")} if "version" in found else {}
+    return {**kept, "ome": {**holder, _KEY: {**found, **version}}}
+
+
+def with_label_listed(attributes: Document, zarr_format: int, path: str) -> Document:
+    """Return the attributes of a `labels` group with the path of one of its images in its list."""
+    holder = ome_attributes(attributes, _GROUP)
+    if zarr_format == 3 and holder is attributes:
+        ome = attributes.get("ome")
+        holder = {"version": "0.5", **(ome if isinstance(ome, dict) else {})}
+    found = holder.get(_GROUP, attributes.get(_GROUP))
+    listed = found if isinstance(found, list) else []
+    if path in listed:
+        return attributes
+    changed = {**holder, _GROUP: [*listed, path]}
+    return changed if zarr_format == 2 else {**attributes, "ome": changed}

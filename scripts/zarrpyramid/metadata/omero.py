@@ -1,0 +1,148 @@
+"""How viewers first show an image: OME-NGFF's `omero`, with a window, label and colour by channel.
+
+Functions from attributes to attributes. What others wrote stays as it is; what this package wrote
+is known by its digest, which stands in the multiscales' metadata, and is written anew.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.reduce import kind_of, limits
+
+from .multiscales import ome_attributes, read_multiscales
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Document = dict[str, Any]
+
+OMERO_DIGEST = "omero"
+"""The entry of the multiscales' metadata that holds the digest of an `omero` of ours."""
+
+_FEW = {
+    1: ("FFFFFF",),
+    2: ("FF00FF", "00FF00"),
+    3: ("FF0000", "00FF00", "0000FF"),
+}
+"""Colours of images of few channels, as vizarr chooses them."""
+
+
+def omero_document(
+    windows: Any,
+    *,
+    n_channels: int,
+    name: str,
+    dtype: str,
+    extremes: Sequence[Any] = (),
+    middle: int = 0,
+) -> Document | None:
+    """Return an `omero` with a window for every channel, or None where windows are no windows.
+
+    Parameters
+    ----------
+    windows
+        Start and end for each channel, or None for one without finite voxels, as records hold them.
+    name
+        Of the image: the label of a lone channel.
+    dtype
+        Of level 0. The slider of a window spans the range of integers.
+    extremes
+        Least and largest voxel of level 0, which a slider of floats spans.
+    middle
+        The plane along z that is shown first.
+    """
+    if not isinstance(windows, list) or len(windows) != n_channels:
+        return None
+    found = [_pair(window) for window in windows]
+    if [pair is None for pair in found] != [window is None for window in windows]:
+        return None
+    channels = [
+        {
+            "active": True,
+            "label": name if len(found) == 1 else f"channel {number}",
+            "color": color,
+            "window": _window(pair, dtype, _pair(extremes)),
+        }
+        for number, (pair, color) in enumerate(zip(found, _colors(len(found)), strict=True))
+    ]
+    model = "greyscale" if len(found) == 1 else "color"
+    return {"channels": channels, "rdefs": {"model": model, "defaultT": 0, "defaultZ": middle}}
+
+
+def with_omero(attributes: Document, made: Document | None) -> Document:
+    """Return a group's attributes with an `omero`, unless others have written one.
+
+    One of ours goes where `made` is None. The group has a multiscales.
+    """
+    holder = ome_attributes(attributes)
+    if others_omero(attributes):
+        return attributes
+    first, *more = holder["multiscales"]
+    kept, known = dict(holder), dict(first.get("metadata", {}))
+    if made is None:
+        kept.pop("omero", None)
+        known.pop(OMERO_DIGEST, None)
+    else:
+        kept["omero"], known[OMERO_DIGEST] = made, _digest(made)
+    kept["multiscales"] = [{**first, "metadata": known}, *more]
+    return kept if holder is attributes else {**attributes, "ome": kept}
+
+
+def without_our_omero(attributes: Document) -> Document:
+    """Return a group's attributes without an `omero` that this package wrote."""
+    holder = ome_attributes(attributes)
+    if "omero" not in holder or others_omero(attributes):
+        return attributes
+    kept = {key: item for key, item in holder.items() if key != "omero"}
+    return kept if holder is attributes else {**attributes, "ome": kept}
+
+
+def others_omero(attributes: Document) -> bool:
+    """Tell whether a group has an `omero` that this package did not write, or others changed."""
+    found = ome_attributes(attributes, "omero").get("omero")
+    metadata = (read_multiscales(attributes) or {}).get("metadata")
+    known = metadata.get(OMERO_DIGEST) if isinstance(metadata, dict) else None
+    return found is not None and _digest(found) != known
+
+
+def _digest(found: Any) -> str:
+    text = json.dumps(found, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _pair(found: Any) -> tuple[float, float] | None:
+    """Return two finite numbers in order, or None where there is anything else."""
+    if not isinstance(found, list | tuple) or len(found) != 2:
+        return None
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in found):
+        return None
+    return (found[0], found[1]) if found[0] <= found[1] else None
+
+
+def _window(
+    found: tuple[float, float] | None, dtype: str, extremes: tuple[float, float] | None
+) -> Document:
+    """Return a window that starts before it ends, on a slider that holds it."""
+    if kind_of(dtype) == "float":
+        least, largest = extremes or found or (0.0, 1.0)
+    else:
+        least, largest = limits(dtype)
+    start, end = (min(max(place, least), largest) for place in found or (least, largest))
+    if start >= end and kind_of(dtype) == "float":
+        end = start + (abs(start) / 100 or 1.0)
+    elif start >= end:
+        start, end = (start, start + 1) if start < largest else (start - 1, start)
+    return {"min": min(least, start), "max": max(largest, end), "start": start, "end": end}
+
+
+def _colors(n_channels: int) -> Sequence[str]:
+    """Return a colour for each channel, no two alike."""
+    if n_channels in _FEW:
+        return _FEW[n_channels]
+    shades = (colorsys.hsv_to_rgb(number / n_channels, 1.0, 1.0) for number in range(n_channels))
+    return ["".join(f"{round(255 * part):02X}" for part in shade) for shade in shades]
