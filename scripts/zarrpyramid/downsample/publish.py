@@ -75,6 +75,13 @@ def write_multiscales(image: Image) -> Record:
             _list_labels(image)
             image.store.sync()
             group = open_group(image.store, image.path)
+            if plan.image.omero and len(plan.levels) > 1 and not _omero(image, group.attributes):
+                logger.info(
+                    "%s gets no omero: values were not counted when %s was made, by an earlier "
+                    "release; remove that level to have it made again",
+                    plan.where,
+                    image.name(1),
+                )
             return dict(read_multiscales(group.attributes) or {})
         if image.paths.base == "0":
             change_group_attributes(image.store, image.path, without_our_list)
@@ -120,22 +127,17 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
     )
     if plan.image.labels:
         listed = with_label_image(listed, plan.base.zarr_format, image.path)
-    return with_omero(listed, _omero(image, listed) if plan.image.omero else None)
+    if not plan.image.omero:
+        return with_omero(listed, None)
+    made = _omero(image, listed)
+    return listed if made is None else with_omero(listed, made)
 
 
 def _omero(image: Image, attributes: dict[str, Any]) -> dict[str, Any] | None:
     """Return how viewers first show an image, by what level 1 records of level 0's values."""
     plan = image.plan
-    if len(plan.levels) == 1:
-        return None
     record: Record = (Level(image, 1).record or {}).get("source", {})
     if WINDOWS_KEY not in record:
-        logger.info(
-            "%s gets no omero: %s was made by an earlier release, which did not count values; "
-            "remove that level to have it made again",
-            plan.where,
-            image.name(1),
-        )
         return None
     heights = [n for n, axis in zip(plan.base.shape, plan.axes, strict=True) if axis.name == "z"]
     return omero_document(
