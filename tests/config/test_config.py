@@ -289,7 +289,7 @@ def test_types_of_the_command_line(given, expected):
         ),
         (
             {"method": "mena"},
-            f"method: expected {', '.join([*METHODS][:-1])} or {[*METHODS][-1]}, "
+            f"method: expected auto, {', '.join([*METHODS][:-1])} or {[*METHODS][-1]}, "
             "found 'mena'; did you mean 'mean'?",
         ),
         (

@@ -225,7 +225,7 @@ def test_all_groups_of_a_consolidated_store_stay_readable(tmp_path, zarr_format)
 
 def test_a_report_of_labels_is_of_the_levels_that_are_there(tmp_path):
     folder = built(make(tmp_path / "s"))
-    keys = {"label_report": True}
+    keys = {"label_report": True, "labels": False}
     records = [read_sentinel(folder / f"levels/{level}.json") for level in range(3)]
     counted = {"levels": [{"proof": proof} for proof in proofs(records)]}
     write_sentinel(folder / "labels.json", counted)
