@@ -30,7 +30,7 @@ STATES = (
 )
 TABLE = {
     #                       complete, lost, in level 2, in level 1, no level, foreign, tiny, gone
-    "plan": (0, 0, 0, 0, 0, 0, 0, 2),
+    "plan": (0, 0, 0, 0, 0, 1, 0, 2),
     "status": (0, 1, 1, 1, 1, 0, 0, 2),
     "lint --viewer neuroglancer": (0, 1, 1, 1, 1, 0, 0, 2),
     "verify": (0, 1, 1, 2, 2, 0, 0, 2),
@@ -52,9 +52,12 @@ def make(store, state):
     """Bring an image into a state."""
     if state == "gone":
         return
-    shape = (4, 4) if state == "tiny" else (32, 32)
+    # Of a foreign one, so large that a run would make levels in the place of its own.
+    shape = {"tiny": (4, 4), "foreign": (600, 600)}.get(state, (32, 32))
     voxels = np.random.default_rng(0).integers(0, 99, shape).astype("uint8")
-    zarr.create_group(store).create_array("0", data=voxels, chunks=(8, 8), dimension_names="yx")
+    zarr.create_group(store).create_array(
+        "0", data=voxels, chunks=(shape[0] // 4,) * 2, dimension_names="yx"
+    )
     if state == "no level":
         return
     build_pyramid(store, levels="auto" if state == "tiny" else 2, progress=False)

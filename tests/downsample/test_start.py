@@ -80,6 +80,33 @@ def test_a_dry_run_only_tells(new_start, tmp_path, capsys):
     assert not (tmp_path / "a.zarr" / HOLD).exists()
 
 
+def full(start, *names):
+    """Have some images of a run find no room."""
+    for name in names:
+        start.run.images[name].no_room = f"no room for {name}"
+    return start
+
+
+def test_a_dry_run_tells_what_has_no_room_and_goes_on(new_start, capsys):
+    start = full(new_start(), "b")
+    start.settle_all(mode(is_dry=True))
+    start.settle_all(mode(is_dry=True))
+    assert capsys.readouterr().err == "zarrpyramid: a run here is refused: no room for b\n"
+    assert start.run.targets()[-1] == "out/b/report.html"
+
+
+def test_a_run_without_room_is_refused_before_it_holds_anything(new_start, tmp_path):
+    with pytest.raises(SystemExit, match="no room for b"):
+        full(new_start(), "b").settle_all(mode())
+    with pytest.raises(SystemExit, match="no room for b"):
+        full(new_start(), "b").ready({"image": "b", "level": "1"}, mode())
+    assert not (tmp_path / "b.zarr" / HOLD).exists()
+    start = full(new_start(), "b")
+    start.settle_all(mode(goes_on=True))
+    assert start.run.refused == {"b": "no room for b"}
+    assert (tmp_path / "a.zarr" / HOLD).exists()
+
+
 @pytest.mark.parametrize("changed", LOOKS, ids=str)
 def test_what_makes_nothing_does_nothing(new_start, tmp_path, capsys, changed):
     sealed = seal(tmp_path, "a")

@@ -240,6 +240,18 @@ def test_it_is_the_last_line_of_a_run(bad, monkeypatch, config, as_snakemake_rea
 
 
 @pytest.mark.slow
+def test_a_dry_run_of_what_does_not_fit_goes_on(bad):
+    config = {"store": "huge.zarr", "levels": 1, "parts": 2, "base_watch": "none"}
+    before = bad.tree("huge.zarr")
+    dry = bad.run("-n", **config)
+    (line,) = [line for line in dry.lines if line.startswith("zarrpyramid: ")]
+    assert "a run here is refused: " in line
+    assert {"0", "open 1", "part 1", "part 2", "1"} <= {*dry.jobs}
+    assert bad.run(**config, code=1).lines[-1] == f"zarrpyramid: {line.partition('refused: ')[2]}"
+    assert bad.tree("huge.zarr") == before
+
+
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written(workspace):
     workspace.make()
     before, folders = workspace.tree("image.zarr"), [workspace / "image.zarr", workspace / RAW]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import ConfigError, printable
+from zarrpyramid.errors import ConfigError, PyramidError, printable
 from zarrpyramid.report import VIEWERS
 from zarrpyramid.tables import aligned_table
 
@@ -34,7 +34,8 @@ def add_commands(commands: Commands) -> None:
         plan,
         "show what a run will make and what it needs, before a voxel is read",
         (BRAIN, "--configfile my.yaml"),
-        good="the plan is shown",
+        good="the plan is shown, whether or not there is room for it here",
+        bad="the plan is shown, and a run is refused on any machine",
     )
     add_path(command, nargs="?")
     add_options(command, "a configuration, as snakemake takes it")
@@ -88,7 +89,7 @@ def plan(given: argparse.Namespace) -> int:
     """Print a forecast for one image, or for all images of a configuration."""
     from zarrpyramid.config import image_configs, read_config, short_name
     from zarrpyramid.downsample import n_cores, open_path
-    from zarrpyramid.plan import forecast, open_image
+    from zarrpyramid.plan import check_build, forecast, open_image
 
     if given.path is None and given.configfile is None:
         raise ConfigError("give either STORE/FIELD or --configfile F")
@@ -102,7 +103,15 @@ def plan(given: argparse.Namespace) -> int:
     tables = [forecast(image, logs / name, n_workers) for name, image in images.items()]
     for line in "\n\n".join(tables).split("\n"):
         print(printable(line))
-    return 0
+    faults = []
+    for image in images.values():
+        try:
+            check_build(image)
+        except PyramidError as error:
+            faults.append(error)
+    for fault in faults:
+        print(f"zarrpyramid: a run is refused: {fault}", file=sys.stderr)
+    return 1 if faults else 0
 
 
 def view(given: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name,
 from zarrpyramid.errors import suggestion
 from zarrpyramid.metadata import join, levels_there
 from zarrpyramid.plan import (
-    check_places,
+    check_build,
     check_room,
     is_taken,
     open_image,
@@ -78,7 +78,7 @@ def build_pyramid(
             hint = suggestion(key, list(KEYWORDS))
             raise TypeError(f"build_pyramid() got an unexpected keyword argument {key!r}{hint}")
     image = find_image(store, field, {**settings, "parts": 1})  # the part of this process
-    check_places(image)
+    check_build(image)
     check_room(image, source_layout(image))
     workers = n_workers or n_cores()
     shown = is_watched() if progress is None else progress

@@ -93,6 +93,7 @@ class Start:
         self.has_begun = self.has_succeeded = False
         self._closing, self._closes = closing, False
         self._settled: set[str] = set()
+        self._has_seen_room = False
 
     def refuse(self, mode: Mode) -> None:
         """End the run where images are refused, unless it goes on with the others.
@@ -102,6 +103,7 @@ class Start:
         SystemExit
             With the line that says why.
         """
+        self._see_room(mode)
         refused = self.run.refused
         if refused and mode.is_main and not mode.goes_on:
             raise SystemExit(refusal_line(refused, len(self.run.images)))
@@ -114,6 +116,7 @@ class Start:
         SystemExit
             If the configuration has no such job, or its image is refused.
         """
+        self._see_room(mode)
         try:
             job = self.run.job(wildcards)
         except PyramidError as error:
@@ -174,6 +177,19 @@ class Start:
             return
         for path, reason in stale.items():
             print(f"zarrpyramid: {path} is stale: {reason}; a run makes it again", file=sys.stderr)
+
+    def _see_room(self, mode: Mode) -> None:
+        """Refuse images that have no room; a dry run, perhaps for another machine, only says so."""
+        if self._has_seen_room or not mode.plans:
+            return
+        self._has_seen_room = True
+        for image in self.run.images.values():
+            if image.refusal or not image.no_room:
+                continue
+            if mode.makes:
+                image.refusal = image.no_room
+            else:
+                print(f"zarrpyramid: a run here is refused: {image.no_room}", file=sys.stderr)
 
     def _hold(self, run_image: RunImage, mode: Mode) -> None:
         """Hold an image until this process ends."""

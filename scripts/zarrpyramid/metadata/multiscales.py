@@ -15,7 +15,11 @@ BASE_PATH_KEY = "zarrpyramid_base_path"
 _LARGEST = 1e200
 """Numbers from which products of scales and factors would be no numbers any more."""
 
-_TYPES = {"t": TIME, "time": TIME, "c": CHANNEL, "channel": CHANNEL}
+_TYPES = {
+    **dict.fromkeys(("t", "time"), TIME),
+    **dict.fromkeys(("c", "ch", "channel", "channels"), CHANNEL),
+    **dict.fromkeys(("rgb", "rgba", "color", "colour"), CHANNEL),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +46,7 @@ class Axis:
 
 
 def axis_type(name: str) -> str:
-    """Return an axis's NGFF type by its name: t and c are known, all others are space."""
+    """Return an axis's NGFF type by its name; what is neither time nor channel is space."""
     return _TYPES.get(name.lower(), SPACE)
 
 

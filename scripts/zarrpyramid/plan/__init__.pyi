@@ -14,7 +14,6 @@ from .base_place import note_base_path as note_base_path
 from .chunks import why_extreme as why_extreme
 from .conflicts import check_base_place as check_base_place
 from .conflicts import check_place as check_place
-from .conflicts import check_places as check_places
 from .conflicts import is_taken as is_taken
 from .conflicts import left_overs as left_overs
 from .conflicts import taken_as as taken_as
@@ -46,6 +45,7 @@ from .needs import expectation as expectation
 from .needs import level_timings as level_timings
 from .needs import peak_memory as peak_memory
 from .needs import read_timing as read_timing
+from .preflight import check_build as check_build
 from .preflight import check_room as check_room
 from .preflight import forecast as forecast
 from .run import Job as Job

@@ -16,8 +16,9 @@ from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import read_node
 from zarrpyramid.tables import aligned_table
 
-from .axes import times
+from .axes import check_axes, times
 from .base_objects import sampled_bytes, source_layout, watched_by
+from .conflicts import check_places
 from .decision import DECISION_COLUMNS, decision_rows
 from .needs import DEFAULT_RATE, level_need, measured_rate
 from .stored import our_levels
@@ -114,8 +115,11 @@ def _is_measured(image: Image, rate: float) -> bool:
 
 
 def _room(image: Image) -> list[str]:
-    """Return the line that compares what is needed with what is free."""
-    need = room_needed(image, source_layout(image))
+    """Return the line that compares what is needed with what is free, and what that refuses."""
+    layout = source_layout(image)
+    need = room_needed(image, layout)
+    refusal = why_no_room(image, layout)
+    refused = [f"a run on this machine is refused before anything is written: {refusal}"]
     what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
     written = f"to be written: {what}; "
     folder = standing_folder(image.store, image.path)
@@ -128,8 +132,30 @@ def _room(image: Image) -> list[str]:
     )
     return [
         f"{written}free in {folder}: {inodes} inodes, {free.n_bytes / 1e9:.4g} GB: "
-        + ("enough" if enough else "NOT ENOUGH")
+        + ("enough" if enough else "NOT ENOUGH"),
+        *(refused if refusal else ()),
     ]
+
+
+def check_build(image: Image) -> None:
+    """Check what a build needs on any machine: axes that are sure, and places that are free.
+
+    Raises
+    ------
+    PyramidError
+        If it may not begin.
+    """
+    check_axes(image.plan)
+    check_places(image)
+
+
+def why_no_room(image: Image, layout: BaseLayout) -> str:
+    """Return what `check_room` says against a build on this machine, or ""."""
+    try:
+        check_room(image, layout)
+    except StoreError as error:
+        return str(error)
+    return ""
 
 
 def check_room(image: Image, layout: BaseLayout) -> None:

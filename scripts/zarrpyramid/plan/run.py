@@ -89,7 +89,7 @@ class Run:
         return {name: image.refusal for name, image in self.images.items() if image.refusal}
 
     def check(self) -> None:
-        """Refuse the images that cannot be built in their stores."""
+        """Refuse the images that cannot be built in their stores on any machine."""
         for image in self.images.values():
             image.refusal = image.refusal or image.fault
 
@@ -162,7 +162,7 @@ class Run:
     def refusal(self, job: Job) -> str:
         """Return what keeps an image from being built, or ""."""
         image = self.images[job.image]
-        return image.refusal or image.fault
+        return image.refusal or image.fault or image.no_room
 
     def recipe(self, job: Job) -> Record:
         """Return the recipe of a level; Snakemake rebuilds the level when it changes."""

@@ -10,7 +10,6 @@ from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import read_node
 
 from .base_objects import base_layout, source_layout
-from .conflicts import check_places
 from .image import open_image
 from .needs import (
     PROCESS_BYTES,
@@ -21,7 +20,7 @@ from .needs import (
     level_need,
     measured_rate,
 )
-from .preflight import check_room
+from .preflight import check_build, why_no_room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,16 +82,22 @@ class RunImage:
 
     @cached_property
     def fault(self) -> str:
-        """What stands in the way of building it in the store, or ""."""
+        """What stands in the way of building it in the store, on any machine, or ""."""
         if self.found is None:
             return self.refusal
         try:
-            check_places(self.found)
-            is_taken = self.found.source is not None
-            check_room(self.found, self.source_layout if is_taken else self.base_layout)
+            check_build(self.found)
         except PyramidError as error:
             return str(error)
         return ""
+
+    @cached_property
+    def no_room(self) -> str:
+        """Why this machine cannot hold what is to be built, or ""."""
+        if self.found is None or self.refusal:
+            return ""
+        is_taken = self.found.source is not None
+        return why_no_room(self.found, self.source_layout if is_taken else self.base_layout)
 
     def watch(self) -> str | None:
         """Return what changes with any object of level 0."""
