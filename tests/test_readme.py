@@ -37,7 +37,7 @@ def test_commands(tmp_path):
     demo, own = (text.splitlines()[-1] for text in told)
     assert "levels 0 to 3 are complete in" in demo
     assert "napari" in demo
-    assert f"levels 0 to 2 are complete in {data}/brain.zarr/raw" in own
+    assert f"levels 0 to 1 are complete in {data}/brain.zarr/raw" in own
 
 
 @pytest.mark.slow
