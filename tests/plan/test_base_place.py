@@ -130,6 +130,14 @@ def test_a_folder_of_arrays_becomes_a_group(tmp_path):
     assert len(build_pyramid(store, levels=1)) == 2
 
 
+def test_the_root_of_bioformats2raw(tmp_path):
+    make(tmp_path / "a.zarr", {})
+    make(tmp_path / "a.zarr/0", {"0": VOXELS})
+    with pytest.raises(PyramidError, match=r"0 is a group, .* have one: '0'; give one as field$"):
+        build_pyramid(tmp_path / "a.zarr")
+    assert len(build_pyramid(tmp_path / "a.zarr", "0", levels=1)) == 2
+
+
 def test_a_source_with_another_name(tmp_path):
     source = make(tmp_path / "a.zarr", {"s0": VOXELS})
     with pytest.raises(PyramidError, match=r"has no array 0 .* an array, such as .*/s0$") as told:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import zarr
 from PIL import Image
 
 from zarrpyramid.cli.program import main
@@ -36,6 +39,8 @@ FILES = [
     ("a.nii.gz", b"\x1f\x8b", "NIfTI"),
     ("a", bytes(128) + b"DICM", "DICOM"),
     ("a.npy", b"\x93NUMPY\1\0", "numpy"),
+    ("a.zarr.zip", b"PK\3\4", "ZIP"),
+    ("a.ozx", b"PK\3\4", "ZIP"),
 ]
 
 
@@ -64,6 +69,47 @@ def test_what_is_of_no_such_format(tmp_path, name):
     if name != "absent.tif":
         (tmp_path / name).write_text("no image")
     assert why_no_store(str(tmp_path / name)) == ""
+
+
+def test_a_field_inside_a_file(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"II*\0")
+    with pytest.raises(StoreError, match=r"a\.tif is a file of the format TIFF"):
+        build_pyramid(tmp_path / "a.tif", "raw")
+
+
+def test_a_zipped_store_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    zarr.create_group("a.zarr").create_array("0", data=VOXELS)
+    shutil.make_archive("a", "zip", "a.zarr")
+    with pytest.raises(StoreError, match=r"write it as one: unzip -q .*a\.zip -d NEW\.zarr, and"):
+        build_pyramid("a.zip")
+    shutil.unpack_archive("a.zip", "NEW.zarr")  # as that command does
+    assert len(build_pyramid("NEW.zarr", levels=1)) == 2
+
+
+def test_a_folder_of_slices_becomes_a_stack(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scan").mkdir()
+    for number in range(3):
+        Image.fromarray(VOXELS + number).save(tmp_path / f"scan/z{number}.tif")
+
+    def imread(pattern):
+        folder, _, ends = pattern.rpartition("/")
+        return np.stack([np.array(Image.open(path)) for path in sorted(Path(folder).glob(ends))])
+
+    monkeypatch.setitem(sys.modules, "tifffile", SimpleNamespace(imread=imread))
+    message = (
+        r"scan holds files of the format TIFF such as z0\.tif, .*write them as one: (.*), and "
+    )
+    with pytest.raises(StoreError, match=message) as told:
+        build_pyramid("scan")
+    exec(shlex.split(re.search(message, str(told.value))[1])[2], {})
+    assert build_pyramid("NEW.zarr", levels=1)[0]["shape"] == [3, *VOXELS.shape]
+    # A file beside groups is no reason to take a mistyped field for it.
+    zarr.create_group("both.zarr").create_array("0", data=VOXELS)
+    (tmp_path / "both.zarr/a.tif").write_bytes(b"II*\0")
+    with pytest.raises(StoreError, match="no zarr group"):
+        build_pyramid("both.zarr", "absent")
 
 
 READERS = {

@@ -81,8 +81,7 @@ def open_group(store: Store, path: str) -> Node:
         raise StoreError(f"{where} is itself an array, {_way_to_group(store, path, node)}")
     if node is not None:
         return node
-    reason = why_no_store(store.name) or why_no_store(where) or store.why_absent(path)
-    if reason:
+    if reason := why_no_store(where) or store.why_absent(path):
         raise StoreError(reason)
     if arrays := find_arrays(store, path):
         zarr_format = next(iter(arrays.values())).zarr_format

@@ -83,7 +83,8 @@ def _check_order(image: ImageConfig, axes: Sequence[Axis]) -> None:
     way_out = "name them with axes: [...]"
     if numbers[0] <= 1 and numbers[1] <= 1 and numbers[2] <= 3:
         order = sorted(range(len(axes)), key=places.__getitem__)
-        way_out = f"if these are its axes, {_transposed(order, [names[n] for n in order])}"
+        put_right = _transposed(order, [names[n] for n in order])
+        way_out = f"if these are its axes, {put_right}; else {way_out}"
     raise ConfigError(
         f"image {image.name}: axes {names} break OME-NGFF's order: at most one time axis, then "
         f"at most one channel axis, then two or three space axes; {way_out}"

@@ -22,6 +22,7 @@ from zarrpyramid.metadata import (
     listed_paths,
     open_group,
     read_array,
+    read_node,
 )
 
 from .source import BASE_KEY
@@ -89,6 +90,12 @@ def read_base(
         If it is not there; the message says what there is, and the ways out.
     """
     where = f"{store.name}/{path}".rstrip("/")
+    node = read_node(store, join(path, base))
+    if node is not None and node.kind == "group" and (fields := [*find_images(store, path)]):
+        raise StoreError(
+            f"{where}/{base} is a group, expected the array of level 0; groups that have one: "
+            f"{', '.join(map(repr, fields))}; give one as field"
+        )
     found = read_array(store, join(path, base))
     if found is None and base in listed_paths(group.attributes):
         raise StoreError(

@@ -9,6 +9,7 @@ import contextlib
 import json
 import shlex
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from .urls import is_url
@@ -27,13 +28,19 @@ class ImageFormat:
     suffixes
         Ends of its files' names, in small letters.
     reading
-        A Python expression that reads a `FILE` into an array; "" where bioformats2raw is the way.
+        A Python expression that reads a `FILE` into an array; "" where `command` is the way.
+    command
+        A shell's command that makes the store NEW.zarr of a `FILE`.
+    given
+        What is then given as store, and as field.
     """
 
     name: str
     marks: tuple[tuple[int, bytes], ...] = ()
     suffixes: tuple[str, ...]
     reading: str = ""
+    command: str = "bioformats2raw --resolutions 1 FILE NEW.zarr"
+    given: str = "NEW.zarr as store and '0' as field"
 
     def holds(self, start: bytes) -> bool:
         """Tell whether a file that starts like this is of this format."""
@@ -42,8 +49,7 @@ class ImageFormat:
     def way_out(self, file: str) -> str:
         """Return how a file becomes a zarr store that can be given."""
         if not self.reading:
-            command = f"bioformats2raw --resolutions 1 {shlex.quote(file)} NEW.zarr"
-            return f"{command}, and give NEW.zarr as store and '0' as field"
+            return f"{self.command.replace('FILE', shlex.quote(file))}, and give {self.given}"
         module, voxels = (
             self.reading.partition(".")[0],
             self.reading.replace("FILE", json.dumps(file)),
@@ -85,25 +91,55 @@ FORMATS = (
     ImageFormat(
         name="numpy", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), reading="numpy.load(FILE)"
     ),
+    ImageFormat(
+        name="ZIP",
+        marks=((0, b"PK\3\4"),),
+        suffixes=(".zip", ".ozx"),
+        command="unzip -q FILE -d NEW.zarr",
+        given="NEW.zarr",
+    ),
 )
 """Formats that people take for a store; of two that share their first bytes, the name decides."""
 
-_START = 512
+_START, _MOST_LISTED = 512, 1000
 
 
 def why_no_store(place: str) -> str:
-    """Return what is said of a file or a URL of another image format, or "" where it is none."""
+    """Return what is said of images of another format at a path or URL, or "" where none are there.
+
+    That is a file, what would be inside a file, or a folder of files that is no zarr group.
+    """
     path, start = Path(place), b""
+    while not is_url(place) and not path.exists():
+        path = path.parent
     if path.is_file():  # a pipe would wait for its writer
         with contextlib.suppress(OSError), path.open("rb") as file:
             start = file.read(_START)
     elif not is_url(place):
-        return ""
-    named = [known for known in FORMATS if place.lower().endswith(known.suffixes)]
+        return _why_folder(path) if path == Path(place) else ""
+    shown = place if is_url(place) else str(path)
+    named = [known for known in FORMATS if shown.lower().endswith(known.suffixes)]
     for known in (*named, *FORMATS):
         if known in named or known.holds(start):
             return (
-                f"{place} is a file of the format {known.name}, expected the folder of a zarr "
-                f"store; write it as one: {known.way_out(place)}"
+                f"{shown} is a file of the format {known.name}, expected the folder of a zarr "
+                f"store; write it as one: {known.way_out(shown)}"
+            )
+    return ""
+
+
+def _why_folder(folder: Path) -> str:
+    try:
+        names = sorted(item.name for item in islice(folder.iterdir(), _MOST_LISTED))
+    except OSError:
+        return ""
+    for known in FORMATS:
+        files = [name for name in names if name.lower().endswith(known.suffixes)]
+        if files:
+            is_series = len(files) > 1 and known.name == "TIFF"
+            which = f"*{Path(files[0]).suffix}" if is_series else files[0]
+            return (
+                f"{folder} holds files of the format {known.name} such as {files[0]}, expected the "
+                f"folder of a zarr store; write them as one: {known.way_out(f'{folder}/{which}')}"
             )
     return ""
