@@ -164,6 +164,25 @@ def test_a_level_0_whose_voxels_choose_other_factors_than_planned_is_refused(tmp
         check_declared(image, Level(image, 0).metadata)
 
 
+def test_a_level_0_of_labels_that_was_planned_as_an_image_is_refused(tmp_path):
+    image = opened(tmp_path, base=DECLARED, base_ready="made.txt", levels=1)
+    make(tmp_path)
+    zarr.open_group(tmp_path).attrs["ome"] = {"version": "0.5", "image-label": {}}
+    message = r"has labels true \(its group has image-label\), .* with false; give labels: true"
+    with pytest.raises(ConfigError, match=message):
+        check_declared(image, Level(image, 0).metadata)
+    image = opened(tmp_path, base=DECLARED, labels=True, levels=1)  # the way out
+    check_declared(image, Level(image, 0).metadata)
+
+
+def test_what_is_shown_of_a_declared_image_may_change(tmp_path):
+    """A first run writes `omero` into the group that the second finds."""
+    make(tmp_path)
+    channels = [{"window": {"start": 0, "end": 9, "min": 0, "max": 9}, "color": "FFFFFF"}]
+    zarr.open_group(tmp_path).attrs["ome"] = {"version": "0.5", "omero": {"channels": channels}}
+    assert opened(tmp_path, base=DECLARED, levels=1).plan.levels[1].shape == (6, 5)
+
+
 def test_a_test_image_that_is_there_is_planned_from_what_is_there(tmp_path):
     image = opened(make(tmp_path), test_image={"shape": [64, 64], "chunks": [8, 8]})
     assert image.plan.levels[0].shape == VOXELS.shape

@@ -149,7 +149,8 @@ def _is_as_declared(config: ImageConfig, base: DeclaredBase, store: Store, path:
     found = read_array(store, join(path, paths.base))
     if found is None:
         return False
-    misfit = _misfit(config, base, found, {} if group is None else group.attributes)
+    attributes = {} if group is None else group.attributes
+    misfit = _misfit(config, base, found, attributes, path)
     if misfit and not config.base_ready:
         raise ConfigError(misfit)
     return not misfit
@@ -163,17 +164,21 @@ def check_declared(image: Image, found: ArrayMetadata) -> None:
     ConfigError
         If it is not.
     """
-    config = image.plan.image
+    config = image.plan.asked
     if config.base is None:
         return
     attributes = open_group(image.store, image.path).attributes
-    misfit = _misfit(config, config.base, found, attributes)
+    misfit = _misfit(config, config.base, found, attributes, image.path)
     if misfit:
         raise ConfigError(misfit)
 
 
 def _misfit(
-    config: ImageConfig, base: DeclaredBase, found: ArrayMetadata, attributes: dict[str, Any]
+    config: ImageConfig,
+    base: DeclaredBase,
+    found: ArrayMetadata,
+    attributes: dict[str, Any],
+    path: str,
 ) -> str:
     """Return in what a level 0 is not what was declared, or nothing."""
     where = f"image {config.name}: level 0 in {group_path(config.store, config.field)}"
@@ -184,9 +189,11 @@ def _misfit(
                 f"{where} has {key} {_shown(there)}, base declares {_shown(declared)}; correct "
                 f"base.{key}, or the rule that makes level 0"
             )
-    plans = plan_image(config, made_base(base, config.axes)), plan_image(config, found, attributes)
-    for planned, now in zip(*(plan.decisions for plan in plans), strict=True):
-        if planned.value != now.value:
+    before = plan_image(config, made_base(base, config.axes), path=path)
+    after = plan_image(config, found, attributes, path)
+    for planned, now in zip(before.decisions, after.decisions, strict=True):
+        # What is shown of an image changes with its group, and no level with it.
+        if planned.value != now.value and planned.key != "omero":
             # What depends on voxel sizes cannot be given without them.
             given = f"{now.key}: {planned.text}, or voxel_size"
             if now.key != "scale_factors":

@@ -116,8 +116,10 @@ class ImagePlan:
 
     Attributes
     ----------
-    image
+    asked
         The configuration.
+    image
+        The same with what was decided in place of `auto`, where others read it.
     base
         Metadata of level 0.
     pattern
@@ -126,6 +128,7 @@ class ImagePlan:
         What settings were decided to be, those that are given among them.
     """
 
+    asked: ImageConfig
     image: ImageConfig
     base: ArrayMetadata
     pattern: ArrayMetadata
@@ -177,6 +180,7 @@ def plan_image(
         If a level would equal the one before it.
     """
     _check_labels(image, base)
+    asked = image
     axes = plan_axes(image, base, attributes or {})
     labels = decide_labels(image, base, attributes or {}, path)
     method = decide_method(image, base, labels.value)
@@ -228,6 +232,7 @@ def plan_image(
         omero,
     )
     return ImagePlan(
+        asked=asked,
         image=image,
         base=base,
         pattern=pattern,
