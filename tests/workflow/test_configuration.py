@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
-DEMO = {"demo": json.dumps({"shape": [20, 18, 16], "chunks": [8, 8, 8]})}
+DEMO = {"demo": json.dumps({"shape": [20, 18, 16], "chunks": [8, 8, 8]}), "levels": 2}
 
 
 def names(outcome):
@@ -23,7 +23,7 @@ def test_the_demo_is_made_while_no_image_is_named(workspace):
     assert outcome.jobs == ["make", "0", "1", "2", "list", "summary"]
     assert names(outcome) == ["demo"]
     assert str(workspace / "demo/demo.zarr/blobs") in outcome.lines[-3]
-    assert workspace.array("demo/demo.zarr/blobs/2").shape == (5, 5, 8)
+    assert workspace.array("demo/demo.zarr/blobs/2").shape == (5, 5, 4)
     voxels = workspace.tree("demo/demo.zarr/blobs/0/c")
 
     # Its voxels are anybody's data once they are there: another form of it is refused.
