@@ -210,6 +210,8 @@ def _gathered(job: LevelJob, parts: Sequence[Record]) -> Record:
     seen = BlockResult()
     for part in parts:
         seen.merge(BlockResult.from_record(part["seen"]))
+    if not all("counts" in part["seen"] for part in parts):
+        seen.counts = None  # a release without counts made some of the parts
     if is_contradicted(job, seen):
         # The notes of a part may be what is wrong.
         if job.results is not None:

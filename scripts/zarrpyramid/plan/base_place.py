@@ -21,7 +21,7 @@ from zarrpyramid.metadata import (
     join,
     listed_paths,
     open_group,
-    read_array,
+    parse_array,
     read_node,
 )
 
@@ -91,12 +91,11 @@ def read_base(
     """
     where = f"{store.name}/{path}".rstrip("/")
     node = read_node(store, join(path, base))
-    if node is not None and node.kind == "group" and (fields := [*find_images(store, path)]):
-        raise StoreError(
-            f"{where}/{base} is a group, expected the array of level 0; groups that have one: "
-            f"{', '.join(map(repr, fields))}; give one as field"
-        )
-    found = read_array(store, join(path, base))
+    if node is not None and node.kind == "group":
+        fields = ", ".join(map(repr, find_images(store, path)))
+        hint = f"groups that have one: {fields}; give one as field" if fields else "move it there"
+        raise StoreError(f"{where}/{base} is a group, expected the array of level 0; {hint}")
+    found = None if node is None else parse_array(node.documents, f"{where}/{base}")
     if found is None and base in listed_paths(group.attributes):
         raise StoreError(
             f"{where} lists {base} first, as level 0, but has no such array; restore it, or mend "
