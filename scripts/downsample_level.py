@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zarrpyramid.config import restore
-from zarrpyramid.downsample import Progress, build_level, gather_level, job_log
-from zarrpyramid.metadata import load_sentinel, write_sentinel
-from zarrpyramid.plan import expectation, open_image
+from zarrpyramid.downsample import ends_quietly, job_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+with ends_quietly(snakemake.log.text):
+    from zarrpyramid.config import restore
+    from zarrpyramid.downsample import Progress, build_level, gather_level
+    from zarrpyramid.metadata import load_sentinel, write_sentinel
+    from zarrpyramid.plan import expectation, open_image
 
 with job_log(snakemake.log.text, snakemake.log.timing) as told:
     image = open_image(restore(snakemake.params.image))

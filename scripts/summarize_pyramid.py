@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zarrpyramid.config import restore
-from zarrpyramid.downsample import job_log
-from zarrpyramid.metadata import load_sentinel
-from zarrpyramid.plan import open_image
-from zarrpyramid.report import level_facts, report_pyramid, summarize_pyramid
-from zarrpyramid.stores import write_aside
+from zarrpyramid.downsample import ends_quietly, job_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+with ends_quietly(snakemake.log.text):
+    from zarrpyramid.config import restore
+    from zarrpyramid.metadata import load_sentinel
+    from zarrpyramid.plan import open_image
+    from zarrpyramid.report import level_facts, report_pyramid, summarize_pyramid
+    from zarrpyramid.stores import write_aside
 
 with job_log(snakemake.log.text, snakemake.log.timing):
     image = open_image(restore(snakemake.params.image))

@@ -4,12 +4,14 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zarrpyramid.config import group_path, restore
-from zarrpyramid.downsample import job_log
-from zarrpyramid.verify import assure_pyramid
+from zarrpyramid.downsample import ends_quietly, job_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+with ends_quietly(snakemake.log.text):
+    from zarrpyramid.config import group_path, restore
+    from zarrpyramid.verify import assure_pyramid
 
 with job_log(snakemake.log.text, snakemake.log.timing):
     image = restore(snakemake.params.image)

@@ -7,6 +7,7 @@ the way out.
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -85,10 +86,13 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 def nearest(word: str, known: Sequence[str]) -> str:
     """Return the nearest known word as the end of a message, or nothing where none is near.
 
-    A word is near where at most a third of the letters of the shorter one differ.
+    A word is near where at most a third of the letters of the shorter one differ. An ending that
+    both have, such as `.zarr`, counts for nothing.
     """
     found = min(known, key=lambda item: _edits(word, item), default="")
-    is_near = found and _edits(word, found) <= min(len(word), len(found)) // 3
+    ending = PurePath(word).suffix
+    n_alike = len(ending) if found.endswith(ending) else 0
+    is_near = found and _edits(word, found) <= (min(len(word), len(found)) - n_alike) // 3
     return f"; did you mean {found!r}?" if is_near else ""
 
 

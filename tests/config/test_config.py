@@ -352,6 +352,7 @@ FAR = [
     ("zx", "zy"),
     ("a", ""),
     ("mask", "raw"),
+    ("gone.zarr", "bare.zarr"),
 ]
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from zarrpyramid.downsample.log import failures, is_worth_saying, job_log, refusal_line
+from zarrpyramid.downsample.log import (
+    ends_quietly,
+    failures,
+    is_worth_saying,
+    job_log,
+    refusal_line,
+)
 from zarrpyramid.errors import ConfigError, StoreError
 
 LOGGER = logging.getLogger("zarrpyramid.somewhere")
@@ -168,3 +175,29 @@ def test_what_of_snakemakes_lines_is_worth_saying(rules, exception, status, wort
     )
     record = logging.makeLogRecord({"msg": text, "exception": exception})
     assert is_worth_saying(record, "/here/workflow/rules") == worth
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_among_the_imports_ends_a_job_without_a_traceback(paths, number):
+    before = signal.getsignal(number)
+
+    def interrupt():
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+    with pytest.raises(SystemExit) as raised, ends_quietly(paths[0]):
+        interrupt()
+    assert raised.value.code == 128 + number
+    assert signal.getsignal(number) == before
+    (failure,) = failures(Path(paths[0]).parents[1])
+    assert failure.is_interrupt
+
+
+def test_scripts_import_where_a_signal_ends_quietly():
+    scripts = sorted((Path(__file__).parents[2] / "scripts").glob("*.py"))
+    assert len(scripts) > 5
+    for script in scripts:
+        text = script.read_text(encoding="utf-8")
+        first = re.findall(r"^from zarrpyramid.*$", text, re.MULTILINE)
+        assert first == ["from zarrpyramid.downsample import ends_quietly, job_log"], script.name
+        assert "\nwith ends_quietly(snakemake.log.text):\n" in text

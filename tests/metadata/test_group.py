@@ -197,7 +197,7 @@ def test_the_way_out_of_a_bare_array_works(tmp_path, monkeypatch):
     """Follow the message by hand: a group, and the array moved into it."""
     monkeypatch.chdir(tmp_path)
     zarr.create_array("a.zarr", data=VOXELS)
-    with pytest.raises(StoreError, match=r"zarr.create_group\('NEW.zarr', zarr_format=3\)"):
+    with pytest.raises(StoreError, match=r'zarr.create_group\("NEW.zarr", zarr_format=3\)'):
         build_pyramid("a.zarr")
     zarr.create_group("NEW.zarr", zarr_format=3)
     (tmp_path / "a.zarr").rename(tmp_path / "NEW.zarr" / "0")

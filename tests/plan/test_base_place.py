@@ -144,3 +144,15 @@ def test_a_source_with_another_name(tmp_path):
         build_pyramid(tmp_path / "b.zarr", source=source)
     way = re.search(r"such as (.*)", str(told.value))[1]
     assert len(build_pyramid(tmp_path / "b.zarr", source=way, levels=1)) == 2
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "reproduce", "clean"])
+def test_commands_name_the_way_out_too(tmp_path, capsys, command):
+    store = make(tmp_path / "a.zarr", {"s0": VOXELS})
+    assert main([command, str(store)]) == 2
+    told = capsys.readouterr().err
+    assert "its one array is s0: give base_path: s0" in told
+    moved = shlex.split(told.partition("or rename it: ")[2])
+    assert moved[0] == "mv"
+    subprocess.run(moved, check=True)
+    assert main(["status", str(store)]) == 1  # no level yet

@@ -124,7 +124,7 @@ KEYS = [
     ({"levels": "three"}, r"levels: expected auto or an integer >= 1, found 'three'$"),
     ({"scale_factors": "isotropic"}, r"isotropic needs the size of voxels, .*; give voxel_size"),
     ({"scale_factors": 1, "levels": 1}, r"scale_factors 1 scales no axis, expected a factor of 2"),
-    ({"scale_factors": 1}, r"scale_factors 1 scales no axis, .*; leave it out for 2 along all"),
+    ({"scale_factors": 1}, r"scale_factors 1 scales no axis, .*; leave it out, and voxel sizes"),
     ({"scale_factors": {}}, r"scale_factors \{\} scales no axis"),
     ({"scale_factors": [1, 1, 1]}, r"scale_factors \[1, 1, 1\] scales no axis"),
     ({"axes": [1, 2, 3]}, r"axes: expected auto or .* names such as \[z, y, x\], found \[1, 2"),

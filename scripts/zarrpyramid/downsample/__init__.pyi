@@ -7,6 +7,7 @@ from .level import build_level as build_level
 from .level import digest_header as digest_header
 from .level import make_level as make_level
 from .log import Failure as Failure
+from .log import ends_quietly as ends_quietly
 from .log import failures as failures
 from .log import is_worth_saying as is_worth_saying
 from .log import job_log as job_log

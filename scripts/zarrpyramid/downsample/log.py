@@ -57,10 +57,7 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     logger.setLevel(logging.INFO)
     terminal = warn_to_stderr()
     told: dict[str, Any] = {}
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number, handler_before in before.items():
-        if handler_before is not signal.SIG_IGN:  # as in the background of a script
-            signal.signal(number, _end)
+    before = _catch_signals()
     start, cpu = time.perf_counter(), time.process_time()
     try:
         yield told
@@ -85,11 +82,45 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
             logger.warning("%s cannot be written (%s)", timing, error.strerror)
         logger.info("done in %s s", told["seconds"])
     finally:
-        for number, handler_before in before.items():
-            signal.signal(number, handler_before)
+        _restore_signals(before)
         logger.removeHandler(terminal)
         logger.removeHandler(handler)
         handler.close()
+
+
+@contextlib.contextmanager
+def ends_quietly(text: str) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a job that is still importing without a traceback.
+
+    Imports take most of a second and belong to no job's time, so they stand before `job_log`.
+
+    Parameters
+    ----------
+    text
+        Path of the job's log; its last line then names the interrupt.
+    """
+    before = _catch_signals()
+    try:
+        yield
+    except SystemExit:
+        _append(text, f"{_INTERRUPTED}\n")
+        raise
+    finally:
+        _restore_signals(before)
+
+
+def _catch_signals() -> dict[int, Any]:
+    """Let SIGTERM and Ctrl-C end this process by an exception, and return what they did before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number, handler_before in before.items():
+        if handler_before is not signal.SIG_IGN:  # as in the background of a script
+            signal.signal(number, _end)
+    return dict(before)
+
+
+def _restore_signals(before: Mapping[int, Any]) -> None:
+    for number, handler_before in before.items():
+        signal.signal(number, handler_before)
 
 
 def _append(log: str, text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import MetadataError, StoreError, nearest
+from zarrpyramid.programs import command
 from zarrpyramid.stores import check_url, is_url, open_store, why_no_store
 
 from .formats import FORMATS
@@ -88,7 +89,7 @@ def open_group(store: Store, path: str) -> Node:
         make = f"zarr.create_group({json.dumps(where)}, zarr_format={zarr_format})"
         raise StoreError(
             f"{where} holds {', '.join(arrays)} but is no zarr group; make it one: "
-            f"python -c {shlex.quote(f'import zarr; {make}')}"
+            f"{command('python', '-c', f'import zarr; {make}')}"
         )
     fields = list(find_images(store))
     known = ", ".join(repr(field) for field in fields) or "none (no group holds an array 0)"
@@ -108,10 +109,10 @@ def _way_to_group(store: Store, path: str, array: Node) -> str:
             field = f"{store.name}/{above}".rstrip("/")
             return f"level 0 of the image {field}; give the image's group as store and field"
     where = shlex.quote(f"{store.name}/{path}".rstrip("/"))
-    make = f"import zarr; zarr.create_group('NEW.zarr', zarr_format={array.zarr_format})"
+    make = f'import zarr; zarr.create_group("NEW.zarr", zarr_format={array.zarr_format})'
     return (
         "expected a group that holds it as 0; give it as source beside a store of your own, or "
-        f'make a group: python -c "{make}" && mv {where} NEW.zarr/0'
+        f"make a group: {command('python', '-c', make)} && mv {where} NEW.zarr/0"
     )
 
 

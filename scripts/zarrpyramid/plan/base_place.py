@@ -102,7 +102,9 @@ def read_base(
             "the group's multiscales"
         )
     if found is None:
-        raise StoreError(f"{where} has no array {base} for level 0{_way_out(config, store, path)}")
+        raise StoreError(
+            f"{where} has no array {base} for level 0{way_to_base(store, path, config.base_path)}"
+        )
     if found.zarr_format != group.zarr_format:
         raise StoreError(
             f"{where} is a group of zarr v{group.zarr_format}, its array {base} is of "
@@ -121,14 +123,20 @@ def check_voxels(base: ArrayMetadata, where: str) -> None:
         )
 
 
-def _way_out(config: ImageConfig, store: Store, path: str) -> str:
-    """Say what a group holds instead of level 0, and how one of that becomes level 0."""
+def way_to_base(store: Store, path: str, given: str | None = None) -> str:
+    """Say what a group holds instead of level 0, and how one of that becomes level 0.
+
+    Parameters
+    ----------
+    given
+        The `base_path` of the settings, where the group has no such array.
+    """
     inside = store.children(path) if store.lists else []
     arrays = find_arrays(store, path)
     shapes = {name: array.shape for name, array in arrays.items() if 0 not in array.shape}
-    if config.base_path:
+    if given:
         known = f"its arrays are {', '.join(shapes)}" if shapes else f"it holds {_named(inside)}"
-        return f", which base_path names; {known}{nearest(config.base_path, list(shapes))}"
+        return f", which base_path names; {known}{nearest(given, list(shapes))}"
     if shapes:
         return _way_of_arrays(store, path, shapes)
     below, beside = (

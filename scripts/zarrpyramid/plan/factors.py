@@ -95,7 +95,7 @@ def plan_ladder(
             shown = list(given) if isinstance(given, tuple) else given
             raise ConfigError(
                 f"image {image.name}: scale_factors {shown} scales no axis, expected a factor of 2 "
-                "or more for one at least; leave it out for 2 along all space axes"
+                "or more for one at least; leave it out, and voxel sizes decide"
             )
         return scale_ladder(shape, factors, image.levels, space=space)
     except GeometryError as error:

@@ -90,7 +90,7 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
     for key, expected in made.items():
         if stated.get(key) != expected:
             yield Finding(
-                what=f"the list says another {key} than the levels' records",
+                what=f"{key} in the list differs from that in the levels' records",
                 expected=str(expected),
                 found=str(stated.get(key)),
                 way_out=f"list the levels again: {pyramid.relisting}",

@@ -14,7 +14,6 @@ from zarrpyramid.metadata import (
     LevelPaths,
     axis_type,
     base_path,
-    find_images,
     is_inside,
     join,
     levels_there,
@@ -29,7 +28,7 @@ from zarrpyramid.metadata import (
     read_node,
     read_transformations,
 )
-from zarrpyramid.plan import record_of, trust_linked_base
+from zarrpyramid.plan import record_of, trust_linked_base, way_to_base
 
 from .findings import Finding, repair_command, replace_command
 
@@ -245,11 +244,8 @@ def find_pyramid(
     _, fault = _look(store, inside, base)
     if fault.startswith("cannot"):
         raise StoreError(f"{pyramid.where}/{base} {fault}")
-    fields = ", ".join(map(repr, find_images(store, inside))) if store.lists else ""
-    below = f"; groups below it that have one: {fields}" if fields else ""
     raise StoreError(
-        f"{pyramid.where} lists no levels and has no array 0; give the path of an image's group"
-        f"{below}"
+        f"{pyramid.where} lists no levels and has no array 0{way_to_base(store, inside)}"
     )
 
 

@@ -8,6 +8,7 @@ from zarrpyramid.config import to_yaml
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import OMERO_DIGEST, SAME, encoded_as, fits, labels_group, read_axes
 from zarrpyramid.plan import VOXEL_REVISION
+from zarrpyramid.programs import command
 from zarrpyramid.reduce import METHODS
 
 from .origins import recipe_of
@@ -80,7 +81,8 @@ def _made_here(pyramid: Pyramid) -> dict[int, FoundLevel]:
     if not ours:
         raise StoreError(
             f"{pyramid.where} has no level that was made here, so that nothing says how; "
-            f"zarrpyramid verify {pyramid.where} tells which method explains the levels of others"
+            f"{command('zarrpyramid', 'verify', pyramid.where)} tells which method explains the "
+            "levels of others"
         )
     return ours
 
