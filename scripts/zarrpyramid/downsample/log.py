@@ -109,16 +109,16 @@ def ends_quietly(text: str) -> Iterator[None]:
         _restore_signals(before)
 
 
-def _catch_signals() -> dict[int, Any]:
+def _catch_signals() -> dict[signal.Signals, Any]:
     """Let SIGTERM and Ctrl-C end this process by an exception, and return what they did before."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number, handler_before in before.items():
         if handler_before is not signal.SIG_IGN:  # as in the background of a script
             signal.signal(number, _end)
-    return dict(before)
+    return before
 
 
-def _restore_signals(before: Mapping[int, Any]) -> None:
+def _restore_signals(before: Mapping[signal.Signals, Any]) -> None:
     for number, handler_before in before.items():
         signal.signal(number, handler_before)
 
