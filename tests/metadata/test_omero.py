@@ -107,3 +107,21 @@ def test_that_of_others_stays(version):
     # 0.4 in a group of v3, whose list has moved
     moved = {**PLACES["0.5"], "omero": theirs}
     assert with_omero(moved, ONE) == moved
+
+
+THEIRS = {"an id": {"id": 3}, "no channel": {"id": 3, "channels": []}, "rdefs": {"rdefs": {"a": 1}}}
+
+
+@pytest.mark.parametrize("version", PLACES)
+@pytest.mark.parametrize("name", THEIRS)
+def test_channels_join_what_others_wrote_without_any(version, name):
+    theirs = THEIRS[name]
+    holder = dict(PLACES[version].get("ome", PLACES[version]), omero=theirs)
+    attributes = {**PLACES[version], "ome": holder} if version == "0.5" else holder
+    kept = {key: item for key, item in theirs.items() if key != "channels"}
+    for made in (ONE, OTHER):
+        attributes = with_omero(attributes, made)
+        assert ome_attributes(attributes, "omero")["omero"] == {**made, **kept}
+        assert not others_omero(attributes)
+    for gone in (with_omero(attributes, None), without_our_omero(attributes)):
+        assert ome_attributes(gone, "omero")["omero"] == kept

@@ -75,39 +75,61 @@ def omero_document(
 
 
 def with_omero(attributes: Document, made: Document | None) -> Document:
-    """Return a group's attributes with an `omero`, unless others have written one.
+    """Return a group's attributes with an `omero`, unless others have described its channels.
 
-    One of ours goes where `made` is None. The group has a multiscales.
+    Other keys of theirs stay. What is ours goes where `made` is None. The group has a multiscales.
     """
-    holder = ome_attributes(attributes)
     if others_omero(attributes):
         return attributes
+    attributes = without_our_omero(attributes)
+    holder = ome_attributes(attributes)
+    theirs = ome_attributes(attributes, "omero").get("omero") or {}
     first, *more = holder["multiscales"]
     kept, known = dict(holder), dict(first.get("metadata", {}))
-    if made is None:
-        kept.pop("omero", None)
-        known.pop(OMERO_DIGEST, None)
-    else:
-        kept["omero"], known[OMERO_DIGEST] = made, _digest(made)
+    kept.pop("omero", None)
+    known.pop(OMERO_DIGEST, None)
+    if made is not None:
+        theirs = {key: item for key, item in theirs.items() if key != "channels"}
+        kept["omero"] = {**made, **theirs}
+        ours = {key: item for key, item in made.items() if key not in theirs}
+        known[OMERO_DIGEST] = _digest(ours)
+    elif theirs:
+        kept["omero"] = theirs
     kept["multiscales"] = [{**first, "metadata": known}, *more]
     return kept if holder is attributes else {**attributes, "ome": kept}
 
 
 def without_our_omero(attributes: Document) -> Document:
-    """Return a group's attributes without an `omero` that this package wrote."""
-    holder = ome_attributes(attributes)
-    if "omero" not in holder or others_omero(attributes):
+    """Return a group's attributes without what this package wrote of an `omero`."""
+    holder, ours = ome_attributes(attributes), _our_keys(attributes)
+    if not ours:
         return attributes
     kept = {key: item for key, item in holder.items() if key != "omero"}
+    theirs = {key: item for key, item in holder["omero"].items() if key not in ours}
+    if theirs:
+        kept["omero"] = theirs
     return kept if holder is attributes else {**attributes, "ome": kept}
 
 
 def others_omero(attributes: Document) -> bool:
-    """Tell whether a group has an `omero` that this package did not write, or others changed."""
+    """Tell whether a group has an `omero` whose channels others wrote or changed."""
     found = ome_attributes(attributes, "omero").get("omero")
+    if isinstance(found, dict) and not found.get("channels"):
+        return False
+    return found is not None and not _our_keys(attributes)
+
+
+def _our_keys(attributes: Document) -> tuple[str, ...]:
+    """Return the keys of a group's `omero` that this package wrote, as the digest tells."""
+    found = ome_attributes(attributes).get("omero")
     metadata = (read_multiscales(attributes) or {}).get("metadata")
     known = metadata.get(OMERO_DIGEST) if isinstance(metadata, dict) else None
-    return found is not None and _digest(found) != known
+    if known is None or not isinstance(found, dict):
+        return ()
+    for keys in (("channels", "rdefs"), ("channels",)):
+        if _digest({key: found.get(key) for key in keys}) == known:
+            return keys
+    return ()
 
 
 def _digest(found: Any) -> str:
