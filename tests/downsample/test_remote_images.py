@@ -206,7 +206,7 @@ def test_from_one_object_store_to_another(tmp_path, server, place):
     folder = fill(tmp_path / "a.zarr")
     upload(folder, ObjectStore(f"{place}/from", options))
     given = {"storage_options": options, "source_options": options}
-    built = build_pyramid(f"{place}/to", "raw", source=f"{place}/from", **given)
+    built = build_pyramid(f"{place}/to", "raw", source=f"{place}/from", levels=2, **given)
     assert built == build_pyramid(tmp_path / "b.zarr", "raw", source=folder, levels=2)
     for store in (f"{place}/from", f"{place}/from/0", place):
         with pytest.raises(StoreError, match="overlap"):
