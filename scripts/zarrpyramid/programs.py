@@ -28,6 +28,13 @@ def command(program: str, *words: str) -> str:
     return " ".join([_call(program), *map(shlex.quote, words)])
 
 
+def python_command(code: str, library: str) -> str:
+    """Return the line that runs Python code which imports zarr and a library."""
+    if _is_clone(Path.cwd()):  # the environment of a clone holds what the workflow needs alone
+        return f"uv run --with {library} python -c {shlex.quote(code)}"
+    return command("python", "-c", code)
+
+
 def view_command(group: str) -> str:
     """Return the line that shows a pyramid in neuroglancer, or "" where that is not installed."""
     if _is_clone(Path.cwd()):

@@ -50,6 +50,15 @@ GROUPS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("zarr_format", "expected"),
+    [(2, {KEY: {"version": "0.4"}}), (3, {"ome": {KEY: {}}})],
+)
+def test_what_its_owner_calls_labels_is_marked(zarr_format, expected):
+    assert with_label_image({}, zarr_format, "raw", marked=True) == expected
+    assert with_label_image({}, zarr_format, "raw") == {}
+
+
 @pytest.mark.parametrize("name", GROUPS)
 def test_image_label_stands_where_it_belongs(name):
     zarr_format, path, before, expected = GROUPS[name]

@@ -142,3 +142,12 @@ def test_a_source_tells_that_it_holds_labels(tmp_path, zarr_format):
     build_pyramid(tmp_path / "b.zarr", **keys)
     attributes = dict(zarr.open_group(tmp_path / "b.zarr", mode="r").attrs)
     assert {**attributes, **attributes.get("ome", {})}["image-label"]["colors"] == []
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_what_the_configuration_calls_labels_says_so_itself_after_the_run(tmp_path, zarr_format):
+    make(tmp_path / "a.zarr", "cells", zarr_format=zarr_format)
+    build_pyramid(tmp_path / "a.zarr", "cells", levels=1, labels=True)
+    found = decided(tmp_path / "a.zarr", "cells")
+    assert found["labels"].why == "its group has image-label"
+    assert found["method"].value == "mode"

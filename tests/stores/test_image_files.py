@@ -128,7 +128,7 @@ READERS = {
 )
 def test_the_way_out_makes_a_store(tmp_path, monkeypatch, known):
     """The readers stand in for libraries that this package does not need."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)  # in a clone, uv would fetch the library
     file = tmp_path / f"it's{known.suffixes[0]}"
     if known.name == "TIFF":
         Image.fromarray(VOXELS).save(file)
@@ -142,6 +142,6 @@ def test_the_way_out_makes_a_store(tmp_path, monkeypatch, known):
     with pytest.raises(StoreError) as told:
         build_pyramid(file)
     command = shlex.split(str(told.value).partition("write it as one: ")[2].partition(", and ")[0])
-    assert command[:2] == ["python", "-c"]
-    exec(command[2], {})
+    assert command[-2] == "-c"
+    exec(command[-1], {})
     assert len(build_pyramid("NEW.zarr", levels=1)) == 2

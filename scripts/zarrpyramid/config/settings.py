@@ -157,7 +157,8 @@ class ImageConfig:
         Choice("auto") | Flag(),
         "Whether level 0 holds labels, the ids of objects. `auto` says so of integers and bool "
         "whose group has `image-label` or is in a `labels` group, or whose ids `label_report` "
-        "counts.",
+        "counts. `true` also writes `image-label` into the group.",
+        expected="auto, true or false",
         absent="auto",
     )
     omero: bool = setting(

@@ -126,7 +126,8 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
         dropped=_listed_levels(image, attributes, len(plan.levels)),
     )
     if plan.image.labels:
-        listed = with_label_image(listed, plan.base.zarr_format, image.path)
+        is_marked = plan.asked.labels is True
+        listed = with_label_image(listed, plan.base.zarr_format, image.path, marked=is_marked)
     if not plan.image.omero:
         return with_omero(listed, None)
     made = _omero(image, listed)
@@ -139,7 +140,8 @@ def _omero(image: Image, attributes: dict[str, Any]) -> dict[str, Any] | None:
     record: Record = (Level(image, 1).record or {}).get("source", {})
     if WINDOWS_KEY not in record:
         return None
-    heights = [n for n, axis in zip(plan.base.shape, plan.axes, strict=True) if axis.name == "z"]
+    extents = zip(plan.base.shape, plan.axes, strict=True)
+    heights = [extent for extent, axis in extents if axis.name.lower() == "z"]
     return omero_document(
         record[WINDOWS_KEY],
         n_channels=n_channels(plan.axes, plan.base.shape),

@@ -30,25 +30,30 @@ def labels_group(path: str) -> tuple[str, str] | None:
     return "/".join(steps[:end]), "/".join(steps[end:])
 
 
-def with_label_image(attributes: Document, zarr_format: int, path: str = "") -> Document:
+def with_label_image(
+    attributes: Document, zarr_format: int, path: str = "", *, marked: bool = False
+) -> Document:
     """Return a group's attributes with an `image-label` where OME-NGFF looks for it.
 
-    What it says stays. One that a group lacks is written for the group of a `labels` group alone.
+    What it says stays. One that a group lacks is written for a group inside a `labels` group, and
+    for one that is `marked`.
 
     Parameters
     ----------
     path
         Of the group in its store.
+    marked
+        Whether its owner calls it labels.
     """
     # 0.4: the image-label of a group stands in its attributes; 0.5: in `ome`.
     holder = attributes if zarr_format == 2 else attributes.get("ome", {})
     found = ome_attributes(attributes, _KEY).get(_KEY)
     place = labels_group(path)
     if not isinstance(found, dict):
-        if found is not None or place is None:
+        if found is not None or not (place or marked):
             return attributes
         # The image that is labelled holds the `labels` group.
-        found = {"source": {"image": "../" * (place[1].count("/") + 2)}}
+        found = {"source": {"image": "../" * (place[1].count("/") + 2)}} if place else {}
     if zarr_format == 2:
         return {**attributes, _KEY: {**found, "version": "0.4"}}
     kept = {key: item for key, item in attributes.items() if key != _KEY}

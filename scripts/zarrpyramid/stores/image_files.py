@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from zarrpyramid.programs import python_command
+
 from .urls import is_url
 
 
@@ -40,7 +42,7 @@ class ImageFormat:
     suffixes: tuple[str, ...]
     reading: str = ""
     command: str = "bioformats2raw --resolutions 1 FILE NEW.zarr"
-    given: str = "NEW.zarr as store and '0' as field"
+    given: str = "NEW.zarr as store and '0' as field, or NEW.zarr/0 as source"
 
     def holds(self, start: bytes) -> bool:
         """Tell whether a file that starts like this is of this format."""
@@ -55,7 +57,8 @@ class ImageFormat:
             self.reading.replace("FILE", json.dumps(file)),
         )
         make = f'zarr.create_group("NEW.zarr").create_array("0", data={voxels})'
-        return f"python -c {shlex.quote(f'import {module}, zarr; {make}')}, and give NEW.zarr"
+        run = python_command(f"import {module}, zarr; {make}", module)
+        return f"{run}, and give NEW.zarr as store or source"
 
 
 FORMATS = (
