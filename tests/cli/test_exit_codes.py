@@ -26,19 +26,20 @@ STATES = (
     "no level",
     "foreign",
     "tiny",
+    "empty",
     "gone",
 )
 TABLE = {
-    #                       complete, lost, in level 2, in level 1, no level, foreign, tiny, gone
-    "plan": (0, 0, 0, 0, 0, 1, 0, 2),
-    "status": (0, 1, 1, 1, 1, 0, 0, 2),
-    "lint --viewer neuroglancer": (0, 1, 1, 1, 1, 0, 0, 2),
-    "verify": (0, 1, 1, 2, 2, 0, 0, 2),
-    "verify --full --json": (0, 1, 1, 2, 2, 0, 0, 2),
-    "reproduce": (0, 2, 0, 2, 2, 2, 2, 2),
-    "view --no-browser": (0, 0, 2, 2, 2, 0, 0, 2),
-    "unlock": (0, 0, 0, 0, 0, 0, 0, 2),
-    "clean": (0, 0, 0, 0, 0, 0, 0, 2),
+    #                       complete, lost, in level 2, in level 1, no level, foreign, tiny, empty, gone
+    "plan": (0, 0, 0, 0, 0, 1, 0, 2, 2),
+    "status": (0, 1, 1, 1, 1, 0, 0, 2, 2),
+    "lint --viewer neuroglancer": (0, 1, 1, 1, 1, 0, 0, 2, 2),
+    "verify": (0, 1, 1, 2, 2, 0, 0, 2, 2),
+    "verify --full --json": (0, 1, 1, 2, 2, 0, 0, 2, 2),
+    "reproduce": (0, 2, 0, 2, 2, 2, 2, 2, 2),
+    "view --no-browser": (0, 0, 2, 2, 2, 0, 0, 2, 2),
+    "unlock": (0, 0, 0, 0, 0, 0, 0, 0, 2),
+    "clean": (0, 0, 0, 0, 0, 0, 0, 2, 2),
 }
 
 
@@ -54,6 +55,9 @@ def make(store, state):
         return
     # Of a foreign one, so large that a run would make levels in the place of its own.
     shape = {"tiny": (4, 4), "foreign": (600, 600)}.get(state, (32, 32))
+    if state == "empty":
+        zarr.create_group(store)
+        return
     voxels = np.random.default_rng(0).integers(0, 99, shape).astype("uint8")
     zarr.create_group(store).create_array(
         "0", data=voxels, chunks=(shape[0] // 4,) * 2, dimension_names="yx"

@@ -160,12 +160,11 @@ def _status_row(status: LevelStatus) -> Sequence[str]:
 
 def lint(given: argparse.Namespace) -> int:
     """Print what is known to go wrong in viewers."""
-    from zarrpyramid.metadata import locate
     from zarrpyramid.report import lint
-    from zarrpyramid.verify import read_pyramid
+    from zarrpyramid.verify import find_pyramid
 
     viewers = given.viewer or VIEWERS
-    findings = lint(read_pyramid(*locate(given.path, "", options=options_of(given))), viewers)
+    findings = lint(find_pyramid(given.path, storage_options=options_of(given)), viewers)
     if given.json:
         print(json.dumps([finding.document for finding in findings], indent=1))
     else:

@@ -3,6 +3,7 @@ from .findings import NOTE as NOTE
 from .findings import Finding as Finding
 from .findings import Report as Report
 from .pyramid import Pyramid as Pyramid
+from .pyramid import find_pyramid as find_pyramid
 from .pyramid import read_pyramid as read_pyramid
 from .repair import repair_pyramid as repair_pyramid
 from .reproduction import reproduce as reproduce
