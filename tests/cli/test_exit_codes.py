@@ -30,7 +30,7 @@ STATES = (
     "gone",
 )
 TABLE = {
-    #                       complete, lost, in level 2, in level 1, no level, foreign, tiny, empty, gone
+    #         complete, lost, in level 2, in level 1, no level, foreign, tiny, empty, gone
     "plan": (0, 0, 0, 0, 0, 1, 0, 2, 2),
     "status": (0, 1, 1, 1, 1, 0, 0, 2, 2),
     "lint --viewer neuroglancer": (0, 1, 1, 1, 1, 0, 0, 2, 2),

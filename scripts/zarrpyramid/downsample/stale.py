@@ -177,8 +177,9 @@ def _list_holds(image: Image, folder: Path) -> bool:
     attributes = {} if node is None else node.attributes
     listed = read_multiscales(attributes) or {"datasets": []}
     sentinel = read_sentinel(folder / "multiscales.json") or {}
-    return same_text(listed_attributes(image, attributes), attributes) and same_text(
-        listed, sentinel
+    # What is listed is compared first: for what would be listed, level 1 is looked at.
+    return same_text(listed, sentinel) and same_text(
+        listed_attributes(image, attributes), attributes
     )
 
 
