@@ -261,7 +261,7 @@ def test_a_store_that_cannot_be_written(workspace):
     drop = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
     prefix = drop if os.geteuid() == 0 else ()
     try:
-        outcome = workspace.run(store="image.zarr", field="raw", code=1, prefix=prefix)
+        outcome = workspace.run(store="image.zarr", field="raw", levels=1, code=1, prefix=prefix)
     finally:
         for folder in folders:
             folder.chmod(0o755)
