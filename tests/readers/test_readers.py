@@ -65,7 +65,7 @@ def make(path, name):
         group.attrs["multiscales"] = [{**listed, "version": "0.4"}]
     else:
         group.attrs["ome"] = {"version": "0.5", "multiscales": [listed]}
-    build_pyramid(path, levels=2, **settings)
+    build_pyramid(path, **{"levels": 2, "scale_factors": 2, **settings})
     return zarr.open_group(path, mode="r")
 
 

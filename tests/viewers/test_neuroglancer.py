@@ -71,7 +71,8 @@ def build(path, data, zarr_format=3, chunks=(16, 16, 16), shards=None, **setting
     group = zarr.open_group(path, mode="w", zarr_format=zarr_format).create_group("raw")
     group.create_array("0", data=data, chunks=chunks, shards=shards)
     sizes = {"z": 1.0, "y": 0.5, "x": 0.5}
-    zarrpyramid.build_pyramid(path, "raw", levels=2, voxel_size=sizes, unit=UNIT, **settings)
+    given = {"levels": 2, "scale_factors": 2, "voxel_size": sizes, "unit": UNIT, **settings}
+    zarrpyramid.build_pyramid(path, "raw", **given)
     return path / "raw"
 
 

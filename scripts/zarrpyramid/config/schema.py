@@ -64,10 +64,11 @@ def takes_settings(function: _Function) -> _Function:
         parameters=[*own[:n_positional], *settings, *own[n_positional:]]
     )
     meanings = [
-        f"    {key}\n" + textwrap.indent(textwrap.fill(known.meaning, 92), " " * 8)
+        f"{key}\n" + textwrap.indent(textwrap.fill(known.meaning, 92), " " * 4)
         for key, known in KEYWORDS.items()
     ]
-    before, _, after = (function.__doc__ or "").partition("    **settings\n")
+    # Python 3.13 keeps docstrings without the indent of their function, 3.11 keeps them with it.
+    before, _, after = inspect.cleandoc(function.__doc__ or "").partition("**settings\n")
     function.__doc__ = "\n".join([before.rstrip(), *meanings, after.partition("\n")[2]])
     return function
 
