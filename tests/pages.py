@@ -19,6 +19,7 @@ import numpy as np
 import yaml
 import zarr
 
+from processes import finish
 from zarrpyramid.config import image_configs
 
 ROOT = Path(__file__).parents[1]
@@ -90,17 +91,7 @@ def make_images(data):
 
 def run(command, folder, **environment):
     """Run a block as bash does, and return all that it printed."""
-    done = subprocess.run(
-        ["bash", "-euc", command],
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}"
-    return done.stdout
+    return finish(["bash", "-euc", command], folder, {**os.environ, **environment})
 
 
 def run_page(page, folder):

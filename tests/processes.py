@@ -1,10 +1,26 @@
-"""Processes that tests start, wait for and kill: all of a session, as a terminal's are."""
+"""Processes that tests run, wait for and kill: all of a session, as a terminal's are."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
+
+
+def finish(words, folder, environment):
+    """Run a program to its end, and return all that it printed; one that fails fails the test."""
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words}\n{done.stdout}"
+    return done.stdout
 
 
 def wait_for(condition, seconds=120):

@@ -1,12 +1,12 @@
 """The README's commands do what it says; how blocks are marked stands in `pages`."""
 
 import os
-import subprocess
 import sys
 
 import pytest
 
 import pages
+from processes import finish
 
 INSTALL = "python3 -m pip install uv && "
 
@@ -49,14 +49,5 @@ def test_a_clean_clone(tmp_path):
     kept = {key: os.environ[key] for key in os.environ if not key.startswith(("UV", "VIRTUAL_ENV"))}
     path = [part for part in kept["PATH"].split(":") if not part.startswith(sys.prefix)]
     environment = {**kept, "HOME": str(tmp_path / "home"), "PATH": ":".join(path)}
-    done = subprocess.run(
-        ["bash", "-euc", body],
-        cwd=tmp_path / "clone",
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "levels 0 to 3 are complete in" in done.stdout.splitlines()[-3]
+    told = finish(["bash", "-euc", body], tmp_path / "clone", environment)
+    assert "levels 0 to 3 are complete in" in told.splitlines()[-3]

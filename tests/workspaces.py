@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import zarr
 
@@ -68,6 +69,17 @@ class Workspace:
         assert done.returncode == code, done.stdout
         return Outcome(code=done.returncode, text=done.stdout, jobs=_jobs(done.stdout))
 
+    def start(self, *arguments, output=subprocess.PIPE, **config):
+        """Start snakemake in a session of its own, as a terminal's, which can be killed whole."""
+        return subprocess.Popen(
+            self.command(*arguments, **config),
+            env=self.environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def command(self, *arguments, cores=2, **config):
         given = ["--config", *(f"{key}={value}" for key, value in config.items())]
         return [
@@ -121,6 +133,16 @@ class Workspace:
         chunks = chunks or (8,) * len(shape)
         group.create_array("0", data=voxels, chunks=chunks, **settings)
         return voxels
+
+    def make_slow(self, path="image.zarr/raw", edge=96):
+        """Write a v2 image whose codec keeps its first level under way for seconds."""
+        root, _, inside = path.partition("/")
+        group = zarr.open_group(self / root, mode="w", zarr_format=2)
+        if inside:
+            group = group.create_group(inside)
+        slow, shape = numcodecs.LZMA(preset=6), (edge,) * 3
+        array = group.create_array("0", shape=shape, chunks=(8,) * 3, dtype="u2", compressors=slow)
+        array[...] = np.random.default_rng(0).integers(0, 99, shape, "u2")
 
     def array(self, path):
         return zarr.open_array(self / path, mode="r")

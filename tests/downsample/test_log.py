@@ -109,16 +109,17 @@ def test_the_line_that_refuses_a_run():
     assert "because 5" not in many
 
 
+def interrupt(number):
+    """Send this process a signal, and wait for what it does."""
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_job_without_a_traceback(paths, number):
     before = signal.getsignal(number)
-
-    def interrupt():
-        os.kill(os.getpid(), number)
-        time.sleep(60)
-
     with pytest.raises(SystemExit) as ended, job_log(*paths):
-        interrupt()
+        interrupt(number)
     assert ended.value.code == 128 + number
     assert signal.getsignal(number) is before
     assert read(paths[0]).splitlines()[-1] == "zarrpyramid: interrupted"
@@ -180,13 +181,8 @@ def test_what_of_snakemakes_lines_is_worth_saying(rules, exception, status, wort
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_among_the_imports_ends_a_job_without_a_traceback(paths, number):
     before = signal.getsignal(number)
-
-    def interrupt():
-        os.kill(os.getpid(), number)
-        time.sleep(60)
-
     with pytest.raises(SystemExit) as raised, ends_quietly(paths[0]):
-        interrupt()
+        interrupt(number)
     assert raised.value.code == 128 + number
     assert signal.getsignal(number) == before
     (failure,) = failures(Path(paths[0]).parents[1])

@@ -8,35 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zarrpyramid.config import check_config, image_config
-from zarrpyramid.metadata.parsing import parse_array
+from planned import base, plan
 from zarrpyramid.plan.chunks import near_cube, why_extreme
 from zarrpyramid.plan.cut import task_bytes, task_extents
-from zarrpyramid.plan.levels import plan_image
-
-
-def base(shape, chunks, *, shards=None, dtype="uint16", nested=False):
-    codecs, outer = [{"name": "bytes"}], list(chunks)
-    if shards:
-        inner = {"chunk_shape": outer, "codecs": codecs, "index_codecs": codecs}
-        codecs, outer = [{"name": "sharding_indexed", "configuration": inner}], list(shards)
-    if nested:
-        codecs = [{"name": "transpose", "configuration": {"order": [0, 1, 2]}}, *codecs]
-    document = {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": list(shape),
-        "data_type": dtype,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": outer}},
-        "chunk_key_encoding": {"name": "default"},
-        "fill_value": 0,
-        "codecs": codecs,
-    }
-    return parse_array({"zarr.json": document}, "a")
-
-
-def plan(array, **keys):
-    return plan_image(image_config("a", check_config({"store": "/s", **keys})), array)
 
 
 def decided(found, key):

@@ -7,40 +7,17 @@ import json
 import pytest
 import zarr
 
-from zarrpyramid.config import TestImage, check_config, image_config
+from planned import base, plan
+from zarrpyramid.config import TestImage
 from zarrpyramid.errors import ConfigError, GeometryError
 from zarrpyramid.metadata.multiscales import CHANNEL, SPACE, TIME
 from zarrpyramid.metadata.parsing import parse_array
 from zarrpyramid.plan.levels import (
     VOXEL_REVISION,
     made_base,
-    plan_image,
     provenance,
 )
 from zarrpyramid.plan.preflight import space_needed
-
-
-def base(shape, chunks=None, *, shards=None, names=None, dtype="uint16"):
-    chunks = list(chunks or [8] * len(shape))
-    codecs = [{"name": "bytes"}]
-    if shards:
-        inner = {"chunk_shape": chunks, "codecs": codecs, "index_codecs": codecs}
-        codecs, chunks = [{"name": "sharding_indexed", "configuration": inner}], list(shards)
-    document = {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": list(shape),
-        "data_type": dtype,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}},
-        "chunk_key_encoding": {"name": "default"},
-        "fill_value": 0,
-        "codecs": codecs,
-    }
-    return parse_array({"zarr.json": document | ({"dimension_names": names} if names else {})}, "a")
-
-
-def plan(array, attributes=None, **keys):
-    return plan_image(image_config("a", check_config({"store": "/s", **keys})), array, attributes)
 
 
 def test_the_levels_of_a_usual_image():

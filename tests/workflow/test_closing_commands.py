@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import venv
 from pathlib import Path
 
 import pytest
+
+from processes import finish
 
 REPOSITORY = Path(__file__).parents[2]
 MODULE = """
@@ -23,17 +24,7 @@ use rule * from pyramid
 
 
 def run(folder, *words, environment):
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout.splitlines()
+    return finish(words, folder, environment).splitlines()
 
 
 def closing_commands(lines):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import subprocess
 
-import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -36,20 +34,9 @@ def check_way_out(workspace, group, **config):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_run_that_is_interrupted(workspace, number, capsys):
-    group = zarr.open_group(workspace / "image.zarr", mode="w", zarr_format=2)
-    # A slow codec, so that the first level is under way for seconds.
-    slow = numcodecs.LZMA(preset=6)
-    array = group.create_array("0", shape=(96,) * 3, chunks=(8,) * 3, dtype="u2", compressors=slow)
-    array[...] = np.random.default_rng(0).integers(0, 99, (96,) * 3, "u2")
+    workspace.make_slow("image.zarr")
     image = {"store": "image.zarr", "levels": 2}
-    process = subprocess.Popen(
-        workspace.command(**image),
-        env=workspace.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = workspace.start(**image)
     try:
         level = workspace / "image.zarr/1"
         wait_for(lambda: level.exists() and any(level.iterdir()))

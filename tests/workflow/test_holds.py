@@ -7,10 +7,7 @@ import os
 import signal
 import subprocess
 
-import numcodecs
-import numpy as np
 import pytest
-import zarr
 
 from processes import kill_all, wait_for
 from zarrpyramid.downsample.pyramid import open_path
@@ -22,19 +19,8 @@ HOLD = "image.zarr/raw/.zarrpyramid-hold"
 @pytest.fixture
 def at_work(workspace):
     """A run that is stopped at work, and stays there until a test goes on with it."""
-    # A slow codec, so that the first level is under way for seconds.
-    group = zarr.open_group(workspace / "image.zarr", mode="w", zarr_format=2).create_group("raw")
-    array = group.create_array(
-        "0", shape=(96,) * 3, chunks=(8,) * 3, dtype="u2", compressors=numcodecs.LZMA(preset=6)
-    )
-    array[...] = np.random.default_rng(0).integers(0, 99, (96,) * 3, "u2")
-    process = subprocess.Popen(
-        workspace.command(store="image.zarr", field="raw", levels=2),
-        env=workspace.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    workspace.make_slow()
+    process = workspace.start(output=subprocess.DEVNULL, store="image.zarr", field="raw", levels=2)
     wait_for((workspace / "image.zarr/raw/1").exists)
     os.killpg(process.pid, signal.SIGSTOP)
     yield process

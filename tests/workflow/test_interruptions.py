@@ -10,8 +10,6 @@ import signal
 import subprocess
 import time
 
-import numcodecs
-import numpy as np
 import pytest
 import zarr
 
@@ -21,26 +19,6 @@ pytestmark = pytest.mark.slow
 
 IMAGE = {"store": "image.zarr", "field": "raw", "levels": 2}
 N_KILLS = int(os.environ.get("ZARRPYRAMID_RUN_KILLS", "8"))
-
-
-def make_slow(workspace, name="image.zarr"):
-    """Write an image whose codec makes level 1 take some seconds."""
-    group = zarr.open_group(workspace / name, mode="w", zarr_format=2).create_group("raw")
-    array = group.create_array(
-        "0", shape=(64,) * 3, chunks=(8,) * 3, dtype="u2", compressors=numcodecs.LZMA(preset=6)
-    )
-    array[...] = np.random.default_rng(0).integers(0, 99, (64,) * 3, "u2")
-
-
-def start(workspace):
-    return subprocess.Popen(
-        workspace.command(**IMAGE),
-        env=workspace.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def check_whole_or_absent(workspace):
@@ -63,7 +41,7 @@ def contents(workspace, name):
 @pytest.fixture
 def undisturbed(workspace):
     """Return the workspace's image as an undisturbed run leaves it, and the sentinels of that."""
-    make_slow(workspace)
+    workspace.make_slow(edge=64)
     shutil.copytree(workspace / "image.zarr", workspace / "copy.zarr")
     began = time.monotonic()
     workspace.run(store="copy.zarr", field="raw", levels=2)
@@ -87,7 +65,7 @@ def check_kills(workspace, undisturbed, n_rounds, seed=5):
         shutil.rmtree(workspace / "image.zarr")
         shutil.copytree(bare, workspace / "image.zarr")
         shutil.rmtree(workspace / "results/image-raw", ignore_errors=True)
-        process, began = start(workspace), time.monotonic()
+        process, began = workspace.start(**IMAGE), time.monotonic()
         # Every other one while levels are made, the others at any moment.
         while number % 2 == 0 and not level.exists() and process.poll() is None:
             time.sleep(0.005)
@@ -111,7 +89,7 @@ def test_snakemake_and_its_jobs_killed_at_random_moments(workspace, undisturbed,
 
 @pytest.mark.parametrize("how", ["SIGTERM", "Ctrl-C"])
 def test_a_run_that_is_ended_ends_with_its_level_half_made(workspace, undisturbed, how):
-    process = start(workspace)
+    process = workspace.start(**IMAGE)
     level = workspace / "image.zarr/raw/1"
     try:
         wait_for(lambda: level.exists() and any(level.iterdir()))

@@ -8,10 +8,7 @@ import signal
 import subprocess
 import time
 
-import numcodecs
-import numpy as np
 import pytest
-import zarr
 
 from processes import kill_all, wait_for
 
@@ -29,23 +26,12 @@ def is_whole_or_absent(level):
 
 @pytest.mark.slow
 def test_a_killed_snakemake_leaves_a_job_that_the_next_run_does_not_cross(workspace):
-    # A slow codec, so that the first level is under way for seconds.
-    group = zarr.open_group(workspace / "image.zarr", mode="w", zarr_format=2).create_group("raw")
-    array = group.create_array(
-        "0", shape=(96,) * 3, chunks=(8,) * 3, dtype="u2", compressors=numcodecs.LZMA(preset=6)
-    )
-    array[...] = np.random.default_rng(0).integers(0, 99, (96,) * 3, "u2")
+    workspace.make_slow()
     shutil.copytree(workspace / "image.zarr", workspace / "copy.zarr")
     workspace.run(store="copy.zarr", field="raw", levels=3)
 
     level = workspace / f"{RAW}/1"
-    process = subprocess.Popen(
-        workspace.command(**IMAGE),
-        env=workspace.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = workspace.start(output=subprocess.DEVNULL, **IMAGE)
     try:
         wait_for(lambda: level.exists() and any(level.iterdir()))
         os.kill(process.pid, signal.SIGKILL)  # the job lives on

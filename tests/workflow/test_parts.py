@@ -6,12 +6,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -126,29 +124,13 @@ def test_a_changed_level_0_leaves_no_part_that_was_made_of_the_old_one(workspace
     np.testing.assert_array_equal(workspace.voxels(f"{RAW}/1"), voxels, strict=True)
 
 
-def slow_image(workspace, name):
-    """Write an image whose chunks take a while to be decoded."""
-    group = zarr.open_group(workspace / name, mode="w", zarr_format=2).create_group("raw")
-    array = group.create_array(
-        "0", shape=(64,) * 3, chunks=(8,) * 3, dtype="u2", compressors=numcodecs.LZMA(preset=6)
-    )
-    array[...] = np.random.default_rng(0).integers(0, 99, (64,) * 3, "u2")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_killed_part_is_the_only_one_made_again(new_workspace, retries):
     workspace = new_workspace()
-    slow_image(workspace, "image.zarr")
+    workspace.make_slow("image.zarr/raw", edge=64)
     keys = {**PARTS, "levels": 1}
-    process = subprocess.Popen(
-        workspace.command("--retries", str(retries), **keys),
-        env=workspace.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = workspace.start("--retries", str(retries), **keys)
     killed = None
     parts = workspace / "results/image-raw/parts"
     try:
@@ -170,7 +152,7 @@ def test_a_killed_part_is_the_only_one_made_again(new_workspace, retries):
         assert "open 1" not in again
     else:
         assert told.count("Opening level 1") == 1
-    slow_image(workspace, "copy.zarr")
+    workspace.make_slow("copy.zarr/raw", edge=64)
     workspace.run(**{**IMAGE, "levels": 1, "store": "copy.zarr"})
     assert workspace.sentinels() == workspace.sentinels("copy-raw")
     assert not [path for path in workspace.files(RAW) if "partial" in str(path)]

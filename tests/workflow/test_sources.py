@@ -198,13 +198,7 @@ def test_a_copy_that_is_killed_is_gone_on_with(workspace):
     copied = workspace / "own.zarr/raw/0"
     kept = {}
     for least in (300, 2500):
-        process = subprocess.Popen(
-            workspace.command(**{**OWN, "levels": 1}),
-            env=workspace.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = workspace.start(output=subprocess.DEVNULL, **{**OWN, "levels": 1})
         wait_for(lambda least=least: sum(1 for _ in copied.glob("c/*/*/*")) > least)
         kill_all(process.pid)
         process.wait()

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 _ORDER = (TIME, CHANNEL, SPACE)
 """The types of axes in the order in which OME-NGFF has them."""
 
-_GUESS = "nothing names them"
-"""Why axes get their usual names."""
-
 DEFAULT_AXES = ("x", "yx", "zyx", "czyx", "tczyx")
 """Names of the axes of an array that names none, by their number."""
 
@@ -111,9 +108,7 @@ def check_axes(plan: ImagePlan) -> None:
         calls it a channel.
     """
     image, shape = plan.image, plan.base.shape
-    if not any(
-        decision.key == "axes" and decision.why.startswith(_GUESS) for decision in plan.decisions
-    ):
+    if not any(decision.key == "axes" and decision.guessed for decision in plan.decisions):
         return
     last = (plan.base.dimension_names or (None,))[-1]
     is_named = last is not None and axis_type(last) == CHANNEL
@@ -137,14 +132,16 @@ def decide_axes(
 ) -> Decision[tuple[str, ...]]:
     """Return the names of the axes that `plan_axes` found, and where they come from."""
     names = tuple(axis.name for axis in axes)
+    if image.axes is not None:
+        return Decision(key="axes", value=names, given=True)
     if read_axes(attributes, len(names)) is not None:
         why = "the multiscales of level 0's group names them"
     elif base.dimension_names is not None and tuple(base.dimension_names) == names:
         why = "level 0's dimension_names"
     else:
-        why = f"{_GUESS}; the usual ones of {len(names)} axes"
-    is_given = image.axes is not None
-    return Decision(key="axes", value=names, given=is_given, why="" if is_given else why)
+        why = f"nothing names them; the usual ones of {len(names)} axes"
+        return Decision(key="axes", value=names, why=why, guessed=True)
+    return Decision(key="axes", value=names, why=why)
 
 
 def _names(image: ImageConfig, base: ArrayMetadata) -> list[str]:

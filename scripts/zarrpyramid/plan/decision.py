@@ -32,6 +32,8 @@ class Decision(Generic[_Value]):
         Whether the configuration gives it; else the program chose it.
     why
         Why the program chose it, on one line; "" for one that is given.
+    guessed
+        Whether neither the configuration nor the image says it.
 
     >>> Decision(key="levels", value=3, given=False, why="the coarsest is small").row
     ('levels', '3', 'chosen', 'the coarsest is small')
@@ -41,6 +43,7 @@ class Decision(Generic[_Value]):
     value: _Value
     given: bool = False
     why: str = ""
+    guessed: bool = False
 
     @property
     def text(self) -> str:

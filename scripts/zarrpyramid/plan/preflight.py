@@ -118,7 +118,7 @@ def _room(image: Image) -> list[str]:
     """Return the line that compares what is needed with what is free, and what that refuses."""
     layout = source_layout(image)
     need = room_needed(image, layout)
-    refusal = why_no_room(image, layout)
+    refusal = _refusal(image, need)
     refused = [f"a run on this machine is refused before anything is written: {refusal}"]
     what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
     written = f"to be written: {what}; "
@@ -149,15 +149,6 @@ def check_build(image: Image) -> None:
     check_places(image)
 
 
-def why_no_room(image: Image, layout: BaseLayout) -> str:
-    """Return what `check_room` says against a build on this machine, or ""."""
-    try:
-        check_room(image, layout)
-    except StoreError as error:
-        return str(error)
-    return ""
-
-
 def check_room(image: Image, layout: BaseLayout) -> None:
     """Check that the store can be written and has room for the levels that are not there.
 
@@ -171,28 +162,34 @@ def check_room(image: Image, layout: BaseLayout) -> None:
     StoreError
         If it cannot be written, or has no room and the configuration does not force it.
     """
-    need = room_needed(image, layout)
+    if refusal := _refusal(image, room_needed(image, layout)):
+        raise StoreError(refusal)
+
+
+def _refusal(image: Image, need: Room) -> str:
+    """Return why a build that needs so much room may not begin on this machine, or ""."""
     folder = standing_folder(image.store, image.path)
     if not need.n_objects or folder is None:
-        return
+        return ""
     if not folder.is_dir():
-        raise StoreError(f"{folder} is a file, expected the folder of a zarr store")
+        return f"{folder} is a file, expected the folder of a zarr store"
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"{folder} cannot be written; check its permissions and its file system")
+        return f"{folder} cannot be written; check its permissions and its file system"
     if image.plan.image.force_space:
-        return
+        return ""
     free = free_room(folder)
     way_out = "or ask for fewer levels or larger scale_factors, or set force_space: true"
     if free.n_bytes < need.n_bytes:
-        raise StoreError(
+        return (
             f"{folder} has {free.n_bytes / 1e9:.3g} GB free, the levels of {image.plan.where} need "
             f"about {need.n_bytes / 1e9:.3g} GB; free some, {way_out}"
         )
     if free.n_objects is not None and free.n_objects < need.n_objects:
-        raise StoreError(
+        return (
             f"{folder} has {free.n_objects} inodes free, the levels of {image.plan.where} need "
             f"{need.n_objects}; give larger chunks or shards, {way_out}"
         )
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import PyramidError
+from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import read_node
 
 from .base_objects import base_layout, source_layout
@@ -20,7 +20,7 @@ from .needs import (
     level_need,
     measured_rate,
 )
-from .preflight import check_build, why_no_room
+from .preflight import check_build, check_room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,11 @@ class RunImage:
         if self.found is None or self.refusal:
             return ""
         is_taken = self.found.source is not None
-        return why_no_room(self.found, self.source_layout if is_taken else self.base_layout)
+        try:
+            check_room(self.found, self.source_layout if is_taken else self.base_layout)
+        except StoreError as error:
+            return str(error)
+        return ""
 
     def watch(self) -> str | None:
         """Return what changes with any object of level 0."""
