@@ -23,7 +23,7 @@ pytestmark = pytest.mark.system
 
 SCRIPT = Path(__file__).with_name("slurm.sh")
 PROFILES = Path(__file__).parents[2] / "profiles"
-IMAGE = {"store": "image.zarr", "field": "raw", "levels": 2}
+IMAGE = {"store": "image.zarr", "field": "raw", "levels": 4}
 N_PARTS = 6
 
 
