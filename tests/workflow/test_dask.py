@@ -26,7 +26,7 @@ def test_the_scheduler_is_no_part_of_what_is_made(workspace, new_workspace, tmp_
 
 @pytest.mark.slow  # it waits half a minute for an answer
 def test_a_scheduler_that_does_not_answer(workspace):
-    image = {"store": "image.zarr", "field": "raw"}
+    image = {"store": "image.zarr", "field": "raw", "levels": 1}
     workspace.make(shape=(70, 60, 50))
     failed = workspace.run(**image, dask_scheduler="tcp://127.0.0.1:1", code=1)
     assert "no dask scheduler answers at tcp://127.0.0.1:1" in failed.lines[-3]

@@ -13,7 +13,7 @@ import pytest
 from processes import kill_all, wait_for
 
 RAW = "image.zarr/raw"
-IMAGE = {"store": "image.zarr", "field": "raw", "levels": 3}
+IMAGE = {"store": "image.zarr", "field": "raw", "levels": 3, "chunks": "[8,8,8]"}
 
 
 def is_whole_or_absent(level):
@@ -28,7 +28,7 @@ def is_whole_or_absent(level):
 def test_a_killed_snakemake_leaves_a_job_that_the_next_run_does_not_cross(workspace):
     workspace.make_slow()
     shutil.copytree(workspace / "image.zarr", workspace / "copy.zarr")
-    workspace.run(store="copy.zarr", field="raw", levels=3)
+    workspace.run(**{**IMAGE, "store": "copy.zarr"})
 
     level = workspace / f"{RAW}/1"
     process = workspace.start(output=subprocess.DEVNULL, **IMAGE)
