@@ -71,9 +71,9 @@ def group(axes="yx", scales=((1.0, 1.0), (2.0, 2.0)), **more):
     return {"ome": {"version": "0.5", "multiscales": [multiscales], **more}}
 
 
-def group_v2(version="0.4"):
+def group_v2(version="0.4", **more):
     (multiscales,) = group()["ome"]["multiscales"]
-    return {"multiscales": [{**multiscales, "version": version}]}
+    return {"multiscales": [{**multiscales, "version": version}], **more}
 
 
 def pyramid(attributes=None, arrays=None, zarr_format=3):
@@ -105,7 +105,8 @@ def levels(**form):
 
 def flat():
     """Return a v2 image of 0.4, which trips nothing."""
-    return pyramid(group_v2(), [array_v2((256, 256)), array_v2((128, 128))], 2)
+    shown = {"channels": [{"window": {"min": 0, "max": 9, "start": 0, "end": 9}}]}
+    return pyramid(group_v2(omero=shown), [array_v2((256, 256)), array_v2((128, 128))], 2)
 
 
 def labels(dtype):
@@ -213,6 +214,7 @@ CASES = {
     ),
     "vizarr-dtype": (levels(dtype="bool"), "bool", levels(dtype="float64")),
     "vizarr-64-bit": (levels(dtype="uint64"), "uint64", levels(dtype="uint32")),
+    "napari-window": (pyramid(), "no omero", labels("uint16")),
     "vizarr-window": (
         window(window={"min": 0, "max": 9}),
         "DAPI",
@@ -354,7 +356,11 @@ def test_command_line(store, capsys):
     assert lines[0].endswith("issues/875]")
     assert main(["lint", str(store), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert [finding["rule"] for finding in found] == ["neuroglancer-dtype", "napari-version"]
+    assert [finding["rule"] for finding in found] == [
+        "neuroglancer-dtype",
+        "napari-version",
+        "napari-window",
+    ]
     assert main(["lint", str(store), "--viewer", "vizarr"]) == 0
     assert capsys.readouterr().out == "nothing known goes wrong in vizarr\n"
     assert main(["lint", str(store), "--viewer", "vizarr", "--json"]) == 0

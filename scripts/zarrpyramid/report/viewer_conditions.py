@@ -277,6 +277,15 @@ def not_halved(pyramid: Pyramid) -> list[str]:
 # Display.
 
 
+def unwindowed(pyramid: Pyramid) -> list[str]:
+    """Return words where an image of levels has no `omero`; 8 bits and labels need none."""
+    needs_one = len(pyramid.arrays) > 1 and not pyramid.is_labels
+    is_narrow = set(_dtypes(pyramid)) <= {"uint8", "int8", "bool"}
+    return (
+        ["the group has no omero"] if needs_one and not is_narrow and not pyramid.channels else []
+    )
+
+
 def channels_without_window(pyramid: Pyramid) -> list[str]:
     """Return channels without the window of values that is shown from black to full."""
     return [
