@@ -68,7 +68,7 @@ def omero_document(
             "color": color,
             "window": _window(pair, dtype, _pair(extremes)),
         }
-        for number, (pair, color) in enumerate(zip(found, _colors(len(found)), strict=True))
+        for number, (pair, color) in enumerate(zip(found, channel_colors(len(found)), strict=True))
     ]
     model = "greyscale" if len(found) == 1 else "color"
     return {"channels": channels, "rdefs": {"model": model, "defaultT": 0, "defaultZ": middle}}
@@ -162,8 +162,8 @@ def _window(
     return {"min": min(least, start), "max": max(largest, end), "start": start, "end": end}
 
 
-def _colors(n_channels: int) -> Sequence[str]:
-    """Return a colour for each channel, no two alike."""
+def channel_colors(n_channels: int) -> Sequence[str]:
+    """Return a colour for each channel, no two alike, as six hexadecimal digits."""
     if n_channels in _FEW:
         return _FEW[n_channels]
     shades = (colorsys.hsv_to_rgb(number / n_channels, 1.0, 1.0) for number in range(n_channels))

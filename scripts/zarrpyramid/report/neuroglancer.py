@@ -19,6 +19,7 @@ from zarrpyramid.metadata import (
     RECORD_KEY,
     SPACE,
     UNITS,
+    channel_colors,
     join,
     locate,
     ome_attributes,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 MOST_LAYERS = 6
 """Channels shown at once; each layer has a slider that leads to the others."""
-_COLORS = ("#ffffff", "#00ff00", "#ff00ff", "#00ffff", "#ffff00", "#ff8000")
 _SHADER = """\
 #uicontrol invlerp normalized
 #uicontrol vec3 color color(default="{color}")
@@ -150,10 +150,11 @@ def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:
         n_channels = pyramid.arrays[0].shape[axis]
         # The mark with which neuroglancer has a dimension for a layer alone.
         local = {"localDimensions": {f"{pyramid.axes[axis]['name']}'": [1, ""]}}
-    for channel in range(min(n_channels, MOST_LAYERS)):
+    n_layers = min(n_channels, MOST_LAYERS)
+    colors = channel_colors(n_layers)
+    for channel in range(n_layers):
         known = pyramid.channels[channel] if channel < len(pyramid.channels) else {}
-        # White alone; of several, each has a colour.
-        color = _color(known) or _COLORS[channel + 1 if 1 < n_channels < MOST_LAYERS else channel]
+        color = _color(known) or f"#{colors[channel]}"
         window = _window(known, pyramid)
         yield {
             "type": "image",
