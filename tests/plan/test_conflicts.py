@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import numpy as np
 import ome_zarr_models
@@ -21,7 +22,10 @@ from zarrpyramid.plan.base_objects import base_layout
 from zarrpyramid.plan.conflicts import check_places, nested_images
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.pyramid_sampler import Downsampler
+from zarrpyramid.verify.findings import Finding
+from zarrpyramid.verify.repair import repair_pyramid
 from zarrpyramid.verify.status import pyramid_status
+from zarrpyramid.verify.verify import verify_pyramid
 
 VOXELS = (np.indices((20, 19)).sum(0) * 37 % 251).astype("uint8")
 AXES = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
@@ -54,6 +58,14 @@ def listed(path):
     attributes = dict(zarr.open_group(path, mode="r").attrs)
     (found,) = attributes.get("ome", attributes)["multiscales"]
     return found
+
+
+def list_too(path, *names):
+    """List more levels, as another program would."""
+    document = json.loads((path / "zarr.json").read_text())
+    datasets = document["attributes"]["ome"]["multiscales"][0]["datasets"]
+    datasets += [dataset(name, 99.0, 99.0) for name in names]
+    (path / "zarr.json").write_text(json.dumps(document))
 
 
 def paths(path):
@@ -123,7 +135,7 @@ def test_nested_levels_in_consolidated_metadata(tmp_path, zarr_format):
 
 
 def test_what_is_known_of_levels_at_other_paths(tmp_path, capsys):
-    make(tmp_path, "scale0/image", "thumb")
+    make(tmp_path, "scale0/image")
     build_pyramid(tmp_path, levels=2)
     found = pyramid_status(str(tmp_path)).levels
     assert [(status.level, status.path, status.listed) for status in found] == [
@@ -134,7 +146,7 @@ def test_what_is_known_of_levels_at_other_paths(tmp_path, capsys):
     assert main(["status", str(tmp_path)]) == 0
     capsys.readouterr()
     # A foreign path that is listed and absent is told, whatever its name.
-    (tmp_path / "thumb" / "zarr.json").unlink()
+    list_too(tmp_path, "thumb")
     assert main(["status", str(tmp_path)]) == 1
     assert "level thumb is listed, and there is no array" in capsys.readouterr().err
 
@@ -156,16 +168,16 @@ def test_levels_of_others_are_kept_unless_given_up(tmp_path, names):
     records = build_pyramid(tmp_path, levels=1, overwrite=True)
     assert records == build_pyramid(tmp_path / "plain", levels=1)
     assert build_pyramid(tmp_path, levels=1) == records, "it is ours now"
-    # Those beyond the plan stay where they are, and in the list.
-    assert paths(tmp_path) == list(names)
+    assert paths(tmp_path) == list(names[:2])
     yaozarrs.validate_zarr_store(str(tmp_path))
     clean(str(tmp_path))
-    assert paths(tmp_path) == [names[0], *names[2:]]
+    assert paths(tmp_path) == [names[0]]
 
 
 def test_a_level_that_is_given_up_is_first_taken_out_of_the_list(tmp_path, monkeypatch):
     make(tmp_path, "s0", "s1", "s2", "s3")
     from zarrpyramid.downsample import job as levels
+    from zarrpyramid.downsample import publish
 
     seen = []
     delete_array = levels.delete_array
@@ -175,9 +187,10 @@ def test_a_level_that_is_given_up_is_first_taken_out_of_the_list(tmp_path, monke
         delete_array(store, path)
 
     monkeypatch.setattr(levels, "delete_array", looking)
+    monkeypatch.setattr(publish, "delete_array", looking)
     build_pyramid(tmp_path, levels=2, overwrite=True)
-    assert seen == [("s1", ["s0", "s3"]), ("s2", ["s0", "s3"])]
-    assert paths(tmp_path) == ["s0", "s1", "s2", "s3"]
+    assert seen == [("s1", ["s0", "s3"]), ("s2", ["s0", "s3"]), ("s3", ["s0"])]
+    assert paths(tmp_path) == ["s0", "s1", "s2"]
 
 
 def test_overwrite_is_for_arrays_alone(tmp_path):
@@ -213,21 +226,165 @@ def test_an_array_that_is_not_served_may_be_given_up(tmp_path):
     assert zarr.open_array(tmp_path / "s1").dtype == "uint8"
 
 
-def test_foreign_datasets_with_numbers_stay_listed(tmp_path):
-    """A number beyond our levels is nobody's but its maker's."""
-    make(tmp_path, "0", "7", "thumb")
-    build_pyramid(tmp_path, levels=3)
-    assert paths(tmp_path) == ["0", "1", "7", "2", "thumb", "3"], "in the order of their scales"
-    yaozarrs.validate_zarr_store(str(tmp_path))
-    build_pyramid(tmp_path, levels=1)
-    assert paths(tmp_path) == ["0", "1", "7", "thumb"]
-    # One of ours that somebody removed by hand does not.
-    build_pyramid(tmp_path, levels=3)
-    (tmp_path / "3/zarr.json").unlink()
+# What a group lists beside level 0: (how it stands there, whether it goes from the store too).
+LISTED = {
+    "a number beyond the plan": ("7", True),
+    "another name": ("thumb", True),
+    "a name like that of level 0": ("scale9/image", True),
+    "in a group of its own": ("extra/thumb", True),
+    "an array that is not served": ("complex", True),
+    "in level 0": ("0/thumb", False),
+    "a group": ("cells", False),
+    "a link": ("link", False),
+    "in a link": ("away/0", False),
+    "a file": ("notes.txt", False),
+    "outside": ("../beside", False),
+    "listed elsewhere too": ("shared", False),
+}
+
+
+def list_foreign(path, name):
+    """Put something into a group that lists it beside levels of ours."""
+    group = zarr.open_group(path, mode="a")
+    beside = zarr.open_group(path.with_name("beside"), mode="a")
+    if "0" not in beside:
+        beside.create_array("0", data=VOXELS)
+    if name == "cells":
+        group.create_group(name).create_array("0", data=VOXELS)
+    elif name == "link":
+        (path / name).symlink_to(path.with_name("beside") / "0")
+    elif name == "away/0":
+        (path / "away").symlink_to(path.with_name("beside"))
+    elif name == "notes.txt":
+        (path / name).write_text("mine")
+    elif name == "complex":
+        group.create_array(name, shape=(3,), chunks=(3,), dtype="complex64")
+    elif name == "0/thumb":
+        (path / name).mkdir()
+        (path / name / "zarr.json").write_bytes((path / "0/zarr.json").read_bytes())
+    elif not name.startswith(".."):
+        group.create_array(name, data=VOXELS[::4, ::4])
+    list_too(path, name)
+    if name == "shared":
+        document = json.loads((path / "zarr.json").read_text())
+        document["attributes"]["ome"]["multiscales"].append(MORE)
+        (path / "zarr.json").write_text(json.dumps(document))
+
+
+MORE = {"name": "more", "axes": AXES, "datasets": [dataset("shared", 1.0, 1.0)]}
+
+
+def contents(path):
+    return {item: item.read_bytes() for item in path.rglob("*") if item.is_file()}
+
+
+@pytest.mark.sampled(10)
+@pytest.mark.parametrize(("name", "goes"), LISTED.values(), ids=LISTED)
+@pytest.mark.parametrize("way", ["overwrite", "clean", "source"])
+def test_what_others_list_is_no_level_of_ours(tmp_path, capsys, name, goes, way):
+    """Refused before anything is written; each way out that is named leads on."""
+    path = make(tmp_path / "a", "0")
+    list_foreign(path, name)
+    before = contents(tmp_path)
+    with pytest.raises(StoreError, match="as a level, which was not made by this") as error:
+        build_pyramid(path, levels=1)
+    assert (path / name).as_posix() or name in str(error.value)
+    assert contents(tmp_path) == before
+    if way == "source":
+        build_pyramid(tmp_path / "own", source=path, levels=1)
+        assert paths(tmp_path / "own") == ["0", "1"]
+        assert {key: before[key] for key in before} == {
+            key: item for key, item in contents(tmp_path).items() if key in before
+        }
+        return
+    if way == "overwrite":
+        build_pyramid(path, levels=1, overwrite=True)
+    else:
+        words = shlex.split(str(error.value).rpartition(": ")[2])
+        assert main(words[words.index("zarrpyramid") + 1 :]) == 0
+        assert f"removed levels of other programs: {name}" in capsys.readouterr().out
+        build_pyramid(path, levels=1)
+    first, *more = zarr.open_group(path).attrs["ome"]["multiscales"]
+    assert [item["path"] for item in first["datasets"]] == ["0", "1"]
+    assert more == [MORE] * (name == "shared")
+    left = {key for key in before if (path / name) in key.parents}
+    assert all(key.exists() for key in left) != (goes and bool(left))
+    assert contents(tmp_path / "beside") == {
+        key: item for key, item in before.items() if (tmp_path / "beside") in key.parents
+    }
+    assert "extra" not in zarr.open_group(path), "an empty group goes with its array"
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_other_factors_leave_nothing_of_the_old_pyramid(tmp_path, zarr_format):
+    path = make(tmp_path, "scale0/image", "scale1/image", "scale2/image", "scale3/image",
+                zarr_format=zarr_format)  # fmt: skip
+    build_pyramid(path, scale_factors=3, levels=2, overwrite=True)
+    assert paths(path) == ["scale0/image", "scale1/image", "scale2/image"]
+    assert sorted(zarr.open_group(path).group_keys()) == ["scale0", "scale1", "scale2"]
+    assert [item["coordinateTransformations"][0]["scale"] for item in listed(path)["datasets"]] == [
+        [2.0, 3.0], [6.0, 9.0], [18.0, 27.0],
+    ]  # fmt: skip
+
+
+def test_what_is_listed_and_nowhere_leaves_the_list(tmp_path):
+    """It may be one of ours that somebody removed by hand."""
+    make(tmp_path, "0")
+    list_too(tmp_path, "3", "gone")
     build_pyramid(tmp_path, levels=2)
-    assert paths(tmp_path) == ["0", "1", "7", "2", "thumb"]
+    assert paths(tmp_path) == ["0", "1", "2"]
     image = open_image(image_config("image", {"store": str(tmp_path), "levels": 2}))
     assert stale_sentinels(image, tmp_path / "results", base_layout(image)) == {}
+    list_too(tmp_path, "3")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/multiscales.json").write_text("{}")
+    assert len(stale_sentinels(image, tmp_path / "results", base_layout(image))) == 1
+
+
+def test_a_level_that_other_multiscales_list_is_never_replaced(tmp_path):
+    make(tmp_path, "0", "1")
+    document = json.loads((tmp_path / "zarr.json").read_text())
+    document["attributes"]["ome"]["multiscales"].append({"axes": AXES, "datasets": [dataset("1")]})
+    (tmp_path / "zarr.json").write_text(json.dumps(document))
+    before = contents(tmp_path)
+    with pytest.raises(StoreError, match=r"another multiscales .* lists it, which stays"):
+        build_pyramid(tmp_path, levels=1, overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_verify_names_the_run_that_takes_a_foreign_level_out(tmp_path):
+    make(tmp_path, "0")
+    build_pyramid(tmp_path, levels=1)
+    zarr.open_group(tmp_path).create_array("thumb", data=VOXELS[::4, ::4])
+    list_too(tmp_path, "thumb")
+    found = [event.line for event in verify_pyramid(str(tmp_path)) if isinstance(event, Finding)]
+    assert any(
+        "thumb: is listed among levels of zarrpyramid, which did not make it" in line
+        and line.endswith(f"--cores all --config store={tmp_path} overwrite=true")
+        for line in found
+    )
+    with pytest.raises(StoreError, match="lists thumb as a level"):
+        list(repair_pyramid(str(tmp_path)))
+    build_pyramid(tmp_path, overwrite=True, levels=1)
+    assert paths(tmp_path) == ["0", "1"]
+
+
+def test_clean_leaves_nothing_that_we_wrote(tmp_path):
+    """Of an image in `labels`, and of one with windows; what others wrote stays."""
+    zarr.create_group(tmp_path).create_group("labels")
+    for name, key in (("labels/cells", "image-label"), ("raw", "omero")):
+        path = make(tmp_path / name, "0")
+        before = dict(zarr.open_group(path).attrs)
+        build_pyramid(path, levels=1)
+        assert key in zarr.open_group(path).attrs["ome"]
+        assert clean(str(path)) == [1]
+        assert dict(zarr.open_group(path).attrs) == before
+        build_pyramid(path, levels=1)
+        ome = dict(zarr.open_group(path).attrs)["ome"]
+        ome[key]["mine"] = 1
+        zarr.open_group(path).attrs["ome"] = ome
+        clean(str(path))
+        assert zarr.open_group(path).attrs["ome"][key]["mine"] == 1
 
 
 def test_a_list_that_alone_tells_of_level_0_is_kept(tmp_path):

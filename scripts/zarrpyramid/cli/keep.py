@@ -39,8 +39,8 @@ def add_commands(commands: Commands) -> None:
     command = add_command(
         commands,
         clean,
-        "remove the levels made here; level 0 and foreign levels stay",
-        (BRAIN, f"{BRAIN} --base"),
+        "remove the levels made here; level 0 and levels of other programs stay",
+        (BRAIN, f"{BRAIN} --base", f"{BRAIN} --foreign"),
         good="no level made here is left",
     )
     add_path(command)
@@ -49,6 +49,11 @@ def add_commands(commands: Commands) -> None:
         "--base",
         action="store_true",
         help="remove level 0 too, where it was copied from a source or links to it",
+    )
+    command.add_argument(
+        "--foreign",
+        action="store_true",
+        help="remove listed levels of other programs too",
     )
 
 
@@ -74,13 +79,18 @@ def unlock(given: argparse.Namespace) -> int:
 
 def clean(given: argparse.Namespace) -> int:
     """Remove levels, and say which."""
-    from zarrpyramid.downsample import base_taken, clean
+    from zarrpyramid.downsample import base_taken, clean, listed_foreign
 
     options = options_of(given)
     taken = base_taken(given.path, storage_options=options)
-    removed = clean(given.path, base=given.base, storage_options=options)
+    foreign = ", ".join(listed_foreign(given.path, storage_options=options))
+    removed = clean(given.path, base=given.base, foreign=given.foreign, storage_options=options)
     shown = ", ".join(map(str, removed)) if removed else "none (no level carries our record)"
     print(f"removed levels: {shown}")
+    if foreign and given.foreign:
+        print(f"removed levels of other programs: {foreign}")
+    elif foreign:
+        print(f"listed levels of other programs stay: {foreign}; --foreign removes them too")
     if taken and not given.base:
         print(f"level 0 stays: a {taken} made here, which --base removes too")
     elif given.base and not taken:

@@ -79,8 +79,8 @@ class ImageConfig:
     )
     overwrite: bool = setting(
         Flag(),
-        "Whether to remove arrays that this program did not make from the paths of the new levels. "
-        "They are removed unread.",
+        "Whether to remove arrays that this program did not make: those at the paths of the new "
+        "levels, and those that the group lists as levels. They are removed unread.",
         default=False,
     )
     test_image: TestImage | None = setting(

@@ -24,6 +24,7 @@ from .publish import write_multiscales as write_multiscales
 from .pyramid import base_taken as base_taken
 from .pyramid import clean as clean
 from .pyramid import find_image as find_image
+from .pyramid import listed_foreign as listed_foreign
 from .pyramid import n_cores as n_cores
 from .pyramid import open_path as open_path
 from .result import BlockResult as BlockResult

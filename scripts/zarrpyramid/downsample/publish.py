@@ -19,6 +19,7 @@ from zarrpyramid.metadata import (
     delete_array,
     delete_empty_groups,
     fits,
+    join,
     labels_group,
     listed_paths,
     omero_document,
@@ -33,7 +34,17 @@ from zarrpyramid.metadata import (
     without_paths,
     write_array,
 )
-from zarrpyramid.plan import Level, left_overs, n_channels, our_levels, provenance, record_of
+from zarrpyramid.plan import (
+    Level,
+    check_listed,
+    foreign_levels,
+    left_overs,
+    may_be_removed,
+    n_channels,
+    our_levels,
+    provenance,
+    record_of,
+)
 from zarrpyramid.reduce import METHODS
 
 if TYPE_CHECKING:
@@ -54,7 +65,9 @@ def publish_level(level: Level, record: Record) -> None:
 
 
 def write_multiscales(image: Image) -> Record:
-    """List all levels of the plan in the group's attributes, after removing ours beyond them.
+    """List all levels of the plan, and nothing else, after removing ours beyond them.
+
+    Levels of others that are listed are removed too, where the configuration gives them up.
 
     Returns
     -------
@@ -64,11 +77,14 @@ def write_multiscales(image: Image) -> Record:
     Raises
     ------
     StoreError
-        If a level of the plan is absent.
+        If a level of the plan is absent, or one of others is listed that is not given up.
     """
     plan = image.plan
     with image.store.hold(image.level_path(0)):
         _check_chain(image)
+        if plan.image.overwrite:
+            remove_foreign(image)
+        check_listed(image)
         remove_levels(image, len(plan.levels))
         if plan.lists_levels:
             change_group_attributes(image.store, image.path, partial(listed_attributes, image))
@@ -123,7 +139,6 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
         downsamplings=[level.downsampling for level in plan.levels],
         metadata=provenance(plan),
         shifts=METHODS[plan.image.method].shifts,
-        dropped=_listed_levels(image, attributes, len(plan.levels)),
     )
     if plan.image.labels:
         is_marked = plan.asked.labels is True
@@ -203,6 +218,28 @@ def remove_levels(image: Image, first: int) -> list[int]:
     if ours:
         withdraw_levels(image, first, ours)
     return _remove(ours)
+
+
+def remove_foreign(image: Image) -> list[str]:
+    """Take levels of others out of the list, and remove their arrays; return their paths.
+
+    What is listed and is no array of the store's own, or is needed by others, stays in the store.
+    A run that is killed in between leaves their arrays there, listed by nobody.
+    """
+    foreign = foreign_levels(image)
+    removable = [path for path in foreign if may_be_removed(image, path)]
+    if foreign:
+        change_group_attributes(image.store, image.path, partial(without_paths, paths=foreign))
+    for path in foreign:
+        where = f"{image.plan.where}/{path}"
+        if path not in removable:
+            logger.info("%s is taken out of the list, and stays in the store", where)
+            continue
+        logger.info("removing %s", where)
+        at = join(image.path, path)
+        delete_array(image.store, at)
+        delete_empty_groups(image.store, at, image.path)
+    return foreign
 
 
 def remove_left_overs(image: Image, numbers: Iterable[int]) -> list[int]:

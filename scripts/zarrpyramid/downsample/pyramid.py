@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name, takes_settings
 from zarrpyramid.errors import suggestion
-from zarrpyramid.metadata import join, levels_there
+from zarrpyramid.metadata import (
+    change_group_attributes,
+    join,
+    levels_there,
+    without_our_notes,
+)
 from zarrpyramid.plan import (
     check_build,
     check_room,
+    foreign_levels,
     is_taken,
     open_image,
     source_layout,
@@ -25,7 +31,7 @@ from .base import remove_base, seal_base
 from .base_copy import copy_base
 from .level import build_level
 from .progress import Progress, is_watched
-from .publish import remove_left_overs, remove_levels, write_multiscales
+from .publish import remove_foreign, remove_left_overs, remove_levels, write_multiscales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,14 +149,25 @@ def base_taken(path: str, *, storage_options: Mapping[str, Any] | None = None) -
     return taken_as(image) if is_taken(image) else None
 
 
+def listed_foreign(path: str, *, storage_options: Mapping[str, Any] | None = None) -> list[str]:
+    """Return the paths that the image at a path lists of levels that others made."""
+    return foreign_levels(open_path(path, storage_options=storage_options))
+
+
 def clean(
-    path: str, *, base: bool = False, storage_options: Mapping[str, Any] | None = None
+    path: str,
+    *,
+    base: bool = False,
+    foreign: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> list[int]:
     """Remove the levels that carry our record from the image at a path; return their numbers.
 
-    What a killed run left of a level goes too, as a build would remove it. Level 0 stays as
-    it is, and so does every level that is not ours. With `base`, a level 0 that was taken from a
-    source, as a copy or a link, is removed too.
+    What a killed run left of a level goes too, as a build would remove it, and so does what the
+    group says of how they were made and shown. Level 0 stays as it is, and so does every level that
+    is not ours; with `foreign`, those that the group lists are removed as by a run with
+    `overwrite`. With `base`, a level 0 that was taken from a source, as a copy or a link, is
+    removed too.
     """
     image = open_path(path, storage_options=storage_options, is_read=False)
     is_held = held(image.store, image.path, makes_group=image.makes_group)
@@ -159,6 +176,9 @@ def clean(
         there = levels_there(image.store, image.path, image.paths)
         in_a_row = [level for place, level in enumerate(there, start=1) if level == place]
         removed = sorted([*remove_levels(image, 1), *remove_left_overs(image, in_a_row)])
+        if foreign:
+            remove_foreign(image)
+        change_group_attributes(image.store, image.path, without_our_notes)
         return [0, *removed] if base and remove_base(image) else removed
 
 

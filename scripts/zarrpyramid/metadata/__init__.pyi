@@ -23,6 +23,7 @@ from .label_image import with_label_listed as with_label_listed
 from .listing import carried_over as carried_over
 from .listing import with_levels as with_levels
 from .listing import without_our_list as without_our_list
+from .listing import without_our_notes as without_our_notes
 from .listing import without_paths as without_paths
 from .multiscales import BASE_PATH_KEY as BASE_PATH_KEY
 from .multiscales import CHANNEL as CHANNEL
@@ -35,10 +36,12 @@ from .multiscales import listed_axes as listed_axes
 from .multiscales import listed_paths as listed_paths
 from .multiscales import numbers as numbers
 from .multiscales import ome_attributes as ome_attributes
+from .multiscales import our_metadata as our_metadata
 from .multiscales import read_axes as read_axes
 from .multiscales import read_datasets as read_datasets
 from .multiscales import read_multiscales as read_multiscales
 from .multiscales import read_transformations as read_transformations
+from .multiscales import shared_paths as shared_paths
 from .nodes import Node as Node
 from .nodes import read_array as read_array
 from .nodes import read_node as read_node

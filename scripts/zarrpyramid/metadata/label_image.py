@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .multiscales import ome_attributes
+from .multiscales import all_multiscales, ome_attributes, our_metadata
 
 if TYPE_CHECKING:
     Document = dict[str, Any]
+
+LABEL_NOTE = "image-label"
+"""The entry of the multiscales' metadata that repeats an `image-label` of ours."""
 
 _KEY, _GROUP = "image-label", "labels"
 
@@ -54,11 +57,36 @@ def with_label_image(
             return attributes
         # The image that is labelled holds the `labels` group.
         found = {"source": {"image": "../" * (place[1].count("/") + 2)}} if place else {}
+        attributes = _noted(attributes, found)
+        holder = attributes if zarr_format == 2 else attributes.get("ome", {})
     if zarr_format == 2:
         return {**attributes, _KEY: {**found, "version": "0.4"}}
     kept = {key: item for key, item in attributes.items() if key != _KEY}
     version = {"version": holder.get("version", "0.5")} if "version" in found else {}
     return {**kept, "ome": {**holder, _KEY: {**found, **version}}}
+
+
+def without_our_label(attributes: Document) -> Document:
+    """Return a group's attributes without an `image-label` that this package wrote."""
+    noted, holder = our_metadata(attributes).get(LABEL_NOTE), ome_attributes(attributes)
+    found = holder.get(_KEY)
+    if noted is None or not isinstance(found, dict):
+        return attributes
+    if {key: item for key, item in found.items() if key != "version"} != noted:
+        return attributes  # somebody has added to it
+    kept = {key: item for key, item in holder.items() if key != _KEY}
+    return kept if holder is attributes else {**attributes, "ome": kept}
+
+
+def _noted(attributes: Document, made: Document) -> Document:
+    """Return a group's attributes whose multiscales says that this package wrote a label image."""
+    holder, stated = ome_attributes(attributes), our_metadata(attributes)
+    if not stated:
+        return attributes
+    first, *more = all_multiscales(attributes)
+    noted = {**first, "metadata": {**stated, LABEL_NOTE: made}}
+    changed = {**holder, "multiscales": [noted, *more]}
+    return changed if holder is attributes else {**attributes, "ome": changed}
 
 
 def with_label_listed(attributes: Document, zarr_format: int, path: str) -> Document:

@@ -5,18 +5,19 @@ Functions from attributes to attributes. Keys that this package does not write s
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
+from .label_image import LABEL_NOTE, without_our_label
 from .multiscales import (
     BASE_PATH_KEY,
     all_multiscales,
     dataset_path,
     listed_axes,
+    listed_paths,
     ome_attributes,
+    our_metadata,
     read_datasets,
     read_multiscales,
-    read_transformations,
 )
 from .omero import OMERO_DIGEST, without_our_omero
 
@@ -40,9 +41,10 @@ def with_levels(
     downsamplings: Sequence[Shape],
     metadata: Document,
     shifts: bool = True,
-    dropped: Collection[str] = (),
 ) -> Document:
-    """Return a group's attributes with a multiscales that lists levels 0 to N.
+    """Return a group's attributes with a multiscales that lists levels 0 to N and nothing else.
+
+    Further multiscales of the group stay.
 
     Parameters
     ----------
@@ -57,26 +59,17 @@ def with_levels(
     shifts
         Whether a voxel of a level stands at the centre of the voxels that it covers; else it stands
         where the first of them does.
-    dropped
-        Listed paths to take out of the list. All others stay, such as a thumbnail, at the
-        place that their scale gives them.
     """
     # The list tells from now on where level 0 is.
     attributes = {key: item for key, item in attributes.items() if key != BASE_PATH_KEY}
     before = read_multiscales(attributes) or {}
     known = {str(axis.get("name")): axis for axis in listed_axes(attributes)}
-    base, *levels = [
+    datasets = [
         {"path": path, "coordinateTransformations": _transformations(axes, downsampling, shifts)}
         for path, downsampling in zip(paths, downsamplings, strict=True)
     ]
-    others = [
-        dataset
-        for dataset in read_datasets(attributes)
-        if dataset_path(dataset) not in {*paths, *dropped}
-    ]
-    stated = before.get("metadata")
-    if isinstance(stated, dict) and OMERO_DIGEST in stated:  # for as long as that omero is there
-        metadata = {**metadata, OMERO_DIGEST: stated[OMERO_DIGEST]}
+    stated = our_metadata(attributes)  # notes hold for as long as what they are of is there
+    notes = {key: stated[key] for key in (OMERO_DIGEST, LABEL_NOTE) if key in stated}
     described = {
         "name": name,
         **before,
@@ -89,9 +82,9 @@ def with_levels(
             }
             for axis in axes
         ],
-        "datasets": [base, *sorted([*levels, *others], key=_scale)],
+        "datasets": datasets,
         "type": metadata["method"],
-        "metadata": metadata,
+        "metadata": {**metadata, **notes},
     }
     more = all_multiscales(attributes)[1:]
     if zarr_format == 2:
@@ -106,12 +99,23 @@ def with_levels(
 
 
 def without_our_list(attributes: Document) -> Document:
-    """Return a group's attributes without the multiscales that this package wrote."""
-    metadata = (read_multiscales(attributes) or {}).get("metadata")
-    if not isinstance(metadata, dict) or metadata.get("software") != "zarrpyramid":
+    """Return a group's attributes without a multiscales of this package, or one of no level."""
+    if not our_metadata(attributes) and listed_paths(attributes):
         return attributes
-    attributes = without_our_omero(attributes)
+    attributes = without_our_omero(without_our_label(attributes))
     return _with_multiscales(attributes, all_multiscales(attributes)[1:])
+
+
+def without_our_notes(attributes: Document) -> Document:
+    """Return a group's attributes without all that this package says of how levels were made.
+
+    The list with level 0 stays, and so do levels of others in it.
+    """
+    if not our_metadata(attributes):
+        return attributes
+    first, *more = all_multiscales(attributes := without_our_omero(without_our_label(attributes)))
+    kept = {key: item for key, item in first.items() if key not in ("type", "metadata")}
+    return _with_multiscales(attributes, [kept, *more])
 
 
 def without_paths(attributes: Document, paths: Collection[str]) -> Document:
@@ -151,12 +155,6 @@ def carried_over(attributes: Document, path: str, zarr_format: int) -> Document:
         return kept
     kept["multiscales"][0].pop("version", None)
     return {"ome": {"version": "0.5", **kept}}
-
-
-def _scale(dataset: Document) -> list[float]:
-    """Return a dataset's scale, by which NGFF orders datasets; infinity where it states none."""
-    scale, _ = read_transformations(dataset)
-    return [math.inf] if scale is None else scale
 
 
 def _transformations(axes: Sequence[Axis], downsampling: Shape, shifts: bool) -> list[Document]:

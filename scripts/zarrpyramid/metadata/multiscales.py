@@ -92,6 +92,14 @@ def numbers(values: Any) -> list[float] | None:
     return None
 
 
+def our_metadata(attributes: Document) -> Document:
+    """Return what the first multiscales says of how this package made its levels, or {}."""
+    stated = (read_multiscales(attributes) or {}).get("metadata")
+    if isinstance(stated, dict) and stated.get("software") == "zarrpyramid":
+        return stated
+    return {}
+
+
 def read_datasets(attributes: Document) -> list[Document]:
     """Return what a group says of each level that it lists, the finest first.
 
@@ -119,6 +127,12 @@ def read_transformations(holder: Document) -> tuple[list[float] | None, list[flo
 def listed_paths(attributes: Document) -> list[str]:
     """Return the paths of the levels that a group lists."""
     return [dataset_path(dataset) for dataset in read_datasets(attributes)]
+
+
+def shared_paths(attributes: Document) -> set[str]:
+    """Return the paths that further multiscales of a group list."""
+    more = all_multiscales(attributes)[1:]
+    return {dataset_path(each) for listed in more for each in _dicts(listed.get("datasets"))}
 
 
 def dataset_path(dataset: Document) -> str:

@@ -77,6 +77,10 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
     for level in ours:
         if not level.listed:
             yield level.finding("is there and not listed", **mends)
+    for level in pyramid.foreign if ours else ():
+        what = "is listed among levels of zarrpyramid, which did not make it"
+        way_out = f"have it removed: {pyramid.relisting}"
+        yield level.finding(what, grade=WARNING, way_out=way_out)
     stated = pyramid.provenance
     if not listable or stated is None:
         return

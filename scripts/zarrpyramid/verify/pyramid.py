@@ -22,6 +22,7 @@ from zarrpyramid.metadata import (
     locate,
     ome_attributes,
     open_group,
+    our_metadata,
     parse_array,
     read_datasets,
     read_multiscales,
@@ -140,9 +141,7 @@ class Pyramid:
     @property
     def provenance(self) -> Document | None:
         """What the list says of how zarrpyramid made its levels, or None."""
-        stated = (self.multiscales or {}).get("metadata")
-        is_ours = isinstance(stated, dict) and stated.get("software") == "zarrpyramid"
-        return stated if is_ours else None
+        return our_metadata(self.attributes) or None
 
     @property
     def datasets(self) -> list[Document]:
@@ -215,9 +214,16 @@ class Pyramid:
         return [level for level in self.levels if level.record is not None]
 
     @property
+    def foreign(self) -> list[FoundLevel]:
+        """The listed levels beside level 0 that are there and were made by other programs."""
+        beside = [level for level in self.listed if level.number and level.metadata]
+        return [level for level in beside if level.record is None]
+
+    @property
     def relisting(self) -> str:
         """The command that lists the levels again, or replaces those of another program."""
-        return self.repair() if self.ours else replace_command(self.where)
+        is_mended = self.ours and not self.foreign  # a repair never removes what others made
+        return self.repair() if is_mended else replace_command(self.where)
 
     def repair(self, options: str = "") -> str:
         """Return the command that mends the pyramid; `options` as for `repair_command`."""

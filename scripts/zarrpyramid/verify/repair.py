@@ -37,6 +37,7 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.plan import (
     Level,
+    check_listed,
     check_place,
     follows_recipe,
     open_image,
@@ -92,6 +93,7 @@ def repair_pyramid(
     settings = reproduced_settings(_find_pyramid(path, **how), trusts_list=True)
     config = check_config({**settings, **how, "parts": 1})
     image = open_image(image_config(short_name(path, ""), config))
+    check_listed(image)
     drawn = Scope(**scope)
     made: dict[str, set[Index]] = {}
     finer: Record = {}
