@@ -130,7 +130,7 @@ def test_room_is_reckoned_from_a_few_objects_where_none_is_watched(tmp_path):
     assert base_objects.sampled_bytes(image) == 9 * 16
     assert base_objects.stored_share(image) == 1.0
     n_others = 5  # its folders and document
-    assert preflight.room_needed(image, base_layout(image)).n_objects == 4 + n_others
+    assert preflight.room_needed(image, base_layout(image))[0].n_objects == 4 + n_others
 
 
 @pytest.mark.sampled(1)
@@ -143,6 +143,6 @@ def test_room_counts_every_file_and_folder(tmp_path, zarr_format, separator):
     group.create_array("0", data=np.ones((40, 30, 20), "u1"), **options)
     before = len(list(tmp_path.rglob("*")))
     image = opened(tmp_path, levels=2)
-    needed = preflight.room_needed(image, base_layout(image)).n_objects
+    needed = preflight.room_needed(image, base_layout(image))[0].n_objects
     build_pyramid(tmp_path, progress=False, levels=2)
     assert len(list(tmp_path.rglob("*"))) - before == needed

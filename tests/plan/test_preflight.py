@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 
 import pytest
 import zarr
 
 from zarrpyramid.cli.program import main
 from zarrpyramid.downsample.pyramid import build_pyramid
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import PyramidError, StoreError
 
 
 def make(path, shape=(40, 36, 50)):
@@ -108,3 +111,76 @@ def test_plan_says_what_it_needs(tmp_path, capsys):
     (tmp_path / "list.yaml").write_text("[1]")
     assert main(["plan", "--configfile", str(tmp_path / "list.yaml")]) == 2
     assert "expected a mapping of keys such as store" in capsys.readouterr().err
+
+
+def put_foreign_list(group):
+    document = json.loads((group / "zarr.json").read_text())
+    document["attributes"]["ome"] = {"multiscales": [{"datasets": [{"path": "../0"}]}]}
+    (group / "zarr.json").write_text(json.dumps(document))
+
+
+def put_codec(group):
+    document = json.loads((group / "0/zarr.json").read_text())
+    document["codecs"].append({"name": "foo"})
+    (group / "0/zarr.json").write_text(json.dumps(document))
+
+
+def put_junk(group):
+    (group / "1").mkdir()
+    (group / "1/zarr.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        put_foreign_list,
+        put_codec,
+        put_junk,
+        lambda group: (group / "1").write_text("x"),
+        lambda group: os.mkfifo(group / "1"),
+        lambda group: zarr.create_group(group / "1"),
+        lambda group: (group / "1").symlink_to(group.parents[1] / "elsewhere"),
+        lambda group: (group / "0/zarr.json").unlink(),
+    ],
+    ids=["list", "codec", "junk", "file", "fifo", "group", "link", "no level 0"],
+)
+def test_plan_refuses_what_a_run_refuses(tmp_path, capsys, harm):
+    for name in ("s", "t"):
+        make(tmp_path / f"{name}.zarr")
+    harm(tmp_path / "s.zarr/raw")
+    with pytest.raises(PyramidError) as refused:
+        build_pyramid(tmp_path / "s.zarr", "raw", levels=1, progress=False)
+    images = {name: {"store": f"{tmp_path}/{name}.zarr"} for name in ("s", "t")}
+    config = {"images": images, "field": "raw", "levels": 1}
+    (tmp_path / "c.yaml").write_text(json.dumps(config))
+    assert main(["plan", "--configfile", str(tmp_path / "c.yaml")]) == 1
+    told = capsys.readouterr()
+    (line,) = told.err.splitlines()
+    said, given = (re.sub(r"image [\w-]+: ", "", text) for text in (line, str(refused.value)))
+    assert said == f"zarrpyramid: a run is refused: {given}"
+    assert f"t: {tmp_path}/t.zarr/raw" in told.out  # the other one is planned all the same
+
+
+def test_room_is_for_what_is_written(tmp_path, capsys):
+    make(tmp_path / "s.zarr", (64, 64))
+    path = tmp_path / "c.yaml"
+    build_pyramid(tmp_path / "s.zarr", "raw", levels=2, chunks=[8, 8], progress=False)
+    table = {  # what is written, and what is removed for it
+        "levels: 2": (0, None),
+        "levels: 2, method: max": (32, 20),
+        # Of another recipe of level 2 alone, level 1 stays.
+        "levels: 2, scale_factors: [[2, 2], [3, 3]]": (9, 4),
+        "levels: 3": (5, None),
+        "levels: 2, shards: [16, 16]": (14, 20),
+    }
+    for settings, (n_written, n_removed) in table.items():
+        path.write_text(f"{{store: {tmp_path}/s.zarr, field: raw, chunks: [8, 8], {settings}}}")
+        assert main(["plan", "--configfile", str(path)]) == 0
+        told = capsys.readouterr().out
+        assert f"to be written: {n_written} files and folders, " in told, settings
+        removed = f"in place of levels that are removed: {n_removed} files, "
+        assert (removed in told) == (n_removed is not None), settings
+    shutil.rmtree(tmp_path / "s.zarr/raw/1")  # what is made again is equal, and level 2 stays
+    path.write_text(f"{{store: {tmp_path}/s.zarr, field: raw, levels: 2, chunks: [8, 8]}}")
+    assert main(["plan", "--configfile", str(path)]) == 0
+    assert "to be written: 23 files and folders, " in capsys.readouterr().out

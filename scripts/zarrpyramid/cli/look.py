@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from zarrpyramid.plan import Image
     from zarrpyramid.verify import LevelStatus
 
     from .arguments import Commands
@@ -87,31 +88,50 @@ def add_commands(commands: Commands) -> None:
 
 def plan(given: argparse.Namespace) -> int:
     """Print a forecast for one image, or for all images of a configuration."""
-    from zarrpyramid.config import image_configs, read_config, short_name
+    from zarrpyramid.config import read_config, short_name
     from zarrpyramid.downsample import n_cores, open_path
-    from zarrpyramid.plan import check_build, forecast, open_image
+    from zarrpyramid.plan import Run, forecast
 
     if given.path is None and given.configfile is None:
         raise ConfigError("give either STORE/FIELD or --configfile F")
+    logs, faults = Path("logs"), {}
     if given.path is not None:
         image = open_path(given.path, storage_options=options_of(given), is_read=False)
         images = {short_name(image.store.name, image.path): image}
     else:
-        configs = image_configs(read_config(Path(given.configfile)), Path("results"))
-        images = {config.name: open_image(config) for config in configs}
-    logs, n_workers = Path("logs"), n_cores()
-    tables = [forecast(image, logs / name, n_workers) for name, image in images.items()]
+        config = read_config(Path(given.configfile))
+        run = Run(config, results="results", folder=Path("results"), logs=logs)
+        images = {name: image for name, image in run.found.items() if image is not None}
+        faults = run.refused
+    faults |= {
+        name: fault
+        for name, image in images.items()
+        if name not in faults and (fault := _fault(image))
+    }
+    if not images:
+        raise ConfigError("; ".join(faults.values()))
+    tables = [
+        forecast(image, logs / name, n_cores(), is_refused=name in faults)
+        for name, image in images.items()
+    ]
     for line in "\n\n".join(tables).split("\n"):
         print(printable(line))
-    faults = []
-    for image in images.values():
-        try:
-            check_build(image)
-        except PyramidError as error:
-            faults.append(error)
-    for fault in faults:
+    for fault in faults.values():
         print(f"zarrpyramid: a run is refused: {fault}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def _fault(image: Image) -> str:
+    """Return why a run cannot build an image on any machine, or ""."""
+    from zarrpyramid.downsample import check_codecs
+    from zarrpyramid.plan import check_build
+
+    try:
+        check_build(image)
+        check_codecs(image)
+    except PyramidError as error:
+        return str(error)
+    return ""
 
 
 def view(given: argparse.Namespace) -> int:

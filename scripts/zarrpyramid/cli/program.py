@@ -36,11 +36,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     says what is wrong; a bug leaves its traceback. It is 130 after Ctrl-C, and 141 where the reader
     of the output has gone, as shells count signals.
     """
-    given = _parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _answer(sys.argv[1:] if arguments is None else arguments)
+        finally:  # also of the help, with which the parser ends the process
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+    except BrokenPipeError:
+        # Python flushes both once more when it ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _answer(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; what is wrong is a line on stderr."""
+    given = _parse(arguments)
     handler = warn_to_stderr()
     try:
         code: int = given.run(given)
-        sys.stdout.flush()
     except PyramidError as error:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
         return 2
@@ -48,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("zarrpyramid: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Python flushes once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        raise
     except Exception:
         traceback.print_exc()  # with Python's own code of 1 it would be an answer
         return 2

@@ -149,6 +149,19 @@ def level_task(job: LevelJob, block_bytes: int) -> LevelTask:
     )
 
 
+def check_codecs(image: Image) -> None:
+    """See that level 0 can be decoded and its levels encoded, as far as their codecs go.
+
+    Raises
+    ------
+    MetadataError
+        If a codec is not known here.
+    """
+    for number in range(len(image.plan.levels[:2])):
+        level = Level(image, number)
+        open_chunks(level.store, level.path, level.planned if number else image.plan.base)
+
+
 def fingerprint(level: Level) -> str:
     """Return the fingerprint of all stored bytes of a level; no byte is decoded."""
     metadata = level.metadata

@@ -56,7 +56,7 @@ def why_remade(
     record = level.record
     if record is None or proof not in (None, record):
         return f"{level.name} is absent or another level"
-    if level.metadata.document != level.planned.document or not follows_recipe(level):
+    if not is_as_planned(level):
         return f"{level.name} was made by another recipe"
     if most_counted is None or level.plan.n_objects <= most_counted:
         fault = why_incomplete(level.metadata, level.objects())
@@ -65,6 +65,18 @@ def why_remade(
     if not fits(record["source"], made_from()):
         return f"{level.name} was made from other voxels"
     return ""
+
+
+def is_as_planned(level: Level) -> bool:
+    """Tell whether a level of ours has the planned form, and was made by the planned recipe.
+
+    Raises
+    ------
+    MetadataError
+        If the documents of a level of ours are damaged.
+    """
+    is_ours = level.record is not None
+    return is_ours and follows_recipe(level) and level.metadata.document == level.planned.document
 
 
 def follows_recipe(level: Level) -> bool:

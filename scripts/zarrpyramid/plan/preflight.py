@@ -5,6 +5,7 @@ Both come from the plan and a few looks at the file system.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from dataclasses import dataclass
@@ -12,16 +13,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import read_node
 from zarrpyramid.tables import aligned_table
 
 from .axes import check_axes, times
-from .base_objects import sampled_bytes, source_layout, watched_by
+from .base_objects import MOST_COUNTED, sampled_bytes, source_layout, watched_by
 from .conflicts import check_places
+from .current import is_as_planned
 from .decision import DECISION_COLUMNS, decision_rows
 from .needs import DEFAULT_RATE, level_need, measured_rate
-from .stored import our_levels
+from .stored import levels_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from .base_objects import BaseLayout
     from .image import Image
     from .levels import ImagePlan, LevelPlan
+    from .stored import Level
 
 _COLUMNS = (
     *("level", "factors", "shape", "chunks", "shards", "objects", "raw GB", "parts"),
@@ -40,7 +43,7 @@ _COLUMNS = (
 )
 
 
-def forecast(image: Image, logs: Path, n_workers: int) -> str:
+def forecast(image: Image, logs: Path, n_workers: int, *, is_refused: bool = False) -> str:
     """Return a table of the levels and what their jobs need, and lines about the whole.
 
     Parameters
@@ -49,6 +52,8 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
         Folder of the timings that jobs of the image wrote in an earlier run.
     n_workers
         Threads of each job. The table assumes that jobs run one after the other.
+    is_refused
+        Whether no machine may build it, so that its room is not asked for.
     """
     plan, rate = image.plan, measured_rate(image, logs)
     n_read = geometry.count(plan.levels[0].shape)
@@ -84,7 +89,7 @@ def forecast(image: Image, logs: Path, n_workers: int) -> str:
             f"{n_read} voxels of level 0; levels: {n_objects} files, {n_bytes / 1e9:.4g} GB raw",
             f"{_shown(seconds, 'under ')} s with {n_workers} threads a job, one job at a time, at "
             f"{rate:.3g} voxels a second and thread ({measured})",
-            *_room(image),
+            *(() if is_refused else _room(image)),
             f"changes of level 0 are seen by: {watched_by(image)} (base_watch: "
             f"{plan.image.base_watch})",
             *_source(image),
@@ -116,23 +121,22 @@ def _is_measured(image: Image, rate: float) -> bool:
 
 def _room(image: Image) -> list[str]:
     """Return the line that compares what is needed with what is free, and what that refuses."""
-    layout = source_layout(image)
-    need = room_needed(image, layout)
-    refusal = _refusal(image, need)
+    need, freed = room_needed(image, source_layout(image))
+    refusal = _refusal(image, need, freed)
     refused = [f"a run on this machine is refused before anything is written: {refusal}"]
     what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
     written = f"to be written: {what}; "
+    if freed.n_objects:
+        replaced = f"{freed.n_objects} files, {freed.n_bytes / 1e9:.4g} GB"
+        written += f"in place of levels that are removed: {replaced}; "
     folder = standing_folder(image.store, image.path)
     if folder is None:
         return [f"{written}free: not checked, {image.store.name} is no local folder"]
     free = free_room(folder)
     inodes = "not counted" if free.n_objects is None else str(free.n_objects)
-    enough = free.n_bytes >= need.n_bytes and (
-        free.n_objects is None or free.n_objects >= (need.n_objects or 0)
-    )
     return [
         f"{written}free in {folder}: {inodes} inodes, {free.n_bytes / 1e9:.4g} GB: "
-        + ("enough" if enough else "NOT ENOUGH"),
+        + ("enough" if free.plus(freed).holds(need) else "NOT ENOUGH"),
         *(refused if refusal else ()),
     ]
 
@@ -162,11 +166,11 @@ def check_room(image: Image, layout: BaseLayout) -> None:
     StoreError
         If it cannot be written, or has no room and the configuration does not force it.
     """
-    if refusal := _refusal(image, room_needed(image, layout)):
+    if refusal := _refusal(image, *room_needed(image, layout)):
         raise StoreError(refusal)
 
 
-def _refusal(image: Image, need: Room) -> str:
+def _refusal(image: Image, need: Room, freed: Room) -> str:
     """Return why a build that needs so much room may not begin on this machine, or ""."""
     folder = standing_folder(image.store, image.path)
     if not need.n_objects or folder is None:
@@ -177,19 +181,19 @@ def _refusal(image: Image, need: Room) -> str:
         return f"{folder} cannot be written; check its permissions and its file system"
     if image.plan.image.force_space:
         return ""
-    free = free_room(folder)
+    free = free_room(folder).plus(freed)
+    if free.holds(need):
+        return ""
     way_out = "or ask for fewer levels or larger scale_factors, or set force_space: true"
     if free.n_bytes < need.n_bytes:
         return (
             f"{folder} has {free.n_bytes / 1e9:.3g} GB free, the levels of {image.plan.where} need "
             f"about {need.n_bytes / 1e9:.3g} GB; free some, {way_out}"
         )
-    if free.n_objects is not None and free.n_objects < need.n_objects:
-        return (
-            f"{folder} has {free.n_objects} inodes free, the levels of {image.plan.where} need "
-            f"{need.n_objects}; give larger chunks or shards, {way_out}"
-        )
-    return ""
+    return (
+        f"{folder} has {free.n_objects} inodes free, the levels of {image.plan.where} need "
+        f"{need.n_objects}; give larger chunks or shards, {way_out}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,29 +203,70 @@ class Room:
     n_bytes: int
     n_objects: int | None
 
+    def plus(self, other: Room) -> Room:
+        """Return the sum."""
+        n_objects = None if self.n_objects is None else self.n_objects + (other.n_objects or 0)
+        return Room(n_bytes=self.n_bytes + other.n_bytes, n_objects=n_objects)
 
-def room_needed(image: Image, layout: BaseLayout) -> Room:
-    """Return what the levels that are not there will take, and a level 0 that is to be copied.
+    def holds(self, need: Room) -> bool:
+        """Tell whether what is needed is free."""
+        has_inodes = self.n_objects is None or self.n_objects >= (need.n_objects or 0)
+        return self.n_bytes >= need.n_bytes and has_inodes
 
-    The estimate takes them to compress as well as level 0, or not at all if that is asked for.
+
+def room_needed(image: Image, layout: BaseLayout) -> tuple[Room, Room]:
+    """Return what the levels that are to be made will take, and what goes before they are written.
+
+    A level 0 that is to be copied is made too. The estimate takes levels to compress as well as
+    level 0, or not at all if that is asked for. What stands in the place of a level counts as
+    free only where its objects are few enough to be looked at.
 
     Parameters
     ----------
     layout
         As in `check_room`.
     """
-    there = [level.number for level in our_levels(image)]
-    absent = [level for level in image.plan.levels[1:] if level.level not in there]
+    made, freed = _levels_made(image)
     copies = image.copies and read_node(image.store, image.level_path(0)) is None
     stored = 0
-    if absent or copies:
+    if made or copies:
         stored = sampled_bytes(image) if layout.stored_bytes is None else layout.stored_bytes
     as_level_0 = 0 if image.plan.image.compressor == "none" else stored
-    return Room(
-        n_bytes=stored * copies + space_needed(image.plan.base, absent, as_level_0),
-        n_objects=sum(map(partial(_n_inodes, image.plan), absent))
+    need = Room(
+        n_bytes=stored * copies + space_needed(image.plan.base, made, as_level_0),
+        n_objects=sum(map(partial(_n_inodes, image.plan), made))
         + _n_inodes(image.plan, image.plan.levels[0]) * copies,
     )
+    return need, freed
+
+
+def _levels_made(image: Image) -> tuple[list[LevelPlan], Room]:
+    """Return the levels that a run makes, and the room of what it removes for them.
+
+    No voxel tells here whether a level is current: one of the planned recipe and form is.
+    """
+    made: list[LevelPlan] = []
+    freed, is_remade = Room(n_bytes=0, n_objects=0), False
+    there = {level.number: level for level in levels_beside(image)}
+    for plan in image.plan.levels[1:]:
+        level = there.get(plan.level)
+        if level is None:
+            made.append(plan)  # levels that were made from an equal one stay
+            continue
+        is_remade = is_remade or not is_as_planned(level)
+        if is_remade:
+            made.append(plan)
+            sizes = [size for _, size, _ in level.objects()] if _is_small(level) else []
+            freed = freed.plus(Room(n_bytes=sum(sizes), n_objects=len(sizes)))
+    return made, freed
+
+
+def _is_small(level: Level) -> bool:
+    """Tell whether the objects of an array are few enough to be looked at."""
+    with contextlib.suppress(PyramidError):
+        found = level.metadata
+        return geometry.count(geometry.grid_shape(found.shape, found.write_shape)) <= MOST_COUNTED
+    return False
 
 
 def space_needed(base: ArrayMetadata, levels: list[LevelPlan], stored: int) -> int:
