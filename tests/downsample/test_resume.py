@@ -306,7 +306,7 @@ if len(sys.argv) > 6:  # the job ends itself by this signal, once some objects a
 with job_log(sys.argv[3] + ".log", sys.argv[3] + ".json"):
     build(Path(sys.argv[2]), Path(sys.argv[3]), **eval(sys.argv[4]))
 """
-N_KILLS = int(os.environ.get("ZARRPYRAMID_KILLS", "40"))
+N_KILLS = int(os.environ.get("ZARRPYRAMID_KILLS", "20"))
 
 
 def start_job(store, results, keys, pause=0, *more):

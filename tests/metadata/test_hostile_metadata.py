@@ -22,7 +22,7 @@ from zarrpyramid.errors import PyramidError
 
 CALLS, BYTES = 200_000, 500e6
 COMMANDS = ("plan", "status", "lint", "verify", "reproduce")
-N_DOCUMENTS = int(os.environ.get("ZARRPYRAMID_DOCUMENTS", "2000"))
+N_DOCUMENTS = int(os.environ.get("ZARRPYRAMID_DOCUMENTS", "1000"))
 
 
 @pytest.fixture(scope="module")
