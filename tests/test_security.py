@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import json
 import lzma
 import os
 import pickle
 import re
+import shutil
+import signal
 import struct
 import threading
 import tracemalloc
@@ -18,11 +21,12 @@ from pathlib import Path
 import numcodecs
 import numpy as np
 import pytest
+import yaml
 import zarr
 from numcodecs import Delta
 
 from zarrpyramid.cli.program import main
-from zarrpyramid.config import image_config
+from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, MetadataError, PyramidError, StoreError
 from zarrpyramid.stores.local import LocalStore
@@ -281,3 +285,106 @@ def test_names_with_shell_characters_are_names_alone(workspace):
     workspace.run("--configfile", str(config), cores=1)
     assert not list(workspace.folder.rglob("pwned"))
     assert workspace.array(f"{store}/{name}/1").shape == (5, 4, 4)
+
+
+# What is no file, and what is too much of one
+
+PLACES = {
+    2: (".zgroup", ".zattrs", ".zmetadata", "0/.zarray", "0/.zattrs", "1/.zarray", "0/0.0.0"),
+    3: ("zarr.json", "0/zarr.json", "1/zarr.json", "0", "1", "0/c/0/0/0", "1/c/0/0/0", "0/c"),
+}
+HOLD = ".zarrpyramid-hold"
+
+
+@pytest.fixture
+def alarm():
+    """End a test that stands still, where a limit of the machine's time would say nothing."""
+
+    def ring(number, frame):
+        raise AssertionError("it stands still")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize(
+    ("zarr_format", "place"), [(n, place) for n in PLACES for place in (*PLACES[n], HOLD)]
+)
+def test_a_pipe_in_the_place_of_anything_keeps_nobody_waiting(
+    tmp_path, zarr_format, place, capsys, alarm
+):
+    path = make(tmp_path / "a.zarr", zarr_format)
+    build(path)
+    where = path / place
+    if where.is_dir():
+        shutil.rmtree(where)
+    where.unlink(missing_ok=True)
+    os.mkfifo(where)
+    commands = ("plan", "status", "lint", "verify", "reproduce", "unlock", "verify --repair")
+    for command in (*commands, "clean"):
+        name, *options = command.split()
+        assert main([name, str(path), *options]) in (0, 1, 2)
+        assert "Traceback" not in capsys.readouterr().err
+    with contextlib.suppress(PyramidError):
+        build(path)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "values"])
+def test_documents_are_read_up_to_a_stated_size(tmp_path, kind, capsys):
+    path = make(tmp_path / "a.zarr", 3)
+    before = (path / "zarr.json").read_bytes()
+    start = b'{"zarr_format":3,"node_type":"group","attributes":{"a":'
+    most = {
+        "bytes": start + b'"' + b"x" * (1 << 25) + b'"}}',
+        "values": start + b"[" + b"{}," * (1 << 20) + b"{}]}}",
+    }
+    (path / "zarr.json").write_bytes(most[kind])
+    for command in ("plan", "verify", "status", "lint", "reproduce"):
+        assert main([command, str(path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"zarrpyramid: error: {path}/zarr.json h")
+        assert "expected at most" in line
+    with pytest.raises(PyramidError, match="expected at most"):
+        build(path)
+    (path / "zarr.json").write_bytes(before)  # the way out
+    assert len(build(path)) == 2
+
+
+CONFIGURATIONS = {
+    "deep": "store: " + "[" * 900 + "]" * 900,
+    "deep mapping": "store: " + "{a: " * 3000 + "1" + "}" * 3000,
+    "deep by lines": "".join(f"{' ' * depth}a:\n" for depth in range(3000)),
+    "aliases of lists": "a0: &a0 [1, 2]\n"
+    + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 100)}]\n" for n in range(1, 9))
+    + "store: *a8\n",
+    "aliases of mappings": "a0: &a0 {x: 1}\n"
+    + "".join(f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}\n" for n in range(1, 99))
+    + "images: *a98\n",
+    "in itself": "store: &a [*a]\n",
+    "in itself, twice": "images: &a {x: *a, y: *a}\n",
+    "wide": "store: [" + "1, " * 3000 + "1]\n",
+    "no mapping": "[" + "1, " * 3000 + "1]\n",
+}
+
+
+@pytest.mark.parametrize("text", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+def test_a_configuration_without_bounds_is_one_line(tmp_path, text, capsys):
+    (tmp_path / "c.yaml").write_text(text)
+    assert main(["plan", "--configfile", str(tmp_path / "c.yaml")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("zarrpyramid: error: ")
+    assert len(line) < 5000
+    with contextlib.suppress(RecursionError):  # as Snakemake hands it over
+        config = yaml.safe_load(text)
+        with pytest.raises(ConfigError) as refused:
+            image_configs(config if isinstance(config, dict) else {"store": config})
+        assert len(str(refused.value)) < 5000
+
+
+def test_aliases_that_say_little_are_read():
+    text = "images: {s: &s {store: a.zarr, levels: 1}, t: {<<: *s, store: b.zarr}}"
+    assert [image.levels for image in image_configs(yaml.safe_load(text))] == [1, 1]

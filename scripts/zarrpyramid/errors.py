@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_LONGEST = 4000
+"""Characters of a message; the way out is at its end."""
+
+
 class PyramidError(Exception):
     r"""Base of all errors that a user can act on; its text is one line, whatever it quotes.
 
@@ -24,7 +28,10 @@ class PyramidError(Exception):
     def __str__(self) -> str:
         """Return the message as one line, whatever a document or a path put into it."""
         lines = super().__str__().splitlines()
-        return printable(" ".join(line.strip() for line in lines))
+        text = printable(" ".join(line.strip() for line in lines))
+        if len(text) <= _LONGEST:
+            return text
+        return f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 2 :]}"
 
 
 class ConfigError(PyramidError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from snakemake.io import PeriodicityDetector
 
 from zarrpyramid.config import check_config, image_config, image_configs, restore, short_name
 from zarrpyramid.config.declare import Setting
@@ -495,3 +497,14 @@ def test_a_field_at_the_top_is_that_of_images_without_one():
         {"images": {"a": {"store": "a"}, "b": {"store": "b", "field": "own"}}, "field": "raw"}
     )
     assert [image.field for image in images] == ["raw", "own"]
+
+
+@pytest.mark.parametrize("end", ["0" * 20, "0" * 40, "ab" * 20, "-" + "x" * 20, "x" * 300])
+def test_a_name_that_snakemake_or_a_disk_would_refuse_gets_digits(end):
+    name = short_name("/a/s.zarr", f"scan_{end}")
+    assert re.fullmatch(rf"s-scan_{end}".ljust(200)[:200].strip() + r"-[0-9a-f]{6}", name)
+    assert PeriodicityDetector().is_periodic(name) is None  # by Snakemake's own rule
+    assert name != short_name("/a/s.zarr", f"scan_{end}{end}")  # two fields have two names
+    with pytest.raises(ConfigError, match=r"20 times the same; rename the image"):
+        image_configs({"images": {f"scan_{end}": {"store": "/a/s.zarr"}}})
+    assert short_name("/a/s.zarr", "scan_" + "0" * 19) == "s-scan_" + "0" * 19

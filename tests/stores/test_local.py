@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import socket
+import stat
 import subprocess
 import sys
 import time
@@ -232,10 +235,57 @@ def test_what_is_written_is_flushed_once(tmp_path, monkeypatch, durable, has_syn
     assert store.get("c/1") == DATA
 
 
-def test_a_named_pipe_in_the_place_of_a_file_is_one_line(tmp_path):
-    os.mkfifo(tmp_path / "zarr.json")
+def put_device(path):
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))  # as /dev/zero, which needs root
+
+
+def put_socket(path):
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as made:
+        made.bind(path.name)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, put_socket, put_device])
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_regular_files_alone_are_opened(tmp_path, put, is_linked):
+    if put is put_device and os.geteuid():
+        pytest.skip("a device is made by root alone")
     store = LocalStore(tmp_path)
-    with pytest.raises(StoreError, match=r"zarr\.json: Illegal seek"):
-        store.get("zarr.json")
-    with pytest.raises(StoreError, match=r"zarr\.json: Illegal seek"):
-        store.get_into("zarr.json", memoryview(bytearray(9)))
+    put(tmp_path / ("there" if is_linked else "a"))
+    if is_linked:
+        (tmp_path / "a").symlink_to("there")
+    buffer = memoryview(bytearray(8))
+    for read in (
+        lambda: store.get("a"),
+        lambda: store.get_small("a", 8),
+        lambda: store.get_range("a", 0, 4),
+        lambda: store.get_range("a", -4, 4),
+        lambda: store.get_into("a", buffer),
+        lambda: store.get_into("a", buffer, 0, 4),
+    ):
+        with pytest.raises(StoreError, match="/a is a pipe, a socket or a device, expected a reg"):
+            read()
+    assert store.size("a") == 0  # an object without bytes counts as absent, and is made again
+    store.put("a", DATA)  # over it
+    assert store.get("a") == DATA
+
+
+def test_a_folder_is_no_object(tmp_path):
+    store = LocalStore(tmp_path)
+    (tmp_path / "a").mkdir()
+    buffer = memoryview(bytearray(8))
+    assert store.get("a") is store.get_small("a", 8) is store.get_range("a", 0, 4) is None
+    assert store.get_into("a", buffer) is store.size("a") is store.version("a") is None
+
+
+def test_an_object_that_is_too_large_is_not_read(store):
+    store.put("key", DATA)
+    assert store.get_small("key", 10) == DATA
+    assert store.get_small("absent", 10) is None
+    with pytest.raises(StoreError, match=r"/key has 10 bytes, expected at most 9; remove what"):
+        store.get_small("key", 9)
+
+
+def test_a_folder_in_the_place_of_a_note_is_one_line(tmp_path):
+    (tmp_path / "note").mkdir()
+    with pytest.raises(StoreError, match="/note is a folder, expected a file; move it away"):
+        LocalStore(tmp_path).create("note", DATA)

@@ -8,6 +8,8 @@ import yaml
 
 from zarrpyramid.errors import ConfigError
 
+from .extent import check_extent, too_deep
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -23,9 +25,12 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise too_deep(str(path)) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} cannot be read as a configuration: {reason}") from error
+    check_extent(found, str(path))
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: expected a mapping of keys such as store, found {found!r}")
     return found

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+_PERIODIC = re.compile(r"(.+?)\1{19}$")
+"""End of a name that Snakemake takes for a rule that feeds itself."""
+
+_LONGEST = 200
+"""Characters of a name, which is a folder's; file systems take 255."""
+
+
 def group_path(store: str, field: str) -> str:
     """Return the path of an image's group, for messages."""
     return f"{store}/{field}" if field else store
@@ -23,6 +30,8 @@ def group_path(store: str, field: str) -> str:
 def short_name(store: str, field: str, results: Path | None = None) -> str:
     """Name an image after its store's stem and its field.
 
+    One that would be no folder's name, or that Snakemake would refuse, ends with digits of its own.
+
     >>> short_name("/data/brain.zarr", "raw/488")
     'brain-raw-488'
     """
@@ -30,13 +39,15 @@ def short_name(store: str, field: str, results: Path | None = None) -> str:
     stem = Path(path).name
     stem = re.sub(r"(\.ome)?\.(zarr|zr)$", "", stem) or stem
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{stem}/{field}").strip("-.") or "image"
+    digits = hashlib.sha256(group_path(path, field).encode()).hexdigest()[:6]
+    if _is_unusable(name):
+        name = f"{name[:_LONGEST]}-{digits}"
     if results is not None:
         try:
             known = json.loads((results / name / "image.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return name
         if (known.get("store"), known.get("field")) != (path, field):
-            digits = hashlib.sha256(group_path(path, field).encode()).hexdigest()[:6]
             return f"{name}-{digits}"
     return name
 
@@ -47,7 +58,17 @@ def checked_name(name: object) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text):
         msg = f"images.{text}: a name may hold letters, digits, '_', '-' and '.'; rename the image"
         raise ConfigError(msg)
+    if _is_unusable(text):
+        msg = (
+            f"images.{text[:40]}: a name has at most {_LONGEST} characters, and does not end with "
+            "20 times the same; rename the image"
+        )
+        raise ConfigError(msg)
     return text
+
+
+def _is_unusable(name: str) -> bool:
+    return len(name) > _LONGEST or _PERIODIC.search(name) is not None
 
 
 def checked_field(field: str, image: str, key: str = "field") -> str:

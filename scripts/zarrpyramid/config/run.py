@@ -11,6 +11,7 @@ from zarrpyramid.stores import is_url
 
 from .bases import TestImage
 from .declare import Setting, Settings, settings_of
+from .extent import check_extent
 from .forms import MappingOf, Text
 from .image import image_config
 from .names import checked_name, group_path, short_name
@@ -64,6 +65,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     ConfigError
         If a key is unknown (the nearest known one is named) or a value does not fit.
     """
+    check_extent(config, "the configuration")
     checked: dict[str, Any] = Settings(RUN).fit(dict(config), "", "")
     return checked
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
+_LARGEST = 1 << 25
+"""Bytes of a document. The consolidated metadata of a plate with 20,000 arrays has as many."""
+
+_MOST_VALUES = 1 << 21
+"""Values of a document, some 150 bytes each once it is read."""
+
 _DEEPEST = 100
 """Lists and mappings in each other; consolidated metadata of real images has some 15."""
 
@@ -24,9 +30,11 @@ def read_document(store: Store, key: str) -> Document | None:
     Raises
     ------
     MetadataError
-        If something else than a JSON object stands there.
+        If something else than a JSON object stands there, or one that is too large.
+    StoreError
+        If there is no regular file, or one that is far too large.
     """
-    data = store.get(key)
+    data = store.get_small(key, _LARGEST)
     return None if data is None else _decoded(store, key, data)
 
 
@@ -72,6 +80,12 @@ def _text(document: Document | None) -> str:
 
 
 def _decoded(store: Store, key: str, data: bytes) -> Document:
+    n_values = sum(map(data.count, (b",", b"[", b"{")))
+    if n_values > _MOST_VALUES:
+        raise MetadataError(
+            f"{store.name}/{key} holds some {n_values} values, expected at most {_MOST_VALUES}; "
+            "remove what consolidated metadata it holds, or restore it from a copy"
+        )
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -86,7 +86,7 @@ def _is_foreign(image: Image, path: str) -> bool:
     at = join(image.path, path)
     node = read_node(image.store, at)
     if node is None:
-        return image.store.get(at) is not None
+        return image.store.version(at) is not None
     return number is None or record_of(node) is None
 
 
@@ -163,7 +163,7 @@ def check_place(level: Level) -> None:
     path = level.image.paths.path(level.number)
     for above in _groups_between(level.image, path):
         node = read_node(store, above)
-        if node is None and store.get(above) is None and not store.is_link(above):
+        if node is None and store.version(above) is None and not store.is_link(above):
             continue
         if node is None or node.kind != "group" or store.is_link(above):
             raise StoreError(
@@ -175,7 +175,7 @@ def check_place(level: Level) -> None:
             f"{level.name} is a symbolic link, behind which nothing is ever written; remove the "
             "link, or put the level itself there"
         )
-    if level.node is None and store.get(level.path) is None:
+    if level.node is None and store.version(level.path) is None:
         _check_remains(level)
     elif level.record is None and not (
         level.may_be_replaced and level.node and level.node.kind == "array"
@@ -223,7 +223,7 @@ def check_base_place(image: Image) -> None:
     path = image.level_path(0)
     is_empty = not (
         image.store.is_link(path)
-        or image.store.get(path) is not None
+        or image.store.version(path) is not None
         or any(image.store.keys(path))
     )
     if not is_empty and not is_taken(image):
@@ -257,7 +257,7 @@ def _groups_between(image: Image, path: str) -> Iterator[str]:
 def _check_remains(level: Level) -> None:
     """Refuse a folder without an array that holds anything but what a killed run of ours left."""
     store, path = level.store, level.path
-    if store.get(join(path, OPENING_DOCUMENT)) is not None:
+    if store.version(join(path, OPENING_DOCUMENT)) is not None:
         return  # a level of ours in parts, perhaps of millions of objects
     for key in store.keys(path):
         if not (

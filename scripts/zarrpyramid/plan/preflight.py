@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import PyramidError, StoreError
-from zarrpyramid.metadata import read_node
+from zarrpyramid.metadata import join, read_consolidated, read_node
 from zarrpyramid.tables import aligned_table
 
 from .axes import check_axes, times
@@ -144,6 +144,8 @@ def _room(image: Image) -> list[str]:
 def check_build(image: Image) -> None:
     """Check what a build needs on any machine: axes that are sure, and places that are free.
 
+    The groups above, whose consolidated metadata is kept in step, can be read.
+
     Raises
     ------
     PyramidError
@@ -151,6 +153,9 @@ def check_build(image: Image) -> None:
     """
     check_axes(image.plan)
     check_places(image)
+    steps = image.path.split("/") if image.path else []
+    for depth in range(len(steps)):
+        read_consolidated(image.store, join(*steps[:depth]), image.plan.base.zarr_format)
 
 
 def check_room(image: Image, layout: BaseLayout) -> None:

@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import logging
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
@@ -84,9 +85,28 @@ def locked(path: Path, *, shared: bool = False, busy: str = "") -> Iterator[None
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDONLY)
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its writer
     except OSError as error:
         raise failure("open", str(path), error) from error
+
+
+def check_regular(mode: int, path: str) -> None:
+    """Raise StoreError unless the mode of something that was opened is that of a regular file.
+
+    A folder raises IsADirectoryError, since no object stands there.
+    """
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(path)
+    if not stat.S_ISREG(mode):
+        raise no_regular_file(path)
+
+
+def no_regular_file(path: str) -> StoreError:
+    """Return the error of a pipe, a socket or a device in the place of a file."""
+    return StoreError(
+        f"{path} is a pipe, a socket or a device, expected a regular file; remove it, or restore "
+        "the file from a copy"
+    )
 
 
 def failure(verb: str, path: str, error: OSError | ValueError) -> StoreError:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
 
-from .files import failure
+from .files import failure, no_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
 _READ = os.O_RDONLY | os.O_NONBLOCK
-"""A named pipe in the place of a file is an error, not a wait without an end."""
+"""A named pipe in the place of a file is opened at once, and then found to be none."""
 _DEEPEST = 16
 """How deep folders are walked. No key is that deep; a link to a folder above has no end."""
 
@@ -64,14 +64,14 @@ class Links:
             raise
         except (OSError, ValueError) as error:
             if not (getattr(error, "errno", None) == errno.ELOOP and os.path.islink(path)):  # noqa: PTH114
-                raise failure("read", path, error) from error
+                raise _failure(path, error) from error
         self.check(path)
         try:
             return os.open(path, _READ)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise failure("read", path, error) from error
+            raise _failure(path, error) from error
 
     def walk(self, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
         """Yield the files below a prefix, each with its key relative to it."""
@@ -93,3 +93,9 @@ class Links:
                         if entry.is_symlink():
                             self.check(entry.path)
                         pending.append(f"{key}/")
+
+
+def _failure(path: str, error: OSError | ValueError) -> StoreError:
+    """Return the error of a file that cannot be opened; a socket never can."""
+    is_socket = getattr(error, "errno", None) == errno.ENXIO
+    return no_regular_file(path) if is_socket else failure("read", path, error)

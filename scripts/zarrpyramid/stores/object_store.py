@@ -82,6 +82,10 @@ class ObjectStore(Store):
         data = self._get(key)[0]
         return None if data is None else bytes(data)
 
+    def get_small(self, key: str, most: int) -> bytes | None:
+        data = self._get(key, most=most)[0]
+        return None if data is None else bytes(data)
+
     def get_range(self, key: str, start: int, length: int) -> bytes | None:
         if start < 0:
             if self.url.startswith("az://"):  # Azure knows no range from the end
@@ -175,13 +179,17 @@ class ObjectStore(Store):
         above, _, name = self.url.rpartition("/")
         return type(self)(above, self.options), name
 
-    def _get(self, key: str, part: Any = None) -> tuple[Any, dict[str, Any]]:
+    def _get(
+        self, key: str, part: Any = None, *, most: int | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Return an object or part of it, or None, and the tags of its version."""
         options = {} if part is None else {"range": part}
 
         def ask() -> tuple[Any, dict[str, Any]]:
             found = self.client.get(key, options=options)
             # Conditions compare the version at Google, the ETag at the others.
+            if most is not None and found.meta["size"] > most:
+                raise self._too_large(key, found.meta["size"], most)
             version = {name: found.meta[name] for name in ("e_tag", "version")}
             return found.bytes(), {name: tag for name, tag in version.items() if tag is not None}
 
@@ -243,7 +251,7 @@ class ObjectStore(Store):
             if verb in ("read", "remove"):
                 raise
             raise self._failed(verb, key, error) from error
-        except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+        except (StoreError, exceptions.AlreadyExistsError, exceptions.PreconditionError):
             raise
         except (exceptions.BaseError, OSError, ValueError) as error:
             refused = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)

@@ -57,6 +57,19 @@ class Store(ABC):
     def get(self, key: str) -> bytes | None:
         """Return an object, or None where there is none."""
 
+    def get_small(self, key: str, most: int) -> bytes | None:
+        """Return an object of at most `most` bytes; StoreError where it is larger, and not read."""
+        data = self.get(key)
+        if data is not None and len(data) > most:
+            raise self._too_large(key, len(data), most)
+        return data
+
+    def _too_large(self, key: str, size: int, most: int) -> StoreError:
+        return StoreError(
+            f"{self.name}/{key} has {size} bytes, expected at most {most}; remove what "
+            "consolidated metadata it holds, or restore it from a copy"
+        )
+
     @abstractmethod
     def get_range(self, key: str, start: int, length: int) -> bytes | None:
         """Return part of an object, short at its end; a negative start counts from the end."""

@@ -29,10 +29,12 @@ class WebStore(ObjectStore):
         """The URL itself: on the web its percent signs are as a browser sends them."""
         return self.url
 
-    def _get(self, key: str, part: Any = None) -> tuple[Any, dict[str, Any]]:
+    def _get(
+        self, key: str, part: Any = None, *, most: int | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         # Python's http.server, for one, gives no parts: then one is cut out of the whole object.
         try:
-            return super()._get(key, part)
+            return super()._get(key, part, most=most)
         except StoreError as error:
             if part is None or error.errno != errno.ENOTSUP:
                 raise
