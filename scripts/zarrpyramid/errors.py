@@ -7,11 +7,12 @@ the way out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 _LONGEST = 4000
@@ -90,17 +91,21 @@ def suggestion(word: str, known: Sequence[str]) -> str:
     return nearest(word, known) or (f"; known are {', '.join(sorted(known))}" if known else "")
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
+def nearest(word: str, known: Collection[str]) -> str:
     """Return the nearest known word as the end of a message, or nothing where none is near.
 
     A word is near where at most a third of the letters of the shorter one differ. An ending that
-    both have, such as `.zarr`, counts for nothing.
+    both have, such as `.zarr`, counts for nothing. A mapping of words gives what they mean.
+
+    >>> nearest("averge", {"mean": "mean", "average": "mean"})
+    "; did you mean 'mean'?"
     """
     found = min(known, key=lambda item: _edits(word, item), default="")
     ending = PurePath(word).suffix
     n_alike = len(ending) if found.endswith(ending) else 0
     is_near = found and _edits(word, found) <= (min(len(word), len(found)) - n_alike) // 3
-    return f"; did you mean {found!r}?" if is_near else ""
+    meant = known[found] if isinstance(known, Mapping) and is_near else found
+    return f"; did you mean {meant!r}?" if is_near else ""
 
 
 def _edits(word: str, other: str) -> int:

@@ -175,7 +175,7 @@ def test_images_are_found(tmp_path, zarr_format, store):
         ("absent", "", "there is no store .*absent; check the path"),
         ("file", "", "file is a file, expected the folder of a zarr store"),
         ("s", "file", "s/file is a file, expected the folder of a zarr group"),
-        ("empty", "", r"there is no zarr group .*empty; fields of .*: none \(no group holds"),
+        ("empty", "", r"there is no zarr group .*empty; give the folder that holds zarr.json"),
         ("s/bare", "", "it holds other; fields of its store that have one: 'raw'"),
         ("s/nothing", "", "s/nothing has no array 0 for level 0; it holds nothing"),
     ],

@@ -70,10 +70,14 @@ def workflow(given: argparse.Namespace) -> int:
 
 def unlock(given: argparse.Namespace) -> int:
     """Free an image."""
-    from zarrpyramid.metadata import locate
+    from zarrpyramid.metadata import locate, open_group
     from zarrpyramid.stores import unlock
 
-    print(unlock(*locate(given.path, "", options=options_of(given))))
+    store, path = locate(given.path, "", options=options_of(given))
+    done = unlock(store, path)
+    if not done:
+        open_group(store, path)  # says what else stands there
+    print(done or f"{given.path} is held by nobody")
     return 0
 
 

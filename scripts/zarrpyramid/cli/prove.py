@@ -86,10 +86,10 @@ def verify(given: argparse.Namespace) -> int:
         "storage_options": options_of(given),
     }
     tell = (lambda line: None) if given.json else _tell
-    report = Report(path=given.path)
+    report = Report(path=given.path, storage_options=how["storage_options"])
     report.gather(verify_pyramid(given.path, **how), tell)
     if given.repair and not report.is_sound:
-        report = Report(path=given.path)
+        report = Report(path=given.path, storage_options=how["storage_options"])
         report.gather(repair_pyramid(given.path, **how), tell)
     print(report.json() if given.json else printable(report.verdict))
     return report.code

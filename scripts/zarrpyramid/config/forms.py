@@ -80,7 +80,9 @@ class Form:
         raise NotImplementedError
 
     def _misfit(self, value: object, where: str, expected: str) -> ConfigError:
-        hint = nearest(_OTHER_NAMES.get(value, value), self.words) if isinstance(value, str) else ""
+        known = {word: word for word in self.words}
+        known |= {other: word for other, word in _OTHER_NAMES.items() if word in known}
+        hint = nearest(value, known) if isinstance(value, str) else ""
         return ConfigError(f"{where}: expected {expected}, found {value!r}{hint}")
 
     def __or__(self, other: Form) -> Either:

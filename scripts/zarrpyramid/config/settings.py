@@ -228,10 +228,12 @@ class ImageConfig:
         default={},
     )
     unit: dict[str, str] | str = setting(
-        MappingOf(Text(least=1)) | Text(pattern=r"^[^\[{]"),
+        MappingOf(Text(pattern=".")) | Text(pattern=r"^[^\[{]"),
         "Unit as OME-NGFF spells it (micrometer, second): by axis name, or one for all space axes. "
-        "An axis without one keeps the unit of level 0's multiscales, else it has none.",
-        expected="a unit name such as micrometer, or a mapping of axis names to unit names",
+        "An axis that is not named keeps the unit of level 0's multiscales, else it has none; "
+        "`none` takes its unit away.",
+        expected="a unit name such as micrometer (none for no unit), or a mapping of axis names to "
+        "unit names",
         default={},
     )
     edit_base: bool = setting(

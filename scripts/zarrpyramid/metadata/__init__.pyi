@@ -16,6 +16,7 @@ from .group import levels_there as levels_there
 from .group import locate as locate
 from .group import object_stats as object_stats
 from .group import open_group as open_group
+from .group import way_to_image as way_to_image
 from .label_image import is_label_image as is_label_image
 from .label_image import labels_group as labels_group
 from .label_image import with_label_image as with_label_image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shlex
@@ -91,10 +92,18 @@ def open_group(store: Store, path: str) -> Node:
             f"{where} holds {', '.join(arrays)} but is no zarr group; make it one: "
             f"{command('python', '-c', f'import zarr; {make}')}"
         )
+    raise StoreError(f"there is no zarr group {where}{way_to_image(store, path)}")
+
+
+def way_to_image(store: Store, path: str = "") -> str:
+    """Say which images a store holds where none is found at a path, or how it gets one."""
     fields = list(find_images(store))
-    known = ", ".join(repr(field) for field in fields) or "none (no group holds an array 0)"
-    raise StoreError(
-        f"there is no zarr group {where}; fields of {store.name}: {known}{nearest(path, fields)}"
+    if fields:
+        known = ", ".join(map(repr, fields))
+        return f"; fields of {store.name}: {known}{nearest(path, fields)}"
+    return (
+        "; give the folder that holds zarr.json or .zgroup, write a zarr group with the image as "
+        "array 0 there, or give the image as source of a store of your own"
     )
 
 
@@ -168,4 +177,13 @@ def levels_there(store: Store, path: str, paths: LevelPaths) -> list[int]:
     """
     if store.lists:
         return paths.levels(store.children(join(path, paths.folder)))
-    return list(takewhile(lambda level: read_node(store, join(path, paths.path(level))), count(1)))
+
+    def stands(level: int) -> bool:
+        try:
+            return read_node(store, join(path, paths.path(level))) is not None
+        except StoreError as error:
+            if error.errno == errno.EACCES:  # such a server may refuse what is absent
+                return False
+            raise
+
+    return list(takewhile(stands, count(1)))

@@ -77,7 +77,7 @@ def with_levels(
             {
                 "name": axis.name,
                 "type": axis.type,
-                **known.get(axis.name, {}),
+                **{key: item for key, item in known.get(axis.name, {}).items() if key != "unit"},
                 **({"unit": axis.unit} if axis.unit else {}),
             }
             for axis in axes

@@ -41,8 +41,8 @@ class Axis:
     offset: float | None = None
 
     def changed(self, *, size: float | None, unit: str | None) -> Axis:
-        """Return the axis with another voxel size or unit, where they are given."""
-        return replace(self, size=size or self.size, unit=unit or self.unit)
+        """Return the axis with another unit or none, and another voxel size where it is given."""
+        return replace(self, size=size or self.size, unit=unit)
 
 
 def axis_type(name: str) -> str:

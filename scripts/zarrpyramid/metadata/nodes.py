@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,10 @@ def read_node(store: Store, path: str) -> Node | None:
     ------
     MetadataError
         If a document is not a JSON object.
+    StoreError
+        If no document can be read, and a server refuses one.
     """
-    document = read_document(store, join(path, "zarr.json"))
+    document, denied = _read(store, join(path, "zarr.json"))
     if document is not None:
         kind = document.get("node_type")
         if kind not in ("array", "group") or document.get("zarr_format") != 3:
@@ -57,12 +60,27 @@ def read_node(store: Store, path: str) -> Node | None:
             raise MetadataError(f"{store.name}/{path}/zarr.json: attributes are no JSON object")
         return Node(kind=kind, zarr_format=3, documents={"zarr.json": document})
     for name, kind in ((".zarray", "array"), (".zgroup", "group")):
-        document = read_document(store, join(path, name))
+        document, _ = _read(store, join(path, name))
         if document is not None:
-            attributes = read_document(store, join(path, ".zattrs"))
+            attributes, _ = _read(store, join(path, ".zattrs"))
             more = {} if attributes is None else {".zattrs": attributes}
             return Node(kind=kind, zarr_format=2, documents={name: document, **more})
+    if denied is not None:
+        raise denied
     return None
+
+
+def _read(store: Store, key: str) -> tuple[Document | None, StoreError | None]:
+    """Return a document, or None; and the error of a server that refuses it.
+
+    A server that lists no keys refuses what is absent too: of a node some documents always are.
+    """
+    try:
+        return read_document(store, key), None
+    except StoreError as error:
+        if not store.is_remote or error.errno != errno.EACCES:
+            raise
+        return None, error
 
 
 def read_array(store: Store, path: str) -> ArrayMetadata | None:
@@ -80,5 +98,5 @@ def read_array(store: Store, path: str) -> ArrayMetadata | None:
         return None
     where = f"{store.name}/{path}"
     if node.kind == "group":
-        raise StoreError(f"{where} is a group, expected an array; move the array there")
+        raise StoreError(f"{where} is a group, expected an array; choose another store or field")
     return parse_array(node.documents, where)

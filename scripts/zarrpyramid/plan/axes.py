@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _ORDER = (TIME, CHANNEL, SPACE)
 """The types of axes in the order in which OME-NGFF has them."""
 
+NO_UNIT = "none"
+"""What `unit` says of an axis that is to have none."""
+
 DEFAULT_AXES = ("x", "yx", "zyx", "czyx", "tczyx")
 """Names of the axes of an array that names none, by their number."""
 
@@ -56,7 +59,11 @@ def plan_axes(
     units = _by_axis(image, "unit", axes)
     for axis in axes:
         _check_unit(image, axis, units.get(axis.name, ""))
-    axes = [axis.changed(size=sizes.get(axis.name), unit=units.get(axis.name)) for axis in axes]
+    units = {name: None if unit == NO_UNIT else unit for name, unit in units.items()}
+    axes = [
+        axis.changed(size=sizes.get(axis.name), unit=units.get(axis.name, axis.unit))
+        for axis in axes
+    ]
     for axis in axes:
         if not 0 < axis.size < math.inf:
             raise ConfigError(
@@ -151,7 +158,8 @@ def _names(image: ImageConfig, base: ArrayMetadata) -> list[str]:
         if len(image.axes) != n_axes:
             raise ConfigError(
                 f"image {image.name}: axes {list(image.axes)} name {len(image.axes)} axes, "
-                f"level 0 has {n_axes}; its shape is {list(base.shape)}"
+                f"level 0 has {n_axes}; its shape is {list(base.shape)}: name all of them, or "
+                "leave axes out"
             )
         return list(image.axes)
     usable = [name for name in base.dimension_names or () if name]
@@ -175,7 +183,8 @@ def _by_axis(image: ImageConfig, key: str, axes: Sequence[Axis]) -> dict[str, An
 
 
 def _check_unit(image: ImageConfig, axis: Axis, unit: str) -> None:
-    meant = None if unit == axis.unit else meant_unit(unit)  # others wrote the unit that is there
+    # Others wrote the unit that is there.
+    meant = None if unit in (axis.unit, NO_UNIT) else meant_unit(unit)
     if meant is not None:
         raise ConfigError(
             f"image {image.name}: unit of axis {axis.name!r}: expected it as OME-NGFF spells "

@@ -92,9 +92,10 @@ def read_base(
     where = f"{store.name}/{path}".rstrip("/")
     node = read_node(store, join(path, base))
     if node is not None and node.kind == "group":
-        fields = ", ".join(map(repr, find_images(store, path)))
-        hint = f"groups that have one: {fields}; give one as field" if fields else "move it there"
-        raise StoreError(f"{where}/{base} is a group, expected the array of level 0; {hint}")
+        raise StoreError(
+            f"{where}/{base} is a group, expected the array of level 0"
+            + way_from_group(store, path, base)
+        )
     found = None if node is None else parse_array(node.documents, f"{where}/{base}")
     if found is None and base in listed_paths(group.attributes):
         raise StoreError(
@@ -121,6 +122,19 @@ def check_voxels(base: ArrayMetadata, where: str) -> None:
             f"{where} has no voxels, its shape is {list(base.shape)}; expected at least 1 along "
             "each axis: write the image there again, or leave it out of the run"
         )
+
+
+def way_from_group(store: Store, path: str, base: str) -> str:
+    """Say what in an image's group may be meant where a group stands in level 0's place."""
+    fields = ", ".join(map(repr, find_images(store, path)))
+    if fields:
+        return f"; groups that have one: {fields}; give one as field"
+    arrays = find_arrays(store, join(path, base))
+    if arrays:
+        sizes = {name: geometry.count(array.shape) for name, array in arrays.items()}
+        largest = max(sizes, key=lambda name: sizes[name])
+        return f"; its arrays are {', '.join(sizes)}: give base_path: {base}/{largest}"
+    return "; it holds no array: write the image into another group, or give it as source there"
 
 
 def way_to_base(store: Store, path: str, given: str | None = None) -> str:

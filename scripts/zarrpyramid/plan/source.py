@@ -17,8 +17,8 @@ from zarrpyramid.metadata import (
     find_images,
     is_inside,
     parse_array,
-    read_array,
     read_node,
+    way_to_image,
 )
 from zarrpyramid.stores import is_url, open_store, why_no_store
 
@@ -96,12 +96,13 @@ def open_source(config: ImageConfig, target: Store) -> Source:
     store = _open(config.source, config)
     node = read_node(store, "")
     if node is None:
-        if reason := why_no_store(config.source):
-            raise StoreError(f"image {config.name}: source {reason}")
         folder = store.folder("")
-        is_there = folder is None or folder.exists()
-        what = "is neither a zarr group nor an array" if is_there else "is not there"
-        raise StoreError(f"image {config.name}: source {config.source} {what}; check the path")
+        if folder is not None and not folder.exists():
+            what = f"{config.source} is not there; check the path"
+        else:
+            what = why_no_store(config.source) or store.why_absent("")
+        what = what or f"{config.source} is neither a zarr group nor an array{way_to_image(store)}"
+        raise StoreError(f"image {config.name}: source {what}")
     if node.kind == "array":
         base = parse_array(node.documents, config.source)
         return Source(store=store, path="", base=base, attributes={})
@@ -111,16 +112,18 @@ def open_source(config: ImageConfig, target: Store) -> Source:
             f"image {config.name}: source {config.source} lists {path!r} as level 0, expected the "
             "path of an array in the group; give the array itself as source"
         )
-    found = read_array(store, path)
-    if found is None:
-        fields = ", ".join(repr(field) for field in find_images(store)) or "none"
-        arrays = [f"{config.source.rstrip('/')}/{name}" for name in find_arrays(store, "")]
-        beside = f", such as {arrays[0]}" if arrays else ""
+    found = read_node(store, path)
+    if found is None or found.kind == "group":
+        fields = [*find_images(store)]
+        known = ", ".join(map(repr, fields)) or "none"
+        first = next(iter((*fields, *find_arrays(store, ""))), "")
+        beside = f", such as {config.source.rstrip('/')}/{first}" if first else ""
         raise StoreError(
             f"image {config.name}: source {config.source} has no array {path} for level 0; images "
-            f"below it: {fields}; give the path of a group or an array{beside}"
+            f"below it: {known}; give the path of a group or an array{beside}"
         )
-    return Source(store=store, path=path, base=found, attributes=node.attributes)
+    base = parse_array(found.documents, f"{store.name}/{path}")
+    return Source(store=store, path=path, base=base, attributes=node.attributes)
 
 
 def _open(source: str, config: ImageConfig) -> Store:

@@ -93,7 +93,7 @@ class Level:
                 f"there is no array {self.name}; expected level {self.number} of an image"
             )
         if self.node.kind == "group":
-            raise StoreError(f"{self.name} is a group, expected an array; move the array there")
+            raise StoreError(f"{self.name} is a group, expected an array; move it away")
         return parse_array(self.node.documents, self.name)
 
     @cached_property

@@ -114,19 +114,21 @@ def release_hold(hold: Hold | None) -> None:
 def unlock(store: Store, path: str) -> str:
     """Free the image at a path from a run that has ended; return a line that says what was done.
 
+    It is "" where nobody holds what is at the path, whatever that is.
+
     Raises
     ------
     StoreError
-        If that run is at work on this host, or there is no such image.
+        If that run is at work on this host, or images below the path are held.
     """
     note = _Note(store=store, path=path)
     data = note.read()
     if data is None:
-        if not note.is_in_group():
-            below = ", ".join(note.held_below())
-            hint = f"; held below it: {below}" if below else ""
-            raise StoreError(f"{note.where} is no group of a zarr store{hint}; give STORE/FIELD")
-        return f"{note.where} is held by nobody"
+        below = ", ".join(note.held_below())
+        if below and not note.is_in_group():
+            what = f"{note.where} is no group of a zarr store; held below it: {below}"
+            raise StoreError(f"{what}; give STORE/FIELD")
+        return ""
     other = holder.parsed(data)
     if holder.is_here(other) and not holder.is_gone(other):
         raise _refusal(other, note)

@@ -299,7 +299,10 @@ class LocalStore(Store):
     def why_absent(self, prefix: str) -> str:
         for folder, what in ((self.root, "store"), (self.root / prefix, "group")):
             if folder.exists() and not folder.is_dir():
-                return f"{folder} is a file, expected the folder of a zarr {what}"
+                return (
+                    f"{folder} is a file, expected the folder of a zarr {what}; give the folder "
+                    "that holds zarr.json or .zgroup"
+                )
         if self.root.exists():
             return ""
         beside = sorted(place.name for place in self.root.parent.glob("*.z*"))

@@ -258,7 +258,7 @@ class ObjectStore(Store):
             # obstore has no error of its own for it where keys are listed or removed.
             if isinstance(error, refused) or re.search(r"status code: 40[13]\b", str(error)):
                 msg = f"cannot {verb} {self.url}/{key}: the server refuses it to {self._identity()}"
-                denied = StoreError(f"{msg}; give that the right to, or use other credentials")
+                denied = StoreError(f"{msg}; {self._way_in(verb)}")
                 denied.errno = errno.EACCES
                 raise denied from error
             failed = self._failed(verb, key, error)
@@ -270,6 +270,16 @@ class ObjectStore(Store):
         return StoreError(
             f"cannot {verb} {self.url}/{key} ({self.client!r}): {one_line(error)}; see whether the "
             "server is there, and run again"
+        )
+
+    def _way_in(self, verb: str) -> str:
+        """Return what gives the right that a server refuses."""
+        if verb != "read":
+            return "give that the right to, or use other credentials"
+        # Whoever may not list a bucket of S3 is not told either that an object is absent.
+        return (
+            "give that the right to read and to list, without which what is absent is refused too, "
+            "or use other credentials"
         )
 
     def _identity(self) -> str:

@@ -67,5 +67,10 @@ class WebStore(ObjectStore):
                     if stat is not None:
                         yield key, *stat
 
+    def _way_in(self, verb: str) -> str:
+        return (
+            "open it to everybody, and answer 404 for what is absent, or copy it and give the copy"
+        )
+
     def _identity(self) -> str:
         return "everybody (over http no credentials are sent)"

@@ -45,12 +45,16 @@ def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
     for level in pyramid.levels:
         if level.metadata is None:
             way_out = f"build the levels again: {pyramid.relisting}"
+            if level.number == 0:  # from which all others are made
+                way_out = "" if ";" in level.fault else "restore it from a copy"
             yield level.finding(level.fault, way_out=way_out)
     if pyramid.multiscales is not None:
         for found in check_ngff(pyramid.attributes, pyramid.zarr_format, arrays):
             # A repair does not change what the group says of level 0.
             mends = bool(pyramid.ours) and found.grade == DEFECT and found.level != 0
             way_out = found.way_out or (pyramid.relisting if mends else "")
+            if found.what == "dimension_names" and pyramid.store.is_link(pyramid.levels[0].at):
+                way_out = "build in another store with this group as source, which copies level 0"
             yield replace(found, way_out=way_out)
     yield from _check_list(pyramid)
     for level in pyramid.levels[1:]:

@@ -102,9 +102,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """All checks and findings of the pyramid at a path."""
+    """All checks and findings of the pyramid at a path or URL."""
 
     path: str
+    storage_options: Mapping[str, Any] | None = None
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -126,7 +127,8 @@ class Report:
         counts = [(len(self._of(grade)), grade) for grade in GRADES]
         listed = [("sound", "NOT SOUND", "nothing to verify beside level 0")[self.code]]
         listed += [f"{n} {grade}{'s' * (n > 1)}" for n, grade in counts if n]
-        way_out = f"; build levels: {build_command(self.path)}" if self.code == 2 else ""
+        build = build_command(self.path, self.storage_options)
+        way_out = f"; build levels: {build}" if self.code == 2 else ""
         return f"{self.path}: {', '.join(listed)}{way_out}"
 
     def gather(
@@ -153,21 +155,32 @@ class Report:
 
 
 def repair_command(
-    group: str, options: str = "", storage_options: Mapping[str, Any] | None = None
+    group: str,
+    options: str = "",
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    follow_links: bool = False,
 ) -> str:
     """Return the command that mends a pyramid that zarrpyramid made.
 
     `options` are those of `verify` by which the command looks at the same blocks.
     """
     where = command("zarrpyramid", "verify", group) + as_arguments(storage_options or {})
-    return f"{where} --repair {options}".rstrip()
+    return f"{where}{' --follow-links' * follow_links} --repair {options}".rstrip()
 
 
-def replace_command(group: str) -> str:
+def replace_command(
+    group: str, storage_options: Mapping[str, Any] | None = None, *, follow_links: bool = False
+) -> str:
     """Return the command that replaces the levels of another program."""
-    return f"{build_command(group)} overwrite=true"
+    more = ("overwrite=true", *(["follow_links=true"] if follow_links else []))
+    return build_command(group, storage_options, *more)
 
 
-def build_command(group: str) -> str:
+def build_command(
+    group: str, storage_options: Mapping[str, Any] | None = None, *settings: str
+) -> str:
     """Return the command that builds the levels of an image."""
-    return command("snakemake", "--cores", "all", "--config", f"store={group}")
+    options = [f"storage_options={json.dumps(dict(storage_options))}"] if storage_options else []
+    given = (f"store={group}", *settings, *options)
+    return command("snakemake", "--cores", "all", "--config", *given)

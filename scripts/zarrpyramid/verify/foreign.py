@@ -14,7 +14,7 @@ from zarrpyramid.reduce import METHODS
 from .comparison import on_places
 from .documents import check_translation
 from .explanation import ExplainTask, Explanation
-from .findings import MOST_SHOWN, NOTE, WARNING, Check, replace_command
+from .findings import MOST_SHOWN, NOTE, WARNING, Check
 from .origins import factors_between, scale_ratio
 from .sampling import draw_sample
 
@@ -112,7 +112,7 @@ def _findings(
     pyramid: Pyramid, level: FoundLevel, finer: FoundLevel, found: Explanation, *, has_objects: bool
 ) -> Iterator[Finding]:
     """Yield what is wrong with a level, by the figures of its blocks."""
-    way_out = f"replace the levels: {replace_command(pyramid.where)}"
+    way_out = f"replace the levels: {pyramid.replacing}"
     for reason in found.damaged[:MOST_SHOWN]:
         yield level.finding(reason, way_out=f"restore it from a copy, or {way_out}")
     if found.explained:

@@ -6,7 +6,7 @@ report look at. It plans nothing, reads no voxel and judges nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import MetadataError, StoreError
@@ -105,6 +105,8 @@ class Pyramid:
         group lists none: the arrays at `0`, `1` and so on.
     others
         Arrays where levels of the pyramid would stand, neither listed nor made by zarrpyramid.
+    follow_links
+        Whether links that lead out of the store are followed.
     """
 
     store: Store
@@ -112,6 +114,7 @@ class Pyramid:
     group: Node
     levels: tuple[FoundLevel, ...]
     others: tuple[FoundLevel, ...] = ()
+    follow_links: bool = False
 
     @property
     def where(self) -> str:
@@ -223,13 +226,19 @@ class Pyramid:
     def relisting(self) -> str:
         """The command that lists the levels again, or replaces those of another program."""
         is_mended = self.ours and not self.foreign  # a repair never removes what others made
-        return self.repair() if is_mended else replace_command(self.where)
+        return self.repair() if is_mended else self.replacing
+
+    @property
+    def replacing(self) -> str:
+        """The command that replaces the levels of another program."""
+        return replace_command(self.where, self.store.options, follow_links=self.follow_links)
 
     def repair(self, options: str = "") -> str:
         """Return the command that mends the pyramid; `options` as for `repair_command`."""
         if not self.store.lists:
             return "mend it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
-        return repair_command(self.where, options, self.store.options)
+        how = {"follow_links": self.follow_links}
+        return repair_command(self.where, options, self.store.options, **how)
 
 
 def find_pyramid(
@@ -243,7 +252,7 @@ def find_pyramid(
         If there is no group, or no level in it.
     """
     store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
-    pyramid = read_pyramid(store, inside)
+    pyramid = replace(read_pyramid(store, inside), follow_links=follow_links)
     if pyramid.levels:
         return pyramid
     base = base_path(pyramid.attributes) or "0"

@@ -103,7 +103,7 @@ def assure_pyramid(
     VoxelError
         If it is not.
     """
-    report = Report(path=path)
+    report = Report(path=path, storage_options=storage_options)
     how: dict[str, Any] = {"follow_links": follow_links, "storage_options": storage_options}
     report.gather(verify_pyramid(path, seed=seed, n_workers=n_workers, **how), logger.info)
     logger.info("%s", report.verdict)

@@ -1,0 +1,668 @@
+"""Messages that name a way out: it is taken, and the fault is gone.
+
+Each row makes a fault, and has for each way out that its message names what a user does then: other
+settings, a change of the store, or the command that stands in the message.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+
+import numpy as np
+import pytest
+import zarr
+from snakemake.cli import parse_config
+
+from servers import web_server
+from zarrpyramid.cli.program import main
+from zarrpyramid.config import check_config, image_config
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.errors import PyramidError, StoreError
+from zarrpyramid.verify.findings import replace_command
+
+VOXELS = np.random.default_rng(0).integers(0, 99, (8, 12, 16)).astype("uint8")
+NAMES = ("z", "y", "x")
+
+
+def image(path, *levels, voxels=VOXELS, zarr_format=3, names=NAMES, unit="micrometer", **more):
+    """Write a group with levels that it lists, and return its path."""
+    levels = levels or ("0",)
+    group = zarr.create_group(path, zarr_format=zarr_format)
+    for level, name in enumerate(levels):
+        array(path / name, voxels[(slice(None, None, 2**level),) * voxels.ndim], zarr_format, names)
+    axes = [{"name": name, "type": "space", "unit": unit} for name in names]
+    scale = more.pop("scale", [1.0] * len(names))
+    datasets = [
+        {
+            "path": name,
+            "coordinateTransformations": [{"type": "scale", "scale": [s * 2**n for s in scale]}],
+        }
+        for n, name in enumerate(levels)
+    ]
+    listed = {"name": "theirs", "axes": axes, "datasets": datasets}
+    if zarr_format == 2:
+        group.attrs["multiscales"] = [{"version": "0.4", **listed}]
+    else:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [listed]}
+    return path
+
+
+def array(path, voxels=VOXELS, zarr_format=3, names=None, **more):
+    """Write an array, and return its path."""
+    if zarr_format == 3:
+        more |= {"dimension_names": names}
+    chunks = more.pop("chunks", (4,) * voxels.ndim)
+    zarr.create_array(str(path), data=voxels, chunks=chunks, zarr_format=zarr_format, **more)
+    return path
+
+
+def bare(path, voxels=VOXELS, **more):
+    """Write a group with an array 0 and no list, and return its path."""
+    zarr.create_group(path, zarr_format=more.get("zarr_format", 3))
+    array(path / "0", voxels, **more)
+    return path
+
+
+def group_of(path, *children, zarr_format=3):
+    """Write a group, and images in it."""
+    zarr.create_group(path, zarr_format=zarr_format)
+    for child in children:
+        image(path / child, zarr_format=zarr_format)
+    return path
+
+
+def text(path):
+    path.write_text("no image")
+    return path
+
+
+def folder(path, *files):
+    path.mkdir()
+    for name in files:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text("mine")
+    return path
+
+
+def with_file(path, name):
+    """Write an image, and a file of its owner in it."""
+    image(path)
+    (path / name).parent.mkdir(parents=True, exist_ok=True)
+    (path / name).write_text("mine")
+    return path
+
+
+def with_link(path, name, target="elsewhere"):
+    """Write an image, and a link in it to an array beside it."""
+    if not path.exists():
+        image(path)
+    array(path.with_name(target), names=NAMES)
+    if (path / name).exists():
+        shutil.rmtree(path / name)
+    (path / name).symlink_to(path.with_name(target))
+    return path
+
+
+def changed(**settings):
+    """Return a way out: other settings; None leaves a setting out."""
+
+    def way(given, message):
+        merged = {**given, **settings}
+        return {key: item for key, item in merged.items() if item is not None}
+
+    return way
+
+
+def moved(name):
+    """Return a way out: what stands at a path of the store is moved away."""
+
+    def way(given, message):
+        (given["store"] / name).rename(given["store"].with_name("away"))
+        return given
+
+    return way
+
+
+def linked_away(name):
+    """Return a way out: a link is removed."""
+
+    def way(given, message):
+        (given["store"] / name).unlink()
+        return given
+
+    return way
+
+
+def elsewhere(given, message):
+    """The store is the source of another one."""
+    field = given.get("field", "")
+    kept = {key: item for key, item in given.items() if key not in ("field", "source")}
+    return {**kept, "store": given["store"].with_name("own"), "source": given["store"] / field}
+
+
+def another_store(given, message):
+    """The image is made in another store."""
+    return {**given, "store": given["store"].with_name("another")}
+
+
+def image_there(given, message):
+    """An image is written where none was found."""
+    place = given["store"]
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    image(place)
+    return {key: item for key, item in given.items() if key != "field"}
+
+
+def image_as_source(given, message):
+    return {**given, "source": image(given["store"].with_name("given"))}
+
+
+def said(pattern):
+    """Return a way out: the setting that the message spells out."""
+
+    def way(given, message):
+        key, value = re.search(pattern, message).groups()
+        return {**given, key: json.loads(value) if value[0] in "[{" else value}
+
+    return way
+
+
+def meant(key):
+    """Return a way out: the word that the message asks whether it was meant."""
+
+    def way(given, message):
+        return {**given, key: re.search(r"did you mean '([^']+)'\?", message)[1]}
+
+    return way
+
+
+def commanded(start):
+    """Return a way out: the command that the message ends with is run by a shell."""
+
+    def way(given, message):
+        line = message[re.search(start, message).start() :]
+        here = given["store"].parent
+        subprocess.run(line, shell=True, check=True, cwd=here, capture_output=True)
+        made = here / "NEW.zarr"
+        return {**given, "store": made} if made.exists() else given
+
+    return way
+
+
+def renamed(given, message):
+    return commanded("mv ")(given, message)
+
+
+def relisted(change):
+    """Return a way out: the multiscales is mended."""
+
+    def way(given, message):
+        path = given["store"] / "zarr.json"
+        document = json.loads(path.read_text())
+        change(document["attributes"])
+        path.write_text(json.dumps(document))
+        return given
+
+    return way
+
+
+def with_list(path, change):
+    """Write an image, and change its attributes."""
+    image(path)
+    relisted(change)({"store": path}, "")
+    return path
+
+
+def multiscales(attributes):
+    return attributes["ome"]["multiscales"][0]
+
+
+def with_path(path):
+    def change(attributes):
+        multiscales(attributes)["datasets"][0]["path"] = path
+
+    return change
+
+
+def with_scale(*scale):
+    def change(attributes):
+        steps = multiscales(attributes)["datasets"][0]["coordinateTransformations"]
+        steps[0]["scale"] = list(scale)
+
+    return change
+
+
+def with_units(*units):
+    def change(attributes):
+        for axis, unit in zip(multiscales(attributes)["axes"], units, strict=True):
+            axis["unit"] = unit
+
+    return change
+
+
+LABELS = {"labels": True}
+PYTHON = r"\S*python -c "
+FLOATS = VOXELS.astype("float32")
+# name: (what makes the store, settings, a pattern of the message, the ways out)
+FAULTS = {
+    # What stands in the place of the group, or of level 0.
+    "an empty folder": (folder, {}, "there is no zarr group", [image_there, image_as_source]),
+    "a folder of texts": (lambda p: folder(p, "a.txt"), {}, "no zarr group", [image_there]),
+    "a text file": (text, {}, r"is a file, .*; give the folder", [image_there]),
+    "a misspelled field": (
+        lambda p: group_of(p, "cells"), {"field": "cels"}, "did you mean 'cells'", [meant("field")],
+    ),
+    "an array": (array, {}, "is itself an array", [elsewhere, commanded(PYTHON)]),
+    "an array as field": (
+        image, {"field": "0"}, "level 0 of the image", [changed(field=None)],
+    ),
+    "arrays in no group": (
+        lambda p: array(p / "0").parent, {}, "is no zarr group; make it one",
+        [commanded(PYTHON)],
+    ),
+    "bioformats2raw": (
+        lambda p: group_of(p, "0", "1", zarr_format=2), {},
+        "is a group, expected the array of level 0; groups that have one: '0', '1'; give one as",
+        [changed(field="0"), changed(field="1")],
+    ),
+    "a plate": (
+        lambda p: group_of(p, "A/1/0", zarr_format=2), {}, "'A/1/0'; give one as field",
+        [changed(field="A/1/0")],
+    ),
+    "a group of an array": (
+        lambda p: array(group_of(group_of(p) / "0") / "raw").parents[1], {},
+        "its arrays are raw: give base_path: 0/raw",
+        [said("(base_path): (.+)$"), changed(base_path="0/raw")],
+    ),
+    "a group of nothing": (
+        lambda p: group_of(group_of(p) / "0").parent, {}, "it holds no array",
+        [image_there, lambda given, message: image_as_source(
+            another_store(given, message), message)],
+    ),
+    "another name": (
+        lambda p: array(group_of(p) / "raw").parent, {}, "its one array is raw",
+        [said("(base_path): ([^,]+)"), renamed],
+    ),
+    "a listed level 0 that is absent": (
+        lambda p: with_list(p, with_path("s0")), {}, "lists s0 first, as level 0, but has no such",
+        [relisted(with_path("0"))],
+    ),
+    "a listed level 0 outside": (
+        lambda p: with_list(p, with_path("../0")), {}, "mend its multiscales",
+        [relisted(with_path("0"))],
+    ),
+    "another level 0 than is listed": (
+        lambda p: array(image(p) / "raw").parent, {"base_path": "raw"}, "leave base_path out",
+        [changed(base_path=None), relisted(lambda attributes: attributes.clear())],
+    ),
+    "no extent": (
+        lambda p: with_list(p, with_scale(1, 0, 1)), {}, "expected > 0; mend its scale, or give",
+        [relisted(with_scale(1, 2, 1)), changed(voxel_size={"y": 2})],
+    ),
+    "a link out of the store": (
+        lambda p: with_link(p, "0"), {}, "followed with follow_links", [changed(follow_links=True)],
+    ),
+    # What stands in the place of the levels.
+    "levels of others": (
+        lambda p: image(p, "0", "1"), {}, "1 is there already and was not made by this workflow",
+        [changed(overwrite=True), moved("1"), elsewhere],
+    ),
+    "a linked level": (
+        lambda p: with_link(p, "1"), {}, "remove the link", [linked_away("1")],
+    ),
+    "a file where a group is to be": (
+        lambda p: text(image(p, "scale0/image") / "scale1").parent, {}, "move it away",
+        [moved("scale1")],
+    ),
+    "files in the place of a level": (
+        lambda p: with_file(p, "1/notes.txt"), {}, "which is not ours to remove; move it away",
+        [moved("1")],
+    ),
+    "level 0 where the copy is to be": (
+        image, {"source": "given"}, "none is ever put over other data",
+        [another_store, changed(source=None)],
+    ),
+    "a linked level 0 where the copy is to be": (
+        lambda p: with_link(p, "0"), {"source": "given", "follow_links": True},
+        "none is ever put over other data", [another_store, changed(source=None)],
+    ),
+    # The source.
+    "a source that is a text": (
+        folder, {"source": "text"}, "give the folder that holds", [changed(source="given")],
+    ),
+    "a source of two images": (
+        folder, {"source": "two"}, "such as .*two/a", [changed(source="two/a")],
+    ),
+    "a source of bioformats2raw": (
+        folder, {"source": "series"}, "such as .*series/0", [changed(source="series/0")],
+    ),
+    "a source around the store": (
+        lambda p: folder(image(p) / "sub"), {"source": "image"}, "choose a store elsewhere",
+        [lambda given, message: {**given, "store": given["store"].parent.with_name("own")}],
+    ),
+    # Settings.
+    "a method that others name": (
+        image, {"method": "averge"}, "did you mean 'mean'", [meant("method")],
+    ),
+    "a method of others": (image, {"method": "nearst"}, "mean 'stride'", [meant("method")]),
+    "a method of another type": (
+        lambda p: image(p, voxels=FLOATS), {"method": "mode"}, "; choose ",
+        [lambda given, message: {**given, "method": re.search("choose ([a-z_]+)", message)[1]}],
+    ),
+    "a dtype of means": (
+        image, {"method": "mean", "dtype": "uint16"}, "leave dtype out, or choose method sum",
+        [changed(dtype=None), changed(method="sum")],
+    ),
+    "a sum that overflows": (
+        image, {"method": "sum"}, "give dtype: uint16", [said("(dtype): (.+)$")],
+    ),
+    "a narrow sum": (
+        lambda p: image(p, voxels=VOXELS.astype("float64")), {"method": "sum", "dtype": "float32"},
+        "give dtype", [said("(dtype): (.+)$")],
+    ),
+    "a sum that nothing holds": (
+        lambda p: image(p, voxels=VOXELS.astype("int64")), {"method": "sum", "dtype": "int64"},
+        "which no dtype holds; choose mean", [changed(method="mean", dtype=None)],
+    ),
+    "factors that scale nothing": (
+        image, {"scale_factors": 1}, "leave it out", [changed(scale_factors=None)],
+    ),
+    "too few factors": (
+        image, {"scale_factors": [2, 2]}, "give one an axis, such as",
+        [lambda given, message: {
+            **given, "scale_factors": json.loads(re.search(r"as (\[[2, ]+\])", message)[1])
+        }, lambda given, message: {
+            **given, "scale_factors": json.loads(message[message.rindex("[["):]), "levels": None}],
+    ),
+    "more levels than entries": (
+        image, {"scale_factors": [[2, 2, 2]], "levels": 3}, "add entries, or leave levels out",
+        [changed(levels=None), changed(scale_factors=[[2, 2, 2]] * 3)],
+    ),
+    "isotropic without sizes": (
+        bare, {"scale_factors": "isotropic"}, "give voxel_size, such as",
+        [changed(voxel_size={"z": 40, "y": 8, "x": 8})],
+    ),
+    "isotropic of two units": (
+        lambda p: with_list(p, with_units("nanometer", "micrometer", "micrometer")),
+        {"scale_factors": "isotropic"}, "give voxel_size and unit in one unit",
+        [changed(voxel_size={"z": 0.04}, unit={"z": "micrometer"})],
+    ),
+    "a level equal to the one before": (
+        image, {"levels": 9}, "ask for at most",
+        [lambda given, message: {**given, "levels": int(re.search(r"at most (\d+)", message)[1])}],
+    ),
+    "chunks of another number": (
+        image, {"chunks": [4, 4]}, "give one an axis", [changed(chunks=[4, 4, 4])],
+    ),
+    "shards of v2": (
+        lambda p: image(p, zarr_format=2), {"shards": [8, 8, 8]}, "leave shards out",
+        [changed(shards=None, chunks=[8, 8, 8])],
+    ),
+    "shards that are not divided": (
+        image, {"shards": [8, 8, 8], "chunks": [3, 3, 3]}, "choose divisors of them, or other",
+        [changed(chunks=[4, 4, 4]), changed(shards="none"), changed(shards=[9, 9, 9])],
+    ),
+    "too large chunks": (
+        image, {"chunks": [2**11] * 3}, "give smaller chunks", [changed(chunks=[4, 4, 4])],
+    ),
+    "a checksum of v2": (
+        lambda p: image(p, zarr_format=2), {"checksum": True, "compressor": "gzip"},
+        "give compressor: zstd, or leave checksum out",
+        [changed(compressor="zstd"), changed(checksum=None)],
+    ),
+    "labels that are averaged": (
+        image, {**LABELS, "method": "mean"}, "give method: mode, or labels: false",
+        [changed(method="mode"), changed(labels=False)],
+    ),
+    "labels that are floats": (
+        lambda p: image(p, voxels=FLOATS), LABELS, "leave labels out", [changed(labels=None)],
+    ),
+    "too few axes": (
+        bare, {"axes": ["y", "x"]}, "name all of them, or leave axes out",
+        [changed(axes=["z", "y", "x"]), changed(axes=None)],
+    ),
+    "axes of another name": (
+        lambda p: bare(p, names=NAMES), {"axes": ["a", "b", "d"], "edit_base": False},
+        "give axes: .* or other axes with edit_base: true",
+        [changed(axes=list(NAMES)), changed(edit_base=True)],
+    ),
+    "axes in another order": (
+        bare, {"axes": ["z", "y", "c"]}, r"write it with axes \(c, z, y\) into another store",
+        [lambda given, message: {
+            **given, "axes": ["c", "z", "y"],
+            "store": bare(given["store"].with_name("turned"), np.transpose(VOXELS, (2, 0, 1)))}],
+    ),
+    "colours that stand last": (
+        lambda p: bare(p, np.zeros((64, 64, 3), "uint8")), {}, "looks like channels or colours",
+        [changed(axes=["z", "y", "x"]), lambda given, message: {
+            **given, "axes": ["c", "y", "x"], "store": bare(
+                given["store"].with_name("turned"), np.zeros((3, 64, 64), "uint8"))}],
+    ),
+    "too few sizes": (
+        image, {"voxel_size": [1, 2]}, "give one for each axis, or a mapping",
+        [changed(voxel_size=[1, 2, 3]), changed(voxel_size={"y": 1, "x": 2})],
+    ),
+    "a misspelled axis": (image, {"voxel_size": {"Z": 2}}, "Z", [changed(voxel_size={"z": 2})]),
+    "a misspelled unit": (
+        image, {"unit": {"x": "um"}}, "did you mean 'micrometer'",
+        [lambda given, message: {**given, "unit": {"x": re.search("mean '(.+)'", message)[1]}}],
+    ),
+    "no unit": (
+        image, {"unit": ""}, r"\(none for no unit\)",
+        [changed(unit="none"), changed(unit={"x": "none"}), changed(unit=None)],
+    ),
+    "an empty unit of an axis": (
+        image, {"unit": {"x": ""}}, r"\(none for no unit\)", [changed(unit={"x": "none"})],
+    ),
+    "missing chunks": (
+        lambda p: (shutil.rmtree(image(p) / "0/c/0"), p)[1], {"missing_chunks": "error"},
+        "set missing_chunks: fill", [changed(missing_chunks="fill")],
+    ),
+    "a link without a source": (
+        image, {"link_base": True}, "give source: PATH, or leave it out",
+        [lambda given, message: {**another_store(given, message), "source": given["store"]},
+         changed(link_base=None)],
+    ),
+    "base_path beside a source": (
+        folder, {"source": "given", "base_path": "0"}, "keep one of them",
+        [changed(base_path=None)],
+    ),
+    "axes twice": (
+        bare, {"axes": ["y", "y", "x"]}, "give each its own name", [changed(axes=list(NAMES))],
+    ),
+}  # fmt: skip
+
+
+def placed(folder, settings):
+    """Return settings whose source is made in a folder."""
+    source = settings.get("source")
+    if source is None:
+        return settings
+    place = folder / source
+    if source == "given" and not place.exists():
+        image(place)
+    elif source == "text" and not place.exists():
+        text(place)
+    elif source.partition("/")[0] == "two" and not (folder / "two").exists():
+        group_of(folder / "two", "a", "b")
+    elif source.partition("/")[0] == "series" and not (folder / "series").exists():
+        group_of(folder / "series", "0", zarr_format=2)
+    return {**settings, "source": place}
+
+
+WAYS = [(name, number) for name, row in FAULTS.items() for number in range(len(row[3]))]
+
+
+@pytest.mark.sampled(45)
+@pytest.mark.parametrize(
+    ("name", "number"), WAYS, ids=[f"{name}-{number}" for name, number in WAYS]
+)
+def test_a_way_out_of_a_run_that_is_refused(tmp_path, monkeypatch, name, number):
+    monkeypatch.chdir(tmp_path)  # commands are those that work there
+    make, settings, pattern, ways = FAULTS[name]
+    store = make(tmp_path / "image")
+    given = {"store": store, "levels": 1, **placed(tmp_path, settings)}
+    before = contents(tmp_path)
+    with pytest.raises(PyramidError, match=pattern) as error:
+        build_pyramid(**given, progress=False)
+    assert "\n" not in str(error.value)
+    assert contents(tmp_path) == before
+    after = ways[number](given, str(error.value))
+    if isinstance(after.get("source"), str):
+        after = placed(tmp_path, after)
+    assert len(build_pyramid(**{"levels": 1, **after}, progress=False)) >= 2
+
+
+def contents(folder):
+    found = [item for item in sorted(folder.rglob("*")) if item.is_file()]
+    return {item: item.read_bytes() for item in found}
+
+
+# Of commands.
+
+
+def run_line(line):
+    """Run a command of ours as a message has it; that of snakemake in this process."""
+    words = shlex.split(line)
+    if "--config" in words:
+        given = parse_config(words[words.index("--config") + 1 :])
+        return len(build_pyramid(**{"levels": 1, **given}, progress=False)) - 2
+    return main(words[words.index(next(w for w in words if w.endswith("zarrpyramid"))) + 1 :])
+
+
+def told(*words):
+    """Return the exit code of a command, and what it says."""
+    with redirect_stdout(StringIO()) as out, redirect_stderr(out):
+        code = main([*map(str, words)])
+    return code, out.getvalue()
+
+
+def without(path, *names):
+    for name in names:
+        (path / name).unlink()
+    return path
+
+
+def built(path, **settings):
+    build_pyramid(
+        path if path.exists() else image(path), **{"levels": 1, **settings}, progress=False
+    )
+    return path
+
+
+def foreign_link(path):
+    """Write a pyramid of others whose level 0 is a link out of the store, and which lost one."""
+    image(path, "0", "1")
+    (path / "0").rename(path.with_name("full"))
+    (path / "0").symlink_to(path.with_name("full"))
+    return without(path, "1/zarr.json")
+
+
+# name: (what makes it, the command, options of verify afterwards, pattern of the way out)
+COMMANDS = {
+    "a listed level of others that is absent": (
+        lambda p: without(image(p, "0", "1"), "1/zarr.json"), ["verify"], [],
+        r"build the levels again: (.+)",
+    ),
+    "one of a pyramid whose level 0 is a link": (
+        foreign_link, ["verify", "--follow-links"], ["--follow-links"],
+        r"build the levels again: (.+)",
+    ),
+    "one of ours": (
+        lambda p: without(built(p), "1/zarr.json"), ["verify"], [], r"build the levels again: (.+)",
+    ),
+    "one of ours whose level 0 is a link": (
+        lambda p: without(built(with_link(p, "0"), follow_links=True), "1/zarr.json"),
+        ["verify", "--follow-links"], ["--follow-links"], r"build the levels again: (.+)",
+    ),
+    "none beside level 0": (image, ["verify"], [], r"; build levels: (.+)"),
+    "a list of ours that is gone": (
+        lambda p: with_gone_list(built(p)), ["verify"], [], r"list them: (.+)",
+    ),
+}  # fmt: skip
+
+
+def with_gone_list(path):
+    relisted(lambda attributes: attributes.pop("ome"))({"store": path}, "")
+    return path
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_command_that_verify_names_leaves_nothing_to_say(tmp_path, monkeypatch, name):
+    make, words, options, pattern = COMMANDS[name]
+    monkeypatch.chdir(tmp_path)
+    place = make(tmp_path / "image")
+    code, text = told(*words, place)
+    assert code
+    line = re.search(pattern, text)[1]
+    assert run_line(line) == 0, text
+    code, text = told("verify", *options, "--full", place)
+    assert code == 0, text
+
+
+def test_the_way_out_of_names_that_a_linked_level_0_lacks(tmp_path):
+    path = image(tmp_path / "a", names=NAMES)
+    shutil.rmtree(path / "0")
+    (path / "0").symlink_to(array(tmp_path / "full"))
+    build_pyramid(path, levels=1, follow_links=True, progress=False)
+    code, text = told("verify", path, "--follow-links")
+    assert code == 1
+    assert "build in another store with this group as source, which copies level 0" in text
+    build_pyramid(tmp_path / "own", source=path, levels=1, follow_links=True, progress=False)
+    assert told("verify", tmp_path / "own")[0] == 0
+
+
+def test_commands_reach_a_store_by_its_options():
+    options = {"endpoint": "http://minio:9000", "allow_http": True}
+    words = shlex.split(replace_command("s3://bucket/a", options, follow_links=True))
+    given = parse_config(words[words.index("--config") + 1 :])
+    found = image_config("a", check_config(given))
+    assert (found.overwrite, found.follow_links, found.store) == (True, True, "s3://bucket/a")
+    assert found.storage_options["endpoint"] == "http://minio:9000"
+
+
+@pytest.mark.parametrize("make", [array, lambda p: array(group_of(p) / "raw"), folder, text])
+def test_unlock_of_what_is_no_group_says_what_it_is(tmp_path, make):
+    place = make(tmp_path / "a")
+    assert told("unlock", place)[0] == told("clean", place)[0] == 2
+    assert told("unlock", place)[1] == told("clean", place)[1]
+    assert told("unlock", image(tmp_path / "b")) == (0, f"{tmp_path}/b is held by nobody\n")
+
+
+# A server that answers 403 for what is absent, as S3 does to those who may not list.
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_server_that_refuses_what_is_absent(tmp_path, zarr_format):
+    """Documents of v2 are found where that of v3 is refused; a chunk is never taken for absent."""
+    image(tmp_path / "theirs", zarr_format=zarr_format)
+    is_shut = False
+
+    def refused(path):
+        return is_shut or not (tmp_path / path.lstrip("/")).exists()
+
+    with web_server(tmp_path, refused=refused) as url:
+        place = f"{url}/theirs"
+        build_pyramid(tmp_path / "own", source=place, levels=1, progress=False)
+        assert told("verify", tmp_path / "own", "--full")[0] == 0
+        assert told("status", place)[0] == 1
+        chunk = tmp_path / "theirs/0" / ("0.0.0" if zarr_format == 2 else "c/0/0/0")
+        data = chunk.read_bytes()
+        chunk.unlink()
+        with pytest.raises(StoreError, match="answer 404 for what is absent, or copy it"):
+            build_pyramid(tmp_path / "second", source=place, levels=1, progress=False)
+        chunk.write_bytes(data)
+        is_shut = True
+        with pytest.raises(StoreError, match=r"server refuses it to everybody .*; open it to"):
+            build_pyramid(tmp_path / "second", source=place, levels=1, progress=False)
+        is_shut = False
+        assert len(build_pyramid(tmp_path / "second", source=place, levels=1, progress=False)) == 2
+    shutil.rmtree(tmp_path / "own")
+    copy = shutil.copytree(tmp_path / "theirs", tmp_path / "copy")
+    assert len(build_pyramid(tmp_path / "own", source=copy, levels=1, progress=False)) == 2
