@@ -182,14 +182,17 @@ NAN_WITH_PAYLOAD = "0x7fc00123"
         ("float16", "0x3e00", 1.5),
         ("float64", "0x3ff8000000000000", 1.5),
         ("float32", NAN_WITH_PAYLOAD, math.nan),
-        ("uint8", None, 0),  # v2's null
-        ("float64", None, 0.0),
     ],
 )
 def test_fill_values(dtype, stored, expected):
     found = parse({**V3, "data_type": dtype, "fill_value": stored}).fill_value
     assert type(found) is type(expected)
     assert found == expected or (math.isnan(found) and math.isnan(expected))
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("|u1", 0), ("<f8", 0.0)])
+def test_null_fills_with_zero_in_v2(dtype, expected):
+    assert parse({**V2, "dtype": dtype, "fill_value": None}).fill_value == expected
 
 
 def test_a_payload_of_nan_is_kept():
@@ -273,6 +276,15 @@ DAMAGED = [
     ({**V3, "chunk_key_encoding": {"name": "v3"}}, "damaged: KeyError 'v3'"),
     ({**V3, "chunk_key_encoding": {"name": "v2", "configuration": {"separator": ["/"]}}},
      r"separator of chunk keys \"\['/'\]\", expected '.' or '/'"),
+    ({**V3, "fill_value": 1.5}, "damaged: ValueError fill value '1.5' of uint16"),
+    ({**V3, "fill_value": None}, "fill_value is null"),
+    ({**V3, "storage_transformers": 0}, "storage transformers are not served"),
+    ({**V3, "chunk_key_encoding": {"name": "default", "configuration": {"a": 1}}}, "says more"),
+    ({**V3, "extra": 1}, "key 'extra' is none of zarr v3"),
+    ({**V3, "extra": {"must_understand": True}}, "key 'extra' is none of zarr v3"),
+    ({**V3, "extra": {"name": "x"}}, "key 'extra' is none of zarr v3.*; take it out"),
+    ({**V2, "fill_value": 1.5}, "damaged: ValueError fill value '1.5' of uint16"),
+    ({**V2, "filters": 0}, "damaged: TypeError"),
     ({**V2, "zarr_format": 4}, "zarr_format of .zarray is not 2"),
     ({**V2, "order": "A"}, "order 'A', expected 'C' or 'F'"),
     ({**V2, "compressor": "zstd"}, "'zstd' is no description of a codec"),
@@ -284,9 +296,10 @@ DAMAGED = [
     ({**V3, "data_type": "float32", "fill_value": "0x" + "f" * 9}, "damaged: OverflowError"),
     ({**V3, "data_type": "float32", "fill_value": "nothing"}, "damaged: KeyError"),
     *(({k: v for k, v in V3.items() if k != key}, f"damaged: KeyError '{key}'")
-      for key in ("shape", GRID, "data_type", "codecs", "chunk_key_encoding")),
+      for key in ("shape", GRID, "data_type", "codecs", "chunk_key_encoding", "fill_value")),
     *(({k: v for k, v in V2.items() if k != key}, f"damaged: KeyError '{key}'")
       for key in ("shape", "chunks", "dtype")),
+    ({k: v for k, v in V2.items() if k != "fill_value"}, "has no fill_value, which may be null"),
 ]  # fmt: skip
 
 

@@ -1,127 +1,535 @@
-"""Each rule of OME-NGFF by itself: a sound list breaks none, each harm the one it is of."""
+"""Each rule of OME-NGFF by a pair of documents made into stores: one keeps it, one breaks it."""
 
 from __future__ import annotations
 
 import copy
+import re
+import shutil
 
 import pytest
 
-from zarrpyramid.metadata.parsing import parse_array
-from zarrpyramid.verify.findings import DEFECT, NOTE
-from zarrpyramid.verify.ngff import check_ngff, version_of
+from harms import verified
+from ngff_stores import CHANNEL, make, put_group
+from zarrpyramid.verify.findings import DEFECT, NOTE, WARNING
 
-AXES = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
-
-
-def dataset(path, scale, shift):
-    steps = [{"type": "scale", "scale": [scale] * 3}]
-    steps += [{"type": "translation", "translation": [shift] * 3}] if shift else []
-    return {"path": path, "coordinateTransformations": steps}
+BOTH, OLD, NEW = ("0.4", "0.5"), ("0.4",), ("0.5",)
 
 
-def listed(zarr_format):
-    described = {
-        "name": "a", "type": "mean", "metadata": {}, "axes": AXES,
-        "datasets": [dataset("0", 1, 0), dataset("1", 2, 0.5)],
-    }  # fmt: skip
-    if zarr_format == 2:
-        return {"multiscales": [{**described, "version": "0.4"}]}
-    return {"ome": {"version": "0.5", "multiscales": [described]}}
+def first(change):
+    """Return a harm of the first multiscales."""
+    return lambda held, _: change(held["multiscales"][0])
 
 
-def array(extent, zarr_format, names=("z", "y", "x")):
-    common = {"shape": [extent] * 3, "fill_value": 0, "zarr_format": zarr_format}
-    if zarr_format == 2:
-        form = {
-            "chunks": [4] * 3,
-            "dtype": "<u2",
-            "order": "C",
-            "compressor": None,
-            "filters": None,
-        }
-        return parse_array({".zarray": {**common, **form}}, "a")
-    form = {
-        "node_type": "array", "data_type": "uint16", "codecs": ["bytes"],
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4] * 3}},
-        "chunk_key_encoding": {"name": "default"}, "dimension_names": names,
-    }  # fmt: skip
-    return parse_array({"zarr.json": {**common, **form}}, "a")
+def steps(*found, level=1):
+    def harm(held, _):
+        held["multiscales"][0]["datasets"][level]["coordinateTransformations"] = list(found)
+
+    return harm
 
 
-def found(zarr_format, harm=lambda described: None, names=("z", "y", "x")):
-    attributes = copy.deepcopy(listed(zarr_format))
-    harm((attributes.get("ome") or attributes)["multiscales"][0])
-    arrays = {"0": array(8, zarr_format, names), "1": array(4, zarr_format, names)}
-    return list(check_ngff(attributes, zarr_format, arrays))
+def whole(*found):
+    return first(lambda described: described.update(coordinateTransformations=list(found)))
 
 
-@pytest.mark.parametrize("zarr_format", [2, 3])
-def test_a_sound_list(zarr_format):
-    assert found(zarr_format) == []
-    assert version_of(listed(zarr_format), zarr_format) == {2: "0.4", 3: "0.5"}[zarr_format]
+def axis(number, **change):
+    return first(lambda described: described["axes"][number].update(change))
 
 
-def transformations(*steps):
-    return lambda d: d["datasets"][1].update(coordinateTransformations=list(steps))
+def without_axis(number, key):
+    return first(lambda described: described["axes"][number].pop(key))
 
 
-SCALE = {"type": "scale", "scale": [2.0, 2.0, 2.0]}
-SHIFT = {"type": "translation", "translation": [0.5, 0.5, 0.5]}
-HARMS = {
-    "no axes": (lambda d: d.pop("axes"), 'MUST contain the field "axes"'),
-    "one axis": (lambda d: d.update(axes=AXES[:1]), "must be between 2 and 5"),
-    "axes of one name": (lambda d: d["axes"][0].update(name="x"), "MUST be unique"),
-    "two times": (
-        lambda d: [axis.update(type="time") for axis in d["axes"][:2]],
-        "MUST contain 2 or 3 entries",
+def axes(*types):
+    """Return a harm that gives the axes other types, and levels scales of their number."""
+
+    def harm(held, _):
+        described = held["multiscales"][0]
+        described["axes"] = [
+            {"name": f"a{number}"} | ({"type": kind} if kind else {})
+            for number, kind in enumerate(types)
+        ]
+        for level, dataset in enumerate(described["datasets"]):
+            sizes = [2.0**level if kind == "space" else 1.0 for kind in types]
+            dataset["coordinateTransformations"] = [{"type": "scale", "scale": sizes}]
+        held.pop("omero", None)
+
+    return harm
+
+
+def channel(**change):
+    """Return a harm of the second channel; None takes a key out."""
+
+    def harm(held, _):
+        found = {**copy.deepcopy(CHANNEL), **change}
+        kept = {key: item for key, item in found.items() if item is not None}
+        held["omero"]["channels"][1] = kept
+
+    return harm
+
+
+def window(**change):
+    found = {**CHANNEL["window"], **change}
+    return channel(window={key: item for key, item in found.items() if item is not None})
+
+
+def label(**change):
+    return lambda held, _: held["image-label"].update(change)
+
+
+def plate(**change):
+    return lambda held, _: held["plate"].update(change)
+
+
+def lacking(kind, key):
+    return lambda held, _: held[kind].pop(key)
+
+
+def wells(*found):
+    return plate(wells=list(found))
+
+
+def acquisition(**change):
+    return lambda held, _: held["plate"]["acquisitions"][1].update(change)
+
+
+def images(*found):
+    return lambda held, _: held["well"].update(images=list(found))
+
+
+def version(value):
+    def harm(held, attributes):
+        if held is not attributes:
+            held["version"] = value
+        else:
+            for key in ("plate", "well", "multiscales"):
+                found = held.get(key, {})
+                (found[0] if isinstance(found, list) else found).update(version=value)
+
+    return harm
+
+
+def further(change):
+    """Return a harm of a second multiscales."""
+
+    def harm(held, _):
+        second = copy.deepcopy(held["multiscales"][0])
+        change(second)
+        held["multiscales"].append(second)
+
+    return harm
+
+
+SCALE = {"type": "scale", "scale": [1, 2.0, 2.0]}
+SHIFT = {"type": "translation", "translation": [0, 0.5, 0.5]}
+WELL = {"path": "B/2", "rowIndex": 1, "columnIndex": 1}
+
+# Documents that keep the rules, beside the plain ones.
+KEPT = {
+    "length as the unit of time": ("image", BOTH, axis(0, type="time", unit="micrometer")),
+    "custom type": ("image", BOTH, axis(0, type="angle")),
+    "no type of the other axis": ("image", BOTH, without_axis(0, "type")),
+    "null as type and unit": ("image", BOTH, axis(0, type=None, unit=None)),
+    "unit of nobody": ("image", BOTH, axis(1, unit="pixel")),
+    "no unit": ("image", BOTH, without_axis(1, "unit")),
+    "no name": ("image", BOTH, first(lambda described: described.pop("name"))),
+    "two axes": ("image", BOTH, axes("space", "space")),
+    "five axes": ("image", BOTH, axes("time", "channel", *["space"] * 3)),
+    "no translation": ("image", BOTH, steps(SCALE)),
+    "scale for the whole": ("image", BOTH, whole(SCALE)),
+    "scale and translation for the whole": ("image", BOTH, whole(SCALE, SHIFT)),
+    "no omero": ("image", BOTH, lambda held, _: held.pop("omero")),
+    "other keys of a channel": ("image", BOTH, channel(coefficient=1, inverted=False)),
+    "a channel without colour": ("image", NEW, channel(color=None)),
+    "a channel without window": ("image", NEW, channel(window=None)),
+    "no version of a multiscales": ("image", OLD, version(None)),
+    "a second multiscales": ("image", BOTH, further(lambda second: second.update(name="b"))),
+    "labels alone": ("label", BOTH, lambda held, _: held.update({"image-label": {}})),
+    "a value of a whole float": ("label", BOTH, label(colors=[{"label-value": 1.0}])),
+    "no acquisitions": ("plate", BOTH, lacking("plate", "acquisitions")),
+    "no field_count": ("plate", BOTH, lacking("plate", "field_count")),
+    "a name of letters and digits": ("plate", BOTH, plate(rows=[{"name": "A1"}, {"name": "B"}])),
+    "one image": ("well", BOTH, images({"path": "0", "acquisition": 0})),
+}
+
+BROKEN = {
+    # Version.
+    "no version in ome": ("image", NEW, lambda held, _: held.pop("version"), "ome has no version"),
+    "a number as version": ("image", BOTH, version(0.4), "version is no text"),
+    "a word as version": ("image", BOTH, version("foo"), "'foo' is no version of OME-NGFF"),
+    "an older version": ("image", OLD, version("0.3"), "'0.3' is older than what it holds"),
+    "no version of a plate": ("plate", BOTH, version("foo"), "'foo' is no version"),
+    "no version of a well": ("well", BOTH, version("foo"), "'foo' is no version"),
+    "0.5 in zarr v2": ("image", OLD, version("0.5"), "0.5 is of zarr v3"),
+    # Multiscales and axes.
+    "no multiscales": ("image", BOTH, lambda h, _: h.update(multiscales=[]), "lists no im"),
+    "multiscales as a mapping": ("image", BOTH, lambda h, _: h.update(multiscales={}), "lists"),
+    "no axes": ("image", BOTH, first(lambda d: d.pop("axes")), 'MUST contain the field "axes"'),
+    "axes of names": (
+        "image",
+        BOTH,
+        first(lambda described: described.update(axes=["c", "y", "x"])),
+        'MUST contain the field "axes"',
     ),
-    "time last": (lambda d: d["axes"][2].update(type="time"), "MUST be ordered by"),
-    "no datasets": (lambda d: d.update(datasets=[]), 'MUST contain the field "datasets"'),
-    "no path": (lambda d: d["datasets"][1].pop("path"), 'MUST contain the field "path"'),
-    "wrong order": (lambda d: d["datasets"].reverse(), "MUST be ordered from largest"),
+    "empty axes": ("image", BOTH, first(lambda d: d.update(axes=[])), "must be between 2 and 5"),
+    "one axis": ("image", BOTH, axes("space"), "must be between 2 and 5"),
+    "six axes": ("image", BOTH, axes("time", "channel", "a", *["space"] * 3), "between 2 and 5"),
+    "axes of one name": ("image", BOTH, axis(1, name="x"), "MUST be unique"),
+    "an axis without name": ("image", BOTH, without_axis(1, "name"), "MUST be unique"),
+    "a number as name": ("image", BOTH, axis(1, name=3), "MUST be unique"),
+    "a number as type": ("image", BOTH, axis(0, type=3), "MAY take other string values"),
+    "one axis of space": ("image", BOTH, axes("time", "channel", "space"), "2 or 3 entries"),
+    "four axes of space": ("image", BOTH, axes(*["space"] * 4), "2 or 3 entries"),
+    "two times": ("image", BOTH, axes("time", "time", "space", "space"), "2 or 3 entries"),
+    "two channels": ("image", BOTH, axes("channel", None, "space", "space"), "2 or 3 entries"),
+    "time last": ("image", BOTH, axes("space", "space", "time"), 'ordered by "type"'),
+    "channel before time": ("image", BOTH, axes("channel", "time", "space", "space"), "ordered by"),
+    # Datasets and transformations.
+    "datasets absent": ("image", BOTH, first(lambda d: d.pop("datasets")), 'the field "datasets"'),
+    "no datasets": ("image", BOTH, first(lambda d: d.update(datasets=[])), 'the field "datasets"'),
+    "no path": ("image", BOTH, first(lambda d: d["datasets"][1].pop("path")), 'the field "path"'),
+    "a number as path": (
+        "image",
+        BOTH,
+        first(lambda described: described["datasets"][1].update(path=1)),
+        'the field "path"',
+    ),
+    "wrong order": (
+        "image",
+        BOTH,
+        first(lambda described: described["datasets"].reverse()),
+        "MUST be ordered from largest",
+    ),
     "no transformations": (
-        lambda d: d["datasets"][1].pop("coordinateTransformations"),
+        "image",
+        BOTH,
+        first(lambda described: described["datasets"][1].pop("coordinateTransformations")),
         'MUST contain the field "coordinateTransformations"',
     ),
-    "affine": (
-        transformations(SCALE, {"type": "affine", "affine": [1] * 3}),
-        "MUST only be of type",
+    "null as transformations": (
+        "image",
+        BOTH,
+        first(lambda described: described["datasets"][1].update(coordinateTransformations=None)),
+        "is a list of dictionaries",
     ),
-    "two scales": (transformations(SCALE, SCALE), "exactly one `scale`"),
-    "translation first": (transformations(SHIFT, SCALE), "MUST be listed after"),
-    "short scale": (transformations({**SCALE, "scale": [2.0]}), "MUST be the same as the length"),
-    "scale 0": (transformations({**SCALE, "scale": [2.0, 0, 2.0]}), ""),
-    "scale of text": (transformations({**SCALE, "scale": [2.0, "2", 2.0]}), ""),
+    "empty transformations": ("image", BOTH, steps(), "exactly one `scale`"),
+    "translation alone": ("image", BOTH, steps(SHIFT), "exactly one `scale`"),
+    "two scales": ("image", BOTH, steps(SCALE, SCALE), "exactly one `scale`"),
+    "two translations": ("image", BOTH, steps(SCALE, SHIFT, SHIFT), "MUST be listed after"),
+    "translation first": ("image", BOTH, steps(SHIFT, SCALE), "MUST be listed after"),
+    "affine": ("image", BOTH, steps(SCALE, {"type": "affine", "affine": []}), "MUST only be of"),
+    "a step without type": ("image", BOTH, steps(SCALE, {"scale": [1, 1, 1]}), "MUST only be of"),
+    "short scale": ("image", BOTH, steps({**SCALE, "scale": [2.0]}), "the same as the length"),
+    "no values": ("image", BOTH, steps({"type": "scale"}), "the same as the length"),
+    "scale 0": ("image", BOTH, steps({**SCALE, "scale": [1, 0, 2.0]}), "place a voxel"),
+    "scale of text": ("image", BOTH, steps({**SCALE, "scale": [1, "2", 2]}), "place a voxel"),
+    "short scale for the whole": (
+        "image",
+        BOTH,
+        whole({"type": "scale", "scale": ["invalid"]}),
+        "of the whole multiscales: length .*the same as the length",
+    ),
+    "text for the whole": (
+        "image",
+        BOTH,
+        whole({"type": "scale", "scale": [1, "2", 2]}),
+        "of the whole multiscales: scale is not of numbers",
+    ),
+    "translation alone for the whole": ("image", BOTH, whole(SHIFT), "the whole .*exactly one"),
+    "nothing for the whole": ("image", BOTH, whole(), "the whole .*exactly one `scale`"),
+    "rotation of the whole": (
+        "image",
+        BOTH,
+        whole(SCALE, {"type": "rotation"}),
+        "of the whole .*MUST only be of type",
+    ),
+    "translation of the whole first": ("image", BOTH, whole(SHIFT, SCALE), "the whole .*after"),
+    # Further multiscales.
+    "a further array that is absent": (
+        "image",
+        BOTH,
+        further(lambda second: second["datasets"][1].update(path="gone")),
+        "level 1, .*gone: of a further multiscales is listed, and there is no array",
+    ),
+    "a further multiscales without axes": (
+        "image",
+        BOTH,
+        further(lambda second: second.pop("axes")),
+        'MUST contain the field "axes"',
+    ),
+    # Display.
+    "omero as a list": ("image", BOTH, lambda h, _: h.update(omero=[]), "omero is no mapping"),
+    "omero without channels": ("image", BOTH, lacking("omero", "channels"), "has no channels"),
+    "a channel as text": (
+        "image",
+        BOTH,
+        lambda held, _: held["omero"].update(channels=["DNA"]),
+        "channels of omero",
+    ),
+    "a number as colour": ("image", BOTH, channel(color=255), "6 hexadecimal digits"),
+    "a name as colour": ("image", BOTH, channel(color="red"), "expected six hexadecimal digits"),
+    "a colour of the web": ("image", BOTH, channel(color="#00FF00"), "6 hexadecimal digits"),
+    "no colour": ("image", OLD, channel(color=None), r"channels\[1\] has no color"),
+    "no window": ("image", OLD, channel(window=None), r"channels\[1\] has no window"),
+    "a list as window": ("image", BOTH, channel(window=[0, 1]), "expected a mapping"),
+    "no start": ("image", BOTH, window(start=None), r"channels\[1\].window has no start"),
+    "no max": ("image", BOTH, window(max=None), r"channels\[1\].window has no max"),
+    "text as end": ("image", BOTH, window(end="100"), r"end of omero.*found '100'"),
+    "a number as label": ("image", BOTH, channel(label=3), "label of omero"),
+    "text as active": ("image", BOTH, channel(active="yes"), "active of omero"),
+    # Labels.
+    "image-label as text": (
+        "label",
+        BOTH,
+        lambda held, _: held.update({"image-label": "cells"}),
+        "image-label is no mapping",
+    ),
+    "labels without multiscales": (
+        "label",
+        BOTH,
+        lambda held, _: held.pop("multiscales"),
+        "MUST also contain `multiscales`",
+    ),
+    "empty colors": ("label", BOTH, label(colors=[]), "colors of image-label"),
+    "colors as a mapping": ("label", BOTH, label(colors={}), "colors of image-label"),
+    "empty properties": ("label", BOTH, label(properties=[]), "properties of image-label"),
+    "a colour of no label": ("label", BOTH, label(colors=[{"rgba": [0] * 4}]), "no label-value"),
+    "a colour of a text": ("label", BOTH, label(colors=[{"label-value": "1"}]), "MUST be the"),
+    "a property of no label": ("label", BOTH, label(properties=[{"a": 1}]), "has no label-value"),
+    "rgba of three": (
+        "label",
+        BOTH,
+        label(colors=[{"label-value": 1, "rgba": [0, 0, 0]}]),
+        "four integers between 0 and 255",
+    ),
+    "rgba of 500": (
+        "label",
+        BOTH,
+        label(colors=[{"label-value": 1, "rgba": [0, 0, 0, 500]}]),
+        "four integers between 0 and 255",
+    ),
+    "two colours of a label": (
+        "label",
+        BOTH,
+        label(colors=[{"label-value": 1}, {"label-value": 1, "rgba": [0] * 4}]),
+        "`label-value`s must be unique",
+    ),
+    "source as text": ("label", BOTH, label(source="../../"), "source of image-label"),
+    "a number as the source's image": ("label", BOTH, label(source={"image": 3}), "image of image"),
+    # Plates.
+    "plate as a list": ("plate", BOTH, lambda h, _: h.update(plate=[]), "plate is no mapping"),
+    **{
+        f"no {key}": ("plate", BOTH, lacking("plate", key), f"plate has no {key}")
+        for key in ("rows", "columns", "wells")
+    },
+    **{
+        f"empty {key}": ("plate", BOTH, plate(**{key: []}), f"{key} of plate")
+        for key in ("rows", "columns", "wells")
+    },
+    "wells as a mapping": ("plate", BOTH, plate(wells={}), "wells of plate"),
+    "a row without name": ("plate", BOTH, plate(rows=[{"name": "A"}, {}]), "has no name"),
+    "a column without name": ("plate", BOTH, plate(columns=[{}, {"name": "2"}]), "has no name"),
+    "a name with a dash": ("plate", BOTH, plate(rows=[{"name": "A-"}, {"name": "B"}]), "alphanum"),
+    "rows of one name": (
+        "plate",
+        BOTH,
+        plate(rows=[{"name": "B"}, {"name": "B"}]),
+        "MUST NOT be a duplicate of any other `name` in the `rows`",
+    ),
+    "columns of one name": (
+        "plate",
+        BOTH,
+        plate(columns=[{"name": "2"}, {"name": "2"}]),
+        "MUST NOT be a duplicate of any other `name` in the `columns`",
+    ),
+    "a well twice": ("plate", BOTH, wells(WELL, WELL), "duplicate of any other `path`"),
+    **{
+        f"a well without {key}": (
+            "plate",
+            BOTH,
+            wells({name: item for name, item in WELL.items() if name != key}),
+            f"has no {key}",
+        )
+        for key in WELL
+    },
+    "a row from 1": ("plate", BOTH, wells({**WELL, "rowIndex": 2}), "same row/column pair"),
+    "the other column": ("plate", BOTH, wells({**WELL, "columnIndex": 0}), "same row/column pair"),
+    "a negative row": ("plate", BOTH, wells({**WELL, "rowIndex": -1}), "an integer from 0"),
+    "one folder": ("plate", BOTH, wells({**WELL, "path": "B2"}), "same row/column pair"),
+    "three folders": ("plate", BOTH, wells({**WELL, "path": "p/B/2"}), "same row/column pair"),
+    "column before row": ("plate", BOTH, wells({**WELL, "path": "2/B"}), "same row/column pair"),
+    "a well that is absent": (
+        "plate",
+        BOTH,
+        wells(WELL, {"path": "A/1", "rowIndex": 0, "columnIndex": 0}),
+        "no well is there, which the plate lists",
+    ),
+    "an acquisition without id": ("plate", BOTH, plate(acquisitions=[{"name": "a"}]), "has no id"),
+    "a text as id": ("plate", BOTH, acquisition(id="0"), "unique integer identifier"),
+    "a negative id": ("plate", BOTH, acquisition(id=-1), "unique integer identifier"),
+    "acquisitions of one id": ("plate", BOTH, acquisition(id=0), "unique integer identifier"),
+    "no fields": ("plate", BOTH, acquisition(maximumfieldcount=0), "positive integer"),
+    "text as fields": ("plate", BOTH, acquisition(maximumfieldcount="1"), "positive integer"),
+    "a date as start": ("plate", BOTH, acquisition(starttime="2022-05-13"), "epoch timestamps"),
+    "a date as end": ("plate", BOTH, acquisition(endtime="2022-05-13"), "epoch timestamps"),
+    "a negative start": ("plate", BOTH, acquisition(starttime=-1), "epoch timestamps"),
+    "a number as description": ("plate", BOTH, acquisition(description=1), "description of plate"),
+    "field_count 0": ("plate", BOTH, plate(field_count=0), "field_count of plate"),
+    "a number as the plate's name": ("plate", BOTH, plate(name=1), "name of plate"),
+    # Wells.
+    "well as a list": ("well", BOTH, lambda h, _: h.update(well=[]), "well is no mapping"),
+    "no images": ("well", BOTH, lacking("well", "images"), "well has no images"),
+    "empty images": ("well", BOTH, images(), "images of well"),
+    "an image without path": ("well", BOTH, images({"acquisition": 0}), "has no path"),
+    "an image in a folder": ("well", BOTH, images({"path": "a/b", "acquisition": 0}), "path of"),
+    "images of one path": (
+        "well",
+        BOTH,
+        images({"path": "0", "acquisition": 0}, {"path": "0", "acquisition": 3}),
+        "duplicate of any other `path`",
+    ),
+    "a text as acquisition": ("well", BOTH, images({"path": "0", "acquisition": "0"}), "acquis"),
+    "no acquisition": ("well", BOTH, images({"path": "0"}), "has no acquisition"),
+    "another acquisition": ("well", BOTH, images({"path": "0", "acquisition": 7}), "none of the"),
+}  # fmt: skip
+
+
+def pairs(table):
+    return [
+        pytest.param(*row[:1], version, *row[2:], id=f"{version} {row[0]} {name}")
+        for name, row in table.items()
+        for version in row[1]
+    ]
+
+
+def defects(report):
+    return [found for found in report.findings if found.grade == DEFECT]
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("kind", ["image", "label", "plate", "well"])
+def test_sound_documents(tmp_path, kind, version):
+    report = verified(make(tmp_path / "a.zarr", kind, version))
+    assert [found.line for found in report.findings] == []
+    assert report.code == 0
+
+
+@pytest.mark.sampled(20)
+@pytest.mark.parametrize(("kind", "version", "harm"), pairs(KEPT))
+def test_what_is_allowed_is_no_defect(tmp_path, kind, version, harm):
+    report = verified(make(tmp_path / "a.zarr", kind, version, harm))
+    assert [found.line for found in defects(report)] == []
+
+
+@pytest.mark.sampled(60)
+@pytest.mark.parametrize(("kind", "version", "harm", "message"), pairs(BROKEN))
+def test_a_broken_rule_is_a_defect(tmp_path, kind, version, harm, message):
+    report = verified(make(tmp_path / "a.zarr", kind, version, harm))
+    told = [found.line for found in defects(report)]
+    assert any(re.search(message, line) for line in told), told
+    assert report.code == 1
+
+
+MISLEADING = {
+    "a development version": (
+        "image",
+        version("0.5-dev-spatialdata"),
+        WARNING,
+        "'0.5-dev-spatialdata' is none that is released, and is read as 0.5",
+    ),
+    "a version of the future": ("image", version("7.1"), NOTE, "7.1 is not one whose rules"),
+    "a misspelled key": (
+        "image",
+        axis(1, units="nanometer"),
+        WARNING,
+        "axis 'y' says units, which no reader looks for; expected unit; found units: 'nanometer'",
+    ),
+    "a length as the unit of time": (
+        "image",
+        axis(0, type="time", unit="micrometer"),
+        NOTE,
+        "unit of axis 'c' is none of time; found micrometer",
+    ),
+    "a unit of nobody": ("image", axis(2, unit="pixel"), NOTE, "unit of axis 'x' is none of space"),
+    "a number as unit": ("image", axis(2, unit=3), NOTE, "unit of axis 'x'; expected a text"),
+    "a channel too few": (
+        "image",
+        lambda held, _: held["omero"]["channels"].pop(),
+        WARNING,
+        "number of channels in omero; expected 2; found 1",
+    ),
+    "no type": ("image", first(lambda d: d.pop("type")), NOTE, "does not say its type"),
+    "a level less than the image has": (
+        "label",
+        first(lambda described: described["datasets"].pop()),
+        WARNING,
+        "number of levels of labels is not that of their image; expected 2; found 1",
+    ),
+    "no name of a plate": ("plate", lacking("plate", "name"), NOTE, "plate has no name"),
 }
 
 
-@pytest.mark.parametrize("zarr_format", [2, 3])
-@pytest.mark.parametrize("name", HARMS)
-def test_a_broken_rule(zarr_format, name):
-    harm, rule = HARMS[name]
-    defects = [each for each in found(zarr_format, harm) if each.grade == DEFECT]
-    assert any(rule in each.rule if rule else not each.rule for each in defects), defects
+@pytest.mark.parametrize(("kind", "harm", "grade", "message"), MISLEADING.values(), ids=MISLEADING)
+def test_what_misleads_or_should_be_said(tmp_path, kind, harm, grade, message):
+    group = make(tmp_path / "a.zarr", kind, "0.5", harm)
+    report = verified(group.parent if kind == "label" else group)
+    assert not defects(report)
+    assert [grade] == [found.grade for found in report.findings if message in found.line]
 
 
-def test_names_of_dimensions():
-    for names in (("z", "y", "q"), None):
-        assert all("dimension_names" in each.rule for each in found(3, names=names))
-        assert len(found(3, names=names)) == 2
+@pytest.mark.parametrize(("dtype", "grade"), [("f4", DEFECT), ("b1", WARNING)])
+def test_labels_are_integers(tmp_path, dtype, grade):
+    report = verified(make(tmp_path / "a.zarr", "label", "0.5", dtype=dtype))
+    told = [found for found in report.findings if "integer data types" in found.rule]
+    assert [found.grade for found in told] == [grade] * 2
 
 
-def test_what_should_be_said():
-    (note,) = found(3, lambda d: d.pop("type"))
-    assert note.grade == NOTE
-    assert "type" in note.what
+def test_a_version_inside_is_that_of_the_plate(tmp_path):
+    group = make(tmp_path / "a.zarr", "well", "0.5", version("0.5-dev"))
+    assert "MUST be consistent within a hierarchy" in defects(verified(group))[0].rule
 
 
-@pytest.mark.parametrize(("version", "zarr_format"), [("0.4", 3), ("0.5", 2)])
-def test_a_version_of_the_other_format(version, zarr_format):
-    other = listed({"0.4": 2, "0.5": 3}[version])
-    findings = list(check_ngff(other, zarr_format, {}))
-    assert any("is of zarr v" in each.what for each in findings)
+@pytest.mark.parametrize("kind", ["plate", "well"])
+def test_images_of_a_plate_are_verified(tmp_path, kind, capsys):
+    group = make(tmp_path / "a.zarr", kind, "0.5")
+    image = tmp_path / "a.zarr/B/2/1"
+    (image / "1/c/0/0/0").write_bytes(b"short")
+    report = verified(group)
+    assert [check.figure for check in report.checks if check.name == "image"] == [
+        str(image.with_name("0")),
+        str(image),
+    ]
+    assert {found.level for found in defects(report)} == {1}
+    assert all(str(image) in found.key for found in defects(report))
+    shutil.rmtree(image)
+    (found,) = defects(verified(group))
+    assert "no image is there, which the well lists" in found.line
 
 
-def test_a_version_that_is_not_known():
-    (note,) = found(2, lambda d: d.update(version="0.3"))
-    assert note.grade == NOTE
+def test_images_of_labels_and_series_are_verified(tmp_path):
+    root = tmp_path / "a.zarr"
+    cells = make(root / "0", "label", "0.5")
+    layout = {"ome": {"version": "0.5", "bioformats2raw.layout": 3}}
+    put_group(root, 3, layout)
+    for group, image in ((cells.parent, cells), (root, root / "0")):
+        report = verified(group)
+        assert report.code == 0
+        assert [check.figure for check in report.checks if check.name == "image"] == [str(image)]
+    put_group(root / "OME", 3, {"ome": {"version": "0.5", "series": ["0", "a"]}})
+    assert "no image is there, which OME lists" in defects(verified(root))[0].line
+    put_group(root, 3, {"ome": {"version": "0.5", "bioformats2raw.layout": 2}})
+    assert 'MUST have the value "3"' in defects(verified(root))[0].rule
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ({}, "labels is no list of paths"),
+        ({"labels": [3]}, "labels is no list of paths"),
+        ({"labels": ["cells", "gone"]}, "gone: no image is there, which the labels group lists"),
+    ],
+)
+def test_an_image_s_labels_group_is_checked(tmp_path, listed, message):
+    make(tmp_path / "a.zarr", "label", "0.5")
+    put_group(tmp_path / "a.zarr/labels", 3, {"ome": {"version": "0.5", **listed}})
+    (found,) = defects(verified(tmp_path / "a.zarr"))
+    assert message in found.line

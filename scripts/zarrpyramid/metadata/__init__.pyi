@@ -31,6 +31,7 @@ from .multiscales import CHANNEL as CHANNEL
 from .multiscales import SPACE as SPACE
 from .multiscales import TIME as TIME
 from .multiscales import Axis as Axis
+from .multiscales import all_multiscales as all_multiscales
 from .multiscales import axis_type as axis_type
 from .multiscales import base_path as base_path
 from .multiscales import listed_axes as listed_axes

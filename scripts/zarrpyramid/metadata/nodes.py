@@ -10,7 +10,7 @@ from zarrpyramid.errors import MetadataError, StoreError
 
 from .documents import read_document
 from .formats import FORMATS, Format
-from .parsing import parse_array
+from .parsing import check_keys, parse_array
 from .paths import join
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .array import ArrayMetadata
 
     Document = dict[str, Any]
+
+
+_GROUP_KEYS = {"attributes", "consolidated_metadata", "node_type", "zarr_format"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,27 +44,40 @@ class Node:
         return dict(self.format.attributes(held))
 
 
-def read_node(store: Store, path: str) -> Node | None:
+def read_node(store: Store, path: str, zarr_format: int | None = None) -> Node | None:
     """Return what stands at a path, or None where there is no metadata document.
+
+    With a `zarr_format`, only documents of that format count, as for a reader that comes from a
+    group of it; else those of v3 come first.
 
     Raises
     ------
     MetadataError
-        If a document is not a JSON object.
+        If a document is not a JSON object, or one that no reader of zarr takes.
     StoreError
         If no document can be read, and a server refuses one.
     """
-    document, denied = _read(store, join(path, "zarr.json"))
+    denied: StoreError | None = None
+    document: Document | None = None
+    if zarr_format != 2:
+        document, denied = _read(store, join(path, "zarr.json"))
     if document is not None:
-        kind = document.get("node_type")
+        where, kind = f"{store.name}/{path}/zarr.json", document.get("node_type")
         if kind not in ("array", "group") or document.get("zarr_format") != 3:
-            raise MetadataError(f"{store.name}/{path}/zarr.json: neither an array nor a group")
+            raise MetadataError(f"{where}: neither an array nor a group")
         if not isinstance(document.get("attributes"), dict | None):
-            raise MetadataError(f"{store.name}/{path}/zarr.json: attributes are no JSON object")
+            raise MetadataError(f"{where}: attributes are no JSON object")
+        if kind == "group":
+            check_keys(document, _GROUP_KEYS, where)
         return Node(kind=kind, zarr_format=3, documents={"zarr.json": document})
-    for name, kind in ((".zarray", "array"), (".zgroup", "group")):
+    for name, kind in ((".zarray", "array"), (".zgroup", "group")) if zarr_format != 3 else ():
         document, _ = _read(store, join(path, name))
         if document is not None:
+            if kind == "group" and document.get("zarr_format") != 2:
+                raise MetadataError(
+                    f"{store.name}/{path}/{name}: expected zarr_format 2, found "
+                    f"{repr(document.get('zarr_format'))[:80]}; correct it"
+                )
             attributes, _ = _read(store, join(path, ".zattrs"))
             more = {} if attributes is None else {".zattrs": attributes}
             return Node(kind=kind, zarr_format=2, documents={name: document, **more})

@@ -12,7 +12,7 @@ from zarrpyramid.reduce import ITEM_SIZES, parse_fill
 from .array import SHARDING, V2_KINDS, ArrayMetadata, ArrayV2, ArrayV3
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from zarrpyramid.geometry import Shape
 
@@ -27,6 +27,10 @@ _LARGEST_CHUNK = 2**33
 
 _MOST_INNER = 1 << 24
 """Chunks of a shard, whose index then has 256 MB."""
+
+_ARRAY_KEYS = {"attributes", "chunk_grid", "chunk_key_encoding", "codecs", "data_type"}
+_ARRAY_KEYS |= {"dimension_names", "fill_value", "node_type", "shape", "storage_transformers"}
+_ARRAY_KEYS |= {"zarr_format"}
 
 
 def parse_array(documents: Mapping[str, Document], where: str) -> ArrayMetadata:
@@ -48,12 +52,28 @@ def parse_array(documents: Mapping[str, Document], where: str) -> ArrayMetadata:
         raise MetadataError(msg) from error
 
 
+def check_keys(document: Document, known: Collection[str], where: str) -> None:
+    """Refuse a v3 document with a key that readers have to understand, and do not.
+
+    Raises
+    ------
+    MetadataError
+        If there is one.
+    """
+    for key in document.keys() - known:
+        value = document[key]
+        if not (isinstance(value, dict) and value.get("must_understand") is False):
+            msg = f"{where}: key {key[:80]!r} is none of zarr v3, whose readers refuse the document"
+            raise MetadataError(f"{msg}; take it out, or put it into the attributes")
+
+
 def _parse_v3(document: Document, where: str) -> ArrayMetadata:
+    check_keys(document, _ARRAY_KEYS, where)
     grid = document["chunk_grid"]
     if grid["name"] != "regular":
         msg = f"{where}: chunk grid {grid['name']!r} is not served, only 'regular' is"
         raise MetadataError(msg)
-    if document.get("storage_transformers"):
+    if document.get("storage_transformers", []) not in (None, []):
         raise MetadataError(f"{where}: storage transformers are not served")
     dtype = document["data_type"]
     if not isinstance(dtype, str) or dtype not in ITEM_SIZES:
@@ -64,6 +84,11 @@ def _parse_v3(document: Document, where: str) -> ArrayMetadata:
     if len(codecs) == 1 and isinstance(codecs[0], dict) and codecs[0]["name"] == SHARDING:
         inner = codecs[0]["configuration"]["chunk_shape"]
         chunks, shards = _extents(inner, where, "the shards' chunk_shape", least=1), outer
+    if document["fill_value"] is None:
+        raise MetadataError(f"{where}: fill_value is null, which is no value of {dtype}")
+    encoding = document["chunk_key_encoding"]
+    if "configuration" in encoding and set(encoding["configuration"]) - {"separator"}:
+        raise MetadataError(f"{where}: its chunk_key_encoding says more than a separator")
     names = document.get("dimension_names")
     metadata = ArrayV3(
         shape=_extents(document["shape"], where, "shape", least=0),
@@ -78,10 +103,11 @@ def _parse_v3(document: Document, where: str) -> ArrayMetadata:
 
 
 def _parse_v2(document: Document, attributes: Document, where: str) -> ArrayMetadata:
-    stored = document["dtype"]
-    dtype = ""
+    stored, dtype = document["dtype"], ""
     if document.get("zarr_format") != 2:
         raise MetadataError(f"{where}: zarr_format of .zarray is not 2")
+    if "fill_value" not in document:
+        raise MetadataError(f"{where}: .zarray has no fill_value, which may be null")
     if isinstance(stored, str) and len(stored) >= 3 and stored[2:].isdigit():
         kind = V2_KINDS.get(stored[1], "")
         dtype = kind if kind == "bool" else f"{kind}{8 * int(stored[2:])}"
@@ -146,9 +172,10 @@ def _check_codecs(metadata: ArrayMetadata, where: str) -> None:
     document = metadata.document
     if metadata.zarr_format == 2:
         key, order = "id", document.get("order")
-        compressor, filters = document.get("compressor"), document.get("filters") or []
-        if not isinstance(filters, list):
+        compressor, filters = document.get("compressor"), document.get("filters")
+        if not isinstance(filters, list | None):
             raise TypeError("filters are no list")
+        filters = filters or []
         codecs = filters if compressor is None else [*filters, compressor]
         if order not in ("C", "F"):
             raise MetadataError(f"{where}: order {order!r}, expected 'C' or 'F'")

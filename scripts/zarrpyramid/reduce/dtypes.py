@@ -69,7 +69,7 @@ def parse_fill(value: object, dtype: str) -> bool | int | float | complex:
         return _parse_float(value, dtype)
     number = 0 if value is None else value
     least, largest = limits(dtype)
-    if not isinstance(number, int | float) or not least <= number <= largest:
+    if not isinstance(number, int | float) or not least <= number <= largest or number % 1:
         raise ValueError(f"fill value {str(value)[:40]!r} of {dtype}")
     return int(number)
 

@@ -32,14 +32,15 @@ CLOSE = 1e-6
 
 def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
     """Yield what the documents say, and where they contradict each other or the specification."""
-    arrays = {level.path: level.metadata for level in pyramid.levels if level.metadata is not None}
+    every = (*pyramid.levels, *pyramid.listed_further)
+    arrays = {level.path: level.metadata for level in every if level.metadata is not None}
     methods = sorted({recipe[0] for level in pyramid.levels if (recipe := recipe_of(level))})
     maker = f"made by zarrpyramid ({', '.join(methods)})" if methods else "made by others"
     version = version_of(pyramid.attributes, pyramid.zarr_format)
     listed = f"OME-NGFF {version}" if version else "no list of levels"
     yield Check(
         name="documents",
-        figure=f"group and {len(arrays)} of {len(pyramid.levels)} arrays, "
+        figure=f"group and {len(arrays)} of {len(every)} arrays, "
         f"zarr v{pyramid.zarr_format}, {listed}, {maker}",
     )
     for level in pyramid.levels:
@@ -48,14 +49,16 @@ def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
             if level.number == 0:  # from which all others are made
                 way_out = "" if ";" in level.fault else "restore it from a copy"
             yield level.finding(level.fault, way_out=way_out)
-    if pyramid.multiscales is not None:
-        for found in check_ngff(pyramid.attributes, pyramid.zarr_format, arrays):
-            # A repair does not change what the group says of level 0.
-            mends = bool(pyramid.ours) and found.grade == DEFECT and found.level != 0
-            way_out = found.way_out or (pyramid.relisting if mends else "")
-            if found.what == "dimension_names" and pyramid.store.is_link(pyramid.levels[0].at):
-                way_out = "build in another store with this group as source, which copies level 0"
-            yield replace(found, way_out=way_out)
+    for level in pyramid.listed_further:
+        if level.metadata is None:
+            yield level.finding(f"of a further multiscales {level.fault}")
+    for found in check_ngff(pyramid.attributes, pyramid.zarr_format, arrays):
+        # A repair changes what the group says of the levels, not of level 0 or of channels.
+        mends = pyramid.ours and found.grade == DEFECT and found.level
+        way_out = found.way_out or (pyramid.relisting if mends else "")
+        if found.what == "dimension_names" and pyramid.store.is_link(pyramid.levels[0].at):
+            way_out = "build in another store with this group as source, which copies level 0"
+        yield replace(found, way_out=way_out)
     yield from _check_list(pyramid)
     for level in pyramid.levels[1:]:
         finer = finer_of(pyramid, level)

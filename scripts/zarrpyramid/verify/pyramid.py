@@ -7,11 +7,13 @@ report look at. It plans nothing, reads no voxel and judges nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import (
     LevelPaths,
+    all_multiscales,
     axis_type,
     base_path,
     is_inside,
@@ -107,6 +109,9 @@ class Pyramid:
         Arrays where levels of the pyramid would stand, neither listed nor made by zarrpyramid.
     follow_links
         Whether links that lead out of the store are followed.
+    listed_further
+        What further multiscales of the group list and the first does not, each with its place in
+        its own list as its number.
     """
 
     store: Store
@@ -115,6 +120,7 @@ class Pyramid:
     levels: tuple[FoundLevel, ...]
     others: tuple[FoundLevel, ...] = ()
     follow_links: bool = False
+    listed_further: tuple[FoundLevel, ...] = ()
 
     @property
     def where(self) -> str:
@@ -252,11 +258,16 @@ def find_pyramid(
         If there is no group, or no level in it.
     """
     store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
+    return pyramid_at(store, inside, follow_links=follow_links)
+
+
+def pyramid_at(store: Store, inside: str, *, follow_links: bool = False) -> Pyramid:
+    """Find the pyramid whose group is at a path of a store, as `find_pyramid` does."""
     pyramid = replace(read_pyramid(store, inside), follow_links=follow_links)
     if pyramid.levels:
         return pyramid
     base = base_path(pyramid.attributes) or "0"
-    _, fault = _look(store, inside, base)
+    _, fault = _look(store, inside, pyramid.zarr_format, base)
     if fault.startswith("cannot"):
         raise StoreError(f"{pyramid.where}/{base} {fault}")
     raise StoreError(
@@ -277,37 +288,53 @@ def read_pyramid(store: Store, path: str) -> Pyramid:
     if is_inside(base):
         trust_linked_base(store, group, join(path, base))
     paths = LevelPaths(base=base)
+    look = partial(_look, store, path, group.zarr_format)
     listed = dict.fromkeys(listed_paths(group.attributes))
-    found = {name: _look(store, path, name) for name in listed}
+    found = {name: look(name) for name in listed}
     others: dict[str, tuple[ArrayMetadata | None, str]] = {}
     for name in [base, *map(paths.path, levels_there(store, path, paths))]:
-        if name not in found and (read := _look(store, path, name))[0]:
+        if name not in found and (read := look(name))[0]:
             # Levels of zarrpyramid follow the listed ones, even a thumbnail that is smaller.
             (found if not listed or record_of(read[0]) else others)[name] = read
-    levels = [
-        FoundLevel(
-            number=number,
-            path=name,
-            at=join(path, name),
-            name=join(store.name, path, name),
-            metadata=metadata,
-            fault=fault,
-            listed=name in listed,
-        )
-        for number, (name, (metadata, fault)) in enumerate({**found, **others}.items())
-    ]
+
+    def level(number: int, name: str, read: tuple[ArrayMetadata | None, str]) -> FoundLevel:
+        where = {"path": name, "at": join(path, name), "name": join(store.name, path, name)}
+        metadata, fault = read
+        is_listed = name in listed
+        return FoundLevel(number=number, metadata=metadata, fault=fault, listed=is_listed, **where)
+
+    levels = [level(number, *each) for number, each in enumerate({**found, **others}.items())]
     ours, beside = tuple(levels[: len(found)]), tuple(levels[len(found) :])
-    return Pyramid(store=store, path=path, group=group, levels=ours, others=beside)
+    further = {
+        name: number
+        for multiscales in all_multiscales(group.attributes)[1:]
+        for number, name in enumerate(listed_paths({"multiscales": [multiscales]}))
+        if name not in found
+    }
+    return Pyramid(
+        store=store,
+        path=path,
+        group=group,
+        levels=ours,
+        others=beside,
+        listed_further=tuple(level(number, name, look(name)) for name, number in further.items()),
+    )
 
 
-def _look(store: Store, group: str, name: str) -> tuple[ArrayMetadata | None, str]:
-    """Return the metadata of the array at a path of a group, or why there is none."""
+def _look(
+    store: Store, group: str, zarr_format: int, name: str
+) -> tuple[ArrayMetadata | None, str]:
+    """Return the metadata of the array at a path of a group, or why readers find none."""
     if not is_inside(name):
         return None, "is no path inside the group"
     try:
-        node = read_node(store, join(group, name))
+        node = read_node(store, join(group, name), zarr_format)
         if node is None:
-            return None, ABSENT
+            other = 5 - zarr_format
+            if read_node(store, join(group, name), other) is None:
+                return None, ABSENT
+            why = f"is of zarr v{other}: readers that come from a group of zarr v{zarr_format}"
+            return None, f"{why} find no array there"
         if node.kind == "group":
             return None, "is listed, and a group, not an array"
         return parse_array(node.documents, join(store.name, group, name)), ""

@@ -7,25 +7,31 @@ their records, levels of other programs with what known methods make of the fine
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import VoxelError
+from zarrpyramid.errors import PyramidError, VoxelError
+from zarrpyramid.metadata import join, locate
 
 from .absent import stands_alone
+from .collection import check_labels, read_collection
 from .consolidation import check_consolidated
 from .documents import check_documents
 from .findings import ALONE, DEFECT, Check, Finding, Report
 from .foreign import check_foreign_voxels
 from .objects import check_objects, check_remains, take_inventory
 from .origins import finer_of
-from .pyramid import find_pyramid
+from .pyramid import pyramid_at
 from .sampling import SAMPLE, Scope
 from .voxels import check_voxels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from zarrpyramid.geometry import Index
+
+    from .pyramid import Pyramid
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +48,9 @@ def verify_pyramid(
     also: Mapping[str, set[Index]] = {},
 ) -> Iterator[Check | Finding]:
     """Look at a pyramid, and yield each check and each finding as it comes.
+
+    Of a plate, a well, a group of labels or a root of bioformats2raw: at its documents, and at each
+    image that it names.
 
     Documents come first: the list, the levels, the rules of OME-NGFF, the records, consolidated
     metadata. Then objects that are missing, empty or left by a run that died, and voxels of each
@@ -64,12 +73,43 @@ def verify_pyramid(
     PyramidError
         If there is no pyramid at the path.
     """
-    pyramid = find_pyramid(path, follow_links=follow_links, storage_options=storage_options)
+    store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
+    scope = Scope(sample=sample, full=full, seed=seed, n_workers=n_workers, also=also)
+    find = partial(pyramid_at, store, follow_links=follow_links)
+    held = read_collection(store, inside)
+    if held is None:
+        yield from _verify_image(find(inside), scope)
+        return
+    yield Check(name="documents", figure=held.figure)
+    yield from held.findings
+    for image in held.images:
+        name = join(store.name, image)
+        yield Check(name="image", figure=name)
+        yield from _verify_one_of(name, partial(find, image), scope)
+
+
+def _verify_one_of(
+    name: str, find: Callable[[], Pyramid], scope: Scope
+) -> Iterator[Check | Finding]:
+    """Do what `verify_pyramid` does for one image of several, which messages call `name`."""
+    try:
+        for event in _verify_image(find(), scope):
+            if isinstance(event, Finding) and name not in event.key:
+                yield replace(event, key=join(name, event.key))
+            elif event == ALONE:
+                yield replace(event, figure=f"none beside level 0 of {name}")
+            else:
+                yield event
+    except PyramidError as error:
+        yield Finding(what=str(error), key=name)
+
+
+def _verify_image(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
     if stands_alone(pyramid):
         yield ALONE
-    scope = Scope(sample=sample, full=full, seed=seed, n_workers=n_workers, also=also)
     yield Check(name="sample", figure=scope.figure)
     yield from check_documents(pyramid)
+    yield from check_labels(pyramid.store, pyramid.path, pyramid.zarr_format)
     yield from check_consolidated(pyramid)
     yield from check_remains(pyramid)
     stored: dict[str, list[Index]] = {}

@@ -1,0 +1,98 @@
+"""The rules of the axes of a multiscales."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.metadata import CHANNEL, SPACE, TIME, UNITS
+
+from .entries import TEXT, Entry, are_mappings, check_entries
+from .findings import NOTE, WARNING, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from zarrpyramid.metadata import ArrayMetadata, Document
+
+_BASES = {SPACE: "m", TIME: "s"}
+_UNIT = "The value SHOULD be one of the following strings, which are valid units [...] Units for "
+_TYPE = 'SHOULD contain the field "type" [...] but MAY take other string values for custom axis '
+_TEXTS = (
+    Entry(key="type", form=TEXT, rule=f"{_TYPE}types"),
+    Entry(key="unit", form=TEXT, rule='SHOULD contain the field "unit"', grade=NOTE),
+)
+
+
+def check_axes(axes: Any) -> Iterator[Finding]:
+    """Yield every rule that the axes of a multiscales break."""
+    if not are_mappings(axes):
+        rule = 'Each "multiscales" dictionary MUST contain the field "axes"'
+        yield Finding(what="axes are not described", expected="a list of axes", rule=rule)
+        return
+    if not 2 <= len(axes) <= 5:
+        rule = 'The length of "axes" must be between 2 and 5'
+        yield Finding(what=f"there are {len(axes)} axes", rule=rule)
+    names = [axis.get("name") for axis in axes]
+    is_named = all(isinstance(name, str) and name for name in names)
+    if not is_named or len({*map(str, names)}) < len(names):
+        rule = 'The values MUST be unique across all "name" fields'
+        yield Finding(what="names of axes are not unique texts", found=str(names), rule=rule)
+    for number, axis in enumerate(axes):
+        yield from _check_axis(axis, f"axis {axis.get('name', number)!r}")
+    yield from _check_types([axis.get("type") for axis in axes])
+
+
+def _check_types(types: list[Any]) -> Iterator[Finding]:
+    n_space, n_time = types.count(SPACE), types.count(TIME)
+    if n_space not in (2, 3) or n_time > 1 or len(types) - n_space - n_time > 1:
+        yield Finding(
+            what="types of axes",
+            found=str(types),
+            rule='The "axes" MUST contain 2 or 3 entries of "type:space" and MAY contain one '
+            'additional entry of "type:time" and one of "type:channel" or a null / custom type',
+        )
+    order = [{TIME: 0, SPACE: 2}.get(str(kind), 1) for kind in types]
+    if order != sorted(order):
+        yield Finding(
+            what="order of axes",
+            expected=f"{TIME}, {CHANNEL}, {SPACE}",
+            found=str(types),
+            rule='the entries MUST be ordered by "type"',
+        )
+
+
+def _check_axis(axis: Document, where: str) -> Iterator[Finding]:
+    """Yield what an axis says that readers cannot use; null says nothing."""
+    said = {key: item for key, item in axis.items() if item is not None}
+    yield from check_entries(said, where, _TEXTS)
+    unit, kind = said.get("unit"), said.get("type")
+    base = _BASES.get(kind) if isinstance(kind, str) else None
+    if isinstance(unit, str) and base and UNITS.get(unit, (0, ""))[1] != base:
+        what = f"unit of {where} is none of {kind}"
+        yield Finding(what=what, grade=NOTE, found=unit, rule=f'{_UNIT}"{kind}" axes')
+    if "units" in axis:
+        yield Finding(
+            what=f"{where} says units, which no reader looks for",
+            grade=WARNING,
+            expected="unit",
+            found=f"units: {axis['units']!r}"[:80],
+            rule='SHOULD contain the field "unit"',
+        )
+
+
+def check_dimension_names(
+    names: list[Any], arrays: Mapping[str, ArrayMetadata]
+) -> Iterator[Finding]:
+    """Yield where arrays of zarr v3 name their dimensions otherwise than the axes."""
+    for path, array in arrays.items():
+        if array.zarr_format == 3 and list(array.dimension_names or ()) != names:
+            way_out = "build by zarrpyramid with edit_base: true, which names those of level 0"
+            yield Finding(
+                what="dimension_names",
+                key=path,
+                expected=str(names),
+                found=str(list(array.dimension_names or ()) or "none"),
+                way_out=way_out if array.dimension_names is None else "",
+                rule='The "dimension_names" attribute [...] MUST match the names in the "axes" '
+                "metadata",
+            )
