@@ -66,7 +66,8 @@ def listing(*names):
         (3, ["c", "y", "x"], None, "auto", "cyx"),  # dimension_names
         (3, ["c", "y", "x"], listing("c", "y", "x"), "auto", "cyx"),
         (3, None, listing("t", "y", "x"), "auto", "tyx"),  # an existing multiscales
-        (3, None, listing("y", "x"), "auto", "zyx"),  # of another rank
+        (3, None, listing("y", "x"), "auto", None),  # of another rank
+        (3, None, listing("y", "x"), ["z", "y", "x"], "zyx"),
         (3, ["c", None, "x"], None, "auto", "zyx"),  # not all are named
         (3, ["x", "x", "x"], listing("a", "y", "x"), ["x", "x", "x"], None),
         (3, None, listing("t", "y", "x"), ["c", "y", "x"], "cyx"),  # as given

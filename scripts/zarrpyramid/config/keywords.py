@@ -18,6 +18,7 @@ class Keywords(TypedDict, total=False):
     method: str
     labels: str | bool
     omero: bool
+    ngff_version: str
     dtype: str
     chunks: str | Sequence[int]
     shards: str | Sequence[int]

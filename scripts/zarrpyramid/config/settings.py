@@ -168,6 +168,14 @@ class ImageConfig:
         "level 0, a label and a colour. Labels get none.",
         default=True,
     )
+    ngff_version: str = setting(
+        Choice("same", "0.4", "0.5", "0.6"),
+        "Version of OME-NGFF in which the levels are listed. `same` is that of the group, drafts "
+        "such as 0.6.dev4 and 0.5-dev-spatialdata among them; of a group that lists nothing, 0.4 "
+        "in zarr v2 and 0.5 in zarr v3, which viewers' releases read. 0.5 and 0.6 are of zarr v3, "
+        "0.4 is of v2. Another one than the group's changes how the group describes its axes.",
+        default="same",
+    )
     dtype: str | None = setting(
         Choice("same", *(name for name in ITEM_SIZES if name not in ("bool", "float16"))),
         "Data type of the new levels, for the method `sum` alone, whose sums need room. `same` is "

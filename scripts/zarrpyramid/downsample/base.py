@@ -59,7 +59,7 @@ def seal_base(image: Image) -> Record:
         logger.info("%s", line)
     names = [axis.name for axis in image.plan.axes]
     named = base.named(names)
-    if named.dimension_names != base.dimension_names:
+    if base.zarr_format == 3 and named.dimension_names != base.dimension_names:
         is_link = image.store.is_link(level.path)
         if image.plan.image.edit_base and not is_link:
             # Also names that are there, where the configuration gives other axes.

@@ -187,7 +187,8 @@ def gather_level(
         if not fits(found, purpose(target, finer)):
             end_opening(target)
             raise base_changed(image)
-        whole = replace(target.planned, attributes={RECORD_KEY: record})
+        planned = target.planned
+        whole = replace(planned, attributes={**planned.attributes, RECORD_KEY: record})
         fault = why_incomplete(whole, target.objects())
         if fault:
             end_opening(target)

@@ -59,7 +59,8 @@ logger = logging.getLogger(__name__)
 def publish_level(level: Level, record: Record) -> None:
     """Write a level's documents once its objects are on disk: from here on it exists."""
     level.store.sync()
-    whole = replace(level.planned, attributes={RECORD_KEY: record})
+    planned = level.planned
+    whole = replace(planned, attributes={**planned.attributes, RECORD_KEY: record})
     write_array(level.store, level.path, whole)
     level.store.sync()
 
@@ -139,6 +140,7 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
         downsamplings=[level.downsampling for level in plan.levels],
         metadata=provenance(plan),
         shifts=METHODS[plan.image.method].shifts,
+        ngff_version=plan.image.ngff_version,
     )
     if plan.image.labels:
         is_marked = plan.asked.labels is True

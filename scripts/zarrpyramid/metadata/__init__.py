@@ -8,8 +8,8 @@ parses costs little. Read in this order:
    served, `encodings` gives a new level another compressor.
 3. `nodes`, `group`, `tree` and `consolidated`: reading groups and arrays, finding an image's group,
    changing the tree, and keeping the consolidated metadata of all groups above up to date.
-4. `multiscales`, `listing`, `omero`, `label_image` and `units`: OME-NGFF in a group's attributes,
-   read and changed.
+4. `multiscales`, `placement`, `versions` and `units`: OME-NGFF in a group's attributes, read;
+   `spelling`, `listing`, `omero` and `label_image`: changed.
 5. `record` and `digests`: what a sentinel says of a level, its objects, digest and statistics.
 """
 

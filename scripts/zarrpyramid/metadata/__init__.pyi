@@ -36,13 +36,12 @@ from .multiscales import axis_type as axis_type
 from .multiscales import base_path as base_path
 from .multiscales import listed_axes as listed_axes
 from .multiscales import listed_paths as listed_paths
-from .multiscales import numbers as numbers
 from .multiscales import ome_attributes as ome_attributes
 from .multiscales import our_metadata as our_metadata
+from .multiscales import placed as placed
 from .multiscales import read_axes as read_axes
 from .multiscales import read_datasets as read_datasets
 from .multiscales import read_multiscales as read_multiscales
-from .multiscales import read_transformations as read_transformations
 from .multiscales import shared_paths as shared_paths
 from .nodes import Node as Node
 from .nodes import read_array as read_array
@@ -56,6 +55,10 @@ from .parsing import parse_array as parse_array
 from .paths import LevelPaths as LevelPaths
 from .paths import is_inside as is_inside
 from .paths import join as join
+from .placement import numbers as numbers
+from .placement import read_transformations as read_transformations
+from .placement import unread as unread
+from .placement import unread_outer as unread_outer
 from .record import RECORD_ENTRY as RECORD_ENTRY
 from .record import RECORD_KEY as RECORD_KEY
 from .record import WINDOWS_KEY as WINDOWS_KEY
@@ -71,6 +74,7 @@ from .record import strict_number as strict_number
 from .record import tally_keys as tally_keys
 from .record import well_formed as well_formed
 from .record import write_sentinel as write_sentinel
+from .spelling import lost_by_respelling as lost_by_respelling
 from .tree import OPENING_DOCUMENT as OPENING_DOCUMENT
 from .tree import absent_groups as absent_groups
 from .tree import change_group_attributes as change_group_attributes
@@ -82,3 +86,7 @@ from .tree import write_array as write_array
 from .units import SYMBOLS as SYMBOLS
 from .units import UNITS as UNITS
 from .units import meant_unit as meant_unit
+from .versions import ZARR_FORMATS as ZARR_FORMATS
+from .versions import rules_of as rules_of
+from .versions import stated_version as stated_version
+from .versions import version_written as version_written

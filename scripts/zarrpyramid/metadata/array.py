@@ -28,6 +28,9 @@ SHARDING = "sharding_indexed"
 V2_KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 """Kinds of data types by the letter that v2 has for them."""
 
+V2_NAMES = "_ARRAY_DIMENSIONS"
+"""The attribute in which xarray names the dimensions of v2 arrays."""
+
 _NEW_SHARDING = {
     "chunk_shape": [],
     "codecs": [],
@@ -54,7 +57,7 @@ class ArrayMetadata(ABC):
     dtype
         Name without byte order, such as "uint16"; a key of `ITEM_SIZES`.
     dimension_names
-        Axis names of a v3 document, or None.
+        Axis names of a v3 document, or those that xarray gives a v2 array; or None.
     document
         ``zarr.json`` of v3 without its attributes, ``.zarray`` of v2.
     attributes
@@ -226,8 +229,11 @@ class ArrayV2(ArrayMetadata):
         return {".zattrs": self.attributes, ".zarray": self.document}
 
     def named(self, names: Sequence[str]) -> ArrayMetadata:
-        """Return the same metadata: v2 has no names."""
-        return self
+        """Return the same metadata where nothing names dimensions; else with xarray's names."""
+        if self.dimension_names is None:
+            return self
+        attributes = {**self.attributes, V2_NAMES: list(names)}
+        return replace(self, dimension_names=tuple(names), attributes=attributes)
 
     def _cut(self, chunks: Shape, shards: Shape | None) -> Document:
         return {"chunks": list(chunks)}

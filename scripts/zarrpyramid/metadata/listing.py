@@ -1,4 +1,4 @@
-"""What a group lists of an image, changed: OME-NGFF 0.5 in zarr v3, 0.4 in v2.
+"""What a group lists of an image, changed: in the version of OME-NGFF that the group has.
 
 Functions from attributes to attributes. Keys that this package does not write survive every change.
 """
@@ -12,7 +12,7 @@ from .multiscales import (
     BASE_PATH_KEY,
     all_multiscales,
     dataset_path,
-    listed_axes,
+    has_systems,
     listed_paths,
     ome_attributes,
     our_metadata,
@@ -20,6 +20,9 @@ from .multiscales import (
     read_multiscales,
 )
 from .omero import OMERO_DIGEST, without_our_omero
+from .placement import first_transformation
+from .spelling import respelled, spelled, with_places
+from .versions import version_written
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -41,6 +44,7 @@ def with_levels(
     downsamplings: Sequence[Shape],
     metadata: Document,
     shifts: bool = True,
+    ngff_version: str = "same",
 ) -> Document:
     """Return a group's attributes with a multiscales that lists levels 0 to N and nothing else.
 
@@ -59,43 +63,26 @@ def with_levels(
     shifts
         Whether a voxel of a level stands at the centre of the voxels that it covers; else it stands
         where the first of them does.
+    ngff_version
+        As in `version_written`.
     """
     # The list tells from now on where level 0 is.
     attributes = {key: item for key, item in attributes.items() if key != BASE_PATH_KEY}
-    before = read_multiscales(attributes) or {}
-    known = {str(axis.get("name")): axis for axis in listed_axes(attributes)}
-    datasets = [
-        {"path": path, "coordinateTransformations": _transformations(axes, downsampling, shifts)}
-        for path, downsampling in zip(paths, downsamplings, strict=True)
-    ]
+    version = version_written(attributes, zarr_format, ngff_version)
+    found = all_multiscales(attributes) or [{}]
+    systems = version.startswith("0.6") or (ngff_version == "same" and has_systems(found[0]))
+    before, *more = (respelled(each, systems=systems) for each in found)
+    if version == "0.6":
+        before, *more = map(with_places, (before, *more))
     stated = our_metadata(attributes)  # notes hold for as long as what they are of is there
     notes = {key: stated[key] for key in (OMERO_DIGEST, LABEL_NOTE) if key in stated}
     described = {
         "name": name,
-        **before,
-        "axes": [
-            {
-                "name": axis.name,
-                "type": axis.type,
-                **{key: item for key, item in known.get(axis.name, {}).items() if key != "unit"},
-                **({"unit": axis.unit} if axis.unit else {}),
-            }
-            for axis in axes
-        ],
-        "datasets": datasets,
+        **spelled(before, axes, paths, downsamplings, systems=systems, shifts=shifts),
         "type": metadata["method"],
         "metadata": {**metadata, **notes},
     }
-    more = all_multiscales(attributes)[1:]
-    if zarr_format == 2:
-        return {**attributes, "multiscales": [{**described, "version": "0.4"}, *more]}
-    described.pop("version", None)
-    ome = attributes.get("ome")
-    kept = ome if isinstance(ome, dict) else {}
-    if "multiscales" not in kept:
-        # 0.4 in a v3 group: two lists would contradict each other.
-        attributes = {key: item for key, item in attributes.items() if key != "multiscales"}
-    return {**attributes, "ome": {**kept, "version": "0.5", "multiscales": [described, *more]}}
+    return _stating(attributes, [described, *more], version, zarr_format)
 
 
 def without_our_list(attributes: Document) -> Document:
@@ -148,27 +135,52 @@ def carried_over(attributes: Document, path: str, zarr_format: int) -> Document:
     if multiscales is None:
         return {}
     holder = ome_attributes(attributes)
-    datasets = [{**dataset, "path": path} for dataset in read_datasets(attributes)[:1]]
     kept: Document = {key: holder[key] for key in ("omero", "image-label") if key in holder}
-    kept["multiscales"] = [{**multiscales, "datasets": datasets}]
+    version = version_written(attributes, zarr_format)
+    held = kept if zarr_format == 2 else {"ome": kept}
+    return _stating(held, [_only_base(multiscales, path)], version, zarr_format)
+
+
+def _only_base(multiscales: Document, path: str) -> Document:
+    """Return a multiscales that lists level 0 alone, at another path."""
+    found = read_datasets({"multiscales": [multiscales]})[:1]
+    onward = multiscales.get("coordinateTransformations")
+    kept = dict(multiscales)
+    if isinstance(onward, list):  # what leads to other images of the source leads nowhere here
+        kept["coordinateTransformations"] = [step for step in onward if not _leads_away(step)]
+    return {**kept, "datasets": [_moved(dataset, path) for dataset in found]}
+
+
+def _leads_away(step: Any) -> bool:
+    output = step.get("output") if isinstance(step, dict) else None
+    return isinstance(output, dict) and bool(output.get("path"))
+
+
+def _moved(dataset: Document, path: str) -> Document:
+    """Return what a group says of a dataset, at another path."""
+    steps = dataset.get("coordinateTransformations")
+    first = first_transformation(dataset)
+    if "input" not in first or not isinstance(steps, list):
+        return {**dataset, "path": path}
+    place = {**first["input"], "path": path} if isinstance(first["input"], dict) else path
+    steps = [{**first, "input": place}, *steps[1:]]
+    return {**dataset, "path": path, "coordinateTransformations": steps}
+
+
+def _stating(
+    attributes: Document, listed: list[Document], version: str, zarr_format: int
+) -> Document:
+    """Return a group's attributes with its multiscales and their version, where it has them."""
+    first, *more = listed
+    ome = attributes.get("ome")
+    kept = ome if isinstance(ome, dict) else {}
+    others = {key: item for key, item in attributes.items() if key != "multiscales"}
     if zarr_format == 2:
-        return kept
-    kept["multiscales"][0].pop("version", None)
-    return {"ome": {"version": "0.5", **kept}}
-
-
-def _transformations(axes: Sequence[Axis], downsampling: Shape, shifts: bool) -> list[Document]:
-    """Return scale and translation of a level, F being its downsampling.
-
-    A voxel of the level covers F voxels of level 0 and stands at the centre of them, (F - 1) / 2
-    voxels of level 0 from the centre of the first; or, where nothing shifts, at the first.
-    """
-    pairs = list(zip(axes, downsampling, strict=True))
-    scale = {"type": "scale", "scale": [axis.size * factor for axis, factor in pairs]}
-    if not (shifts and max(downsampling) > 1) and all(axis.offset is None for axis in axes):
-        return [scale]
-    translation = [
-        (axis.offset or 0.0) + (axis.size * (factor - 1) / 2 if shifts else 0.0)
-        for axis, factor in pairs
-    ]
-    return [scale, {"type": "translation", "translation": translation}]
+        if "multiscales" in kept:  # two lists would contradict each other
+            others["ome"] = {key: item for key, item in kept.items() if key != "multiscales"}
+        return {**others, "multiscales": [{**first, "version": version}, *more]}
+    first = {key: item for key, item in first.items() if key != "version"}
+    return {
+        **(attributes if "multiscales" in kept else others),
+        "ome": {**kept, "version": version, "multiscales": [first, *more]},
+    }

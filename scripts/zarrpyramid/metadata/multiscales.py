@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from .placement import axes_system, outer_transformations, read_transformations
+from .units import meant_unit
+
 if TYPE_CHECKING:
+    from .placement import Vectors
+
     Document = dict[str, Any]
 
 TIME, CHANNEL, SPACE = "time", "channel", "space"
 BASE_PATH_KEY = "zarrpyramid_base_path"
 """The group's attribute that tells the path of level 0 while no multiscales lists it."""
 
-_LARGEST = 1e200
-"""Numbers from which products of scales and factors would be no numbers any more."""
-
 _TYPES = {
     **dict.fromkeys(("t", "time"), TIME),
     **dict.fromkeys(("c", "ch", "channel", "channels"), CHANNEL),
     **dict.fromkeys(("rgb", "rgba", "color", "colour"), CHANNEL),
 }
+_UNTYPED = (None, "array")
+"""What an axis may have as its type that says nothing of it; `array` counts voxels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,19 +84,6 @@ def _dicts(value: Any) -> list[Document]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def numbers(values: Any) -> list[float] | None:
-    """Return a list of finite numbers as floats, or None where it is anything else.
-
-    >>> numbers([1, 2.5]), numbers([1, "2"]), numbers([float("nan")])
-    ([1.0, 2.5], None, None)
-    """
-    if isinstance(values, list) and all(
-        type(value) in (int, float) and abs(value) < _LARGEST for value in values
-    ):
-        return [float(value) for value in values]
-    return None
-
-
 def our_metadata(attributes: Document) -> Document:
     """Return what the first multiscales says of how this package made its levels, or {}."""
     stated = (read_multiscales(attributes) or {}).get("metadata")
@@ -106,22 +98,6 @@ def read_datasets(attributes: Document) -> list[Document]:
     0.4 and 0.5: the datasets MUST be ordered from the highest resolution to the lowest.
     """
     return _dicts((read_multiscales(attributes) or {}).get("datasets"))
-
-
-def read_transformations(holder: Document) -> tuple[list[float] | None, list[float] | None]:
-    """Return scale and translation of a dataset or a multiscales; None where it states none.
-
-    A list that holds anything but finite numbers counts as none.
-
-    >>> read_transformations({"coordinateTransformations": [{"type": "scale", "scale": [2, 1]}]})
-    ([2.0, 1.0], None)
-    """
-    steps = _dicts(holder.get("coordinateTransformations"))
-    scale, translation = (
-        next((found for step in steps if (found := numbers(step.get(kind))) is not None), None)
-        for kind in ("scale", "translation")
-    )
-    return scale, translation
 
 
 def listed_paths(attributes: Document) -> list[str]:
@@ -151,28 +127,49 @@ def base_path(attributes: Document) -> str | None:
     return path if isinstance(path, str) else None
 
 
+def has_systems(multiscales: Document) -> bool:
+    """Tell whether a multiscales describes its axes in coordinate systems, as 0.6 does."""
+    return isinstance(multiscales.get("coordinateSystems"), list)
+
+
 def listed_axes(attributes: Document) -> list[Document]:
     """Return the axes that a group lists as mappings; those of NGFF 0.3 are names alone."""
-    listed = (read_multiscales(attributes) or {}).get("axes")
+    multiscales = read_multiscales(attributes) or {}
+    listed = multiscales.get("axes")
+    if has_systems(multiscales):
+        listed = axes_system(multiscales).get("axes")
+    elif listed is None:
+        listed = _cosem_axes(next(iter(read_datasets(attributes)), {}).get("transform"))
     axes = listed if isinstance(listed, list) else []
     return [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
 
 
-def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
-    """Return the axes that a group lists, with scale and translation of level 0.
+def _cosem_axes(transform: Any) -> list[Document]:
+    """Return the axes that a transform of COSEM names, in the order of the array."""
+    if not isinstance(transform, dict) or not isinstance(transform.get("axes"), list):
+        return []
+    names, units = transform["axes"], transform.get("units")
+    units = [*units] if isinstance(units, list) else []
+    axes = [
+        {"name": name, **({"unit": meant_unit(unit) or unit} if isinstance(unit, str) else {})}
+        for name, unit in zip_longest(names, units[: len(names)])
+    ]
+    return axes[::-1] if transform.get("order") == "F" else axes
 
-    None where the list has another length, or an axis has no name. A scale or translation of
-    another length counts as absent.
+
+def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
+    """Return the axes that a group lists, and where they place level 0.
+
+    None where the list has another length, or an axis has no name. A scale or translation that
+    cannot be read counts as absent.
     """
     listed = listed_axes(attributes)
     if len(listed) != n_axes or not all(
         isinstance(axis.get("name"), str) and axis["name"] for axis in listed
     ):
         return None
-    base = next(iter(read_datasets(attributes)), {})
-    scale, translation = (
-        values if values is not None and len(values) == n_axes else None
-        for values in read_transformations(base)
+    scale, translation = placed(
+        read_multiscales(attributes) or {}, next(iter(read_datasets(attributes)), {}), n_axes
     )
     return tuple(
         Axis(
@@ -186,8 +183,29 @@ def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
     )
 
 
+def placed(multiscales: Document, dataset: Document, n_axes: int) -> Vectors:
+    """Return a dataset's scale and translation together with those of the whole multiscales.
+
+    Each is None where nothing states it. Vectors of another length count as absent.
+    """
+    (own, moved), (outer, outer_moved) = (
+        [vector if vector is not None and len(vector) == n_axes else None for vector in vectors]
+        for vectors in (read_transformations(dataset), outer_transformations(multiscales))
+    )
+    scale, translation = own or outer, moved or outer_moved
+    if own and outer:
+        scale = [a * b for a, b in zip(own, outer, strict=True)]
+    if moved:
+        ones, zeros = [1.0] * n_axes, [0.0] * n_axes
+        translation = [
+            shift + size * place
+            for shift, size, place in zip(outer_moved or zeros, outer or ones, moved, strict=True)
+        ]
+    return scale, translation
+
+
 def _known_type(axis: Document) -> str:
-    """Return the type by which NGFF orders an axis; a custom type stands where space does."""
-    if "type" not in axis:
+    """Return the type by which NGFF orders an axis; a custom type stands where a channel does."""
+    if axis.get("type") in _UNTYPED:
         return axis_type(axis["name"])
-    return axis["type"] if axis["type"] in (TIME, CHANNEL) else SPACE
+    return axis["type"] if axis["type"] in (TIME, SPACE) else CHANNEL

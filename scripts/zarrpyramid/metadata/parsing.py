@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.errors import MetadataError
 from zarrpyramid.reduce import ITEM_SIZES, parse_fill
 
-from .array import SHARDING, V2_KINDS, ArrayMetadata, ArrayV2, ArrayV3
+from .array import SHARDING, V2_KINDS, V2_NAMES, ArrayMetadata, ArrayV2, ArrayV3
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -113,16 +113,33 @@ def _parse_v2(document: Document, attributes: Document, where: str) -> ArrayMeta
         dtype = kind if kind == "bool" else f"{kind}{8 * int(stored[2:])}"
     if dtype not in ITEM_SIZES:
         raise _unserved(stored, where)
+    shape = _extents(document["shape"], where, "shape", least=0)
     metadata = ArrayV2(
-        shape=_extents(document["shape"], where, "shape", least=0),
+        shape=shape,
         chunks=_extents(document["chunks"], where, "chunks", least=1),
         shards=None,
         dtype=dtype,
-        dimension_names=None,
+        dimension_names=_names_v2(document, attributes, len(shape)),
         document=dict(document),
         attributes=dict(attributes),
     )
     return _checked(metadata, where)
+
+
+def _names_v2(document: Document, attributes: Document, n_axes: int) -> tuple[str, ...] | None:
+    """Return the names that xarray, or netCDF's NCZarr, gives the dimensions of a v2 array."""
+    named = attributes.get(V2_NAMES)
+    for holder, key, entry in (
+        (document, "_NCZARR_ARRAY", "dimrefs"),
+        (attributes, "_nczarr_array", "dimension_references"),
+    ):
+        described = holder.get(key) if named is None else None
+        named = described.get(entry) if isinstance(described, dict) else named
+    if not isinstance(named, list) or len(named) != n_axes:
+        return None
+    if not all(isinstance(name, str) for name in named):
+        return None
+    return tuple(name.rpartition("/")[2] for name in named)  # NCZarr's are paths of dimensions
 
 
 def _checked(metadata: ArrayMetadata, where: str) -> ArrayMetadata:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import check_names
 from zarrpyramid.errors import ConfigError
-from zarrpyramid.metadata import CHANNEL, SPACE, TIME, Axis, axis_type, meant_unit, read_axes
+from zarrpyramid.metadata import (
+    CHANNEL,
+    SPACE,
+    TIME,
+    Axis,
+    axis_type,
+    listed_axes,
+    meant_unit,
+    read_axes,
+    read_multiscales,
+)
 
 from .decision import Decision
 
@@ -26,6 +37,9 @@ _ORDER = (TIME, CHANNEL, SPACE)
 
 NO_UNIT = "none"
 """What `unit` says of an axis that is to have none."""
+
+_UNKNOWN = Axis(name="", type=SPACE)
+"""An axis of which nothing is known."""
 
 DEFAULT_AXES = ("x", "yx", "zyx", "czyx", "tczyx")
 """Names of the axes of an array that names none, by their number."""
@@ -46,13 +60,16 @@ def plan_axes(
     ConfigError
         If settings do not fit the array, or axes break OME-NGFF's rules.
     """
-    found = read_axes(attributes, len(base.shape))
+    found = _found_axes(image, base, attributes)
     if image.axes is None and found is not None:
         axes = list(found)
     else:
         known = {axis.name: axis for axis in found or ()}
         names = _names(image, base)
-        axes = [known.get(name, Axis(name=name, type=axis_type(name))) for name in names]
+        axes = [
+            known.get(name) or replace(there, name=name, type=axis_type(name))
+            for name, there in zip(names, found or [_UNKNOWN] * len(names), strict=True)
+        ]
     names = [axis.name for axis in axes]
     _check_dimension_names(image, base, names)
     sizes = _by_axis(image, "voxel_size", axes)
@@ -73,6 +90,22 @@ def plan_axes(
             )
     _check_order(image, axes)
     return tuple(axes)
+
+
+def _found_axes(
+    image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any]
+) -> tuple[Axis, ...] | None:
+    """Return the axes that the group lists; None where it lists none."""
+    listed = listed_axes(attributes)
+    found = read_axes(attributes, len(base.shape))
+    if listed and found is None and image.axes is None:
+        names = [axis.get("name") for axis in listed]
+        raise ConfigError(
+            f"image {image.name}: the group's multiscales lists axes {str(names)[:80]}, level 0 "
+            f"has {len(base.shape)} axes, each of which needs a name; mend it, or name them with "
+            f"axes: [{', '.join(DEFAULT_AXES[len(base.shape) - 1])}]"
+        )
+    return found
 
 
 def _check_order(image: ImageConfig, axes: Sequence[Axis]) -> None:
@@ -101,6 +134,17 @@ def _transposed(order: Sequence[int], names: Sequence[str]) -> str:
         f"write it with axes ({', '.join(names)}) into another store, as numpy.transpose(array, "
         f"({', '.join(map(str, order))})) gives it, and give axes: [{', '.join(names)}]"
     )
+
+
+def with_transform(
+    image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a group's attributes; of one that lists nothing, with COSEM's transform of level 0."""
+    transform = base.attributes.get("transform")
+    if read_multiscales(attributes) is not None or not isinstance(transform, dict):
+        return attributes
+    level_0 = {"path": image.base_path or "0", "transform": transform}
+    return {**attributes, "multiscales": [{"datasets": [level_0]}]}
 
 
 def check_axes(plan: ImagePlan) -> None:
@@ -144,7 +188,7 @@ def decide_axes(
     if read_axes(attributes, len(names)) is not None:
         why = "the multiscales of level 0's group names them"
     elif base.dimension_names is not None and tuple(base.dimension_names) == names:
-        why = "level 0's dimension_names"
+        why = "level 0's dimension_names" if base.zarr_format == 3 else "level 0's names in xarray"
     else:
         why = f"nothing names them; the usual ones of {len(names)} axes"
         return Decision(key="axes", value=names, why=why, guessed=True)
@@ -199,7 +243,8 @@ def _check_dimension_names(image: ImageConfig, base: ArrayMetadata, names: list[
     """
     given = base.dimension_names
     renamed = image.axes is not None and image.edit_base
-    if given is not None and all(given) and list(given) != names and not renamed:
+    is_v3 = base.zarr_format == 3
+    if is_v3 and given is not None and all(given) and list(given) != names and not renamed:
         raise ConfigError(
             f"image {image.name}: axes {names} differ from level 0's dimension_names "
             f"{list(given)}, which OME-NGFF forbids; give axes: {list(given)}, or other axes with "

@@ -193,7 +193,7 @@ def _misfit(
     after = plan_image(config, found, attributes, path)
     for planned, now in zip(before.decisions, after.decisions, strict=True):
         # What is shown of an image changes with its group, and no level with it.
-        if planned.value != now.value and planned.key != "omero":
+        if planned.value != now.value and planned.key not in ("omero", "ngff_version"):
             # What depends on voxel sizes cannot be given without them.
             given = f"{now.key}: {planned.text}, or voxel_size"
             if now.key != "scale_factors":

@@ -21,11 +21,20 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.reduce import ITEM_SIZES, METHODS
 
-from .axes import DEFAULT_AXES, decide_axes, plan_axes, space_axes, times, voxel_size
+from .axes import (
+    DEFAULT_AXES,
+    decide_axes,
+    plan_axes,
+    space_axes,
+    times,
+    voxel_size,
+    with_transform,
+)
 from .chunks import decide_chunks, plan_dtype
 from .cut import Cut, cut_level, wanted_parts
 from .factors import decide_factors, decide_levels, plan_ladder
 from .labels import decide_labels, decide_method, decide_omero
+from .version import decide_version
 
 if TYPE_CHECKING:
     from zarrpyramid.config import DeclaredBase, ImageConfig, TestImage
@@ -181,12 +190,14 @@ def plan_image(
     """
     _check_labels(image, base)
     asked = image
-    axes = plan_axes(image, base, attributes or {})
-    labels = decide_labels(image, base, attributes or {}, path)
+    attributes = with_transform(image, base, attributes or {})
+    version = decide_version(image, base, attributes)
+    axes = plan_axes(image, base, attributes)
+    labels = decide_labels(image, base, attributes, path)
     method = decide_method(image, base, labels.value)
-    omero = decide_omero(image, base, axes, attributes or {}, labels.value)
+    omero = decide_omero(image, base, axes, attributes, labels.value)
     image = replace(image, labels=labels.value, method=method.value, omero=omero.value)
-    sized = bool(image.voxel_size) or read_axes(attributes or {}, len(base.shape)) is not None
+    sized = bool(image.voxel_size) or read_axes(attributes, len(base.shape)) is not None
     factors = decide_factors(image, axes, sized=sized)
     ladder = plan_ladder(image, factors.value, base.shape, axes, sized=sized)
     cuts = decide_chunks(image, base, space_axes(axes), ladder)
@@ -223,7 +234,8 @@ def plan_image(
         base, image.compressor, checksum=image.checksum, where=f"image {image.name}"
     )
     decisions = (
-        decide_axes(image, base, attributes or {}, axes),
+        version,
+        decide_axes(image, base, attributes, axes),
         labels,
         method,
         factors,

@@ -105,7 +105,7 @@ class Level:
     def planned(self) -> ArrayMetadata:
         """The metadata that the plan gives the level: level 0's, with its own extents and codecs.
 
-        It has no attributes: the record is added when the level is published.
+        Of attributes it has xarray's names alone: the record is added when the level is published.
         """
         plan = self.image.plan
         target = plan.pattern.derive(

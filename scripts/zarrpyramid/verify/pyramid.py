@@ -26,10 +26,12 @@ from zarrpyramid.metadata import (
     open_group,
     our_metadata,
     parse_array,
+    placed,
     read_datasets,
     read_multiscales,
     read_node,
     read_transformations,
+    stated_version,
 )
 from zarrpyramid.plan import record_of, trust_linked_base, way_to_base
 
@@ -170,18 +172,13 @@ class Pyramid:
     @property
     def voxel_sizes(self) -> list[float]:
         """Extents of a voxel of level 0 in the axes' units, 1 where none are stated."""
-        sizes = [1.0] * len(self.axes)
-        for holder in (self.multiscales or {}, *self.datasets[:1]):
-            if len(scale := read_transformations(holder)[0] or ()) == len(sizes):
-                sizes = [size * step for size, step in zip(sizes, scale, strict=True)]
-        return sizes
+        first, n_axes = next(iter(self.datasets), {}), len(self.axes)
+        return placed(self.multiscales or {}, first, n_axes)[0] or [1.0] * n_axes
 
     @property
     def version(self) -> str | None:
         """Version of OME-NGFF, where the documents state one."""
-        attributes = self.attributes
-        is_older = (holder := ome_attributes(attributes)) is attributes  # before 0.5
-        version = ((self.multiscales or {}) if is_older else holder).get("version")
+        version = stated_version(self.attributes)
         return version if isinstance(version, str) else None
 
     @property

@@ -1,0 +1,108 @@
+"""The version of OME-NGFF in which levels are listed, and what of a group could not be kept in it.
+
+What a group says of level 0 is read by the rules of its version, and written back in the same one.
+What can be neither read nor kept is refused here, before anything is written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import group_path
+from zarrpyramid.errors import ConfigError
+from zarrpyramid.metadata import (
+    ZARR_FORMATS,
+    all_multiscales,
+    base_path,
+    lost_by_respelling,
+    read_datasets,
+    rules_of,
+    stated_version,
+    unread,
+    unread_outer,
+    version_written,
+)
+
+from .decision import Decision
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from zarrpyramid.config import ImageConfig
+    from zarrpyramid.metadata import ArrayMetadata
+
+
+def decide_version(
+    image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any]
+) -> Decision[str]:
+    """Return the version of OME-NGFF in which the levels of an image are listed.
+
+    Parameters
+    ----------
+    base, attributes
+        As in `plan_image`.
+
+    Raises
+    ------
+    ConfigError
+        If a version is asked for that is of another zarr format, or has no room for what the group
+        says; or if the group's own version is unknown, or places level 0 by what is no scale and
+        translation.
+    """
+    wanted = image.ngff_version
+    if wanted != "same" and ZARR_FORMATS[wanted] != base.zarr_format:
+        fitting = [version for version, form in ZARR_FORMATS.items() if form == base.zarr_format]
+        raise ConfigError(
+            f"image {image.name}: ngff_version {wanted} is of zarr v{ZARR_FORMATS[wanted]}, level "
+            f"0 is of v{base.zarr_format}; give ngff_version: {' or '.join(fitting)}, or leave it "
+            "out"
+        )
+    _check_readable(image, base, attributes)
+    _check_room(image, attributes)
+    value = version_written(attributes, base.zarr_format, wanted)
+    if wanted != "same":
+        return Decision(key="ngff_version", value=value, given=True)
+    stated = stated_version(attributes)
+    why = f"what viewers read in zarr v{base.zarr_format}"
+    if stated is not None and str(stated) == value:
+        why = "level 0's group has it"
+    elif stated is not None:
+        why = f"level 0's group has {stated}, {why}"
+    return Decision(key="ngff_version", value=value, why=why)
+
+
+def _check_readable(image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any]) -> None:
+    """Refuse a group whose words on level 0 are not understood."""
+    group = image.source or group_path(image.store, image.field)
+    array = f"{group}/{base_path(attributes) or '0'}"
+    way_out = (
+        "or take the array alone into a store of its own: give it as source, with axes, voxel_size "
+        f"and unit (source: {array})"
+    )
+    if rules_of(attributes, base.zarr_format) is None:
+        raise ConfigError(
+            f"image {image.name}: {group} is of OME-NGFF {str(stated_version(attributes))[:40]!r}, "
+            "expected one of 0.1 to 0.6, so that what it says of level 0 cannot be read; build it "
+            f"by a release that knows the version, {way_out}"
+        )
+    n_axes = len(base.shape)
+    own = next(iter(read_datasets(attributes)), {})
+    multiscales = next(iter(all_multiscales(attributes)), {})
+    step = unread(own, n_axes) or unread_outer(multiscales, n_axes)
+    if step:
+        raise ConfigError(
+            f"image {image.name}: {group} places level 0 by {step}, expected a scale and a "
+            f"translation of {n_axes} numbers; mend its multiscales, {way_out}"
+        )
+
+
+def _check_room(image: ImageConfig, attributes: dict[str, Any]) -> None:
+    """Refuse a version that has no room for what the group says of its coordinate systems."""
+    wanted = image.ngff_version
+    for multiscales in all_multiscales(attributes) if wanted != "same" else ():
+        lost = lost_by_respelling(multiscales, systems=wanted == "0.6")
+        if lost:
+            raise ConfigError(
+                f"image {image.name}: from {stated_version(attributes)} to ngff_version {wanted} "
+                f"there is no room for {', '.join(lost)}; leave ngff_version out"
+            )
