@@ -34,11 +34,19 @@ def store(request, tmp_path):
     return path
 
 
-def defects(path):
+def refused_by_zarr_python(store):
+    try:
+        group = zarr.open_group(store, mode="r")["raw"]
+        return not all(isinstance(group[level], zarr.Array) for level in "012")
+    except Exception:  # whatever it raises
+        return True
+
+
+def defects(path, n_checks=1):
     report = Report(path=str(path))
     report.gather(verify_pyramid(str(path / "raw")))
     checks = [check for check in report.checks if check.name == "consolidated"]
-    assert len(checks) == 1
+    assert n_checks is None or len(checks) == n_checks
     return [found.what for found in report.findings if found.grade == DEFECT]
 
 
@@ -75,10 +83,43 @@ def test_another_shape(store):
 
 
 def test_a_level_that_is_not_shown(store):
-    change(store, lambda kept, tail: kept.pop(f"raw/2{tail}"))
+    for name in ("/.zattrs", "/.zarray", ""):
+        change(store, lambda kept, tail, name=name: kept.pop(f"raw/2{name}", None))
     assert "does not show it" in defects(store)[0]
 
 
 def test_a_level_that_is_gone(store):
     shutil.rmtree(store / "raw/2")
     assert any("shows an array that is not there" in what for what in defects(store))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept, tail: kept.clear() or kept.update({"raw": 5}),
+        lambda kept, tail: kept[f"raw/1{tail}"].clear(),
+        lambda kept, tail: kept[f"raw/1{tail}"].pop("shape"),
+        lambda kept, tail: kept[f"raw/1{tail}"].pop("fill_value"),
+        lambda kept, tail: kept.update({f"raw/other{tail}": {}}),
+    ],
+)
+def test_what_readers_cannot_read(store, damage):
+    change(store, damage)
+    if not refused_by_zarr_python(store):
+        pytest.skip("zarr-python reads it")
+    assert defects(store, n_checks=None)
+    check_mended(store)
+
+
+@pytest.mark.parametrize("held", [5, "x", {"metadata": 5}, {"metadata": None}])
+def test_damaged_as_a_whole(store, held):
+    name = ".zmetadata" if (store / ".zmetadata").exists() else "zarr.json"
+    if name == ".zmetadata" and not isinstance(held, dict):
+        pytest.skip("no JSON object")
+    document = json.loads((store / name).read_bytes())
+    document = held if name == ".zmetadata" else {**document, "consolidated_metadata": held}
+    (store / name).write_text(json.dumps(document))
+    assert refused_by_zarr_python(store)
+    (what,) = defects(store, n_checks=None)
+    assert "is damaged, and readers believe it" in what
+    check_mended(store)

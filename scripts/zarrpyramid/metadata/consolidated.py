@@ -20,13 +20,57 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
+_NEEDED_V2 = {"zarr_format", "shape", "chunks", "dtype", "fill_value", "order"}
+_NEEDED_V3 = {"shape", "data_type", "chunk_grid", "chunk_key_encoding", "codecs", "fill_value"}
+"""What the documents of arrays have to say."""
+
 
 def read_consolidated(store: Store, path: str, zarr_format: int) -> Document | None:
-    """Return what a group's consolidated metadata says, by key; None where it has none."""
+    """Return what a group's consolidated metadata says, by key; None where it has none.
+
+    Raises
+    ------
+    MetadataError
+        If readers that believe it cannot read it.
+    """
     spelling = FORMATS[zarr_format]
-    document = read_document(store, join(path, spelling.consolidated_document))
-    found = None if document is None else spelling.consolidated(document)
-    return found if isinstance(found, dict) else None
+    key = join(path, spelling.consolidated_document)
+    document = read_document(store, key)
+    if document is None or not spelling.is_consolidated(document):
+        return None
+    found = spelling.consolidated(document)
+    is_whole = {2: _is_whole_v2, 3: _is_whole_v3}[zarr_format]
+    if not isinstance(found, dict) or not is_whole(found):
+        raise MetadataError(_damaged(store, key))
+    return found
+
+
+def _is_whole_v3(found: Document) -> bool:
+    """Tell whether each node that a group of v3 repeats is a group or has what an array needs."""
+    return all(
+        isinstance(document, dict)
+        and document.get("node_type") in ("group", "array")
+        and (document["node_type"] == "group" or document.keys() >= _NEEDED_V3)
+        for document in found.values()
+    )
+
+
+def _is_whole_v2(found: Document) -> bool:
+    """Tell whether each node that a group of v2 repeats has what makes it a group or an array."""
+    known: dict[str, list[str]] = {}
+    for key, document in found.items():
+        path, name = key.rpartition("/")[::2]
+        if name not in NODE_DOCUMENTS or not isinstance(document, dict):
+            return False
+        if name == ".zarray" and not document.keys() >= _NEEDED_V2:
+            return False
+        known.setdefault(path, []).append(name)
+    known.pop("", None)  # of the group itself its own documents tell
+    return all(len({".zarray", ".zgroup"} & {*names}) == 1 for names in known.values())
+
+
+def _damaged(store: Store, key: str) -> str:
+    return f"{store.name}/{key} holds damaged consolidated metadata; consolidate it anew"
 
 
 def tell_ancestors(store: Store, path: str) -> None:
@@ -75,8 +119,7 @@ def _update(store: Store, key: str, spelling: Format, nodes: dict[str, Node | No
             metadata.clear()
             metadata.update(ordered)
         except (KeyError, TypeError, AttributeError) as error:
-            msg = f"{store.name}/{key} holds damaged consolidated metadata; consolidate it anew"
-            raise MetadataError(msg) from error
+            raise MetadataError(_damaged(store, key)) from error
         return document
 
     change_document(store, key, changed)

@@ -144,7 +144,7 @@ def _room(image: Image) -> list[str]:
 def check_build(image: Image) -> None:
     """Check what a build needs on any machine: axes that are sure, and places that are free.
 
-    The groups above, whose consolidated metadata is kept in step, can be read.
+    The group and those above, whose consolidated metadata is kept in step, can be read.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def check_build(image: Image) -> None:
     check_axes(image.plan)
     check_places(image)
     steps = image.path.split("/") if image.path else []
-    for depth in range(len(steps)):
+    for depth in range(len(steps) + 1):
         read_consolidated(image.store, join(*steps[:depth]), image.plan.base.zarr_format)
 
 

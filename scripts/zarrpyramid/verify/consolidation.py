@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid.errors import MetadataError
 from zarrpyramid.metadata import join, read_consolidated, read_node
 from zarrpyramid.programs import command
 
@@ -26,10 +27,18 @@ def check_consolidated(pyramid: Pyramid) -> Iterator[Check | Finding]:
     nodes += [(level.at, level.number, _documents(pyramid, level)) for level in pyramid.levels]
     for depth in range(len(steps) + 1):
         above = "/".join(steps[:depth])
-        kept = read_consolidated(pyramid.store, above, pyramid.zarr_format)
+        where, n_wrong = join(pyramid.store.name, above), 0
+        document_path = join(where, spelling.consolidated_document)
+        code = f"import zarr; zarr.consolidate_metadata({where!r})"
+        way_out = f"consolidate it anew: {command('python', '-c', code)}"
+        try:
+            kept = read_consolidated(pyramid.store, above, pyramid.zarr_format)
+        except MetadataError:
+            what = f"consolidated metadata of {where} is damaged, and readers believe it"
+            yield Finding(what=what, key=document_path, way_out=way_out)
+            continue
         if kept is None:
             continue
-        where, n_wrong = join(pyramid.store.name, above), 0
         for path, number, documents in nodes:
             below = path[len(above) :].strip("/")
             if not below and not spelling.lists_itself:
@@ -38,14 +47,12 @@ def check_consolidated(pyramid: Pyramid) -> Iterator[Check | Finding]:
                 what = _difference(kept.get(spelling.consolidated_key(below, key)), document)
                 if what:
                     n_wrong += 1
-                    code = f"import zarr; zarr.consolidate_metadata({where!r})"
                     yield Finding(
                         what=f"consolidated metadata of {where} {what}, and readers believe it",
                         level=number,
                         key=join(pyramid.store.name, path, key),
-                        way_out=f"consolidate it anew: {command('python', '-c', code)}",
+                        way_out=way_out,
                     )
-        document_path = join(where, spelling.consolidated_document)
         yield Check(name="consolidated", figure=f"{document_path}, {n_wrong} differ")
 
 
