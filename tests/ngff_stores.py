@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
-FORMATS = {"0.4": 2, "0.5": 3}
+FORMATS = {"0.4": 2, "0.5": 3, "0.6": 3}
 
 AXES = [
     {"name": "c", "type": "channel"},
@@ -67,6 +67,8 @@ KINDS = {"image": IMAGE, "label": LABEL, "plate": PLATE, "well": WELL}
 def attributes_of(kind, version):
     """Return the attributes of a sound group."""
     found = copy.deepcopy(KINDS[kind])
+    if version == "0.6" and "multiscales" in found:
+        found["multiscales"] = [in_systems(each) for each in found["multiscales"]]
     if version != "0.4":
         return {"ome": {"version": version, **found}}
     for key in ("plate", "well", "image-label"):
@@ -75,6 +77,27 @@ def attributes_of(kind, version):
     for described in found.get("multiscales", ()):
         described["version"] = version
     return found
+
+
+def in_systems(described):
+    """Return a multiscales of 0.5 as 0.6 has it."""
+    kept = {key: item for key, item in described.items() if key not in ("axes", "datasets")}
+    datasets = [
+        {
+            "path": dataset["path"],
+            "coordinateTransformations": [
+                {
+                    "type": "sequence",
+                    "input": {"path": dataset["path"]},
+                    "output": {"name": "physical"},
+                    "transformations": dataset["coordinateTransformations"],
+                }
+            ],
+        }
+        for dataset in described["datasets"]
+    ]
+    systems = [{"name": "physical", "axes": described["axes"]}]
+    return {**kept, "coordinateSystems": systems, "datasets": datasets}
 
 
 def holder_of(attributes):

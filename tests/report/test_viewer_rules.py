@@ -8,6 +8,7 @@ import json
 import pytest
 import zarr
 
+from ngff_stores import in_systems
 from zarrpyramid.cli.program import main
 from zarrpyramid.metadata.group import locate
 from zarrpyramid.metadata.multiscales import listed_paths
@@ -143,6 +144,20 @@ def unit(name):
     return changed(change)
 
 
+def misspell(_, multiscales):
+    multiscales["axes"][1]["units"] = "micrometer"
+
+
+def sixth(axes):
+    """Return an image of 0.6."""
+    attributes = group(axes, [(1.0,) * len(axes), (2.0,) * len(axes)])
+    (multiscales,) = attributes["ome"]["multiscales"]
+    return pyramid(
+        {"ome": {"version": "0.6", "multiscales": [in_systems(multiscales)]}},
+        [array((8,) * len(axes)), array((4,) * len(axes))],
+    )
+
+
 def unplace(_, multiscales):
     del multiscales["datasets"][1]["coordinateTransformations"]
 
@@ -191,6 +206,7 @@ CASES = {
         levels(dtype="uint32"),
     ),
     "neuroglancer-unit": (unit("um"), "'um' of x", unit("micrometer")),
+    "axis-keys": (changed(misspell), "units of x for unit", unit("micrometer")),
     "neuroglancer-version": (version(None), "no version", version("0.5")),
     "neuroglancer-codec": (
         levels(codecs=[*CLEAN_CODECS[:1], {"name": "numcodecs.lzma"}]),
@@ -206,6 +222,8 @@ CASES = {
     "napari-transformation": (changed(rescale), "whole multiscales", changed(do_nothing)),
     "napari-translation": (changed(shift), "translation of 1", pyramid()),
     "napari-version": (pyramid(), "0.12", flat()),
+    "napari-systems": (sixth("yx"), "OME-NGFF 0.6 opens from napari-ome-zarr 0.9", pyramid()),
+    "vizarr-systems": (sixth("yx"), "does not read OME-NGFF 0.6", sixth("tczyx")),
     "vizarr-slices": (volume((32, 128, 128)), "along z", volume((64, 128, 128))),
     "vizarr-factor": (
         pyramid(arrays=[array((255, 256)), array((85, 128))]),
@@ -286,6 +304,20 @@ def test_codecs_of_v2(compressor, filters, trips):
 @pytest.mark.parametrize(("number", "zarr_format"), [("0.6", 3), ("0.5", 2)])
 def test_versions_that_viewers_refuse(number, zarr_format):
     assert "neuroglancer-version" in names(lint(pyramid(group_v2(number), zarr_format=zarr_format)))
+
+
+def test_each_viewer_is_told_from_which_release_it_reads_a_version():
+    told = {found.rule: found for found in lint(sixth("zyx"))}
+    assert "0.6 is not read by this release" in told["neuroglancer-version"].what
+    assert "main branch" in told["neuroglancer-version"].way_out
+    assert "napari-ome-zarr 0.9" in told["napari-systems"].what
+    assert "vizarr-systems" in told
+    assert "napari-version" not in told
+
+
+def test_a_unit_of_null_is_called_so():
+    (found,) = [each for each in lint(unit(None)) if each.rule == "neuroglancer-unit"]
+    assert "no unit null of x" in found.what
 
 
 def test_a_plain_image_trips_nothing():

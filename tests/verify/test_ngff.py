@@ -9,10 +9,11 @@ import shutil
 import pytest
 
 from harms import verified
-from ngff_stores import CHANNEL, make, put_group
+from ngff_stores import AXES, CHANNEL, make, put_group
 from zarrpyramid.verify.findings import DEFECT, NOTE, WARNING
 
-BOTH, OLD, NEW = ("0.4", "0.5"), ("0.4",), ("0.5",)
+ALL, BOTH = ("0.4", "0.5", "0.6"), ("0.4", "0.5")
+OLD, NEW, LAST = ("0.4",), ("0.5", "0.6"), ("0.6",)
 
 
 def first(change):
@@ -122,6 +123,63 @@ def further(change):
 SCALE = {"type": "scale", "scale": [1, 2.0, 2.0]}
 SHIFT = {"type": "translation", "translation": [0, 0.5, 0.5]}
 WELL = {"path": "B/2", "rowIndex": 1, "columnIndex": 1}
+SYSTEM = {"name": "physical", "axes": AXES}
+
+
+def sequence(*found):
+    return {"type": "sequence", "transformations": list(found)}
+
+
+def sixth(step, *, level=1, more=False, **ends):
+    """Return a harm that gives a level of 0.6 a transformation; an end of None is left out."""
+    usual = {"input": {"path": str(level)}, "output": {"name": "physical"}}
+    whole = {key: item for key, item in {**step, **usual, **ends}.items() if item is not None}
+    return steps(*[whole] * (1 + more), level=level)
+
+
+def systems(found):
+    return first(lambda described: described.update(coordinateSystems=found))
+
+
+def system(types=None, axis=None, **change):
+    """Return a harm of the one coordinate system; `axis` of its first axis."""
+    axes = copy.deepcopy(AXES)
+    for n, kind in enumerate(types or ()):
+        axes[n]["type"] = kind
+    axes[0].update(axis or {})
+    return systems([{**SYSTEM, "axes": axes, **change}])
+
+
+def onward(step):
+    """Return a harm that lets a step lead on to a second coordinate system."""
+    ends = {"input": {"name": "physical"}, "output": {"name": "b"}}
+
+    def harm(held, _):
+        systems([SYSTEM, {**SYSTEM, "name": "b"}])(held, _)
+        whole({**ends, **step})(held, _)
+
+    return harm
+
+
+def both(*harms):
+    return lambda held, attributes: [harm(held, attributes) for harm in harms]
+
+
+def as_draft(stated):
+    def harm(held, _):
+        held["version"] = stated
+        for number in range(2):
+            step = SCALE if number else {"type": "identity"}
+            sixth(step, level=number, input=str(number), output="physical")(held, _)
+
+    return harm
+
+
+def plain_again(held, _):
+    described = held["multiscales"][0]
+    (found,) = described.pop("coordinateSystems")
+    described["axes"] = found["axes"]
+
 
 # Documents that keep the rules, beside the plain ones.
 KEPT = {
@@ -131,34 +189,51 @@ KEPT = {
     "null as type and unit": ("image", BOTH, axis(0, type=None, unit=None)),
     "unit of nobody": ("image", BOTH, axis(1, unit="pixel")),
     "no unit": ("image", BOTH, without_axis(1, "unit")),
-    "no name": ("image", BOTH, first(lambda described: described.pop("name"))),
+    "no name": ("image", ALL, first(lambda described: described.pop("name"))),
     "two axes": ("image", BOTH, axes("space", "space")),
     "five axes": ("image", BOTH, axes("time", "channel", *["space"] * 3)),
     "no translation": ("image", BOTH, steps(SCALE)),
     "scale for the whole": ("image", BOTH, whole(SCALE)),
     "scale and translation for the whole": ("image", BOTH, whole(SCALE, SHIFT)),
-    "no omero": ("image", BOTH, lambda held, _: held.pop("omero")),
-    "other keys of a channel": ("image", BOTH, channel(coefficient=1, inverted=False)),
-    "a channel without colour": ("image", NEW, channel(color=None)),
-    "a channel without window": ("image", NEW, channel(window=None)),
+    "no omero": ("image", ALL, lambda held, _: held.pop("omero")),
+    "other keys of a channel": ("image", ALL, channel(coefficient=1, inverted=False)),
+    "a channel without colour": ("image", ("0.5",), channel(color=None)),
+    "a channel without window": ("image", ("0.5",), channel(window=None)),
     "no version of a multiscales": ("image", OLD, version(None)),
     "a second multiscales": ("image", BOTH, further(lambda second: second.update(name="b"))),
-    "labels alone": ("label", BOTH, lambda held, _: held.update({"image-label": {}})),
-    "a value of a whole float": ("label", BOTH, label(colors=[{"label-value": 1.0}])),
-    "no acquisitions": ("plate", BOTH, lacking("plate", "acquisitions")),
-    "no field_count": ("plate", BOTH, lacking("plate", "field_count")),
-    "a name of letters and digits": ("plate", BOTH, plate(rows=[{"name": "A1"}, {"name": "B"}])),
-    "one image": ("well", BOTH, images({"path": "0", "acquisition": 0})),
+    "labels alone": ("label", ALL, lambda held, _: held.update({"image-label": {}})),
+    "a value of a whole float": ("label", ALL, label(colors=[{"label-value": 1.0}])),
+    # 0.6
+    "a scale alone": ("image", LAST, sixth(SCALE)),
+    "identity": ("image", LAST, sixth({"type": "identity"}, level=0)),
+    "a name of a transformation": ("image", LAST, sixth({**SCALE, "name": "to physical"})),
+    "discrete and long names": ("image", LAST, system(axis={"discrete": True, "longName": "dye"})),
+    "a rotation elsewhere": ("image", LAST, onward({"type": "rotation", "rotation": [[1]]})),
+    "an output in another group": (
+        "image",
+        LAST,
+        onward({"type": "identity", "output": {"path": "labels/a", "name": "physical"}}),
+    ),
+    "a system that counts voxels": (
+        "image",
+        LAST,
+        both(system(types=["array"] * 3), sixth({"type": "identity"})),
+    ),
+    "a draft with names alone": ("image", LAST, as_draft("0.6.dev2")),
+    "no acquisitions": ("plate", ALL, lacking("plate", "acquisitions")),
+    "no field_count": ("plate", ALL, lacking("plate", "field_count")),
+    "a name of letters and digits": ("plate", ALL, plate(rows=[{"name": "A1"}, {"name": "B"}])),
+    "one image": ("well", ALL, images({"path": "0", "acquisition": 0})),
 }
 
 BROKEN = {
     # Version.
     "no version in ome": ("image", NEW, lambda held, _: held.pop("version"), "ome has no version"),
-    "a number as version": ("image", BOTH, version(0.4), "version is no text"),
-    "a word as version": ("image", BOTH, version("foo"), "'foo' is no version of OME-NGFF"),
+    "a number as version": ("image", ALL, version(0.4), "version is no text"),
+    "a word as version": ("image", ALL, version("foo"), "'foo' is no version of OME-NGFF"),
     "an older version": ("image", OLD, version("0.3"), "'0.3' is older than what it holds"),
-    "no version of a plate": ("plate", BOTH, version("foo"), "'foo' is no version"),
-    "no version of a well": ("well", BOTH, version("foo"), "'foo' is no version"),
+    "no version of a plate": ("plate", ALL, version("foo"), "'foo' is no version"),
+    "no version of a well": ("well", ALL, version("foo"), "'foo' is no version"),
     "0.5 in zarr v2": ("image", OLD, version("0.5"), "0.5 is of zarr v3"),
     # Multiscales and axes.
     "no multiscales": ("image", BOTH, lambda h, _: h.update(multiscales=[]), "lists no im"),
@@ -243,6 +318,57 @@ BROKEN = {
         "of the whole .*MUST only be of type",
     ),
     "translation of the whole first": ("image", BOTH, whole(SHIFT, SCALE), "the whole .*after"),
+    # 0.6
+    "axes of 0.5": ("image", LAST, plain_again, "MUST contain the field `coordinateSystems`"),
+    "no systems": ("image", LAST, systems([]), "MUST contain the field `coordinateSystems`"),
+    "systems of one name": (
+        "image", LAST, systems([SYSTEM, SYSTEM]), "MUST be a non-empty string that is unique"
+    ),
+    "a system without name": ("image", LAST, system(name=""), "MUST be a non-empty string"),
+    "a system without axes": ("image", LAST, system(axes=None), "system 'physical': axes are not"),
+    "a system of one axis": (
+        "image", LAST, systems([SYSTEM, {"name": "a", "axes": AXES[1:2]}]), "'a': there are 1"
+    ),
+    "a system of voxels and space": (
+        "image", LAST, system(types=["array", "space", "array"]), "2 or 3 entries"
+    ),
+    "time last in 0.6": ("image", LAST, system(types=["space", "space", "time"]), "ordered by"),
+    "axes of one name in 0.6": ("image", LAST, system(axis={"name": "x"}), "MUST be unique"),
+    "two transformations": ("image", LAST, sixth(SCALE, more=True), "MUST be one of the following"),
+    "no transformations in 0.6": ("image", LAST, steps(), "MUST be one of the following"),
+    "transformations of 0.5": ("image", LAST, steps(SCALE, SHIFT), "MUST be one of the following"),
+    "an affine in 0.6": ("image", LAST, sixth({"type": "affine", "affine": [[1]]}), "one of the f"),
+    "a translation in 0.6": ("image", LAST, sixth(SHIFT), "MUST be one of the following"),
+    "two scales in 0.6": ("image", LAST, sixth(sequence(SCALE, SCALE)), "one of the following"),
+    "the translation first in 0.6": ("image", LAST, sixth(sequence(SHIFT, SCALE)), "one of the fo"),
+    "a scale in a sequence": ("image", LAST, sixth(sequence(SCALE)), "one of the following"),
+    "a sequence of nothing": ("image", LAST, sixth({"type": "sequence"}), "one of the following"),
+    "a short scale in 0.6": ("image", LAST, sixth({**SCALE, "scale": [2]}), "length of the scale"),
+    "a scale of 0 in 0.6": ("image", LAST, sixth({**SCALE, "scale": [1, 0, 2]}), "place a voxel"),
+    "no input": ("image", LAST, sixth(SCALE, input=None), "MUST equal the value of `path`"),
+    "another input": ("image", LAST, sixth(SCALE, input={"path": "7"}), "MUST equal the value of"),
+    "an input as text": ("image", LAST, sixth(SCALE, input="1"), "input as a text, expected a ma"),
+    "an output as text": ("image", LAST, sixth(SCALE, output="physical"), "output as a text"),
+    "no output": ("image", LAST, sixth(SCALE, output=None), "output is none of the coordinate"),
+    "an unknown output": ("image", LAST, sixth(SCALE, output={"name": "b"}), "output is none of"),
+    "outputs in two systems": (
+        "image", LAST,
+        both(systems([SYSTEM, {**SYSTEM, "name": "b"}]), sixth(SCALE, output={"name": "b"})),
+        "MUST be the same for every dataset",
+    ),
+    "onward from elsewhere": (
+        "image", LAST, onward({"type": "identity", "input": {"name": "b"}}), 'the "intrinsic" coord'
+    ),
+    "onward to itself": (
+        "image", LAST, onward({"type": "identity", "output": {"name": "physical"}}), "different"
+    ),
+    "onward to nothing": (
+        "image", LAST, onward({"type": "identity", "output": {"name": "c"}}), "different from the"
+    ),
+    "onward without type": ("image", LAST, onward({"scale": [1, 1, 1]}), "the field `type`"),
+    "onward as a mapping": ("image", LAST, first(lambda d: d.update(coordinateTransformations={})),
+                            "of the whole multiscales are no list"),
+    "0.6 in zarr v2": ("image", OLD, version("0.6"), "0.6 is of zarr v3"),
     # Further multiscales.
     "a further array that is absent": (
         "image",
@@ -257,139 +383,139 @@ BROKEN = {
         'MUST contain the field "axes"',
     ),
     # Display.
-    "omero as a list": ("image", BOTH, lambda h, _: h.update(omero=[]), "omero is no mapping"),
-    "omero without channels": ("image", BOTH, lacking("omero", "channels"), "has no channels"),
+    "omero as a list": ("image", ALL, lambda h, _: h.update(omero=[]), "omero is no mapping"),
+    "omero without channels": ("image", ALL, lacking("omero", "channels"), "has no channels"),
     "a channel as text": (
         "image",
-        BOTH,
+        ALL,
         lambda held, _: held["omero"].update(channels=["DNA"]),
         "channels of omero",
     ),
-    "a number as colour": ("image", BOTH, channel(color=255), "6 hexadecimal digits"),
-    "a name as colour": ("image", BOTH, channel(color="red"), "expected six hexadecimal digits"),
-    "a colour of the web": ("image", BOTH, channel(color="#00FF00"), "6 hexadecimal digits"),
-    "no colour": ("image", OLD, channel(color=None), r"channels\[1\] has no color"),
-    "no window": ("image", OLD, channel(window=None), r"channels\[1\] has no window"),
-    "a list as window": ("image", BOTH, channel(window=[0, 1]), "expected a mapping"),
-    "no start": ("image", BOTH, window(start=None), r"channels\[1\].window has no start"),
-    "no max": ("image", BOTH, window(max=None), r"channels\[1\].window has no max"),
-    "text as end": ("image", BOTH, window(end="100"), r"end of omero.*found '100'"),
-    "a number as label": ("image", BOTH, channel(label=3), "label of omero"),
-    "text as active": ("image", BOTH, channel(active="yes"), "active of omero"),
+    "a number as colour": ("image", ALL, channel(color=255), "6 hexadecimal digits"),
+    "a name as colour": ("image", ALL, channel(color="red"), "expected six hexadecimal digits"),
+    "a colour of the web": ("image", ALL, channel(color="#00FF00"), "6 hexadecimal digits"),
+    "no colour": ("image", (*OLD, *LAST), channel(color=None), r"channels\[1\] has no color"),
+    "no window": ("image", (*OLD, *LAST), channel(window=None), r"channels\[1\] has no window"),
+    "a list as window": ("image", ALL, channel(window=[0, 1]), "expected a mapping"),
+    "no start": ("image", ALL, window(start=None), r"channels\[1\].window has no start"),
+    "no max": ("image", ALL, window(max=None), r"channels\[1\].window has no max"),
+    "text as end": ("image", ALL, window(end="100"), r"end of omero.*found '100'"),
+    "a number as label": ("image", ALL, channel(label=3), "label of omero"),
+    "text as active": ("image", ALL, channel(active="yes"), "active of omero"),
     # Labels.
     "image-label as text": (
         "label",
-        BOTH,
+        ALL,
         lambda held, _: held.update({"image-label": "cells"}),
         "image-label is no mapping",
     ),
     "labels without multiscales": (
         "label",
-        BOTH,
+        ALL,
         lambda held, _: held.pop("multiscales"),
         "MUST also contain `multiscales`",
     ),
-    "empty colors": ("label", BOTH, label(colors=[]), "colors of image-label"),
-    "colors as a mapping": ("label", BOTH, label(colors={}), "colors of image-label"),
-    "empty properties": ("label", BOTH, label(properties=[]), "properties of image-label"),
-    "a colour of no label": ("label", BOTH, label(colors=[{"rgba": [0] * 4}]), "no label-value"),
-    "a colour of a text": ("label", BOTH, label(colors=[{"label-value": "1"}]), "MUST be the"),
-    "a property of no label": ("label", BOTH, label(properties=[{"a": 1}]), "has no label-value"),
+    "empty colors": ("label", ALL, label(colors=[]), "colors of image-label"),
+    "colors as a mapping": ("label", ALL, label(colors={}), "colors of image-label"),
+    "empty properties": ("label", ALL, label(properties=[]), "properties of image-label"),
+    "a colour of no label": ("label", ALL, label(colors=[{"rgba": [0] * 4}]), "no label-value"),
+    "a colour of a text": ("label", ALL, label(colors=[{"label-value": "1"}]), "MUST be the"),
+    "a property of no label": ("label", ALL, label(properties=[{"a": 1}]), "has no label-value"),
     "rgba of three": (
         "label",
-        BOTH,
+        ALL,
         label(colors=[{"label-value": 1, "rgba": [0, 0, 0]}]),
         "four integers between 0 and 255",
     ),
     "rgba of 500": (
         "label",
-        BOTH,
+        ALL,
         label(colors=[{"label-value": 1, "rgba": [0, 0, 0, 500]}]),
         "four integers between 0 and 255",
     ),
     "two colours of a label": (
         "label",
-        BOTH,
+        ALL,
         label(colors=[{"label-value": 1}, {"label-value": 1, "rgba": [0] * 4}]),
         "`label-value`s must be unique",
     ),
-    "source as text": ("label", BOTH, label(source="../../"), "source of image-label"),
-    "a number as the source's image": ("label", BOTH, label(source={"image": 3}), "image of image"),
+    "source as text": ("label", ALL, label(source="../../"), "source of image-label"),
+    "a number as the source's image": ("label", ALL, label(source={"image": 3}), "image of image"),
     # Plates.
-    "plate as a list": ("plate", BOTH, lambda h, _: h.update(plate=[]), "plate is no mapping"),
+    "plate as a list": ("plate", ALL, lambda h, _: h.update(plate=[]), "plate is no mapping"),
     **{
-        f"no {key}": ("plate", BOTH, lacking("plate", key), f"plate has no {key}")
+        f"no {key}": ("plate", ALL, lacking("plate", key), f"plate has no {key}")
         for key in ("rows", "columns", "wells")
     },
     **{
-        f"empty {key}": ("plate", BOTH, plate(**{key: []}), f"{key} of plate")
+        f"empty {key}": ("plate", ALL, plate(**{key: []}), f"{key} of plate")
         for key in ("rows", "columns", "wells")
     },
-    "wells as a mapping": ("plate", BOTH, plate(wells={}), "wells of plate"),
-    "a row without name": ("plate", BOTH, plate(rows=[{"name": "A"}, {}]), "has no name"),
-    "a column without name": ("plate", BOTH, plate(columns=[{}, {"name": "2"}]), "has no name"),
-    "a name with a dash": ("plate", BOTH, plate(rows=[{"name": "A-"}, {"name": "B"}]), "alphanum"),
+    "wells as a mapping": ("plate", ALL, plate(wells={}), "wells of plate"),
+    "a row without name": ("plate", ALL, plate(rows=[{"name": "A"}, {}]), "has no name"),
+    "a column without name": ("plate", ALL, plate(columns=[{}, {"name": "2"}]), "has no name"),
+    "a name with a dash": ("plate", ALL, plate(rows=[{"name": "A-"}, {"name": "B"}]), "alphanum"),
     "rows of one name": (
         "plate",
-        BOTH,
+        ALL,
         plate(rows=[{"name": "B"}, {"name": "B"}]),
         "MUST NOT be a duplicate of any other `name` in the `rows`",
     ),
     "columns of one name": (
         "plate",
-        BOTH,
+        ALL,
         plate(columns=[{"name": "2"}, {"name": "2"}]),
         "MUST NOT be a duplicate of any other `name` in the `columns`",
     ),
-    "a well twice": ("plate", BOTH, wells(WELL, WELL), "duplicate of any other `path`"),
+    "a well twice": ("plate", ALL, wells(WELL, WELL), "duplicate of any other `path`"),
     **{
         f"a well without {key}": (
             "plate",
-            BOTH,
+            ALL,
             wells({name: item for name, item in WELL.items() if name != key}),
             f"has no {key}",
         )
         for key in WELL
     },
-    "a row from 1": ("plate", BOTH, wells({**WELL, "rowIndex": 2}), "same row/column pair"),
-    "the other column": ("plate", BOTH, wells({**WELL, "columnIndex": 0}), "same row/column pair"),
-    "a negative row": ("plate", BOTH, wells({**WELL, "rowIndex": -1}), "an integer from 0"),
-    "one folder": ("plate", BOTH, wells({**WELL, "path": "B2"}), "same row/column pair"),
-    "three folders": ("plate", BOTH, wells({**WELL, "path": "p/B/2"}), "same row/column pair"),
-    "column before row": ("plate", BOTH, wells({**WELL, "path": "2/B"}), "same row/column pair"),
+    "a row from 1": ("plate", ALL, wells({**WELL, "rowIndex": 2}), "same row/column pair"),
+    "the other column": ("plate", ALL, wells({**WELL, "columnIndex": 0}), "same row/column pair"),
+    "a negative row": ("plate", ALL, wells({**WELL, "rowIndex": -1}), "an integer from 0"),
+    "one folder": ("plate", ALL, wells({**WELL, "path": "B2"}), "same row/column pair"),
+    "three folders": ("plate", ALL, wells({**WELL, "path": "p/B/2"}), "same row/column pair"),
+    "column before row": ("plate", ALL, wells({**WELL, "path": "2/B"}), "same row/column pair"),
     "a well that is absent": (
         "plate",
-        BOTH,
+        ALL,
         wells(WELL, {"path": "A/1", "rowIndex": 0, "columnIndex": 0}),
         "no well is there, which the plate lists",
     ),
-    "an acquisition without id": ("plate", BOTH, plate(acquisitions=[{"name": "a"}]), "has no id"),
-    "a text as id": ("plate", BOTH, acquisition(id="0"), "unique integer identifier"),
-    "a negative id": ("plate", BOTH, acquisition(id=-1), "unique integer identifier"),
-    "acquisitions of one id": ("plate", BOTH, acquisition(id=0), "unique integer identifier"),
-    "no fields": ("plate", BOTH, acquisition(maximumfieldcount=0), "positive integer"),
-    "text as fields": ("plate", BOTH, acquisition(maximumfieldcount="1"), "positive integer"),
-    "a date as start": ("plate", BOTH, acquisition(starttime="2022-05-13"), "epoch timestamps"),
-    "a date as end": ("plate", BOTH, acquisition(endtime="2022-05-13"), "epoch timestamps"),
-    "a negative start": ("plate", BOTH, acquisition(starttime=-1), "epoch timestamps"),
-    "a number as description": ("plate", BOTH, acquisition(description=1), "description of plate"),
-    "field_count 0": ("plate", BOTH, plate(field_count=0), "field_count of plate"),
-    "a number as the plate's name": ("plate", BOTH, plate(name=1), "name of plate"),
+    "an acquisition without id": ("plate", ALL, plate(acquisitions=[{"name": "a"}]), "has no id"),
+    "a text as id": ("plate", ALL, acquisition(id="0"), "unique integer identifier"),
+    "a negative id": ("plate", ALL, acquisition(id=-1), "unique integer identifier"),
+    "acquisitions of one id": ("plate", ALL, acquisition(id=0), "unique integer identifier"),
+    "no fields": ("plate", ALL, acquisition(maximumfieldcount=0), "positive integer"),
+    "text as fields": ("plate", ALL, acquisition(maximumfieldcount="1"), "positive integer"),
+    "a date as start": ("plate", ALL, acquisition(starttime="2022-05-13"), "epoch timestamps"),
+    "a date as end": ("plate", ALL, acquisition(endtime="2022-05-13"), "epoch timestamps"),
+    "a negative start": ("plate", ALL, acquisition(starttime=-1), "epoch timestamps"),
+    "a number as description": ("plate", ALL, acquisition(description=1), "description of plate"),
+    "field_count 0": ("plate", ALL, plate(field_count=0), "field_count of plate"),
+    "a number as the plate's name": ("plate", ALL, plate(name=1), "name of plate"),
     # Wells.
-    "well as a list": ("well", BOTH, lambda h, _: h.update(well=[]), "well is no mapping"),
-    "no images": ("well", BOTH, lacking("well", "images"), "well has no images"),
-    "empty images": ("well", BOTH, images(), "images of well"),
-    "an image without path": ("well", BOTH, images({"acquisition": 0}), "has no path"),
-    "an image in a folder": ("well", BOTH, images({"path": "a/b", "acquisition": 0}), "path of"),
+    "well as a list": ("well", ALL, lambda h, _: h.update(well=[]), "well is no mapping"),
+    "no images": ("well", ALL, lacking("well", "images"), "well has no images"),
+    "empty images": ("well", ALL, images(), "images of well"),
+    "an image without path": ("well", ALL, images({"acquisition": 0}), "has no path"),
+    "an image in a folder": ("well", ALL, images({"path": "a/b", "acquisition": 0}), "path of"),
     "images of one path": (
         "well",
-        BOTH,
+        ALL,
         images({"path": "0", "acquisition": 0}, {"path": "0", "acquisition": 3}),
         "duplicate of any other `path`",
     ),
-    "a text as acquisition": ("well", BOTH, images({"path": "0", "acquisition": "0"}), "acquis"),
-    "no acquisition": ("well", BOTH, images({"path": "0"}), "has no acquisition"),
-    "another acquisition": ("well", BOTH, images({"path": "0", "acquisition": 7}), "none of the"),
+    "a text as acquisition": ("well", ALL, images({"path": "0", "acquisition": "0"}), "acquis"),
+    "no acquisition": ("well", ALL, images({"path": "0"}), "has no acquisition"),
+    "another acquisition": ("well", ALL, images({"path": "0", "acquisition": 7}), "none of the"),
 }  # fmt: skip
 
 
@@ -405,7 +531,7 @@ def defects(report):
     return [found for found in report.findings if found.grade == DEFECT]
 
 
-@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("version", ALL)
 @pytest.mark.parametrize("kind", ["image", "label", "plate", "well"])
 def test_sound_documents(tmp_path, kind, version):
     report = verified(make(tmp_path / "a.zarr", kind, version))

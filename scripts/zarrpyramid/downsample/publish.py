@@ -26,6 +26,7 @@ from zarrpyramid.metadata import (
     open_group,
     read_multiscales,
     read_node,
+    stated_version,
     with_label_image,
     with_label_listed,
     with_levels,
@@ -174,7 +175,9 @@ def _list_labels(image: Image) -> None:
     place = labels_group(image.path) if image.plan.image.labels else None
     if place is None or read_node(image.store, place[0]) is None:
         return
-    change = partial(with_label_listed, zarr_format=image.plan.base.zarr_format, path=place[1])
+    zarr_format = image.plan.base.zarr_format
+    version = stated_version(open_group(image.store, image.path).attributes)
+    change = partial(with_label_listed, zarr_format=zarr_format, path=place[1], version=version)
     change_group_attributes(image.store, place[0], change)
 
 

@@ -34,8 +34,10 @@ from .multiscales import Axis as Axis
 from .multiscales import all_multiscales as all_multiscales
 from .multiscales import axis_type as axis_type
 from .multiscales import base_path as base_path
+from .multiscales import has_systems as has_systems
 from .multiscales import listed_axes as listed_axes
 from .multiscales import listed_paths as listed_paths
+from .multiscales import misspelled_keys as misspelled_keys
 from .multiscales import ome_attributes as ome_attributes
 from .multiscales import our_metadata as our_metadata
 from .multiscales import placed as placed
@@ -55,8 +57,12 @@ from .parsing import parse_array as parse_array
 from .paths import LevelPaths as LevelPaths
 from .paths import is_inside as is_inside
 from .paths import join as join
+from .placement import first_transformation as first_transformation
+from .placement import name_of as name_of
 from .placement import numbers as numbers
+from .placement import outer_transformations as outer_transformations
 from .placement import read_transformations as read_transformations
+from .placement import system_of as system_of
 from .placement import unread as unread
 from .placement import unread_outer as unread_outer
 from .record import RECORD_ENTRY as RECORD_ENTRY

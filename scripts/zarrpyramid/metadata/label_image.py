@@ -89,12 +89,17 @@ def _noted(attributes: Document, made: Document) -> Document:
     return changed if holder is attributes else {**attributes, "ome": changed}
 
 
-def with_label_listed(attributes: Document, zarr_format: int, path: str) -> Document:
-    """Return the attributes of a `labels` group with the path of one of its images in its list."""
+def with_label_listed(
+    attributes: Document, zarr_format: int, path: str, version: str = "0.5"
+) -> Document:
+    """Return the attributes of a `labels` group with the path of one of its images in its list.
+
+    From 0.5 on it gets the `version` of the image, unless it has one.
+    """
     holder = ome_attributes(attributes, _GROUP)
     if zarr_format == 3 and holder is attributes:
         ome = attributes.get("ome")
-        holder = {"version": "0.5", **(ome if isinstance(ome, dict) else {})}
+        holder = {"version": version, **(ome if isinstance(ome, dict) else {})}
     found = holder.get(_GROUP, attributes.get(_GROUP))
     listed = found if isinstance(found, list) else []
     if path in listed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ _TYPES = {
     **dict.fromkeys(("c", "ch", "channel", "channels"), CHANNEL),
     **dict.fromkeys(("rgb", "rgba", "color", "colour"), CHANNEL),
 }
+_AXIS_KEYS = ("name", "type", "unit")
 _UNTYPED = (None, "array")
 """What an axis may have as its type that says nothing of it; `array` counts voxels."""
 
@@ -155,6 +157,20 @@ def _cosem_axes(transform: Any) -> list[Document]:
         for name, unit in zip_longest(names, units[: len(names)])
     ]
     return axes[::-1] if transform.get("order") == "F" else axes
+
+
+def misspelled_keys(axis: Document) -> dict[str, str]:
+    """Return the keys of an axis that no reader looks for, each with the one that is meant.
+
+    >>> misspelled_keys({"name": "x", "units": "micrometer", "longName": "along the stage"})
+    {'units': 'unit'}
+    """
+    near = {
+        key: difflib.get_close_matches(key.lower(), _AXIS_KEYS, n=1, cutoff=0.75)
+        for key in axis
+        if key not in _AXIS_KEYS
+    }
+    return {key: found[0] for key, found in near.items() if found}
 
 
 def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:

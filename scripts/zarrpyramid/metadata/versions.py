@@ -20,20 +20,22 @@ ZARR_FORMATS = {"0.4": 2, "0.5": 3, "0.6": 3}
 _RULES = re.compile(r"(0\.[1-6])(?!\d)")
 
 
-def stated_version(attributes: Document) -> Any:
-    """Return what a group states as the version of its multiscales, of any type; None for none.
+def stated_version(attributes: Document, key: str = "multiscales") -> Any:
+    """Return what a group states as the version of what stands under a key; None for nothing.
 
-    Up to 0.4 the multiscales states it, from 0.5 on `ome`.
+    Up to 0.4 the multiscales, plate or well states it, from 0.5 on `ome`.
     """
-    own = (read_multiscales(attributes) or {}).get("version")
     ome = attributes.get("ome")
-    if isinstance(ome, dict) and ("multiscales" in ome or "multiscales" not in attributes):
-        return ome.get("version", own)
-    return own
+    is_new = isinstance(ome, dict) and (key in ome or key not in attributes)
+    holder = ome if is_new and isinstance(ome, dict) else attributes
+    found = holder.get(key)
+    first = found[0] if isinstance(found, list) and found else found
+    own = first.get("version") if isinstance(first, dict) else None
+    return holder.get("version", own) if is_new else own
 
 
-def rules_of(attributes: Document, zarr_format: int) -> str | None:
-    """Return the version by whose rules a group's multiscales is read; None for one unknown.
+def rules_of(attributes: Document, zarr_format: int, key: str = "multiscales") -> str | None:
+    """Return the version by whose rules what stands under a key is read; None for one unknown.
 
     One that states none is of the version that its zarr format and its keys belong to.
 
@@ -41,7 +43,7 @@ def rules_of(attributes: Document, zarr_format: int) -> str | None:
     '0.6'
     >>> rules_of({"ome": {"version": "0.7", "multiscales": [{}]}}, 3)
     """
-    stated = stated_version(attributes)
+    stated = stated_version(attributes, key)
     if stated is None:
         if has_systems(read_multiscales(attributes) or {}):
             return "0.6"

@@ -11,7 +11,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.metadata import CHANNEL, SPACE, TIME, UNITS, read_transformations
+from zarrpyramid.metadata import (
+    CHANNEL,
+    SPACE,
+    TIME,
+    UNITS,
+    has_systems,
+    misspelled_keys,
+    outer_transformations,
+    read_transformations,
+)
 from zarrpyramid.plan import why_extreme
 
 if TYPE_CHECKING:
@@ -35,7 +44,8 @@ _NEUROGLANCER_CODECS = {
     *("sharding_indexed", "transpose", "zstd"),
 }
 _NEUROGLANCER_COMPRESSORS = {"blosc", "gzip", "zlib", "zstd"}
-_READ_VERSIONS = ("0.4", "0.5")
+_READ_VERSIONS = ("0.4", "0.5-dev", "0.5")
+_FIVE_AXES = ["t", "c", "z", "y", "x"]
 
 
 # The list of levels and their arrays.
@@ -79,14 +89,26 @@ def unread_version(pyramid: Pyramid) -> list[str]:
     if version is None:
         return ["the multiscales says no version, so it is not taken for OME-Zarr"]
     if version not in _READ_VERSIONS:
-        return [f"OME-NGFF {version} is not read by releases that read 0.4 and 0.5"]
+        return [f"OME-NGFF {version} is not read by this release, which reads 0.4 and 0.5"]
     is_contradicted = (version, pyramid.zarr_format) == ("0.5", 2)
     return ["OME-NGFF 0.5 needs zarr v3"] if is_contradicted else []
 
 
 def zarr_v3(pyramid: Pyramid) -> list[str]:
-    """Return a word where the group is of zarr v3."""
-    return [] if pyramid.zarr_format == 2 else ["zarr v3"]
+    """Return a word where the group is of zarr v3, and its axes are listed as up to 0.5."""
+    return [] if pyramid.zarr_format == 2 or coordinate_systems(pyramid) else ["zarr v3"]
+
+
+def coordinate_systems(pyramid: Pyramid) -> list[str]:
+    """Return the version where axes stand in coordinate systems, as from 0.6 on."""
+    is_new = has_systems(pyramid.multiscales or {})
+    return [f"OME-NGFF {pyramid.version or '0.6'}"] if is_new else []
+
+
+def unread_systems(pyramid: Pyramid) -> list[str]:
+    """Return the version where axes stand in coordinate systems, and are not all of five."""
+    names = [axis["name"] for axis in pyramid.axes]
+    return coordinate_systems(pyramid) if names != _FIVE_AXES else []
 
 
 # Data types.
@@ -205,9 +227,18 @@ def shards(pyramid: Pyramid) -> list[str]:
 def unknown_units(pyramid: Pyramid) -> list[str]:
     """Return units that OME-NGFF does not name."""
     return [
-        f"{axis['unit']!r} of {axis['name']}"
+        f"{'null' if axis['unit'] is None else repr(axis['unit'])} of {axis['name']}"
         for axis in pyramid.axes
         if "unit" in axis and str(axis["unit"]) not in UNITS
+    ]
+
+
+def misspelled(pyramid: Pyramid) -> list[str]:
+    """Return keys of axes that no reader looks for."""
+    return [
+        f"{key} of {axis['name']} for {meant}"
+        for axis in pyramid.axes
+        for key, meant in misspelled_keys(axis).items()
     ]
 
 
@@ -239,7 +270,7 @@ def translated(pyramid: Pyramid) -> list[str]:
 
 def outer_transformation(pyramid: Pyramid) -> list[str]:
     """Return a word where the multiscales itself has a transformation that moves or scales."""
-    scale, translation = read_transformations(pyramid.multiscales or {})
+    scale, translation = outer_transformations(pyramid.multiscales or {})
     moves = any(translation or ()) or any(size != 1 for size in scale or ())
     return ["the whole multiscales"] if moves else []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.metadata import CHANNEL, SPACE, TIME, UNITS
+from zarrpyramid.metadata import CHANNEL, SPACE, TIME, UNITS, misspelled_keys
 
 from .entries import TEXT, Entry, are_mappings, check_entries
 from .findings import NOTE, WARNING, Finding
@@ -23,8 +23,8 @@ _TEXTS = (
 )
 
 
-def check_axes(axes: Any) -> Iterator[Finding]:
-    """Yield every rule that the axes of a multiscales break."""
+def check_axes(axes: Any, *, may_count: bool = False) -> Iterator[Finding]:
+    """Yield every rule that axes break; those of 0.6 may all count voxels (`array`)."""
     if not are_mappings(axes):
         rule = 'Each "multiscales" dictionary MUST contain the field "axes"'
         yield Finding(what="axes are not described", expected="a list of axes", rule=rule)
@@ -39,7 +39,9 @@ def check_axes(axes: Any) -> Iterator[Finding]:
         yield Finding(what="names of axes are not unique texts", found=str(names), rule=rule)
     for number, axis in enumerate(axes):
         yield from _check_axis(axis, f"axis {axis.get('name', number)!r}")
-    yield from _check_types([axis.get("type") for axis in axes])
+    types = [axis.get("type") for axis in axes]
+    if not may_count or {*map(str, types)} != {"array"}:
+        yield from _check_types(types)
 
 
 def _check_types(types: list[Any]) -> Iterator[Finding]:
@@ -70,13 +72,13 @@ def _check_axis(axis: Document, where: str) -> Iterator[Finding]:
     if isinstance(unit, str) and base and UNITS.get(unit, (0, ""))[1] != base:
         what = f"unit of {where} is none of {kind}"
         yield Finding(what=what, grade=NOTE, found=unit, rule=f'{_UNIT}"{kind}" axes')
-    if "units" in axis:
+    for key, meant in misspelled_keys(axis).items():
         yield Finding(
-            what=f"{where} says units, which no reader looks for",
+            what=f"{where} says {key}, which no reader looks for",
             grade=WARNING,
-            expected="unit",
-            found=f"units: {axis['units']!r}"[:80],
-            rule='SHOULD contain the field "unit"',
+            expected=meant,
+            found=f"{key}: {axis[key]!r}"[:80],
+            rule=f'SHOULD contain the field "{meant}"',
         )
 
 

@@ -14,13 +14,22 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import ArrayMetadata, Document
 
-    Check = Callable[[Document, int], Iterator[Finding]]
-
 
 def check_datasets(
-    datasets: Any, n_axes: int, arrays: Mapping[str, ArrayMetadata]
+    datasets: Any,
+    n_axes: int,
+    arrays: Mapping[str, ArrayMetadata],
+    check: Callable[..., Iterator[Finding]],
 ) -> Iterator[Finding]:
-    """Yield every rule that the list of levels breaks; `arrays` are the levels by path."""
+    """Yield every rule that the list of levels breaks.
+
+    Parameters
+    ----------
+    arrays
+        The levels by path.
+    check
+        What looks at the transformations of a dataset, called as `check_transformations` is.
+    """
     if not isinstance(datasets, list) or not datasets:
         rule = 'Each "multiscales" dictionary MUST contain the field "datasets"'
         yield Finding(what="no datasets are listed", rule=rule)
@@ -37,7 +46,7 @@ def check_datasets(
             rule += '"coordinateTransformations"'
             yield Finding(what="has no transformations", level=level, key=path, rule=rule)
         else:
-            yield from check_transformations(dataset, n_axes, level=level, key=path)
+            yield from check(dataset, n_axes, level=level, key=path)
         array = arrays.get(path)
         if array is None:
             continue

@@ -1,4 +1,4 @@
-"""The rules of OME-NGFF 0.4 and 0.5 for a group; each finding quotes the sentence it enforces.
+"""The rules of OME-NGFF 0.4 to 0.6 for a group; each finding quotes the sentence it enforces.
 
 The rules look at attributes and shapes alone. A broken MUST is a defect, a broken SHOULD a note.
 What the schemas ask for and the text does not is a MUST too.
@@ -7,23 +7,33 @@ What the schemas ask for and the text does not is a MUST too.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.metadata import CHANNEL, all_multiscales, ome_attributes
+from zarrpyramid.metadata import (
+    CHANNEL,
+    ZARR_FORMATS,
+    all_multiscales,
+    has_systems,
+    ome_attributes,
+    read_datasets,
+    rules_of,
+    stated_version,
+    system_of,
+)
 
 from .axes import check_axes, check_dimension_names
 from .datasets import check_datasets, check_transformations
 from .display import check_omero
+from .entries import are_mappings
 from .findings import NOTE, WARNING, Finding
 from .labels import check_image_label
+from .systems import check_systems, transformation_checker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zarrpyramid.metadata import ArrayMetadata, Document
-
-VERSIONS = {"0.4": 2, "0.5": 3}
-"""Versions whose rules are known here, and the zarr format of each."""
 
 _OLDER = ("0.1", "0.2", "0.3")
 _TOLD = ("multiscales", "plate", "well", "image-label")
@@ -34,24 +44,13 @@ _OME_VERSION = "The version of the OME-Zarr Metadata is denoted as a string in t
 _OME_VERSION += "attribute within the `ome` namespace"
 
 
-def stated_version(attributes: Document, key: str = "multiscales") -> Any:
-    """Return what a group says to be the version of what stands under a key, None for nothing."""
-    holder = ome_attributes(attributes, key)
-    if holder is not attributes:
-        return holder.get("version")
-    found = holder.get(key)
-    first = found[0] if isinstance(found, list) and found else found
-    return first.get("version") if isinstance(first, dict) else None
-
-
 def version_of(attributes: Document, zarr_format: int, key: str = "multiscales") -> str | None:
     """Return the version of what stands under a key; of one that states none, its format's."""
     holder = ome_attributes(attributes, key)
     if key not in holder:
         return None
-    usual = "0.4" if holder is attributes and zarr_format == 2 else "0.5"
     stated = stated_version(attributes, key)
-    return usual if stated is None else str(stated)
+    return rules_of(attributes, zarr_format, key) if stated is None else str(stated)
 
 
 def rules_for(version: str) -> str | None:
@@ -60,7 +59,7 @@ def rules_for(version: str) -> str | None:
     >>> rules_for("0.5"), rules_for("0.5-dev-spatialdata"), rules_for("0.3")
     ('0.5', '0.5', None)
     """
-    return next((known for known in VERSIONS if re.match(rf"{known}(?!\d)", version)), None)
+    return next((known for known in ZARR_FORMATS if re.match(rf"{known}(?!\d)", version)), None)
 
 
 def check_version(
@@ -82,7 +81,7 @@ def check_version(
             yield Finding(what=f"version {version[:80]!r} {what}", rule=_VERSION)
         else:
             what = f"OME-NGFF {version} is not one whose rules are known here"
-            yield Finding(what=what, grade=NOTE, expected=" or ".join(VERSIONS))
+            yield Finding(what=what, grade=NOTE, expected=" or ".join(ZARR_FORMATS))
         return
     if version != rules:
         what = f"version {version[:80]!r} is none that is released, and is read as {rules}"
@@ -90,10 +89,10 @@ def check_version(
     # 0.4: Arrays MUST be defined and stored in a hierarchical organization as defined by the
     # version 2 of the Zarr specification. 0.5: OME-Zarr is implemented using the Zarr format as
     # defined by the version 3 of the Zarr specification.
-    if VERSIONS[rules] != zarr_format:
-        what = f"OME-NGFF {version} is of zarr v{VERSIONS[rules]}"
+    if ZARR_FORMATS[rules] != zarr_format:
+        what = f"OME-NGFF {version} is of zarr v{ZARR_FORMATS[rules]}"
         yield Finding(what=what, found=f"a group of zarr v{zarr_format}")
-    if rules != "0.4" and stated is None and holder is not attributes:
+    if rules != "0.4" and holder is not attributes and "version" not in holder:
         yield Finding(what="ome has no version", rule=_OME_VERSION)
 
 
@@ -125,11 +124,16 @@ def check_ngff(
         )
         return
     yield from check_version(attributes, zarr_format)
-    rules = rules_for(version_of(attributes, zarr_format) or "")
+    version = version_of(attributes, zarr_format) or ""
+    rules = rules_for(version)
     if rules is None:
         return
     for described in found:
-        yield from _check_multiscales(described, rules, arrays)
+        if rules == "0.6":
+            yield from _check_levels(described, version, arrays)
+        else:
+            yield from _check_multiscales(described, rules, arrays)
+        yield from _check_words(described)
     if "omero" in ome_attributes(attributes, "omero"):
         omero = ome_attributes(attributes, "omero")["omero"]
         yield from check_omero(omero, rules, _n_channels(found[0], arrays))
@@ -140,17 +144,46 @@ def check_ngff(
 def _check_multiscales(
     described: Document, rules: str, arrays: Mapping[str, ArrayMetadata]
 ) -> Iterator[Finding]:
-    axes = described.get("axes")
+    """Yield every rule of 0.4 and 0.5 that a multiscales breaks."""
     names = [axis.get("name") for axis in _axes(described)]
-    datasets = described.get("datasets")
-    listed = [each.get("path") for each in datasets or () if isinstance(each, dict)]
-    yield from check_axes(axes)
-    yield from check_datasets(datasets, len(names), arrays)
-    if "coordinateTransformations" in described:
+    yield from check_axes(described.get("axes"))
+    yield from check_datasets(described.get("datasets"), len(names), arrays, check_transformations)
+    steps: Any = described.get("coordinateTransformations")
+    # Those with an output lead to other coordinate systems, as spatialdata writes them.
+    leads = are_mappings(steps) and any("output" in step for step in steps)
+    if "coordinateTransformations" in described and not leads:
         yield from check_transformations(described, len(names))
     if rules == "0.5":
-        own = {path: array for path, array in arrays.items() if path in listed}
-        yield from check_dimension_names(names, own)
+        yield from check_dimension_names(names, _own(described, arrays))
+
+
+def _check_levels(
+    described: Document, version: str, arrays: Mapping[str, ArrayMetadata]
+) -> Iterator[Finding]:
+    """Yield every rule of 0.6 that a multiscales breaks."""
+    yield from check_systems(described, version)
+    names, check = (
+        [axis.get("name") for axis in _axes(described)],
+        transformation_checker(described, version),
+    )
+    yield from check_datasets(described.get("datasets"), len(names), arrays, check)
+    own = _own(described, arrays)
+    for found in check_dimension_names(names, own):
+        yield replace(found, grade=NOTE, rule="")  # a rule of 0.5 that readers still go by
+    dtypes = dict.fromkeys(array.dtype for array in own.values())
+    if len(dtypes) > 1:
+        what = "levels have several data types, of which OME-NGFF 0.6 wants one"
+        yield Finding(what=what, grade=WARNING, found=", ".join(dtypes))
+
+
+def _own(described: Document, arrays: Mapping[str, ArrayMetadata]) -> dict[str, ArrayMetadata]:
+    """Return the arrays that a multiscales lists, by path."""
+    paths = [dataset.get("path") for dataset in read_datasets({"multiscales": [described]})]
+    return {path: array for path, array in arrays.items() if path in paths}
+
+
+def _check_words(described: Document) -> Iterator[Finding]:
+    """Yield what a multiscales should say of itself and does not."""
     lacking = [key for key in ("name", "type", "metadata") if key not in described]
     if lacking:
         rule = 'Each "multiscales" dictionary SHOULD contain the field "name" [...] "type" [...] '
@@ -159,7 +192,8 @@ def _check_multiscales(
 
 
 def _axes(described: Document) -> list[Document]:
-    axes = described.get("axes")
+    """Return the axes along which the datasets of a multiscales lie."""
+    axes = (system_of(described) if has_systems(described) else described).get("axes")
     return [axis for axis in axes if isinstance(axis, dict)] if isinstance(axes, list) else []
 
 

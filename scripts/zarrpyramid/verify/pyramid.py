@@ -167,7 +167,7 @@ class Pyramid:
     @property
     def types(self) -> list[str]:
         """Type of each axis; of one that states none, by its name."""
-        return [str(axis.get("type", axis_type(axis["name"]))) for axis in self.axes]
+        return [str(axis.get("type") or axis_type(axis["name"])) for axis in self.axes]
 
     @property
     def voxel_sizes(self) -> list[float]:

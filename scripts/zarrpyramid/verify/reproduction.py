@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import to_yaml
 from zarrpyramid.errors import ConfigError, StoreError
-from zarrpyramid.metadata import OMERO_DIGEST, SAME, encoded_as, fits, labels_group, read_axes
+from zarrpyramid.metadata import (
+    OMERO_DIGEST,
+    SAME,
+    ZARR_FORMATS,
+    encoded_as,
+    fits,
+    labels_group,
+    read_axes,
+    stated_version,
+    version_written,
+)
 from zarrpyramid.plan import VOXEL_REVISION
 from zarrpyramid.programs import command
 from zarrpyramid.reduce import METHODS
@@ -71,6 +81,7 @@ def reproduced_settings(pyramid: Pyramid, *, trusts_list: bool = False) -> dict[
         **_encoding(pyramid, base, first),
         "write_empty_chunks": record.get("recipe", {}).get("write_empty_chunks", True),
         **_axes(pyramid, base, first),
+        **_version(pyramid),
     }
 
 
@@ -168,3 +179,11 @@ def _axes(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> dict[s
     # A build names the dimensions of a level 0 of zarr v3 that names none.
     lacks = base.zarr_format == 3 and base.dimension_names != first.dimension_names
     return {**settings, "edit_base": not lacks}
+
+
+def _version(pyramid: Pyramid) -> dict[str, str]:
+    """Return the version of OME-NGFF, where a group that lists nothing would get another."""
+    stated = stated_version(pyramid.attributes)
+    can_be_given = stated in ZARR_FORMATS and ZARR_FORMATS[stated] == pyramid.zarr_format
+    usual = version_written({}, pyramid.zarr_format)
+    return {"ngff_version": stated} if can_be_given and stated != usual else {}
