@@ -162,7 +162,12 @@ def put_image(path, zarr_format, attributes, dtype="u1"):
         types = [axis.get("type") if isinstance(axis, dict) else None for axis in axes or AXES]
         for dataset in _mappings(described.get("datasets")) or usual[0]["datasets"]:
             name = str(dataset.get("path", "1"))
-            shape = [(4 if name == "1" else 8) if kind == "space" else 2 for kind in types]
+            extent = 4 if name == "1" else 8
+            is_space = [
+                kind == "space" or (kind == "array" and number > 0)
+                for number, kind in enumerate(types)
+            ]
+            shape = [extent if each else 2 for each in is_space]
             if name != "gone":
                 put_array(path / name, zarr_format, shape, names, dtype)
 

@@ -199,7 +199,11 @@ KEPT = {
     "other keys of a channel": ("image", ALL, channel(coefficient=1, inverted=False)),
     "a channel without colour": ("image", ("0.5",), channel(color=None)),
     "a channel without window": ("image", ("0.5",), channel(window=None)),
-    "no version of a multiscales": ("image", OLD, version(None)),
+    "no version of a multiscales": (
+        "image",
+        OLD,
+        first(lambda described: described.pop("version")),
+    ),
     "a second multiscales": ("image", BOTH, further(lambda second: second.update(name="b"))),
     "labels alone": ("label", ALL, lambda held, _: held.update({"image-label": {}})),
     "a value of a whole float": ("label", ALL, label(colors=[{"label-value": 1.0}])),
@@ -223,6 +227,7 @@ KEPT = {
     "no acquisitions": ("plate", ALL, lacking("plate", "acquisitions")),
     "no field_count": ("plate", ALL, lacking("plate", "field_count")),
     "a name of letters and digits": ("plate", ALL, plate(rows=[{"name": "A1"}, {"name": "B"}])),
+    "a path of signs": ("well", LAST, images({"path": "field_1-a.b", "acquisition": 0})),
     "one image": ("well", ALL, images({"path": "0", "acquisition": 0})),
 }
 
@@ -318,7 +323,34 @@ BROKEN = {
         "of the whole .*MUST only be of type",
     ),
     "translation of the whole first": ("image", BOTH, whole(SHIFT, SCALE), "the whole .*after"),
+    # Words.
+    "a number as unit": ("image", BOTH, axis(2, unit=3), "unit of axis 'x'; expected a text"),
+    "a number as the image's name": (
+        "image", ALL, first(lambda described: described.update(name=3)), "name of multiscales"
+    ),
+    "a word as version of labels": ("label", OLD, label(version="foo"), "'foo' is no version"),
+    "null as labels": (
+        "label", ALL, lambda held, _: held.update({"image-label": None}), "label is no mapping"
+    ),
     # 0.6
+    "a list as a system's name": ("image", LAST, system(name=["a"]), "MUST be a non-empty string"),
+    "text as discrete": ("image", LAST, system(axis={"discrete": "yes"}), "MUST be a boolean"),
+    "a number as longName": ("image", LAST, system(axis={"longName": 3}), "MUST be a string"),
+    "fewer axes in a system": (
+        "image", LAST,
+        both(onward({"type": "identity"}),
+             systems([SYSTEM, {"name": "b", "axes": AXES[1:]}])),
+        "number of axes of coordinate system 'b'; expected 3; found 2",
+    ),
+    "onward by nothing known": ("image", LAST, onward({"type": "magic"}), "type of transformation"),
+    "onward without values": ("image", LAST, onward({"type": "affine"}), "has no affine or path"),
+    "onward by too few": ("image", LAST, onward({"type": "scale", "scale": [1]}), "same as the"),
+    "onward twice by one name": (
+        "image", LAST,
+        both(onward({}), whole(*[{"type": "identity", "name": "a", "input": {"name": "physical"},
+                                  "output": {"name": "b"}}] * 2)),
+        "MUST be unique across all `name`",
+    ),
     "axes of 0.5": ("image", LAST, plain_again, "MUST contain the field `coordinateSystems`"),
     "no systems": ("image", LAST, systems([]), "MUST contain the field `coordinateSystems`"),
     "systems of one name": (
@@ -366,6 +398,9 @@ BROKEN = {
         "image", LAST, onward({"type": "identity", "output": {"name": "c"}}), "different from the"
     ),
     "onward without type": ("image", LAST, onward({"scale": [1, 1, 1]}), "the field `type`"),
+    "onward by an empty list": (
+        "image", LAST, first(lambda d: d.update(coordinateTransformations=[])), "are no list"
+    ),
     "onward as a mapping": ("image", LAST, first(lambda d: d.update(coordinateTransformations={})),
                             "of the whole multiscales are no list"),
     "0.6 in zarr v2": ("image", OLD, version("0.6"), "0.6 is of zarr v3"),
@@ -502,6 +537,10 @@ BROKEN = {
     "field_count 0": ("plate", ALL, plate(field_count=0), "field_count of plate"),
     "a number as the plate's name": ("plate", ALL, plate(name=1), "name of plate"),
     # Wells.
+    **{
+        f"a path {name!r}": ("well", LAST, images({"path": name, "acquisition": 0}), "path of")
+        for name in ("__a", "a b", "...")
+    },
     "well as a list": ("well", ALL, lambda h, _: h.update(well=[]), "well is no mapping"),
     "no images": ("well", ALL, lacking("well", "images"), "well has no images"),
     "empty images": ("well", ALL, images(), "images of well"),
@@ -576,7 +615,6 @@ MISLEADING = {
         "unit of axis 'c' is none of time; found micrometer",
     ),
     "a unit of nobody": ("image", axis(2, unit="pixel"), NOTE, "unit of axis 'x' is none of space"),
-    "a number as unit": ("image", axis(2, unit=3), NOTE, "unit of axis 'x'; expected a text"),
     "a channel too few": (
         "image",
         lambda held, _: held["omero"]["channels"].pop(),
@@ -589,6 +627,12 @@ MISLEADING = {
         first(lambda described: described["datasets"].pop()),
         WARNING,
         "number of levels of labels is not that of their image; expected 2; found 1",
+    ),
+    "labels that do not say so": (
+        "label",
+        lambda held, _: held.pop("image-label"),
+        NOTE,
+        "labels do not say that they are",
     ),
     "no name of a plate": ("plate", lacking("plate", "name"), NOTE, "plate has no name"),
 }

@@ -147,7 +147,9 @@ def _only_base(multiscales: Document, path: str) -> Document:
     onward = multiscales.get("coordinateTransformations")
     kept = dict(multiscales)
     if isinstance(onward, list):  # what leads to other images of the source leads nowhere here
-        kept["coordinateTransformations"] = [step for step in onward if not _leads_away(step)]
+        del kept["coordinateTransformations"]
+        if steps := [step for step in onward if not _leads_away(step)]:
+            kept["coordinateTransformations"] = steps  # of which there has to be one
     return {**kept, "datasets": [_moved(dataset, path) for dataset in found]}
 
 

@@ -8,9 +8,9 @@ lists its levels without a verdict. The report and the viewers read the same mod
 1. `pyramid` and `findings`: the model, and what is reported of it.
 2. `verify`: the recipe, which calls all checks in turn.
 3. Documents: `documents` and `consolidation`; `origins` tells what a level was made from. `ngff`
-   has the rules of the specification for an image: `axes`, `datasets`, `systems` (of 0.6),
-   `display` and `labels`, by the forms in `entries`. `collection` reads plates and other groups of
-   images, by the rules in `plates`.
+   has the rules of the specification for an image: `versions`, `axes`, `datasets`, `systems`
+   (of 0.6), `display` and `labels`, by the forms in `entries`. `collection` reads plates and other
+   groups of images, by the rules in `plates`.
 4. Objects: `objects`; `absent` tells which levels are not there at all.
 5. Voxels: `sampling` chooses blocks. `voxels` checks levels made here, by the task in `comparison`
    that makes blocks again. `foreign` checks levels of other programs, by the task in `explanation`

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.metadata import CHANNEL, SPACE, TIME, UNITS, misspelled_keys
 
-from .entries import TEXT, Entry, are_mappings, check_entries
+from .entries import TEXT, TRUTH, Entry, are_mappings, check_entries
 from .findings import NOTE, WARNING, Finding
 
 if TYPE_CHECKING:
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 _BASES = {SPACE: "m", TIME: "s"}
 _UNIT = "The value SHOULD be one of the following strings, which are valid units [...] Units for "
 _TYPE = 'SHOULD contain the field "type" [...] but MAY take other string values for custom axis '
+_MAY = "MAY contain the field "
 _TEXTS = (
     Entry(key="type", form=TEXT, rule=f"{_TYPE}types"),
-    Entry(key="unit", form=TEXT, rule='SHOULD contain the field "unit"', grade=NOTE),
+    Entry(key="unit", form=TEXT, rule='SHOULD contain the field "unit"'),
+    Entry(key="discrete", form=TRUTH, rule=f"{_MAY}`discrete`. The value MUST be a boolean"),
+    Entry(key="longName", form=TEXT, rule=f"{_MAY}`longName`. The value MUST be a string"),
 )
 
 

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import (
+    ZARR_FORMATS,
     is_inside,
     join,
     ome_attributes,
     open_group,
     read_datasets,
     read_node,
+    rules_of,
 )
 
-from .findings import WARNING, Check, Finding
-from .ngff import check_version, rules_for, version_of
+from .findings import NOTE, WARNING, Check, Finding
 from .plates import check_plate, check_well, listed_images, listed_wells
+from .versions import check_version, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -125,11 +127,12 @@ def _check_version(held: Collection, path: str, group: Node, key: str, outer: st
     """Gather what is wrong with the version of a document, and return that of its rules."""
     held.n_documents += 1
     held.gather(path, check_version(group.attributes, group.zarr_format, key))
-    version = version_of(group.attributes, group.zarr_format, key) or ""
+    version = version_of(group.attributes, group.zarr_format, key)
     if outer is not None and outer != version and group.zarr_format == 3:
         what, rule = "another version than that of the group above", _CONSISTENT
         held.gather(path, [Finding(what=what, expected=outer, found=version, rule=rule)])
-    return rules_for(version) or ""
+    rules = rules_of(group.attributes, group.zarr_format, key)
+    return rules if rules in ZARR_FORMATS else ""
 
 
 def _read_plate(held: Collection, group: Node) -> None:
@@ -193,14 +196,26 @@ def _read_labels(held: Collection, group: Node) -> None:
     for name in listed:
         at = join(held.path, name)
         image = _find_image(held, at, group, "the labels group lists") if is_inside(name) else None
-        n_own = len(read_datasets(image.attributes)) if image is not None else n_levels
+        if image is None:
+            continue
+        if _said(image, "image-label") is None:
+            rule = 'SHOULD contain another key, "image-label"'
+            what = "labels do not say that they are: no image-label"
+            held.gather(at, [Finding(what=what, grade=NOTE, rule=rule)])
+        n_own = len(read_datasets(image.attributes))
         if n_levels and n_own != n_levels:
-            rule = '"datasets" key MUST have the same number of entries (scale levels) as the '
-            held.gather(at, [Finding(
-                what="number of levels of labels is not that of their image",
-                grade=WARNING,  # readers take each list by itself
-                expected=str(n_levels), found=str(n_own), rule=f"{rule}original unlabeled image",
-            )])  # fmt: skip
+            held.gather(at, [_other_levels(n_levels, n_own)])
+
+
+def _other_levels(expected: int, found: int) -> Finding:
+    rule = '"datasets" key MUST have the same number of entries (scale levels) as the original '
+    return Finding(
+        what="number of levels of labels is not that of their image",
+        grade=WARNING,  # readers take each list by itself
+        expected=str(expected),
+        found=str(found),
+        rule=f"{rule}unlabeled image",
+    )
 
 
 def _read_series(held: Collection, group: Node) -> None:

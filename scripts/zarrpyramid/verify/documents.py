@@ -15,8 +15,9 @@ from zarrpyramid.plan import VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
 from .findings import DEFECT, NOTE, WARNING, Check, Finding
-from .ngff import check_ngff, version_of
+from .ngff import check_ngff
 from .origins import finer_of, recipe_of, scale_ratio
+from .versions import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

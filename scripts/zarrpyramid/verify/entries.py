@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .findings import DEFECT, Finding
+from .findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -73,15 +73,12 @@ class Entry:
         The sentence of the specification that asks for it.
     needed
         Severity of its absence; None where it may be absent.
-    grade
-        Severity of another form.
     """
 
     key: str
     form: Form
     rule: str
     needed: str | None = None
-    grade: str = DEFECT
 
 
 def check_entries(holder: Document, where: str, entries: Iterable[Entry]) -> Iterator[Finding]:
@@ -102,7 +99,6 @@ def check_entries(holder: Document, where: str, entries: Iterable[Entry]) -> Ite
                 what=f"{entry.key} of {where}",
                 expected=entry.form.name,
                 found=repr(holder[entry.key])[:80],
-                grade=entry.grade,
                 rule=entry.rule,
             )
 

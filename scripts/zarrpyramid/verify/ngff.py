@@ -6,7 +6,6 @@ What the schemas ask for and the text does not is a MUST too.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ from zarrpyramid.metadata import (
     ome_attributes,
     read_datasets,
     rules_of,
-    stated_version,
     system_of,
 )
 
@@ -29,78 +27,14 @@ from .entries import are_mappings
 from .findings import NOTE, WARNING, Finding
 from .labels import check_image_label
 from .systems import check_systems, transformation_checker
+from .versions import check_version, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zarrpyramid.metadata import ArrayMetadata, Document
 
-_OLDER = ("0.1", "0.2", "0.3")
-_TOLD = ("multiscales", "plate", "well", "image-label")
-"""What held the version before 0.5."""
-_VERSION = 'It SHOULD contain the field "version", which indicates the version of the multiscale '
-_VERSION += "metadata of this image"
-_OME_VERSION = "The version of the OME-Zarr Metadata is denoted as a string in the `version` "
-_OME_VERSION += "attribute within the `ome` namespace"
-
-
-def version_of(attributes: Document, zarr_format: int, key: str = "multiscales") -> str | None:
-    """Return the version of what stands under a key; of one that states none, its format's."""
-    holder = ome_attributes(attributes, key)
-    if key not in holder:
-        return None
-    stated = stated_version(attributes, key)
-    return rules_of(attributes, zarr_format, key) if stated is None else str(stated)
-
-
-def rules_for(version: str) -> str | None:
-    """Return the version whose rules hold for one, None where they are not known here.
-
-    >>> rules_for("0.5"), rules_for("0.5-dev-spatialdata"), rules_for("0.3")
-    ('0.5', '0.5', None)
-    """
-    return next((known for known in ZARR_FORMATS if re.match(rf"{known}(?!\d)", version)), None)
-
-
-def check_version(
-    attributes: Document, zarr_format: int, key: str = "multiscales"
-) -> Iterator[Finding]:
-    """Yield what is wrong with the version of what stands under a key of a group."""
-    version = version_of(attributes, zarr_format, key)
-    stated = stated_version(attributes, key)
-    if version is None:
-        return
-    if stated is not None and not isinstance(stated, str):
-        yield Finding(what="version is no text", found=repr(stated)[:80], rule=_VERSION)
-        return
-    rules, holder = rules_for(version), ome_attributes(attributes, key)
-    if rules is None:
-        is_version = re.fullmatch(r"\d+\.\d+.*", version)
-        if not is_version or (version in _OLDER and _is_of_later(holder.get(key))):
-            what = "is no version of OME-NGFF" if not is_version else "is older than what it holds"
-            yield Finding(what=f"version {version[:80]!r} {what}", rule=_VERSION)
-        else:
-            what = f"OME-NGFF {version} is not one whose rules are known here"
-            yield Finding(what=what, grade=NOTE, expected=" or ".join(ZARR_FORMATS))
-        return
-    if version != rules:
-        what = f"version {version[:80]!r} is none that is released, and is read as {rules}"
-        yield Finding(what=what, grade=WARNING)
-    # 0.4: Arrays MUST be defined and stored in a hierarchical organization as defined by the
-    # version 2 of the Zarr specification. 0.5: OME-Zarr is implemented using the Zarr format as
-    # defined by the version 3 of the Zarr specification.
-    if ZARR_FORMATS[rules] != zarr_format:
-        what = f"OME-NGFF {version} is of zarr v{ZARR_FORMATS[rules]}"
-        yield Finding(what=what, found=f"a group of zarr v{zarr_format}")
-    if rules != "0.4" and holder is not attributes and "version" not in holder:
-        yield Finding(what="ome has no version", rule=_OME_VERSION)
-
-
-def _is_of_later(multiscales: Any) -> bool:
-    """Tell whether multiscales say what versions before 0.4 did not have: axes with types."""
-    listed = multiscales if isinstance(multiscales, list) else []
-    axes = [each.get("axes") for each in listed if isinstance(each, dict)]
-    return any(isinstance(axis, dict) for each in axes if isinstance(each, list) for axis in each)
+_LABEL = "image-label"
 
 
 def check_ngff(
@@ -108,9 +42,9 @@ def check_ngff(
 ) -> Iterator[Finding]:
     """Yield every rule that a group breaks as an image; `arrays` are what it lists, by path."""
     holder = ome_attributes(attributes)
-    label = ome_attributes(attributes, "image-label").get("image-label")
+    labels = ome_attributes(attributes, _LABEL)
     if "multiscales" not in holder:
-        if label is not None:
+        if _LABEL in labels:
             rule = "`image-label` groups MUST also contain `multiscales` metadata"
             yield Finding(what="image-label without multiscales", rule=rule)
         return
@@ -124,9 +58,8 @@ def check_ngff(
         )
         return
     yield from check_version(attributes, zarr_format)
-    version = version_of(attributes, zarr_format) or ""
-    rules = rules_for(version)
-    if rules is None:
+    version, rules = version_of(attributes, zarr_format), rules_of(attributes, zarr_format)
+    if rules not in ZARR_FORMATS:
         return
     for described in found:
         if rules == "0.6":
@@ -137,8 +70,10 @@ def check_ngff(
     if "omero" in ome_attributes(attributes, "omero"):
         omero = ome_attributes(attributes, "omero")["omero"]
         yield from check_omero(omero, rules, _n_channels(found[0], arrays))
-    if label is not None:
-        yield from check_image_label(label, arrays)
+    if _LABEL in labels:
+        yield from check_image_label(labels[_LABEL], arrays)
+        if labels is attributes:  # 0.4 states its version there too
+            yield from check_version(attributes, zarr_format, _LABEL)
 
 
 def _check_multiscales(
@@ -184,7 +119,10 @@ def _own(described: Document, arrays: Mapping[str, ArrayMetadata]) -> dict[str, 
 
 def _check_words(described: Document) -> Iterator[Finding]:
     """Yield what a multiscales should say of itself and does not."""
-    lacking = [key for key in ("name", "type", "metadata") if key not in described]
+    if not isinstance(name := described.get("name"), str | None):
+        rule = 'image.schema: multiscales "name": string'
+        yield Finding(what="name of multiscales", found=repr(name)[:80], rule=rule)
+    lacking = [key for key in ("name", "type", "metadata") if described.get(key) is None]
     if lacking:
         rule = 'Each "multiscales" dictionary SHOULD contain the field "name" [...] "type" [...] '
         what = f"multiscales does not say its {', '.join(lacking)}"
@@ -201,6 +139,6 @@ def _n_channels(described: Document, arrays: Mapping[str, ArrayMetadata]) -> int
     """Return the number of channels of an image, None where no array tells it."""
     types = [axis.get("type") for axis in _axes(described)]
     shape = next((array.shape for array in arrays.values()), ())
-    if len(shape) != len(types):
+    if len(shape) != len(types) or "array" in types:
         return None
     return shape[types.index(CHANNEL)] if CHANNEL in types else 1

@@ -73,10 +73,12 @@ def scale_ratio(
 ) -> tuple[float, ...] | None:
     """Return how much larger the voxels of one level are than those of another, as listed.
 
-    None where no scales are listed, or scales so far apart that their ratio is no number.
+    None where no scales of as many axes are listed, or scales so far apart that their ratio is no
+    number.
     """
     size, larger = (pyramid.transformations(level)[0] for level in (finer, coarser))
-    if size is None or larger is None or len(size) != len(larger):
+    n_axes = len(coarser.array.shape)
+    if size is None or larger is None or {len(size), len(larger)} != {n_axes}:
         return None
     ratio = tuple(b / a for a, b in zip(size, larger, strict=True))
     return ratio if all(0 < by < math.inf for by in ratio) else None

@@ -10,14 +10,15 @@ from zarrpyramid.metadata import first_transformation, name_of, read_datasets, s
 
 from .axes import check_axes
 from .datasets import broken_vectors
-from .entries import TEXT, Entry, are_mappings, check_entries
-from .findings import Finding
+from .entries import FILLED, TEXT, Entry, are_mappings, check_entries, check_unique, each
+from .findings import DEFECT, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from zarrpyramid.metadata import Document
 
+_STEPS = "coordinateTransformations"
 _SYSTEMS = "Each `multiscales` object MUST contain the field `coordinateSystems`"
 _NAME = "The value MUST be a non-empty string that is unique among all entries under "
 _ONE = "The transformation MUST be one of the following: A single scale or identity "
@@ -27,7 +28,24 @@ _SAME = "coordinate system MUST be the same for every dataset in a single multis
 _OUTER = 'The value of `input` MUST equal the name of the "intrinsic" coordinate system'
 _OUTPUT = "The value of `output` MUST be the name of the output coordinate System which is "
 _OUTPUT += 'different from the "intrinsic" coordinate system'
-_TYPE = Entry(key="type", form=TEXT, rule="MUST contain the field `type` (string)", needed="defect")
+_TYPE = Entry(key="type", form=TEXT, rule="MUST contain the field `type` (string)", needed=DEFECT)
+_LENGTH = "length of `axes` [...] MUST be equal to the dimensionality of the Zarr arrays"
+_ONCE = "MAY contain the field `name` (string). Its value MUST be unique across all `name` fields"
+_FIELDS = {
+    "identity": (),
+    "mapAxis": ("mapAxis",),
+    "projectAxis": ("droppedInputs", "createdOutputs"),
+    "translation": ("translation", "path"),
+    "scale": ("scale", "path"),
+    "affine": ("affine", "path"),
+    "rotation": ("rotation", "path"),
+    "sequence": ("transformations",),
+    "displacements": ("path",),
+    "coordinates": ("path",),
+    "bijection": ("forward",),
+    "byDimension": ("transformations",),
+}
+"""Types of transformations, and of which fields each has to have one."""
 _NAMES_ALONE = re.compile(r"0\.6\.?dev[1-3]")
 """Drafts in which `input` and `output` are names, not mappings."""
 
@@ -46,7 +64,11 @@ def check_systems(described: Document, version: str) -> Iterator[Finding]:
         what = "names of coordinate systems are not unique texts"
         yield Finding(what=what, found=str(names)[:80], rule=f"{_NAME}`coordinateSystems`")
         return
+    own = _axes(system_of(described))
     for system in systems:
+        if len(axes := _axes(system)) != len(own):
+            what = f"number of axes of coordinate system {system['name']!r}"
+            yield Finding(what=what, expected=str(len(own)), found=str(len(axes)), rule=_LENGTH)
         for found in check_axes(system.get("axes"), may_count=True):
             yield replace(found, what=f"coordinate system {system['name']!r}: {found.what}")
     leads = {
@@ -57,21 +79,39 @@ def check_systems(described: Document, version: str) -> Iterator[Finding]:
     if len(leads) > 1:
         what = "datasets lead to several coordinate systems"
         yield Finding(what=what, found=", ".join(sorted(leads))[:80], rule=_SAME)
-    if "coordinateTransformations" in described:
+    if _STEPS in described:
         yield from _check_onward(described, names, version)
+    # Whether all systems are connected, a scene above may tell too.
+
+
+def _axes(system: Document) -> list[Document]:
+    return [axis for _, axis in each(system, "axes", "")]
 
 
 def _check_onward(described: Document, names: list[str], version: str) -> Iterator[Finding]:
     """Yield what is wrong with what leads on to other coordinate systems."""
     steps = described["coordinateTransformations"]
-    if not are_mappings(steps):
+    if not FILLED.fits(steps):
         what = "transformations of the whole multiscales are no list of mappings"
-        yield Finding(what=what, found=repr(steps)[:80])
+        rule = "The `coordinateTransformations` field MUST contain an array of valid "
+        yield Finding(what=what, found=repr(steps)[:80], rule=f"{rule}transformations")
         return
-    own = system_of(described).get("name")
+    system = system_of(described)
+    own = system.get("name")
+    yield from check_unique(described, _STEPS, "name", "the whole multiscales", _ONCE)
     for number, step in enumerate(steps):
         where = f"transformation {number} of the whole multiscales"
         yield from check_entries(step, where, (_TYPE,))
+        kind = step.get("type")
+        fields = _FIELDS.get(kind) if isinstance(kind, str) else ()
+        if fields is None:
+            yield Finding(what=f"type of {where}", found=str(kind)[:80], rule=_TYPE.rule)
+        elif fields and not step.keys() & fields:
+            rule = "MUST contain any other fields required by the given `type`"
+            yield Finding(what=f"{where} has no {' or '.join(fields)}", rule=rule)
+        elif kind in ("scale", "translation") and kind in step:
+            for what, rule, value in broken_vectors(step, len(_axes(system))):
+                yield Finding(what=f"{where}: {what}", found=str(value)[:80], rule=rule)
         found, output = name_of(step.get("input")), step.get("output")
         if found != own:
             what = f"{where} does not start from the datasets' coordinate system"
@@ -104,15 +144,15 @@ def transformation_checker(described: Document, version: str) -> Callable[..., I
         if step.get("type") == "sequence":
             listed = step.get("transformations")
             inner = listed if isinstance(listed, list) and are_mappings(listed) else []
-            if (kinds := [each.get("type") for each in inner]) != ["scale", "translation"]:
+            if (kinds := [item.get("type") for item in inner]) != ["scale", "translation"]:
                 yield broken("sequence is not of a scale and a translation", _ONE, kinds)
                 return
         elif step.get("type") not in ("scale", "identity"):
             yield broken("kind of transformation", _ONE, step.get("type"))
             return
-        for each in inner:
-            if each.get("type") != "identity":
-                yield from (broken(*fault) for fault in broken_vectors(each, n_axes))
+        for vector in inner:
+            if vector.get("type") != "identity":
+                yield from (broken(*fault) for fault in broken_vectors(vector, n_axes))
         place = step.get("input")
         if (place.get("path") if isinstance(place, dict) else place) != key:
             yield broken("input is another path", _INPUT, place)
