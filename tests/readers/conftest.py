@@ -1,3 +1,3 @@
-"""Programs of this folder run in the environments of their readers and are no tests."""
+"""Programs of this folder run in environments of other programs and are no tests."""
 
-collect_ignore_glob = ["read_*.py"]
+collect_ignore_glob = ["read_*.py", "write_*.py"]
