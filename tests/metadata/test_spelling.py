@@ -110,6 +110,9 @@ def test_a_system_that_counts_voxels(tmp_path):
     onward = {"type": "scale", "scale": [2.0, 0.5], "input": {"name": "intrinsic"},
               "output": {"name": "world"}}  # fmt: skip
     make(tmp_path, systems({"type": "identity"}, onward, axes=counted), "0.6")
+    document = json.loads((tmp_path / "s0/zarr.json").read_text())
+    names = [axis["name"] for axis in counted]
+    (tmp_path / "s0/zarr.json").write_text(json.dumps({**document, "dimension_names": names}))
     build_pyramid(tmp_path, levels=1, scale_factors=2)
     after, _ = read(tmp_path)
     assert after["coordinateTransformations"] == [onward]
@@ -121,6 +124,8 @@ def test_a_system_that_counts_voxels(tmp_path):
         ("x", 0.5, "meter"),
     ]
     assert after["coordinateSystems"][1]["axes"] == counted
+    for level in ("s0", "s1"):
+        assert list(zarr.open_array(tmp_path / level).metadata.dimension_names) == names
 
 
 @pytest.mark.parametrize(

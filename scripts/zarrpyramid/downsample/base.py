@@ -57,7 +57,7 @@ def seal_base(image: Image) -> Record:
     check_declared(image, base)
     for line in aligned_table(DECISION_COLUMNS, decision_rows(image.plan.decisions)):
         logger.info("%s", line)
-    names = [axis.name for axis in image.plan.axes]
+    names = [axis.dimension for axis in image.plan.axes]
     named = base.named(names)
     if base.zarr_format == 3 and named.dimension_names != base.dimension_names:
         is_link = image.store.is_link(level.path)

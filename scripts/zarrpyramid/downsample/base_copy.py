@@ -105,7 +105,7 @@ def _copy(
     image: Image, source: Source, n_workers: int, before_rebuild: Callable[[], None]
 ) -> Record:
     path, store = image.level_path(0), image.store
-    target = source.base.named([axis.name for axis in image.plan.axes])
+    target = source.base.named([axis.dimension for axis in image.plan.axes])
     layout = source_layout(image)
     state = _state(image, source, layout)
     is_link = store.is_link(path)

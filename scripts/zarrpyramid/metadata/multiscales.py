@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from .placement import axes_system, outer_transformations, read_transformations
+from .placement import axes_system, outer_transformations, read_transformations, system_of
 from .units import meant_unit
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Axis:
         Extent of a voxel of level 0, in `unit`.
     offset
         Position of the centre of level 0's first voxel, in `unit`; None where none is recorded.
+    counted
+        Name of the axis in the coordinate system of 0.6 that counts its voxels, where there is one.
     """
 
     name: str
@@ -46,6 +48,12 @@ class Axis:
     size: float = 1.0
     unit: str | None = None
     offset: float | None = None
+    counted: str | None = None
+
+    @property
+    def dimension(self) -> str:
+        """Name of the dimension of the levels' arrays."""
+        return self.counted or self.name
 
     def changed(self, *, size: float | None, unit: str | None) -> Axis:
         """Return the axis with another unit or none, and another voxel size where it is given."""
@@ -184,9 +192,10 @@ def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
         isinstance(axis.get("name"), str) and axis["name"] for axis in listed
     ):
         return None
-    scale, translation = placed(
-        read_multiscales(attributes) or {}, next(iter(read_datasets(attributes)), {}), n_axes
-    )
+    multiscales = read_multiscales(attributes) or {}
+    scale, translation = placed(multiscales, next(iter(read_datasets(attributes)), {}), n_axes)
+    own = system_of(multiscales)
+    counted = [{}] * n_axes if own == axes_system(multiscales) else own["axes"]
     return tuple(
         Axis(
             name=axis["name"],
@@ -194,6 +203,7 @@ def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
             size=1.0 if scale is None else scale[number],
             unit=axis["unit"] if isinstance(axis.get("unit"), str) else None,
             offset=None if translation is None else translation[number],
+            counted=counted[number].get("name"),
         )
         for number, axis in enumerate(listed)
     )

@@ -67,11 +67,11 @@ def plan_axes(
         known = {axis.name: axis for axis in found or ()}
         names = _names(image, base)
         axes = [
-            known.get(name) or replace(there, name=name, type=axis_type(name))
+            known.get(name) or replace(there, name=name, type=axis_type(name), counted=None)
             for name, there in zip(names, found or [_UNKNOWN] * len(names), strict=True)
         ]
     names = [axis.name for axis in axes]
-    _check_dimension_names(image, base, names)
+    _check_dimension_names(image, base, [axis.dimension for axis in axes])
     sizes = _by_axis(image, "voxel_size", axes)
     units = _by_axis(image, "unit", axes)
     for axis in axes:

@@ -115,7 +115,7 @@ class Level:
             attributes={},
             dtype=self.plan.dtype,
         )
-        return target.named([axis.name for axis in plan.axes])
+        return target.named([axis.dimension for axis in plan.axes])
 
     @property
     def form(self) -> Record:
