@@ -56,7 +56,8 @@ DOORS = {
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
         *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),
         "downsample.value_counts",
-        *("verify.candidates", "verify.comparison", "verify.explanation"),
+        *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
+        *("verify.explanation", "verify.neighbourhood"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),
     },
 }

@@ -23,12 +23,19 @@ if TYPE_CHECKING:
     Candidate = Callable[[Block, Shape], Block]
 
 
-def candidates(dtype: str) -> dict[str, Candidate]:
+def candidates(dtype: str, *, is_labels: bool = False) -> dict[str, Candidate]:
     """Return the candidates for levels of a data type, by name.
 
     Each takes a block of finer voxels and the factors, and returns the block that it makes of them.
+    Of labels there are none that may make an id which no voxel has.
     """
     kind = kind_of(dtype)
+    if is_labels:
+        return {
+            name: partial(reduced, name)
+            for name, method in METHODS.items()
+            if kind in method.kinds and not method.mixes
+        }
     is_rounded = kind in ("int", "uint", "bool")
     known: dict[str, Candidate] = {}
     if is_rounded:
@@ -39,6 +46,8 @@ def candidates(dtype: str) -> dict[str, Candidate]:
         is_there = is_rounded and method.rounds
         if kind in method.kinds and method.keeps_dtype and not is_there:
             known[name] = partial(reduced, name)
+    if kind != "complex":
+        known["sum"] = _float_sums
     return known
 
 
@@ -52,6 +61,11 @@ def reduced(method: str, finer: Block, factors: Shape) -> Block:
 def float_means(finer: Block, factors: Shape) -> Block:
     """Return the means of a block in float64, exact for integers of up to 32 bits."""
     return reduced("mean", finer.astype(np.float64), factors)
+
+
+def _float_sums(finer: Block, factors: Shape) -> Block:
+    """Return the sums of a block in float64, for a level of whatever data type."""
+    return reduced("sum", finer.astype(np.float64), factors)
 
 
 def _rounded_mean(
@@ -68,8 +82,8 @@ def _rounded_mean(
     return np.where(means >= float(limits.max), limits.max, rounded).astype(finer.dtype)
 
 
-def difference(made: Block, found: Block, factors: Shape) -> tuple[int, float]:
-    """Return in how many voxels two blocks differ, and by how much at most.
+def difference(made: Block, found: Block, factors: Shape) -> tuple[Block, float]:
+    """Return in which voxels two blocks differ, and by how much at most.
 
     Floats may differ by what adding up a window in their own precision loses.
     """
@@ -84,13 +98,13 @@ def difference(made: Block, found: Block, factors: Shape) -> tuple[int, float]:
         slack = math.prod(factors) * float(np.finfo(found.dtype).eps) * size
         with np.errstate(invalid="ignore"):
             wrong &= ~(np.abs(made - found) <= slack)
-    n_wrong, left, right = int(wrong.sum()), made[wrong], found[wrong]
+    left, right = made[wrong], found[wrong]
     if found.dtype.kind == "b":
-        return n_wrong, float(n_wrong > 0)
+        return wrong, float(wrong.any())
     if found.dtype.kind in "iu":
         apart = np.maximum(left, right) - np.minimum(left, right)
         apart = apart.view(f"u{apart.dtype.itemsize}")
     else:
         apart = np.abs(left - right)
         apart = apart[np.isfinite(apart)]
-    return n_wrong, float(apart.max(initial=0))
+    return wrong, float(apart.max(initial=0))

@@ -16,7 +16,7 @@ from zarrpyramid.reduce import METHODS, kind_of
 
 from .findings import DEFECT, NOTE, WARNING, Check, Finding
 from .ngff import check_ngff
-from .origins import finer_of, recipe_of, scale_ratio
+from .origins import CLOSE, finer_of, is_padded, recipe_of, scale_ratio
 from .versions import version_of
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata
 
     from .pyramid import FoundLevel, Pyramid
-
-CLOSE = 1e-6
-"""Part of a voxel by which a place may be off, since documents hold decimals."""
 
 
 def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
@@ -168,7 +165,7 @@ def _check_foreign(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> It
     if metadata.shape == before.shape:
         yield level.finding(f"is as large as {finer.path}", grade=WARNING)
     ratio = scale_ratio(pyramid, finer, level)
-    if ratio is not None and not _fits_shapes(ratio, before.shape, metadata.shape):
+    if ratio is not None and not fits_shapes(ratio, before, metadata):
         by_shape = [m / n for m, n in zip(before.shape, metadata.shape, strict=True)]
         expected = f"about {times(by_shape)} times that of {finer.path}"
         yield level.finding("scale contradicts shape", expected=expected, found=times(ratio))
@@ -185,15 +182,20 @@ def _check_foreign(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> It
             yield level.finding(what, grade=WARNING, expected=wanted, found=seen)
 
 
-def _fits_shapes(ratio: tuple[float, ...], finer: Shape, coarser: Shape) -> bool:
+def fits_shapes(ratio: tuple[float, ...], finer: ArrayMetadata, coarser: ArrayMetadata) -> bool:
     """Tell whether extents divided by a ratio are those of the coarser level, in whole voxels.
 
-    A program rounds an extent up or down, but never by a whole voxel.
+    A program rounds an extent up or down, but never by a whole voxel; or it pads both arrays to
+    whole objects.
     """
-    if len(ratio) != len(coarser):
+    if len(ratio) != len(coarser.shape):
         return True
-    axes = zip(finer, coarser, ratio, strict=True)
-    return all(abs(more / by - less) < 1 - CLOSE for more, less, by in axes)
+    units = zip(finer.write_shape, coarser.write_shape, strict=True)
+    axes = zip(finer.shape, coarser.shape, ratio, units, strict=True)
+    return all(
+        abs(more / by - less) < 1 - CLOSE or is_padded(more, less, by, both)
+        for more, less, by, both in axes
+    )
 
 
 def _codecs(metadata: ArrayMetadata) -> str:

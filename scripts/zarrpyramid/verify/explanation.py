@@ -1,7 +1,7 @@
-"""How well the candidates explain a level of another program: the task that looks at its blocks.
+"""How well the candidates explain a level of another program: the task that looks at its boxes.
 
-A block is compared with what each candidate makes of the finer voxels. What follows from the
-figures is said in `foreign`.
+A box is compared with what each candidate makes of the finer voxels. What follows from the figures
+is said in `foreign`.
 """
 
 from __future__ import annotations
@@ -13,86 +13,169 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import chunk_region, native_dtype, read_chunk
 from zarrpyramid.errors import StoreError
 
+from .boxes import BoxTask, axis_mask, first_of, read_box
 from .candidates import candidates, difference, float_means, reduced
-from .comparison import StoredTask
 
 if TYPE_CHECKING:
-    from zarrpyramid.arrays import Block, Chunks
+    from zarrpyramid.arrays import Block
     from zarrpyramid.geometry import Index, Region
 
-_BLOCK_BYTES = 1 << 25
-"""Voxels of the finer level that are held at once for one block."""
+_CLAIM = 0.995
+"""Part that a candidate explains, of the telling voxels, from which on it is what made a level.
 
-_MOST_PLACES = 10
+A voxel is telling where the finer voxels of its window are not all equal."""
+
+_TELLING, _VALUES, _SEEN = 32, 16, 4096
+"""Telling voxels and values among them from which on a box can tell too, and how many are counted.
+
+In an image of a few values, such as a mask, voxels side by side are right or wrong together."""
+
+
+@dataclass(slots=True)
+class Count:
+    """Voxels that were looked at, and how many of them a candidate explains.
+
+    Attributes
+    ----------
+    n_wrong, first
+        Voxels that it makes otherwise, and where the first of them stands.
+    n_telling
+        Voxels whose windows are not of equal voxels.
+    n_boxes, n_whole
+        Boxes with enough telling voxels, and those of them that it explains whole.
+    """
+
+    n_voxels: int = 0
+    n_wrong: int = 0
+    first: Index | None = None
+    n_telling: int = 0
+    n_boxes: int = 0
+    n_whole: int = 0
+
+    @classmethod
+    def of(cls, where: Block, wrong: Block, telling: Block, found: Block, region: Region) -> Count:
+        """Count the voxels of a box, a region of the level, that are in a mask."""
+        here, told = where & wrong, where & telling
+        n_telling = int(told.sum())
+        can_tell = n_telling >= _TELLING and np.unique(found[told][:_SEEN]).size >= _VALUES
+        return cls(
+            n_voxels=int(where.sum()),
+            n_wrong=int(here.sum()),
+            first=first_of(here, region),
+            n_telling=n_telling,
+            n_boxes=int(can_tell),
+            n_whole=int(can_tell and not here.any()),
+        )
+
+    def merge(self, other: Count) -> None:
+        """Take in other voxels."""
+        self.n_voxels += other.n_voxels
+        self.n_wrong += other.n_wrong
+        self.first = other.first if self.first is None else self.first
+        self.n_telling += other.n_telling
+        self.n_boxes += other.n_boxes
+        self.n_whole += other.n_whole
+
+    @property
+    def holds(self) -> bool:
+        """Whether so many are explained that chance cannot be why."""
+        if not self.n_wrong:
+            return self.n_telling > 0
+        # Where a filter reaches beyond its windows, voxels are wrong whose windows do not tell.
+        are_few = self.n_wrong <= (1 - _CLAIM) * self.n_telling
+        return are_few or 2 * self.n_whole > self.n_boxes
 
 
 @dataclass(slots=True)
 class Fit:
-    """How well one candidate explains the blocks that were looked at.
+    """How well one candidate explains the boxes that were looked at.
 
     Attributes
     ----------
-    n_wrong, largest
-        Voxels that it makes otherwise, and the largest difference of one.
-    n_blocks
-        Blocks that it explains whole, of those whose voxels are not all equal.
-    wrong_inside
-        The first blocks that it does not explain though no window in them is cut short.
+    inner, cut
+        Voxels of whole windows, and of windows that are cut short at the high edges.
+    largest
+        The largest difference of a voxel.
     """
 
-    n_wrong: int = 0
+    inner: Count = field(default_factory=Count)
+    cut: Count = field(default_factory=Count)
     largest: float = 0.0
-    n_blocks: int = 0
-    wrong_inside: list[Index] = field(default_factory=list)
+
+    def merge(self, other: Fit) -> None:
+        """Take in other boxes."""
+        self.inner.merge(other.inner)
+        self.cut.merge(other.cut)
+        self.largest = max(self.largest, other.largest)
+
+    @property
+    def first(self) -> Index:
+        """Where the first voxel stands that it makes otherwise."""
+        return self.inner.first or self.cut.first or ()
+
+    @property
+    def n_voxels(self) -> int:
+        """Voxels that were looked at."""
+        return self.inner.n_voxels + self.cut.n_voxels
+
+    @property
+    def n_wrong(self) -> int:
+        """Voxels that the candidate makes otherwise."""
+        return self.inner.n_wrong + self.cut.n_wrong
 
 
 @dataclass(slots=True)
 class Explanation:
-    """Figures of the blocks of a level and of the finer voxels that they cover.
+    """Figures of the boxes of a level and of the finer voxels that they cover.
 
     Attributes
     ----------
-    n_varied
-        Blocks whose finer voxels are not all equal.
+    n_beyond, first_beyond
+        Voxels that hold something beyond the end of the finer level, where arrays are padded, and
+        where the first stands.
     n_fill, n_expected_fill
         Voxels that hold the fill value, and those whose mean and first finer voxel are that value.
     n_finite, total, expected_total, squares
         Where voxel and mean of its window are finite: their number, the sums of the voxels and of
         the means, and the sum of the squares of the means.
+    least, largest
+        Extremes of the finer voxels.
     damaged
         Why chunks cannot be read.
     """
 
     fits: dict[str, Fit] = field(default_factory=dict)
     n_voxels: int = 0
-    n_varied: int = 0
+    n_beyond: int = 0
+    first_beyond: Index | None = None
     n_fill: int = 0
     n_expected_fill: int = 0
     n_finite: int = 0
     total: float = 0.0
     expected_total: float = 0.0
     squares: float = 0.0
+    least: float = math.inf
+    largest: float = -math.inf
     damaged: list[str] = field(default_factory=list)
 
     def merge(self, other: Explanation) -> None:
-        """Take in other blocks."""
+        """Take in other boxes."""
         for name, fit in other.fits.items():
-            known = self.fits.setdefault(name, Fit())
-            known.n_wrong += fit.n_wrong
-            known.largest = max(known.largest, fit.largest)
-            known.n_blocks += fit.n_blocks
-            known.wrong_inside = (known.wrong_inside + fit.wrong_inside)[:_MOST_PLACES]
+            self.fits.setdefault(name, Fit()).merge(fit)
         self.n_voxels += other.n_voxels
-        self.n_varied += other.n_varied
+        self.n_beyond += other.n_beyond
+        if self.first_beyond is None:
+            self.first_beyond = other.first_beyond
         self.n_fill += other.n_fill
         self.n_expected_fill += other.n_expected_fill
         self.n_finite += other.n_finite
         self.total += other.total
         self.expected_total += other.expected_total
         self.squares += other.squares
+        self.least = min(self.least, other.least)
+        self.largest = max(self.largest, other.largest)
         self.damaged += other.damaged
 
     @property
@@ -104,6 +187,16 @@ class Explanation:
     def best(self) -> tuple[str, Fit] | None:
         """The candidate with the fewest wrong voxels."""
         return min(self.fits.items(), key=lambda item: item[1].n_wrong, default=None)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the best candidate is what made the level, so that other voxels are wrong."""
+        return self.best is not None and self.best[1].inner.holds
+
+    @property
+    def share(self) -> float:
+        """Share of the voxels that the best candidate explains."""
+        return 1 - self.best[1].n_wrong / self.n_voxels if self.best and self.n_voxels else 0.0
 
     @property
     def is_empty(self) -> bool:
@@ -131,70 +224,72 @@ class Explanation:
         return abs(self.drift) > max(allowed, 1e-3 * abs(self.brightness))
 
 
-class ExplainTask(StoredTask):
-    """The task that compares a block of a level with what each candidate makes of a finer level."""
+class ExplainTask(BoxTask):
+    """The task that compares a block of a level with what each candidate makes of a finer level.
+
+    Voxels that stand beyond the finer level, where arrays are padded, are to be fill value.
+    """
 
     def __call__(self, place: Index) -> Explanation:  # type: ignore[override]
-        """Look at the block at a place, or at the high end of it that memory has room for."""
-        region = self._cut(geometry.unit_region(place, self.unit, self.target.shape))
-        span = geometry.finer_region(region, self.factors, self.source.shape)
-        try:
-            finer, found = map(read_box, self.arrays, (span, region))
-        except StoreError as error:
-            return Explanation(damaged=[str(error)])
-        extents = zip(geometry.region_shape(span), self.factors, strict=True)
-        is_cut = any(size % factor for size, factor in extents)
-        is_varied = bool((finer != finer[(0,) * finer.ndim]).any()) and not is_cut
-        result = Explanation(n_voxels=found.size, n_varied=int(is_varied))
-        for name, make in candidates(finer.dtype.name).items():
-            n_wrong, largest = difference(make(finer, self.factors), found, self.factors)
-            result.fits[name] = Fit(
-                n_wrong=n_wrong,
-                largest=largest,
-                n_blocks=int(is_varied and not n_wrong),
-                wrong_inside=[place] if n_wrong and not is_cut else [],
-            )
-        if "c" not in (finer.dtype.kind, found.dtype.kind):
-            self._measure(finer, found, result)
+        """Look at the block at a place."""
+        result = Explanation()
+        for region in self.boxes(place):
+            try:
+                result.merge(self._look(region))
+            except StoreError as error:
+                result.damaged.append(str(error))
         return result
 
-    def _cut(self, region: Region) -> Region:
-        """Return the high end of a region whose finer voxels fit in memory."""
-        most = max(1, _BLOCK_BYTES // (self.source.item_size * math.prod(self.factors)))
-        extents = list(geometry.region_shape(region))
-        while math.prod(extents) > most and max(extents) > 1:
-            axis = extents.index(max(extents))
-            extents[axis] = -(-extents[axis] // 2)
-        ends = zip(region, extents, strict=True)
-        return tuple(slice(axis.stop - extent, axis.stop) for axis, extent in ends)
+    def _look(self, region: Region) -> Explanation:
+        """Return the figures of a box."""
+        found = read_box(self.arrays[1], region)
+        reached = geometry.coarse_shape(self.source.shape, self.factors)
+        axes = list(zip(region, reached, self.factors, self.source.shape, strict=True))
+        covered = tuple(slice(min(a.start, n), min(a.stop, n)) for a, n, _, _ in axes)
+        inside = geometry.relative_region(covered, region)
+        beyond = axis_mask(found.shape, [np.arange(a.start, a.stop) >= n for a, n, _, _ in axes])
+        is_cut = axis_mask(
+            found.shape, [np.arange(a.start + 1, a.stop + 1) * f > m for a, _, f, m in axes]
+        )
+        fill: Any = np.array(self.target.fill_value, found.dtype)
+        is_fill = (found == fill) | (np.isnan(found) & np.isnan(fill))
+        result = Explanation(n_voxels=found.size, n_fill=int(is_fill.sum()))
+        result.n_expected_fill = int(beyond.sum())
+        strange = beyond & ~is_fill
+        result.n_beyond, result.first_beyond = int(strange.sum()), first_of(strange, region)
+        known = candidates(self.source.dtype, is_labels=self.is_labels)
+        made: dict[str, Block] = {}
+        if not beyond.all():
+            span = geometry.finer_region(covered, self.factors, self.source.shape)
+            finer = read_box(self.arrays[0], span)
+            self._measure(finer, found[inside], result)
+            made = {name: make(finer, self.factors) for name, make in known.items()}
+        telling = np.zeros(found.shape, np.bool_)
+        if made:
+            few, many = ("min", "max") if "min" in made else ("stride", "mean")
+            telling[inside] = made[few] != made[many]
+        for name in known:
+            fit = result.fits[name] = Fit()
+            wrong = strange.copy()
+            if made:
+                wrong[inside], fit.largest = difference(made[name], found[inside], self.factors)
+            fit.inner = Count.of(~is_cut, wrong, telling, found, region)
+            fit.cut = Count.of(is_cut, wrong, telling, found, region)
+        return result
 
     def _measure(self, finer: Block, found: Block, result: Explanation) -> None:
-        """Count fill values, and add up brightness."""
+        """Count expected fill values, and add up brightness."""
+        if "c" in (finer.dtype.kind, found.dtype.kind):
+            return
         fill: Any = np.array(self.target.fill_value, found.dtype)
         first, means = reduced("stride", finer, self.factors), float_means(finer, self.factors)
-        result.n_fill = int((found == fill).sum())
-        result.n_expected_fill = int(((first == fill) & (means == fill)).sum())
+        result.n_expected_fill += int(((first == fill) & (means == fill)).sum())
         stored = found.astype(np.float64)
         finite = np.isfinite(stored) & np.isfinite(means)
         result.n_finite = int(finite.sum())
         result.total = float(stored[finite].sum())
         result.expected_total = float(means[finite].sum())
         result.squares = float((means[finite] ** 2).sum())
-
-
-def read_box(chunks: Chunks, region: Region) -> Block:
-    """Return the voxels of a region, of however many chunks.
-
-    Raises
-    ------
-    StoreError
-        If a chunk cannot be read.
-    """
-    metadata = chunks.metadata
-    box = np.empty(geometry.region_shape(region), native_dtype(metadata))
-    for index in geometry.covering_units(region, metadata.chunks):
-        here = chunk_region(metadata, index)
-        shared = geometry.intersection(here, region)
-        there = geometry.relative_region(shared, here)
-        box[geometry.relative_region(shared, region)] = read_chunk(chunks, index)[there]
-    return box
+        known = finer[np.isfinite(finer)]
+        result.least = float(known.min()) if known.size else math.inf
+        result.largest = float(known.max()) if known.size else -math.inf

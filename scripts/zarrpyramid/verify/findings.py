@@ -32,11 +32,21 @@ MOST_SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One thing that was looked at, and how much of it, for people; without a level, of all."""
+    """One thing that was looked at, and how much of it, for people; without a level, of all.
+
+    Attributes
+    ----------
+    unexplained
+        What could not be held against anything that makes it, counted and located, or "".
+    proven
+        Whether there is evidence that what was looked at is right.
+    """
 
     name: str
     figure: str
     level: int | None = None
+    unexplained: str = ""
+    proven: bool = True
 
     @property
     def line(self) -> str:
@@ -115,8 +125,13 @@ class Report:
         return not self._of(DEFECT)
 
     @property
+    def is_proven(self) -> bool:
+        """Whether there is evidence for every level."""
+        return all(check.proven for check in self.checks)
+
+    @property
     def code(self) -> int:
-        """0 where the pyramid is sound, 1 where it is not, 2 where nothing was there to verify."""
+        """0 where no defect was found, 1 where one was, 2 where nothing was there to verify."""
         if not self.is_sound:
             return 1
         return 2 if ALONE in self.checks else 0
@@ -125,11 +140,17 @@ class Report:
     def verdict(self) -> str:
         """The last line."""
         counts = [(len(self._of(grade)), grade) for grade in GRADES]
-        listed = [("sound", "NOT SOUND", "nothing to verify beside level 0")[self.code]]
+        sound = "sound" if self.is_proven else "not proven"
+        listed = [(sound, "NOT SOUND", "nothing to verify beside level 0")[self.code]]
         listed += [f"{n} {grade}{'s' * (n > 1)}" for n, grade in counts if n]
+        left = "".join(
+            f"; level {check.level}: {check.unexplained}"
+            for check in self.checks
+            if check.unexplained
+        )
         build = build_command(self.path, self.storage_options)
         way_out = f"; build levels: {build}" if self.code == 2 else ""
-        return f"{self.path}: {', '.join(listed)}{way_out}"
+        return f"{self.path}: {', '.join(listed)}{left}{way_out}"
 
     def gather(
         self, events: Iterable[Check | Finding], tell: Callable[[str], None] = lambda line: None
@@ -144,7 +165,8 @@ class Report:
         """Return everything as JSON."""
         document: dict[str, Any] = {
             "path": self.path,
-            "sound": (True, False, None)[self.code],
+            "verdict": self.verdict,
+            "sound": (self.is_proven or None, False, None)[self.code],
             "checks": [asdict(check) for check in self.checks],
             "findings": [finding.document for finding in self.findings],
         }

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.reduce import METHODS
 
+CLOSE = 1e-6
+"""Part of a voxel by which a place may be off, since documents hold decimals."""
+
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
 
@@ -41,31 +44,62 @@ def recipe_of(level: FoundLevel) -> tuple[str, Shape] | None:
     return (method, tuple(factors)) if fit else None
 
 
-def factors_between(finer: Shape, coarser: Shape, ratio: tuple[float, ...] | None) -> Shape | None:
+def factors_between(
+    finer: Shape,
+    coarser: Shape,
+    ratio: tuple[float, ...] | None,
+    units: tuple[Shape, Shape] | None = None,
+) -> Shape | None:
     """Return the whole factors that lead from one shape to another, or None where none do.
 
-    Extents may be rounded up, or rounded down by a program that drops the voxels at the edge.
+    Extents may be rounded up, or rounded down by a program that drops the voxels at the edge. A
+    program that pads its arrays to whole objects states the factors by its scales alone.
 
     Parameters
     ----------
     ratio
         Of the two levels' scales, which decides where several factors fit; None where not known.
+    units
+        Extents of a stored object of each level.
 
     >>> factors_between((5, 7, 7), (3, 2, 7), None)
     (2, 4, 1)
     >>> factors_between((5, 7, 7), (3, 2, 7), (2.0, 3.0, 1.0))
     (2, 3, 1)
     >>> factors_between((10, 10), (10, 7), None)
+    >>> factors_between((160, 64), (96, 64), (2.0, 1.0), ((32, 32), (32, 32)))
+    (2, 1)
     """
     factors = []
     for axis, (more, less) in enumerate(zip(finer, coarser, strict=True)):
         stated = round(ratio[axis]) if ratio else 0
         likely = [stated, round(more / less), more // less, -(-more // less)]
         fits = [f for f in likely if f > 0 and less in (more // f, -(-more // f))]
+        if units and ratio and stated not in fits and is_padded(
+            more, less, ratio[axis], (units[0][axis], units[1][axis])
+        ):  # fmt: skip
+            fits = [stated]
         if not fits:
             return None
         factors.append(fits[0])
     return tuple(factors)
+
+
+def is_padded(more: int, less: int, by: float, units: tuple[int, int]) -> bool:
+    """Tell whether extents of whole objects hold images of which one is the other's by a factor.
+
+    An array of whole objects may hold an image that ends anywhere in the last object.
+
+    >>> is_padded(160, 96, 2.0, (32, 32)), is_padded(160, 128, 2.0, (32, 32))
+    (True, False)
+    """
+    factor = round(by)
+    if factor < 1 or abs(by - factor) > CLOSE * factor:
+        return False
+    least = [
+        n - unit + 1 if n % unit == 0 else n for n, unit in zip((more, less), units, strict=True)
+    ]
+    return least[0] // factor <= less and least[1] <= -(-more // factor)
 
 
 def scale_ratio(

@@ -17,7 +17,9 @@ from zarrpyramid.metadata import (
     axis_type,
     base_path,
     is_inside,
+    is_label_image,
     join,
+    labels_group,
     levels_there,
     listed_axes,
     listed_paths,
@@ -183,8 +185,8 @@ class Pyramid:
 
     @property
     def is_labels(self) -> bool:
-        """Whether the group says that it holds labels."""
-        return isinstance(ome_attributes(self.attributes, "image-label").get("image-label"), dict)
+        """Whether the group says that it holds labels, or is one of a `labels` group."""
+        return is_label_image(self.attributes) or labels_group(self.path) is not None
 
     @property
     def channels(self) -> list[Document]:

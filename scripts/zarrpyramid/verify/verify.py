@@ -24,7 +24,7 @@ from .objects import check_objects, check_remains, take_inventory
 from .origins import finer_of
 from .pyramid import pyramid_at
 from .sampling import SAMPLE, Scope
-from .voxels import check_voxels
+from .voxels import check_decoding, check_voxels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,7 +54,7 @@ def verify_pyramid(
 
     Documents come first: the list, the levels, the rules of OME-NGFF, the records, consolidated
     metadata. Then objects that are missing, empty or left by a run that died, and voxels of each
-    level, by its record or by the method that explains it.
+    level, by its record or by the method that explains it; what is read by neither is decoded.
 
     Parameters
     ----------
@@ -118,14 +118,18 @@ def _verify_image(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
             found = take_inventory(pyramid, level, scope)
             stored[level.path] = found.sample
             yield from check_objects(pyramid, level, found)
+    read: set[str] = set()
     for level in pyramid.levels[1:]:
         finer = finer_of(pyramid, level)
         if level.metadata is None or finer is None:
             continue
         if level.record is not None:
-            yield from check_voxels(pyramid, level, finer, scope)
+            read |= yield from check_voxels(pyramid, level, finer, scope)
         else:
-            yield from check_foreign_voxels(pyramid, level, finer, scope, stored)
+            read |= yield from check_foreign_voxels(pyramid, level, finer, scope, stored)
+    for level in pyramid.levels:
+        if level.metadata is not None and level.path not in read:
+            yield from check_decoding(pyramid, level, scope)
 
 
 def assure_pyramid(

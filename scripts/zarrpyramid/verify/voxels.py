@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
+from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
 from zarrpyramid.downsample import BlockResult, digest_header
+from zarrpyramid.errors import StoreError
 from zarrpyramid.plan import times
 from zarrpyramid.reduce import METHODS, kind_of
 
@@ -19,9 +21,9 @@ from .origins import recipe_of
 from .sampling import draw_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
-    from zarrpyramid.geometry import Shape
+    from zarrpyramid.geometry import Index, Shape
     from zarrpyramid.metadata import ArrayMetadata, Record
 
     from .comparison import Comparison, Difference
@@ -32,13 +34,16 @@ if TYPE_CHECKING:
 
 def check_voxels(
     pyramid: Pyramid, level: FoundLevel, finer: FoundLevel, scope: Scope
-) -> Iterator[Check | Finding]:
-    """Yield the chunks of a level that differ from what its recipe makes of the finer level."""
+) -> Generator[Check | Finding, None, set[str]]:
+    """Yield the chunks of a level that differ from what its recipe makes of the finer level.
+
+    Returns the paths of the levels of which every voxel in scope was read.
+    """
     recipe = recipe_of(level)
     if recipe is None or not _is_possible(level.array, finer.array, *recipe):
         figure = "not made again: documents contradict it"
         yield Check(name="voxels", level=level.number, figure=figure)
-        return
+        return set()
     method, factors = recipe
     arrays = [(each.at, each.array) for each in (finer, level)]
     task = CompareTask.of(pyramid.store, arrays, factors, method)
@@ -62,7 +67,7 @@ def check_voxels(
         f"{times(factors)}, {n_wrong} chunks differ",
     )
     if not scope.full or is_partial:
-        return
+        return {level.path, finer.path}
     facts = _facts(level, finer, seen, is_equal=not n_wrong)
     for whose, what, expected, found in facts:
         if expected != found:
@@ -70,6 +75,36 @@ def check_voxels(
             yield whose.finding(what, expected=expected, found=found, way_out=repair)
     figure = f"digest and statistics, {len(facts)} figures"
     yield Check(name="record", level=level.number, figure=figure)
+    return {level.path, finer.path}
+
+
+def check_decoding(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Iterator[Check | Finding]:
+    """Yield the objects of a level that cannot be decoded, where nothing else reads them."""
+    metadata = level.array
+    grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
+    places, chosen = geometry.iterate_units(grid), "all objects"
+    if not scope.full:
+        sample = draw_sample(grid, scope.sample, scope.draw)
+        places, chosen = iter(sample.places), sample.figure.replace("blocks", "objects")
+    chunks = open_chunks(pyramid.store, level.at, metadata)
+
+    def why_damaged(place: Index) -> str:
+        try:
+            for index in chunks_of_object(metadata, place):
+                read_chunk(chunks, index)
+        except StoreError as error:
+            return str(error)
+        return ""
+
+    n_damaged = 0
+    for reason in filter(None, on_places(why_damaged, places, scope.n_workers)):
+        n_damaged += 1
+        if n_damaged <= MOST_SHOWN:
+            yield level.finding(reason)
+    if n_damaged > MOST_SHOWN:
+        yield level.finding(f"{n_damaged - MOST_SHOWN} more objects are damaged")
+    figure = f"{chosen} decoded, {n_damaged} damaged"
+    yield Check(name="decoded", level=level.number, figure=figure)
 
 
 def _comparisons(
