@@ -57,7 +57,7 @@ DOORS = {
         *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),
         "downsample.value_counts",
         *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
-        *("verify.explanation", "verify.neighbourhood"),
+        *("verify.explanation", "verify.fits", "verify.neighbourhood"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),
     },
 }

@@ -27,7 +27,7 @@ def add_commands(commands: Commands) -> None:
             f"{BRAIN} --repair",
             "s3://bucket/brain.zarr/raw --storage-option endpoint=http://minio.lab:9000",
         ),
-        good="it is sound",
+        good="no defect is found; the last line says sound, or what is not proven",
         bad="it has a defect",
     )
     add_path(command)
@@ -41,7 +41,9 @@ def add_commands(commands: Commands) -> None:
         "absent",
     )
     much.add_argument(
-        "--full", action="store_true", help="make all blocks, digests and statistics again"
+        "--full",
+        action="store_true",
+        help="make all blocks, digests and statistics again, and decode every object",
     )
     command.add_argument(
         "--seed",

@@ -14,8 +14,8 @@ lists its levels without a verdict. The report and the viewers read the same mod
 4. Objects: `objects`; `absent` tells which levels are not there at all.
 5. Voxels: `sampling` chooses blocks. `voxels` checks levels made here, by the task in `comparison`
    that makes blocks again. `foreign` checks levels of other programs by two tasks over `boxes`: the
-   one in `explanation` tries the methods in `candidates`, and the one in `neighbourhood` gathers
-   the `evidence` for what none of them explains.
+   one in `explanation` tries the methods in `candidates` and counts in `fits`, the one in
+   `neighbourhood` gathers `evidence` for what no method explains. `faults` says what follows.
 6. `repair`, `reproduction`, `status`.
 """
 
