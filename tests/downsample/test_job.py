@@ -31,15 +31,15 @@ def pyramid(tmp_path):
 def reads(monkeypatch):
     """Count how often each document that is there is read."""
     counted = Counter()
-    get = LocalStore.get
+    read = LocalStore._read
 
-    def counting(self, key):
-        data = get(self, key)
+    def counting(self, key, *arguments):
+        data = read(self, key, *arguments)
         if data is not None and key.rpartition("/")[2] in DOCUMENTS:
             counted[key] += 1
         return data
 
-    monkeypatch.setattr(LocalStore, "get", counting)
+    monkeypatch.setattr(LocalStore, "_read", counting)
     return counted
 
 

@@ -105,8 +105,7 @@ def test_a_level_that_is_gone(store):
 )
 def test_what_readers_cannot_read(store, damage):
     change(store, damage)
-    if not refused_by_zarr_python(store):
-        pytest.skip("zarr-python reads it")
+    assert refused_by_zarr_python(store)
     assert defects(store, n_checks=None)
     check_mended(store)
 
@@ -114,8 +113,6 @@ def test_what_readers_cannot_read(store, damage):
 @pytest.mark.parametrize("held", [5, "x", {"metadata": 5}, {"metadata": None}])
 def test_damaged_as_a_whole(store, held):
     name = ".zmetadata" if (store / ".zmetadata").exists() else "zarr.json"
-    if name == ".zmetadata" and not isinstance(held, dict):
-        pytest.skip("no JSON object")
     document = json.loads((store / name).read_bytes())
     document = held if name == ".zmetadata" else {**document, "consolidated_metadata": held}
     (store / name).write_text(json.dumps(document))

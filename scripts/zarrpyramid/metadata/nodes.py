@@ -114,5 +114,7 @@ def read_array(store: Store, path: str) -> ArrayMetadata | None:
         return None
     where = f"{store.name}/{path}"
     if node.kind == "group":
-        raise StoreError(f"{where} is a group, expected an array; choose another store or field")
+        raise StoreError(
+            f"{where} is a group, expected an array; move it away, or choose another store or field"
+        )
     return parse_array(node.documents, where)
