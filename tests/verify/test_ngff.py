@@ -653,9 +653,21 @@ def test_labels_are_integers(tmp_path, dtype, grade):
     assert [found.grade for found in told] == [grade] * 2
 
 
-def test_a_version_inside_is_that_of_the_plate(tmp_path):
-    group = make(tmp_path / "a.zarr", "well", "0.5", version("0.5-dev"))
-    assert "MUST be consistent within a hierarchy" in defects(verified(group))[0].rule
+@pytest.mark.parametrize("kind", ["well", "label"])
+def test_a_version_is_that_of_the_group_above(tmp_path, kind):
+    group = make(tmp_path / "a.zarr", kind, "0.5", version("0.5-dev"))
+    report = verified(group if kind == "well" else group.parent)
+    assert "MUST be consistent within a hierarchy" in defects(report)[0].rule
+
+
+def test_a_labels_group_as_ome_zarr_writes_it(tmp_path):
+    group = make(tmp_path / "a.zarr", "label", "0.5").parent
+    put_group(group, 3, {"ome": {"labels": ["cells", "cells"]}})
+    report = verified(group)
+    assert [(found.grade, found.what) for found in report.findings] == [
+        (WARNING, "ome has no version")
+    ]
+    assert [check.name for check in report.checks].count("image") == 1
 
 
 @pytest.mark.parametrize("kind", ["plate", "well"])

@@ -20,6 +20,7 @@ from zarrpyramid.metadata import (
     read_datasets,
     read_node,
     rules_of,
+    stated_version,
 )
 
 from .findings import NOTE, WARNING, Check, Finding
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from zarrpyramid.stores import Store
 
 PLATE, WELL, LABELS, SERIES = "plate", "well", "labels", "bioformats2raw.layout"
+_WHO = {WELL: "the well lists", LABELS: "the labels group lists", SERIES: "OME lists"}
 _ABOVE = "Three groups MUST be defined above the images"
 _CONSISTENT = "The OME-Zarr Metadata version MUST be consistent within a hierarchy"
 _LISTED = "MUST contain a JSON object with the key `labels`, whose value is a JSON array of paths"
@@ -127,12 +129,20 @@ def _check_version(held: Collection, path: str, group: Node, key: str, outer: st
     """Gather what is wrong with the version of a document, and return that of its rules."""
     held.n_documents += 1
     held.gather(path, check_version(group.attributes, group.zarr_format, key))
-    version = version_of(group.attributes, group.zarr_format, key)
-    if outer is not None and outer != version and group.zarr_format == 3:
-        what, rule = "another version than that of the group above", _CONSISTENT
-        held.gather(path, [Finding(what=what, expected=outer, found=version, rule=rule)])
+    _compare_versions(held, path, group, key, outer)
     rules = rules_of(group.attributes, group.zarr_format, key)
     return rules if rules in ZARR_FORMATS else ""
+
+
+def _compare_versions(
+    held: Collection, path: str, group: Node, key: str, outer: str | None
+) -> None:
+    """Gather where what a group holds has another version than what holds it; `outer` is that."""
+    version = stated_version(group.attributes, key)
+    if outer and version is not None and outer != version and group.zarr_format == 3:
+        what, rule = "another version than that of the group above", _CONSISTENT
+        found = repr(version)[:80]
+        held.gather(path, [Finding(what=what, expected=repr(outer), found=found, rule=rule)])
 
 
 def _read_plate(held: Collection, group: Node) -> None:
@@ -168,7 +178,7 @@ def _read_well(
     held.gather(at, check_well(well, rules, _acquisitions(plate)))
     for listed in listed_images(well):
         if isinstance(name := listed.get("path"), str) and is_inside(name):
-            _find_image(held, join(at, name), group, "the well lists")
+            _find_image(held, join(at, name), group, WELL)
 
 
 def _acquisitions(plate: Node | None) -> list[Any] | None:
@@ -181,21 +191,24 @@ def _acquisitions(plate: Node | None) -> list[Any] | None:
 
 
 def _read_labels(held: Collection, group: Node) -> None:
-    listed = _said(group, LABELS)
-    holder = ome_attributes(group.attributes, LABELS)
-    if holder is not group.attributes:
-        _check_version(held, held.path, group, LABELS, None)
-    else:
-        held.n_documents += 1  # 0.4 has no version there
+    listed, attributes = _said(group, LABELS), group.attributes
+    above = _group_at(held, held.path.rpartition("/")[0], group.zarr_format)
+    held.n_documents += 1
+    if ome_attributes(attributes, LABELS) is not attributes:  # 0.4 has no version there
+        for found in check_version(attributes, group.zarr_format, LABELS):
+            # ome-zarr writes none there, and nobody looks for it.
+            is_absent = stated_version(attributes, LABELS) is None
+            held.gather(held.path, [replace(found, grade=WARNING) if is_absent else found])
+    outer = None if above is None else stated_version(above.attributes)
+    _compare_versions(held, held.path, group, LABELS, outer)
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
         what = "labels is no list of paths"
         held.absent(held.path, f"{what}: {repr(listed)[:80]}", _LISTED)
         return
-    above = _group_at(held, held.path.rpartition("/")[0], group.zarr_format)
     n_levels = len(read_datasets(above.attributes)) if above is not None else 0
     for name in listed:
         at = join(held.path, name)
-        image = _find_image(held, at, group, "the labels group lists") if is_inside(name) else None
+        image = _find_image(held, at, group, LABELS) if is_inside(name) else None
         if image is None:
             continue
         if _said(image, "image-label") is None:
@@ -228,18 +241,20 @@ def _read_series(held: Collection, group: Node) -> None:
     if isinstance(listed, list):
         for name in listed:
             if isinstance(name, str) and is_inside(name):
-                _find_image(held, join(held.path, name), group, "OME lists")
+                _find_image(held, join(held.path, name), group, SERIES)
         return
     numbered = (join(held.path, str(number)) for number in count())
     held.images += takewhile(lambda at: _group_at(held, at, group.zarr_format), numbered)
 
 
-def _find_image(held: Collection, path: str, group: Node, who: str) -> Node | None:
-    """Take in an image that somebody names, or that it is not there."""
+def _find_image(held: Collection, path: str, group: Node, key: str) -> Node | None:
+    """Take in an image that is named by what a group holds under a key, or that it is absent."""
     image = _group_at(held, path, group.zarr_format)
     if image is None or "multiscales" not in ome_attributes(image.attributes):
         rule = "Each image is a Zarr group [...] and include multiscales"
-        held.absent(path, f"no image is there, which {who}", rule)
+        held.absent(path, f"no image is there, which {_WHO[key]}", rule)
         return None
-    held.images.append(path)
+    _compare_versions(held, path, image, "multiscales", stated_version(group.attributes, key))
+    if path not in held.images:
+        held.images.append(path)
     return image
