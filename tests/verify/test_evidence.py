@@ -250,6 +250,34 @@ def test_one_voxel_far_from_its_neighbourhood_is_a_warning(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "dtype", ["bool", "int8", "int64", "uint64", "float16", "float32", "float64", "complex64"]
+)
+def test_levels_of_every_dtype_are_held(tmp_path, dtype):
+    base = (HILLS / 40 - 12).clip(0 if dtype[0] in "ub" else None).astype(dtype)
+    if dtype == "bool":
+        base = HILLS > 900
+    elif base.dtype.kind == "f":
+        base[3:9, 4, 5:20], base[20, 20, 20] = np.nan, np.inf
+    level = base[1::2, 1::2, 1::2]
+    sound = verified(put(tmp_path / "a.zarr", [base, level]))
+    spoilt = verified(put(tmp_path / "a.zarr", [base, level[:, ::-1]]))
+    if dtype == "complex64":
+        assert ": not proven" in sound.verdict
+        assert ": not proven" in spoilt.verdict
+    else:
+        assert ": sound" in sound.verdict, sound.findings
+        assert spoilt.code == 1
+
+
+def test_nan_where_the_finer_level_has_none_is_outside(tmp_path):
+    base = IMAGES["floats"]
+    level = base[1::2, 1::2, 1::2].copy()
+    level[:4] = np.nan
+    report = verified(put(tmp_path / "a.zarr", [base, level]))
+    assert any(re.match(r"952 of 3,570 voxels are outside", what) for what in told(report))
+
+
 def test_a_few_voxels_prove_nothing(tmp_path):
     base = IMAGES["noise"][:4, :4, :4]
     level = smoothed(base)

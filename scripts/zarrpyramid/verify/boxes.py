@@ -17,6 +17,8 @@ from zarrpyramid.arrays import chunk_region, native_dtype, read_chunk
 from .comparison import StoredTask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zarrpyramid.arrays import Block, Chunks
     from zarrpyramid.geometry import Index, Region
 
@@ -39,8 +41,8 @@ class BoxTask(StoredTask):
     whole: bool = False
     is_labels: bool = False
 
-    def boxes(self, place: Index) -> list[Region]:
-        """Return the boxes of the block at a place, each as small as memory asks for."""
+    def boxes(self, place: Index) -> Iterator[Region]:
+        """Yield the boxes of the block at a place, each as small as memory asks for."""
         region = geometry.unit_region(place, self.unit, self.target.shape)
         most = max(1, _BOX_BYTES // (self.source.item_size * math.prod(self.factors)))
         extents = list(geometry.region_shape(region))
@@ -48,9 +50,10 @@ class BoxTask(StoredTask):
             axis = extents.index(max(extents))
             extents[axis] = -(-extents[axis] // 2)
         if self.whole:
-            return list(geometry.split_region(region, tuple(extents)))
+            yield from geometry.split_region(region, tuple(extents))
+            return
         ends = zip(region, extents, strict=True)
-        return [tuple(slice(axis.stop - extent, axis.stop) for axis, extent in ends)]
+        yield tuple(slice(axis.stop - extent, axis.stop) for axis, extent in ends)
 
 
 def read_box(chunks: Chunks, region: Region) -> Block:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,19 +47,17 @@ class Count:
     n_whole: int = 0
 
     @classmethod
-    def of(cls, where: Block, wrong: Block, telling: Block, found: Block, region: Region) -> Count:
-        """Count the voxels of a box, a region of the level, that are in a mask."""
-        here, told = where & wrong, where & telling
+    def within(cls, where: Block, telling: Block, found: Block) -> Count:
+        """Return how many voxels of a box are in a mask, and how many of them are telling."""
+        told = where & telling
         n_telling = int(told.sum())
         can_tell = n_telling >= _TELLING and np.unique(found[told][:_SEEN]).size >= _VALUES
-        return cls(
-            n_voxels=int(where.sum()),
-            n_wrong=int(here.sum()),
-            first=first_of(here, region),
-            n_telling=n_telling,
-            n_boxes=int(can_tell),
-            n_whole=int(can_tell and not here.any()),
-        )
+        return cls(n_voxels=int(where.sum()), n_telling=n_telling, n_boxes=int(can_tell))
+
+    def without(self, wrong: Block, region: Region) -> Count:
+        """Return this count of a box with the voxels that are wrong in it."""
+        n_wrong, n_whole = int(wrong.sum()), 0 if wrong.any() else self.n_boxes
+        return replace(self, n_wrong=n_wrong, n_whole=n_whole, first=first_of(wrong, region))
 
     def merge(self, other: Count) -> None:
         """Take in other voxels."""

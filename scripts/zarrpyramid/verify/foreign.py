@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarrpyramid import geometry
-from zarrpyramid.metadata import SPACE
+from zarrpyramid.metadata import SPACE, labels_group
 from zarrpyramid.reduce import METHODS, kind_of
 
 from .comparison import on_places
@@ -156,8 +156,9 @@ def _factors(pyramid: Pyramid, level: FoundLevel, source: FoundLevel) -> Shape |
 
 def _in_scope(task: Task, pyramid: Pyramid, scope: Scope) -> Task:
     """Return a task that looks at as much of a block as the scope asks for."""
-    is_integer = kind_of(task.target.dtype) in METHODS["mode"].kinds
-    return replace(task, whole=scope.full, is_labels=pyramid.is_labels and is_integer)
+    is_marked = pyramid.is_labels or labels_group(pyramid.path) is not None
+    can_be = kind_of(task.target.dtype) in METHODS["mode"].kinds
+    return replace(task, whole=scope.full, is_labels=is_marked and can_be)
 
 
 def _neighbour_task(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zarrpyramid import geometry
+from zarrpyramid.arrays import native_dtype
 from zarrpyramid.errors import StoreError
 
 from .boxes import BoxTask, axis_mask, first_of, read_box
@@ -63,7 +64,8 @@ class NeighbourTask(BoxTask):
             )
             try:
                 if all(axis.start < axis.stop for axis in covered):
-                    result.merge(self._look(covered))
+                    with np.errstate(all="ignore"):  # voxels may be infinite
+                        result.merge(self._look(covered))
             except StoreError:
                 continue  # `ExplainTask` has said why
         return result
@@ -85,6 +87,8 @@ class NeighbourTask(BoxTask):
             return result
         if finer.dtype.kind == "b":
             finer = finer.view(np.uint8)
+        if "f" in (finer.dtype.kind, found.dtype.kind):
+            finer, found = finer.astype(np.float64), found.astype(np.float64)
         ends = [
             np.arange(axis.start + 1, axis.stop + 1) == (n if is_scaled else -1)
             for axis, n, is_scaled in zip(region, self._reached, self._is_scaled, strict=True)
@@ -99,6 +103,12 @@ class NeighbourTask(BoxTask):
             result.n_strange, result.first = int(strange.sum()), first_of(strange, region)
             result.id = int(found[strange][0]) if result.n_strange else 0
         return result
+
+    @property
+    def _slack(self) -> float:
+        """What adding up a window in the precision of the level loses, of the largest voxel."""
+        dtype = native_dtype(self.target)
+        return math.prod(self.factors) * float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
 
     @property
     def _is_scaled(self) -> list[bool]:
@@ -131,16 +141,11 @@ class NeighbourTask(BoxTask):
         least[is_edge] = np.minimum(least[is_edge], 0)
         largest[is_edge] = np.maximum(largest[is_edge], 0)
         outside = (found < least) | (found > largest)
-        wide = found.astype(np.float64)
-        if "f" in (found.dtype.kind, finer.dtype.kind):
-            # What adding up a window in the precision of the level loses.
-            eps = float(np.finfo(found.dtype).eps) if found.dtype.kind == "f" else 0.0
-            size = float(np.abs(finer[np.isfinite(finer)]).max(initial=0))
-            slack = math.prod(self.factors) * eps * size
-            outside &= (wide < least - slack) | (wide > largest + slack)
-            outside |= np.isnan(wide) & ~np.isnan(finer).any()
-        with np.errstate(invalid="ignore"):
-            far = outside & ((wide < least - self.margin) | (wide > largest + self.margin))
+        if found.dtype.kind == "f":
+            slack = self._slack * float(np.abs(finer[np.isfinite(finer)]).max(initial=0))
+            outside &= (found < least - slack) | (found > largest + slack)
+            outside |= np.isnan(found) & ~np.isnan(finer).any()
+        far = outside & ((found < least - self.margin) | (found > largest + self.margin))
         varied = (least != largest) | outside
         for where, bounds in ((~is_edge, result.inner), (is_edge, result.edge)):
             bounds.n_voxels, bounds.n_varied = int(where.sum()), int((where & varied).sum())

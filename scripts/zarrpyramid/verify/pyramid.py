@@ -19,7 +19,6 @@ from zarrpyramid.metadata import (
     is_inside,
     is_label_image,
     join,
-    labels_group,
     levels_there,
     listed_axes,
     listed_paths,
@@ -185,8 +184,8 @@ class Pyramid:
 
     @property
     def is_labels(self) -> bool:
-        """Whether the group says that it holds labels, or is one of a `labels` group."""
-        return is_label_image(self.attributes) or labels_group(self.path) is not None
+        """Whether the group says that it holds labels."""
+        return is_label_image(self.attributes)
 
     @property
     def channels(self) -> list[Document]:

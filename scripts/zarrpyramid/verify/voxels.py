@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
+from zarrpyramid.arrays import chunks_of_object, open_chunks
 from zarrpyramid.downsample import BlockResult, digest_header
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan import times
@@ -91,7 +91,9 @@ def check_decoding(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Iterato
     def why_damaged(place: Index) -> str:
         try:
             for index in chunks_of_object(metadata, place):
-                read_chunk(chunks, index)
+                payload = chunks.payload(index)
+                if payload is not None:
+                    chunks.decode(index, payload)
         except StoreError as error:
             return str(error)
         return ""
