@@ -149,7 +149,7 @@ def put_array(path, zarr_format, shape, names, dtype="u1"):
 def put_image(path, zarr_format, attributes, dtype="u1"):
     """Write the group of an image, and arrays for the axes and paths that it lists.
 
-    The array at 1 is half as large as that at 0; what is listed as gone is not there.
+    Beside that at 0 arrays are half as large; what is listed as gone is not there.
     """
     put_group(path, zarr_format, attributes)
     usual = IMAGE["multiscales"]
@@ -162,7 +162,7 @@ def put_image(path, zarr_format, attributes, dtype="u1"):
         types = [axis.get("type") if isinstance(axis, dict) else None for axis in axes or AXES]
         for dataset in _mappings(described.get("datasets")) or usual[0]["datasets"]:
             name = str(dataset.get("path", "1"))
-            extent = 4 if name == "1" else 8
+            extent = 8 if name == "0" else 4
             is_space = [
                 kind == "space" or (kind == "array" and number > 0)
                 for number, kind in enumerate(types)

@@ -687,6 +687,25 @@ def test_images_of_a_plate_are_verified(tmp_path, kind, capsys):
     assert "no image is there, which the well lists" in found.line
 
 
+@pytest.mark.parametrize("v", ALL)
+def test_levels_of_further_multiscales_are_verified(tmp_path, v):
+    def harm(second):
+        second["datasets"][1]["path"] = "other"
+        if v == "0.6":
+            second["datasets"][1]["coordinateTransformations"][0]["input"]["path"] = "other"
+
+    group = make(tmp_path / "a.zarr", "image", v, further(harm))
+    report = verified(group)
+    assert report.code == 0
+    told = [check.figure for check in report.checks if check.name in ("voxels", "further")]
+    assert len(told) == 3
+    (chunk,) = [path for path in (group / "other").rglob("0") if path.is_file()]
+    chunk.write_bytes(b"short")
+    found = defects(verified(group))
+    assert {each.level for each in found} == {1}
+    assert all("other" in each.key for each in found)
+
+
 def test_images_of_labels_and_series_are_verified(tmp_path):
     root = tmp_path / "a.zarr"
     cells = make(root / "0", "label", "0.5")

@@ -24,7 +24,7 @@ def check_consolidated(pyramid: Pyramid) -> Iterator[Check | Finding]:
     spelling, steps = pyramid.group.format, pyramid.path.split("/") if pyramid.path else []
     nodes: list[tuple[str, int | None, Mapping[str, Document | None]]]
     nodes = [(pyramid.path, None, pyramid.group.documents)]
-    nodes += [(level.at, level.number, _documents(pyramid, level)) for level in pyramid.levels]
+    nodes += [(level.at, level.number, _documents(pyramid, level)) for level in pyramid.every_level]
     for depth in range(len(steps) + 1):
         above = "/".join(steps[:depth])
         where, n_wrong = join(pyramid.store.name, above), 0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
     """Yield what the documents say, and where they contradict each other or the specification."""
-    every = (*pyramid.levels, *pyramid.listed_further)
+    every = pyramid.every_level
     arrays = {level.path: level.metadata for level in every if level.metadata is not None}
     methods = sorted({recipe[0] for level in pyramid.levels if (recipe := recipe_of(level))})
     maker = f"made by zarrpyramid ({', '.join(methods)})" if methods else "made by others"
@@ -47,17 +47,25 @@ def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
             if level.number == 0:  # from which all others are made
                 way_out = "" if ";" in level.fault else "restore it from a copy"
             yield level.finding(level.fault, way_out=way_out)
-    for level in pyramid.listed_further:
-        if level.metadata is None:
-            yield level.finding(f"of a further multiscales {level.fault}")
+    for other in pyramid.further:
+        for level in other.levels:
+            if level.metadata is None:
+                yield level.finding(f"of a further multiscales {level.fault}")
+    own = {level.path for level in pyramid.levels} if pyramid.ours else set()
     for found in check_ngff(pyramid.attributes, pyramid.zarr_format, arrays):
         # A repair changes what the group says of the levels, not of level 0 or of channels.
-        mends = pyramid.ours and found.grade == DEFECT and found.level
+        mends = found.level and found.key in own and found.grade == DEFECT
         way_out = found.way_out or (pyramid.relisting if mends else "")
         if found.what == "dimension_names" and pyramid.store.is_link(pyramid.levels[0].at):
             way_out = "build in another store with this group as source, which copies level 0"
         yield replace(found, way_out=way_out)
     yield from _check_list(pyramid)
+    for each in (pyramid, *pyramid.further):
+        yield from _check_levels(each)
+
+
+def _check_levels(pyramid: Pyramid) -> Iterator[Finding]:
+    """Compare each level with its record, or with the one before it."""
     for level in pyramid.levels[1:]:
         finer = finer_of(pyramid, level)
         if level.metadata is None:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Document, Node, Record
     from zarrpyramid.stores import Store
 
+    _Read = tuple[ArrayMetadata | None, str]
+
 ABSENT = "is listed, and there is no array"
 """The fault of a listed level at whose path nothing stands."""
 
@@ -112,9 +114,10 @@ class Pyramid:
         Arrays where levels of the pyramid would stand, neither listed nor made by zarrpyramid.
     follow_links
         Whether links that lead out of the store are followed.
-    listed_further
-        What further multiscales of the group list and the first does not, each with its place in
-        its own list as its number.
+    further
+        What further multiscales of the group list, where the first does not list all of it.
+    is_further
+        Whether this is one of these, which no run changes.
     """
 
     store: Store
@@ -123,7 +126,8 @@ class Pyramid:
     levels: tuple[FoundLevel, ...]
     others: tuple[FoundLevel, ...] = ()
     follow_links: bool = False
-    listed_further: tuple[FoundLevel, ...] = ()
+    further: tuple[Pyramid, ...] = ()
+    is_further: bool = False
 
     @property
     def where(self) -> str:
@@ -205,6 +209,11 @@ class Pyramid:
         return placed, tuple(translation) if translation else None
 
     @property
+    def every_level(self) -> list[FoundLevel]:
+        """The levels, and those of further multiscales."""
+        return [level for each in (self, *self.further) for level in each.levels]
+
+    @property
     def listed(self) -> list[FoundLevel]:
         """The levels that the group lists."""
         return [level for level in self.levels if level.listed]
@@ -235,6 +244,8 @@ class Pyramid:
     @property
     def replacing(self) -> str:
         """The command that replaces the levels of another program."""
+        if self.is_further:
+            return "by the program that wrote them"
         return replace_command(self.where, self.store.options, follow_links=self.follow_links)
 
     def repair(self, options: str = "") -> str:
@@ -295,28 +306,41 @@ def read_pyramid(store: Store, path: str) -> Pyramid:
             # Levels of zarrpyramid follow the listed ones, even a thumbnail that is smaller.
             (found if not listed or record_of(read[0]) else others)[name] = read
 
-    def level(number: int, name: str, read: tuple[ArrayMetadata | None, str]) -> FoundLevel:
-        where = {"path": name, "at": join(path, name), "name": join(store.name, path, name)}
-        metadata, fault = read
-        is_listed = name in listed
-        return FoundLevel(number=number, metadata=metadata, fault=fault, listed=is_listed, **where)
+    def levels(names: Mapping[str, _Read]) -> list[FoundLevel]:
+        return [
+            FoundLevel(
+                number=number,
+                path=name,
+                at=join(path, name),
+                name=join(store.name, path, name),
+                metadata=metadata,
+                fault=fault,
+                listed=name not in others and (name in listed or name not in found),
+            )
+            for number, (name, (metadata, fault)) in enumerate(names.items())
+        ]
 
-    levels = [level(number, *each) for number, each in enumerate({**found, **others}.items())]
-    ours, beside = tuple(levels[: len(found)]), tuple(levels[len(found) :])
-    further = {
-        name: number
-        for multiscales in all_multiscales(group.attributes)[1:]
-        for number, name in enumerate(listed_paths({"multiscales": [multiscales]}))
-        if name not in found
-    }
-    return Pyramid(
-        store=store,
-        path=path,
-        group=group,
-        levels=ours,
-        others=beside,
-        listed_further=tuple(level(number, name, look(name)) for name, number in further.items()),
-    )
+    every = levels({**found, **others})
+    ours, beside = tuple(every[: len(found)]), tuple(every[len(found) :])
+    pyramid = Pyramid(store=store, path=path, group=group, levels=ours, others=beside)
+    further = []
+    for multiscales in all_multiscales(group.attributes)[1:]:
+        names = dict.fromkeys(listed_paths({"multiscales": [multiscales]}))
+        if not names.keys() <= found.keys():
+            own = tuple(levels({name: found.get(name) or look(name) for name in names}))
+            alone = _with_one(group, multiscales)
+            further.append(replace(pyramid, group=alone, levels=own, others=(), is_further=True))
+    return replace(pyramid, further=tuple(further))
+
+
+def _with_one(group: Node, multiscales: Document) -> Node:
+    """Return a group with one of its multiscales alone."""
+    attributes, name = group.attributes, group.format.attributes_document
+    holder = ome_attributes(attributes)
+    changed = {**holder, "multiscales": [multiscales]}
+    kept = changed if holder is attributes else {**attributes, "ome": changed}
+    document = group.format.with_attributes(group.documents.get(name, {}), kept)
+    return replace(group, documents={**group.documents, name: document})
 
 
 def _look(

@@ -112,6 +112,15 @@ def _verify_image(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
     yield from check_labels(pyramid.store, pyramid.path, pyramid.zarr_format)
     yield from check_consolidated(pyramid)
     yield from check_remains(pyramid)
+    yield from _verify_levels(pyramid, scope)
+    for other in pyramid.further:
+        name = (other.multiscales or {}).get("name", "without a name")
+        yield Check(name="further", figure=f"multiscales {name}")
+        yield from _verify_levels(other, scope)
+
+
+def _verify_levels(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
+    """Look at the objects and voxels of each level."""
     stored: dict[str, list[Index]] = {}
     for level in pyramid.levels:
         if level.metadata is not None:
