@@ -63,12 +63,18 @@ def make_templates(folder):
         "v3-shards": {"zarr_format": 3, "shards": (8, 8, 8), "fill_value": 3},
         "v2": {"zarr_format": 2},
         "v2-float": {"zarr_format": 2, "dtype": "float32", "fill_value": float("nan")},
+        "v3-systems": {"zarr_format": 3},
     }
     for name, settings in kinds.items():
         zarr_format = settings.pop("zarr_format")
         group = zarr.open_group(folder / name, mode="w", zarr_format=zarr_format)
         voxels = random_voxels.astype(settings.pop("dtype", "uint16"))
         group.create_array("0", data=voxels, chunks=(4, 4, 4), **settings)
+        if name == "v3-systems":
+            group.attrs["ome"] = {"version": "0.6", "multiscales": [_systems()]}
+        elif name == "v2-float":
+            transform = {"axes": ["z", "y", "x"], "scale": [4, 2, 2], "units": ["nm"] * 3}
+            group.attrs["multiscales"] = [{"datasets": [{"path": "0", "transform": transform}]}]
         build_pyramid(
             folder / name, progress=False, n_workers=1, unit={"x": "micrometer"}, levels=2
         )
@@ -78,10 +84,32 @@ def make_templates(folder):
             group.attrs["ome"] = {**group.attrs["ome"], "omero": described}
         else:
             group.attrs["omero"] = described
-    for name in ("v3", "v2", "v2-float"):
+    for name in ("v3", "v2", "v2-float", "v3-systems"):
         shutil.copytree(folder / name, folder / f"{name}-of-others")
         _disown(folder / f"{name}-of-others")
     return sorted(path for path in folder.iterdir() if path.name.startswith("v"))
+
+
+def _systems():
+    """Return a multiscales of 0.6 whose first coordinate system counts voxels."""
+    counted = [{"name": name, "type": "array"} for name in "zyx"]
+    axes = [{"name": name, "type": "space", "unit": "meter"} for name in "zyx"]
+    step = {"type": "sequence", "input": {"path": "0"}, "output": {"name": "voxels"}}
+    parts = [
+        {"type": "scale", "scale": [1, 1, 1]},
+        {"type": "translation", "translation": [1, 2, 3]},
+    ]
+    onward = {"type": "scale", "scale": [2, 0.5, 0.5], "output": {"name": "world"}}
+    return {
+        "coordinateSystems": [
+            {"name": "voxels", "axes": counted},
+            {"name": "world", "axes": axes},
+        ],
+        "datasets": [
+            {"path": "0", "coordinateTransformations": [{**step, "transformations": parts}]}
+        ],
+        "coordinateTransformations": [{**onward, "input": {"name": "voxels"}}],
+    }
 
 
 def _disown(path):

@@ -65,8 +65,9 @@ def check(case):
         assert all(line.isprintable() for line in (out + err).split("\n")), (command, case)
         lines = err.splitlines()
         if code and command in ("plan", "reproduce"):
-            assert lines[-1].startswith("zarrpyramid: error: "), (command, case, err)
-            assert sum("error: " in line[:22] for line in lines) == 1, (command, case, err)
+            said = ("zarrpyramid: error: ", "zarrpyramid: a run is refused: ")
+            assert lines[-1].startswith(said), (command, case, err)
+            assert sum(line.startswith(said) for line in lines) == 1, (command, case, err)
     try:
         records = soon(
             case, "build", lambda: build_pyramid(case.path, progress=False, n_workers=1, levels=2)

@@ -220,6 +220,11 @@ REFUSED = {
     "a whole affine": (
         "0.5", plain(SCALE, coordinateTransformations=[{"type": "affine", "affine": []}]), "affine"
     ),
+    "a whole scale of 0": (
+        "0.5",
+        plain(SCALE, coordinateTransformations=[{"type": "scale", "scale": [1, 0]}]),
+        r"\[1.0, 0.0\]",
+    ),
     "a file": ("0.5", plain({"type": "scale", "path": "numbers"}), "numbers"),
     "one number": ("0.5", plain({"type": "scale", "scale": [2]}), r"\[2.0\]"),
     "no number": ("0.5", plain({"type": "scale", "scale": ["a", 2]}), "'a'"),
@@ -272,6 +277,18 @@ def test_a_version_of_another_format_or_without_room_is_refused(tmp_path):
             )
     for store in ("v2", "v3", "v6", "spatialdata"):
         build_pyramid(tmp_path / f"{store}.zarr", levels=1, scale_factors=2)
+
+
+@pytest.mark.parametrize("place", ["a/labels", ""])
+def test_one_version_in_a_hierarchy(tmp_path, place):
+    root = zarr.create_group(tmp_path / "h.zarr")
+    make(tmp_path / "h.zarr/a", plain(SCALE), "0.5")
+    around = root.require_group(place) if place else root
+    around.attrs["ome"] = {"version": "0.5", "labels": []}
+    with pytest.raises(ConfigError, match=r"is of 0\.5; OME-NGFF wants one version"):
+        build_pyramid(tmp_path / "h.zarr", "a", levels=1, scale_factors=2, ngff_version="0.6")
+    build_pyramid(tmp_path / "h.zarr", "a", levels=1, scale_factors=2, ngff_version="0.5")
+    assert read(tmp_path / "h.zarr/a")[1] == "0.5"
 
 
 def test_axes_of_another_number_are_refused_and_can_be_given(tmp_path):

@@ -67,7 +67,13 @@ def outer_transformations(multiscales: Document) -> Vectors:
 
 
 def unread_outer(multiscales: Document, n_axes: int) -> str:
-    """Return what `unread` does, of the transformations after those of the datasets."""
+    """Return what `unread` does, of the transformations after those of the datasets.
+
+    A scale by 0 is none: no scale of a dataset makes up for it.
+    """
+    scale, _ = outer_transformations(multiscales)
+    if scale is not None and 0 in scale:
+        return str(scale)[:80]
     return unread({"coordinateTransformations": _outer(multiscales)}, n_axes)
 
 

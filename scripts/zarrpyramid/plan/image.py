@@ -25,6 +25,7 @@ from zarrpyramid.metadata import (
 from .base_place import check_voxels, level_paths, read_base
 from .levels import ImagePlan, made_base, plan_image
 from .source import BASE_KEY, open_source, trust_linked_base
+from .version import check_around
 
 if TYPE_CHECKING:
     from typing import Any
@@ -99,6 +100,7 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
             options=config.storage_options,
             durable=config.durability != "none",
         )
+    check_around(config, store, path)
     if config.source is not None:
         return _open_taken(config, store, path)
     made = config.test_image

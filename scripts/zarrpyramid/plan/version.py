@@ -6,16 +6,19 @@ What can be neither read nor kept is refused here, before anything is written.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import group_path
-from zarrpyramid.errors import ConfigError
+from zarrpyramid.errors import ConfigError, MetadataError, StoreError
 from zarrpyramid.metadata import (
     ZARR_FORMATS,
     all_multiscales,
     base_path,
+    join,
     lost_by_respelling,
     read_datasets,
+    read_node,
     rules_of,
     stated_version,
     unread,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.metadata import ArrayMetadata
+    from zarrpyramid.stores import Store
 
 
 def decide_version(
@@ -105,4 +109,32 @@ def _check_room(image: ImageConfig, attributes: dict[str, Any]) -> None:
             raise ConfigError(
                 f"image {image.name}: from {stated_version(attributes)} to ngff_version {wanted} "
                 f"there is no room for {', '.join(lost)}; leave ngff_version out"
+            )
+
+
+def check_around(image: ImageConfig, store: Store, path: str) -> None:
+    """Refuse a version that is asked for beside groups of another one.
+
+    NGFF 0.5: The OME-Zarr Metadata version MUST be consistent within a hierarchy.
+
+    Parameters
+    ----------
+    path
+        Of the image's group in the store.
+    """
+    wanted = image.ngff_version
+    if wanted == "same":
+        return
+    steps = path.split("/") if path else []
+    for place in (*("/".join(steps[:n]) for n in range(len(steps))), join(path, "labels")):
+        node = None
+        with suppress(MetadataError, StoreError):  # what is damaged there is not in the way here
+            node = read_node(store, place)
+        ome = None if node is None else node.attributes.get("ome")
+        stated = ome.get("version") if isinstance(ome, dict) else None
+        if stated not in (None, wanted):
+            raise ConfigError(
+                f"image {image.name}: ngff_version {wanted} is not that of the group "
+                f"{join(store.name, place)}, which is of {str(stated)[:40]}; OME-NGFF wants one "
+                "version in a hierarchy: leave ngff_version out"
             )

@@ -184,6 +184,7 @@ def _axes(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> dict[s
 def _version(pyramid: Pyramid) -> dict[str, str]:
     """Return the version of OME-NGFF, where a group that lists nothing would get another."""
     stated = stated_version(pyramid.attributes)
-    can_be_given = stated in ZARR_FORMATS and ZARR_FORMATS[stated] == pyramid.zarr_format
     usual = version_written({}, pyramid.zarr_format)
-    return {"ngff_version": stated} if can_be_given and stated != usual else {}
+    if not isinstance(stated, str) or stated == usual:
+        return {}
+    return {"ngff_version": stated} if ZARR_FORMATS.get(stated) == pyramid.zarr_format else {}
