@@ -26,7 +26,7 @@ from .display import check_omero
 from .entries import are_mappings
 from .findings import NOTE, WARNING, Finding
 from .labels import check_image_label
-from .systems import check_systems, transformation_checker
+from .systems import axes_of, check_systems, transformation_checker
 from .versions import check_version, version_of
 
 if TYPE_CHECKING:
@@ -97,10 +97,8 @@ def _check_levels(
 ) -> Iterator[Finding]:
     """Yield every rule of 0.6 that a multiscales breaks."""
     yield from check_systems(described, version)
-    names, check = (
-        [axis.get("name") for axis in _axes(described)],
-        transformation_checker(described, version),
-    )
+    names = [axis.get("name") for axis in _axes(described)]
+    check = transformation_checker(described, version)
     yield from check_datasets(described.get("datasets"), len(names), arrays, check)
     own = _own(described, arrays)
     for found in check_dimension_names(names, own):
@@ -131,8 +129,7 @@ def _check_words(described: Document) -> Iterator[Finding]:
 
 def _axes(described: Document) -> list[Document]:
     """Return the axes along which the datasets of a multiscales lie."""
-    axes = (system_of(described) if has_systems(described) else described).get("axes")
-    return [axis for axis in axes if isinstance(axis, dict)] if isinstance(axes, list) else []
+    return axes_of(system_of(described) if has_systems(described) else described)
 
 
 def _n_channels(described: Document, arrays: Mapping[str, ArrayMetadata]) -> int | None:

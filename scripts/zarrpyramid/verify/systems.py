@@ -28,6 +28,7 @@ _SAME = "coordinate system MUST be the same for every dataset in a single multis
 _OUTER = 'The value of `input` MUST equal the name of the "intrinsic" coordinate system'
 _OUTPUT = "The value of `output` MUST be the name of the output coordinate System which is "
 _OUTPUT += 'different from the "intrinsic" coordinate system'
+_ENDS = 'coordinate_transformations.schema: "inputOutput": object'
 _TYPE = Entry(key="type", form=TEXT, rule="MUST contain the field `type` (string)", needed=DEFECT)
 _LENGTH = "length of `axes` [...] MUST be equal to the dimensionality of the Zarr arrays"
 _ONCE = "MAY contain the field `name` (string). Its value MUST be unique across all `name` fields"
@@ -64,9 +65,9 @@ def check_systems(described: Document, version: str) -> Iterator[Finding]:
         what = "names of coordinate systems are not unique texts"
         yield Finding(what=what, found=str(names)[:80], rule=f"{_NAME}`coordinateSystems`")
         return
-    own = _axes(system_of(described))
+    own = axes_of(system_of(described))
     for system in systems:
-        if len(axes := _axes(system)) != len(own):
+        if len(axes := axes_of(system)) != len(own):
             what = f"number of axes of coordinate system {system['name']!r}"
             yield Finding(what=what, expected=str(len(own)), found=str(len(axes)), rule=_LENGTH)
         for found in check_axes(system.get("axes"), may_count=True):
@@ -84,8 +85,9 @@ def check_systems(described: Document, version: str) -> Iterator[Finding]:
     # Whether all systems are connected, a scene above may tell too.
 
 
-def _axes(system: Document) -> list[Document]:
-    return [axis for _, axis in each(system, "axes", "")]
+def axes_of(holder: Document) -> list[Document]:
+    """Return the axes of a coordinate system, or of a multiscales before 0.6."""
+    return [axis for _, axis in each(holder, "axes", "")]
 
 
 def _check_onward(described: Document, names: list[str], version: str) -> Iterator[Finding]:
@@ -110,7 +112,7 @@ def _check_onward(described: Document, names: list[str], version: str) -> Iterat
             rule = "MUST contain any other fields required by the given `type`"
             yield Finding(what=f"{where} has no {' or '.join(fields)}", rule=rule)
         elif kind in ("scale", "translation") and kind in step:
-            for what, rule, value in broken_vectors(step, len(_axes(system))):
+            for what, rule, value in broken_vectors(step, len(axes_of(system))):
                 yield Finding(what=f"{where}: {what}", found=str(value)[:80], rule=rule)
         found, output = name_of(step.get("input")), step.get("output")
         if found != own:
@@ -122,7 +124,7 @@ def _check_onward(described: Document, names: list[str], version: str) -> Iterat
             what = f"{where} leads to no other coordinate system"
             yield Finding(what=what, found=str(leads)[:80], rule=_OUTPUT)
         if fault := _ends(step, version):
-            yield Finding(what=f"{where}: {fault}")
+            yield Finding(what=f"{where}: {fault}", rule=_ENDS)
 
 
 def transformation_checker(described: Document, version: str) -> Callable[..., Iterator[Finding]]:
@@ -160,7 +162,7 @@ def transformation_checker(described: Document, version: str) -> Callable[..., I
             what = "output is none of the coordinate systems"
             yield broken(what, _SYSTEMS, name_of(step.get("output")))
         if fault := _ends(step, version):
-            yield broken(fault, "")
+            yield broken(fault, _ENDS)
 
     return check
 
