@@ -133,8 +133,8 @@ def test_the_table_and_the_help_agree(capsys):
 
 def test_status_says_what_is_missing(tmp_path, capsys):
     said = {
-        "in level 1": "1 holds 4 objects and no array: a run died while it made it; ",
-        "in level 2": "level 1 is there and not listed; ",
+        "in level 1": "1: holds 4 objects and no array: a run died while it made it; ",
+        "in level 2": "the group lists no levels, so that no OME-Zarr viewer finds them; ",
         "no level": "no level stands beside level 0, and no list made here says that none has to; ",
     }
     for state, line in said.items():

@@ -18,6 +18,8 @@ from .parts import build_part as build_part
 from .parts import gather_level as gather_level
 from .parts import open_level as open_level
 from .progress import Progress as Progress
+from .publish import listed_attributes as listed_attributes
+from .publish import omero_holds as omero_holds
 from .publish import publish_level as publish_level
 from .publish import remove_left_overs as remove_left_overs
 from .publish import withdraw_levels as withdraw_levels

@@ -26,12 +26,14 @@ from zarrpyramid.metadata import (
     open_group,
     read_multiscales,
     read_node,
+    same_text,
     stated_version,
     with_label_image,
     with_label_listed,
     with_levels,
     with_omero,
     without_our_list,
+    without_our_omero,
     without_paths,
     write_array,
 )
@@ -150,6 +152,14 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
         return with_omero(listed, None)
     made = _omero(image, listed)
     return listed if made is None else with_omero(listed, made)
+
+
+def omero_holds(image: Image, attributes: dict[str, Any]) -> bool:
+    """Tell whether an omero that we wrote has the windows that level 1 records."""
+    if without_our_omero(attributes) is attributes:
+        return True  # of others, or none
+    made = _omero(image, attributes)
+    return made is not None and same_text(with_omero(attributes, made), attributes)
 
 
 def _omero(image: Image, attributes: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import MetadataError
-from zarrpyramid.metadata import fits, proofs, read_multiscales, read_node, read_sentinel, same_text
+from zarrpyramid.errors import MetadataError, PyramidError
+from zarrpyramid.metadata import fits, proofs, read_node, read_sentinel, same_text
 from zarrpyramid.plan import COPY_KEY, MOST_COUNTED, Level, base_layout, base_record, why_remade
 from zarrpyramid.stores import write_aside
 
@@ -56,7 +56,7 @@ def stale_sentinels(
             stale.update(_stale_parts(level, folder, layout))
     if image.plan.image.label_report and not _counts_hold(image, folder):
         stale[folder / "labels.json"] = f"{image.plan.where} has other levels than were counted"
-    if image.plan.lists_levels and not _list_holds(image, folder):
+    if image.plan.lists_levels and not _list_holds(image):
         reason = f"{image.plan.where} lists other levels, or lists them otherwise"
         stale[folder / "multiscales.json"] = reason
     return {path: reason for path, reason in stale.items() if path.exists()}
@@ -171,16 +171,14 @@ def _counts_hold(image: Image, folder: Path) -> bool:
     return [counted.get("proof") for counted in report.get("levels", [])] == proofs(records)
 
 
-def _list_holds(image: Image, folder: Path) -> bool:
-    """Tell whether the group lists the levels as the plan does, and as the sentinel says."""
+def _list_holds(image: Image) -> bool:
+    """Tell whether the group lists the levels as the plan does."""
     node = read_node(image.store, image.path)
     attributes = {} if node is None else node.attributes
-    listed = read_multiscales(attributes) or {"datasets": []}
-    sentinel = read_sentinel(folder / "multiscales.json") or {}
-    # What is listed is compared first: for what would be listed, level 1 is looked at.
-    return same_text(listed, sentinel) and same_text(
-        listed_attributes(image, attributes), attributes
-    )
+    try:
+        return same_text(listed_attributes(image, attributes), attributes)
+    except PyramidError:  # level 1, which tells the windows, cannot be read
+        return False
 
 
 def _owner(image: Image) -> Record:

@@ -22,6 +22,8 @@ from .label_image import labels_group as labels_group
 from .label_image import with_label_image as with_label_image
 from .label_image import with_label_listed as with_label_listed
 from .listing import carried_over as carried_over
+from .listing import with_axes as with_axes
+from .listing import with_base_entry as with_base_entry
 from .listing import with_levels as with_levels
 from .listing import without_our_list as without_our_list
 from .listing import without_our_notes as without_our_notes
@@ -53,6 +55,8 @@ from .omero import channel_colors as channel_colors
 from .omero import omero_document as omero_document
 from .omero import others_omero as others_omero
 from .omero import with_omero as with_omero
+from .omero import without_omero as without_omero
+from .omero import without_our_omero as without_our_omero
 from .parsing import parse_array as parse_array
 from .paths import LevelPaths as LevelPaths
 from .paths import is_inside as is_inside

@@ -6,6 +6,7 @@ and fill value are inherited to the letter, known to this package or not.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -106,6 +107,19 @@ class ArrayMetadata(ABC):
     def form(self) -> Document:
         """All of the document that decides what voxels the stored bytes are."""
         return {key: item for key, item in self.document.items() if key != "dimension_names"}
+
+    @property
+    def meaning(self) -> dict[str, str]:
+        """What the document says by key, each as JSON, the same however it is spelled.
+
+        An entry may be left out where it is the usual one, and a codec may be its name alone.
+        """
+        said = {**self.document, **self._spelled_out()}
+        return {key: json.dumps(item, sort_keys=True) for key, item in said.items()}
+
+    @abstractmethod
+    def _spelled_out(self) -> Document:
+        """Return the entries that a document may spell in several ways."""
 
     @property
     def fill_value(self) -> bool | int | float | complex:
@@ -235,6 +249,10 @@ class ArrayV2(ArrayMetadata):
         attributes = {**self.attributes, V2_NAMES: list(names)}
         return replace(self, dimension_names=tuple(names), attributes=attributes)
 
+    def _spelled_out(self) -> Document:
+        filters = self.document.get("filters") or None
+        return {"filters": filters, "dimension_separator": self.separator}
+
     def _cut(self, chunks: Shape, shards: Shape | None) -> Document:
         return {"chunks": list(chunks)}
 
@@ -279,6 +297,15 @@ class ArrayV3(ArrayMetadata):
         document = {**self.document, "dimension_names": list(names)}
         return replace(self, dimension_names=tuple(names), document=document)
 
+    def _spelled_out(self) -> Document:
+        names = None if self.dimension_names is None else list(self.dimension_names)
+        return {
+            "chunk_key_encoding": [self.document["chunk_key_encoding"]["name"], self.separator],
+            "codecs": _spelled_out(self.document["codecs"]),
+            "dimension_names": names,
+            "storage_transformers": [],  # others are refused
+        }
+
     def _cut(self, chunks: Shape, shards: Shape | None) -> Document:
         grid = {"chunk_shape": list(shards or chunks)}
         document: Document = {"chunk_grid": {"name": "regular", "configuration": grid}}
@@ -297,6 +324,19 @@ class ArrayV3(ArrayMetadata):
             configuration = {**self.sharding, "codecs": codecs}
             codecs = [{"name": SHARDING, "configuration": configuration}]
         return {**self.document, **self._refilled(dtype), "data_type": dtype, "codecs": codecs}
+
+
+def _spelled_out(codecs: list[Any]) -> list[Document]:
+    """Return v3 codecs as mappings with a name and a configuration, those in shards as well."""
+    listed = []
+    for codec in codecs:
+        named: Document = {"name": codec} if isinstance(codec, str) else codec
+        options = dict(named.get("configuration", {}))
+        if named["name"] == SHARDING:
+            inside = {key: _spelled_out(options[key]) for key in ("codecs", "index_codecs")}
+            options = {"index_location": "end", **options, **inside}
+        listed.append({**named, "configuration": options})
+    return listed
 
 
 def _retyped_codec(codec: Document, item_size: int, dtype: str) -> Document:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 from .label_image import LABEL_NOTE, without_our_label
 from .multiscales import (
     BASE_PATH_KEY,
+    SPACE,
     all_multiscales,
+    axis_type,
     dataset_path,
     has_systems,
+    listed_axes,
     listed_paths,
     ome_attributes,
     our_metadata,
@@ -113,6 +116,53 @@ def without_paths(attributes: Document, paths: Collection[str]) -> Document:
     first, *more = multiscales
     datasets = [each for each in read_datasets(attributes) if dataset_path(each) not in paths]
     return _with_multiscales(attributes, [{**first, "datasets": datasets}, *more])
+
+
+def with_base_entry(attributes: Document, *, path: str, steps: list[Document] | None) -> Document:
+    """Return a group's attributes whose list begins with level 0 at a path, placed by some steps.
+
+    Without steps its entry stays as it is. A list of coordinate systems stays as it is.
+    """
+    multiscales = all_multiscales(attributes)
+    if not multiscales or has_systems(multiscales[0]):
+        return attributes
+    first, *more = multiscales
+    datasets = read_datasets(attributes)
+    entry = next((each for each in datasets if dataset_path(each) == path), {"path": path})
+    if steps is not None:
+        entry = {**entry, "coordinateTransformations": steps}
+    others = [each for each in datasets if dataset_path(each) != path]
+    return _with_multiscales(attributes, [{**first, "datasets": [entry, *others]}, *more])
+
+
+def with_axes(attributes: Document, names: Sequence[str]) -> Document:
+    """Return a group's attributes whose list has axes of these names, as it describes them.
+
+    An axis of another name takes the place, type and unit of the one that is listed there. Where
+    the types break OME-NGFF, they are those that the names tell.
+    """
+    multiscales = all_multiscales(attributes)
+    if not names or not multiscales or has_systems(multiscales[0]):
+        return attributes
+    first, *more = multiscales
+    listed = listed_axes(attributes)
+    known = {str(axis.get("name")): axis for axis in listed}
+    if list(known) == list(names):
+        axes = listed
+    else:
+        standing = listed if len(listed) == len(names) else [{} for _ in names]
+        axes = [
+            {**known.get(name, axis), "name": name}
+            for name, axis in zip(names, standing, strict=True)
+        ]
+    told = [axis_type(name) for name in names]
+    if [axis.get("type") for axis in axes].count(SPACE) not in (2, 3) and told.count(SPACE) > 1:
+        axes = [{**axis, "type": kind} for axis, kind in zip(axes, told, strict=True)]
+    return (
+        attributes
+        if axes == listed
+        else _with_multiscales(attributes, [{**first, "axes": axes}, *more])
+    )
 
 
 def _with_multiscales(attributes: Document, listed: list[Document]) -> Document:

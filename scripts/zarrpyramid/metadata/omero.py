@@ -111,6 +111,13 @@ def without_our_omero(attributes: Document) -> Document:
     return kept if holder is attributes else {**attributes, "ome": kept}
 
 
+def without_omero(attributes: Document) -> Document:
+    """Return a group's attributes without an `omero`, whoever wrote it."""
+    holder = ome_attributes(attributes, "omero")
+    kept = {key: item for key, item in holder.items() if key != "omero"}
+    return kept if holder is attributes else {**attributes, "ome": kept}
+
+
 def others_omero(attributes: Document) -> bool:
     """Tell whether a group has an `omero` whose channels others wrote or changed."""
     found = ome_attributes(attributes, "omero").get("omero")

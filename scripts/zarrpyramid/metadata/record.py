@@ -100,7 +100,9 @@ def remove_beyond(folder: Path, last: int) -> None:
 
 def fits(record: Record | None, expected: Record) -> bool:
     """Tell whether a record says all that the plan of a level expects."""
-    return record is not None and all(record.get(key) == value for key, value in expected.items())
+    return record is not None and all(
+        key in record and record[key] == value for key, value in expected.items()
+    )
 
 
 def well_formed(record: Record) -> Record:

@@ -76,7 +76,7 @@ def is_as_planned(level: Level) -> bool:
         If the documents of a level of ours are damaged.
     """
     is_ours = level.record is not None
-    return is_ours and follows_recipe(level) and level.metadata.document == level.planned.document
+    return is_ours and follows_recipe(level) and level.metadata.meaning == level.planned.meaning
 
 
 def follows_recipe(level: Level) -> bool:

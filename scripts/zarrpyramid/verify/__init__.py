@@ -16,7 +16,9 @@ lists its levels without a verdict. The report and the viewers read the same mod
    that makes blocks again. `foreign` checks levels of other programs by two tasks over `boxes`: the
    one in `explanation` tries the methods in `candidates` and counts in `fits`, the one in
    `neighbourhood` gathers `evidence` for what no method explains. `faults` says what follows.
-6. `repair`, `reproduction`, `status`.
+6. `votes` says what most documents say, `planned` holds each of them against it. `repair` mends
+   by it, and by `base_entry` and `base_document` what is said of level 0;
+   `reproduction`, `status`.
 """
 
 import lazy_loader

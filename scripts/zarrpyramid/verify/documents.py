@@ -6,17 +6,19 @@ Reads no voxel and no object, and imports no array library.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.metadata import SPACE, axis_type, read_axes
+from zarrpyramid.metadata import SPACE, axis_type, listed_paths, read_axes
 from zarrpyramid.plan import VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
 from .findings import DEFECT, NOTE, WARNING, Check, Finding
 from .ngff import check_ngff
 from .origins import CLOSE, finer_of, is_padded, recipe_of, scale_ratio
+from .planned import check_planned
 from .versions import version_of
 
 if TYPE_CHECKING:
@@ -27,9 +29,27 @@ if TYPE_CHECKING:
 
     from .pyramid import FoundLevel, Pyramid
 
+NO_VOXELS = "has no voxels"
+"""What is said of a level without extent along some axis."""
+
+NO_LIST = "the group lists no levels, so that no OME-Zarr viewer finds them"
+"""What is said of a group without a list."""
+
+NOT_LISTED = "is there and not listed"
+"""What is said of a level made here that the group does not list."""
+
 
 def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
     """Yield what the documents say, and where they contradict each other or the specification."""
+    told: list[Finding] = []
+    for event in _check_each(pyramid):
+        told += [event] if isinstance(event, Finding) else []
+        yield event
+    if pyramid.ours or pyramid.provenance is not None:
+        yield from check_planned(pyramid, told)
+
+
+def _check_each(pyramid: Pyramid) -> Iterator[Check | Finding]:
     every = pyramid.every_level
     arrays = {level.path: level.metadata for level in every if level.metadata is not None}
     methods = sorted({recipe[0] for level in pyramid.levels if (recipe := recipe_of(level))})
@@ -42,6 +62,13 @@ def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
         f"zarr v{pyramid.zarr_format}, {listed}, {maker}",
     )
     for level in pyramid.levels:
+        if level.metadata is not None and 0 in level.metadata.shape:
+            yield level.finding(
+                NO_VOXELS,
+                expected="at least 1 along each axis",
+                found=list(level.metadata.shape),
+                way_out="write it again",
+            )
         if level.metadata is None:
             way_out = f"build the levels again: {pyramid.relisting}"
             if level.number == 0:  # from which all others are made
@@ -84,16 +111,19 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
     if listable:
         mends = {"grade": DEFECT, "way_out": f"list them: {pyramid.relisting}"}
     if pyramid.multiscales is None:
-        what = "the group lists no levels, so that no OME-Zarr viewer finds them"
-        yield Finding(what=what, **mends)
+        yield Finding(what=NO_LIST, **mends)
         return
     for level in ours:
         if not level.listed:
-            yield level.finding("is there and not listed", **mends)
+            yield level.finding(NOT_LISTED, **mends)
     for level in pyramid.foreign if ours else ():
         what = "is listed among levels of zarrpyramid, which did not make it"
         way_out = f"have it removed: {pyramid.relisting}"
         yield level.finding(what, grade=WARNING, way_out=way_out)
+    for path, n in Counter(listed_paths(pyramid.attributes)).items():
+        if n > 1:
+            way_out = f"list the levels again: {pyramid.relisting}"
+            yield Finding(what=f"{path} is listed {n} times", key=pyramid.where, way_out=way_out)
     stated = pyramid.provenance
     if not listable or stated is None:
         return
@@ -135,8 +165,8 @@ def _check_record(
         yield defect(what, times(before.shape), times(metadata.shape))
         return
     for key, found in {"level": pyramid.paths.level(level.path), **level.form}.items():
-        if record.get(key) != found:
-            yield defect(f"{key} is not that of its record", record.get(key), found)
+        if record.get(key, "none") != found:
+            yield defect(f"{key} is not that of its record", record.get(key, "none"), found)
     expected = geometry.coarse_shape(before.shape, factors)
     if metadata.shape != expected:
         what = f"shape is not that of {finer.path} divided by {times(factors)}"

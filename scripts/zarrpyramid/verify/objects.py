@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.errors import MetadataError
+from zarrpyramid.arrays import open_chunks
+from zarrpyramid.errors import MetadataError, PyramidError
 from zarrpyramid.metadata import (
     ARRAY_DOCUMENTS,
     RECORD_ENTRY,
@@ -138,6 +139,17 @@ def check_objects(
     grade = WARNING if record is None else DEFECT
     yield from named(found.litter, "was left by a run that died", grade, remove)
     yield from named(found.strange, "is no object of this array", WARNING, "move it away")
+
+
+def check_codecs(pyramid: Pyramid) -> Iterator[Finding]:
+    """Yield the levels whose objects nobody can decode, whatever they hold."""
+    for level in pyramid.levels:
+        if level.metadata is not None:
+            try:
+                open_chunks(pyramid.store, level.at, level.metadata)
+            except PyramidError as error:
+                way_out = pyramid.repair() if pyramid.ours else "mend its document"
+                yield level.finding(f"cannot be decoded: {error}", way_out=way_out)
 
 
 def check_remains(pyramid: Pyramid) -> Iterator[Finding]:

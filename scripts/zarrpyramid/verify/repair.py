@@ -1,24 +1,26 @@
-"""The recipe that mends a pyramid of zarrpyramid, by the records in its store alone.
+"""The recipe that mends a pyramid of zarrpyramid, by what its store alone says of it.
 
-It goes level by level from the finest on, and verifies the pyramid afterwards. What is stored of a
-level is compared with the level's record. Broken objects are made again by the task that builds the
-level. The whole level is made again where its record itself does not hold.
+What the pyramid has to be is what most of its documents say (`votes`); a sound document is never
+changed for an edited one. It goes level by level from the finest on, and verifies the pyramid
+afterwards. What is stored of a level is compared with the level's record. Broken objects are made
+again by the task that builds the level. The whole level is made again where its record itself does
+not hold, or is lost.
 """
 
 from __future__ import annotations
 
-from functools import partial
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
-from zarrpyramid.config import check_config, image_config, short_name
 from zarrpyramid.downsample import (
     BlockResult,
     LevelJob,
     count_chunk,
     level_task,
     make_level,
+    omero_holds,
     publish_level,
     remove_left_overs,
     remove_litter,
@@ -27,40 +29,41 @@ from zarrpyramid.downsample import (
 )
 from zarrpyramid.errors import MetadataError, PyramidError, StoreError
 from zarrpyramid.metadata import (
-    change_group_attributes,
+    delete_array,
     fits,
     hide_array,
     join,
     levels_there,
+    open_group,
     tell_ancestors,
-    without_paths,
 )
 from zarrpyramid.plan import (
     Level,
     check_listed,
     check_place,
     follows_recipe,
-    open_image,
     record_of,
     why_incomplete,
 )
 from zarrpyramid.stores import held
 
+from .base_document import mend_base
+from .base_entry import mended_list
 from .comparison import CompareTask, Comparison, compare_all, on_places, proof
-from .findings import Check, Finding
+from .findings import WARNING, Check, Finding
 from .pyramid import find_pyramid
-from .reproduction import reproduced_settings
 from .sampling import SAMPLE, Scope, draw_sample
 from .verify import verify_pyramid
+from .votes import Votes, agreed_images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
 
-    from .pyramid import Pyramid
+    from .pyramid import FoundLevel, Pyramid
 
 
 def repair_pyramid(
@@ -90,16 +93,23 @@ def repair_pyramid(
     """
     how: dict[str, Any] = {"follow_links": follow_links, "storage_options": storage_options}
     scope: dict[str, Any] = {"sample": sample, "full": full, "seed": seed, "n_workers": n_workers}
-    settings = reproduced_settings(_find_pyramid(path, **how), trusts_list=True)
-    config = check_config({**settings, **how, "parts": 1})
-    image = open_image(image_config(short_name(path, ""), config))
-    check_listed(image)
-    drawn = Scope(**scope)
+    pyramid, drawn = find_pyramid(path, **how), Scope(**scope)
+    if not any(record_of(level.metadata) for level in pyramid.levels):
+        _ = Votes(pyramid).levels  # of others' levels nothing is touched
+    is_unplaced = pyramid.multiscales is None
     made: dict[str, set[Index]] = {}
     finer: Record = {}
     is_whole = True
-    with held(image.store, image.path):
+    with held(pyramid.store, pyramid.path):
+        mended_list(pyramid)
+        if mended := mend_base(find_pyramid(path, **how), drawn):
+            yield mended
+        mended_list(find_pyramid(path, **how))
+        pyramid = find_pyramid(path, **how)
+        image = _likeliest(agreed_images(pyramid, _decodes(pyramid), **how), drawn)
         with image.store.hold(image.level_path(0)):
+            _reclaim_levels(image, pyramid, drawn)
+            check_listed(image)
             levels = levels_there(image.store, image.path, image.paths)
             remove_left_overs(image, [n for n in levels if n >= len(image.plan.levels)])
             for level in range(1, len(image.plan.levels)):
@@ -118,21 +128,66 @@ def repair_pyramid(
             tell_ancestors(image.store, image.level_path(0))
         if is_whole:
             write_multiscales(image)
+    if is_unplaced and image.plan.lists_levels:
+        what = "the list was lost, and with it voxel sizes and units, which count as 1 and none now"
+        way_out = "have a run list them: give it voxel_size and unit"
+        yield Finding(what=what, grade=WARNING, key=pyramid.where, way_out=way_out)
     yield from verify_pyramid(path, also=made, **scope, **how)
 
 
-def _find_pyramid(path: str, **how: Any) -> Pyramid:
-    """Find a pyramid, after levels made here are taken off a list that has one for level 0."""
-    pyramid = find_pyramid(path, **how)
-    ours = [level.path for level in pyramid.levels if record_of(level.metadata)]
-    largest = max(
-        pyramid.levels,
-        key=lambda level: geometry.count(level.metadata.shape) if level.metadata else 0,
-    )
-    if pyramid.levels[0].path not in ours or largest.path in ours:
-        return pyramid
-    change_group_attributes(pyramid.store, pyramid.path, partial(without_paths, paths=ours))
-    return find_pyramid(path, **how)
+def _likeliest(images: Sequence[Image], scope: Scope) -> Image:
+    """Return the image of several whose method makes most of level 1 as it is stored."""
+
+    def n_wrong(image: Image) -> int:
+        with contextlib.suppress(PyramidError):
+            return len(_compare(Level(image, 1), scope).differences)
+        return 0
+
+    return images[0] if len(images) == 1 else min(images, key=n_wrong)
+
+
+def _decodes(pyramid: Pyramid) -> Callable[[FoundLevel], bool]:
+    """Return what tells whether a stored object of a level can be decoded by its document."""
+
+    def decodes(level: FoundLevel) -> bool:
+        array = level.array
+        with contextlib.suppress(StopIteration, PyramidError):
+            chunks = open_chunks(pyramid.store, level.at, array)
+            grid = geometry.grid_shape(array.shape, array.write_shape)
+            stored = (
+                place
+                for place in geometry.iterate_units(grid)
+                if pyramid.store.size(join(level.at, array.object_key(place)))
+            )
+            for index in chunks_of_object(array, next(stored)):
+                read_chunk(chunks, index)
+            return True
+        return False
+
+    return decodes
+
+
+def _reclaim_levels(image: Image, pyramid: Pyramid, scope: Scope) -> None:
+    """Remove the levels that were made here and have lost their records, to be made again.
+
+    Of these are damaged documents where the list has a level of ours, and arrays of the planned
+    form that hold what the recipe makes. Everything else without a record stays.
+    """
+    for number, found in Votes(pyramid).levels.items():
+        level = Level(image, number) if number < len(image.plan.levels) else None
+        if level is None or found.record is not None or level.store.is_link(level.path):
+            continue
+        try:
+            if level.node is None or level.record is not None:
+                continue  # absent, or a group with the record of a level
+            is_ours = level.metadata.meaning == level.planned.meaning
+        except MetadataError:
+            hide_array(level.store, level.path)
+            continue
+        except StoreError:
+            continue  # it stays where it is, and is named
+        if is_ours and not _compare(level, scope).differences:
+            delete_array(level.store, level.path)
 
 
 def _mend_level(
@@ -153,7 +208,7 @@ def _mend_level(
     if record is None or (number > 1 and record["source"].get("digest") != finer["digest"]):
         return _make_level(image, number, finer, n_workers), None
     remove_litter(level)
-    if level.metadata.document != level.planned.document:
+    if level.metadata.meaning != level.planned.meaning:
         publish_level(level, record)
         level = Level(image, number)
     tell_ancestors(level.store, level.path)
@@ -169,11 +224,17 @@ def _mend_level(
 
 
 def _known_record(level: Level) -> Record | None:
-    """Return the record of a level that is made by the planned recipe, else None."""
+    """Return the record of a level that is made by the planned recipe, else None.
+
+    What is no array that can be read, but has to be one, is none any more.
+    """
     try:
-        return level.record if follows_recipe(level) else None
-    except MetadataError:
-        hide_array(level.store, level.path)  # its document is damaged
+        level.metadata  # noqa: B018 - which has to be an array
+        group = open_group(level.store, level.image.path)
+        is_known = level.number > 1 or omero_holds(level.image, group.attributes)
+        return level.record if is_known and follows_recipe(level) else None
+    except (MetadataError, StoreError):
+        hide_array(level.store, level.path)
         return None
 
 
@@ -248,6 +309,16 @@ def _differing_objects(level: Level, n_workers: int) -> set[Index]:
 
 def _base_has_changed(level: Level, record: Record, scope: Scope) -> bool:
     """Tell whether level 1, which is as recorded, is not what level 0 makes now."""
+    found = _compare(level, scope)
+    if any(difference.index is not None for difference in found.differences):
+        return True
+    is_known = scope.full and not found.is_partial
+    source = _compare_task(level).source
+    return is_known and not fits(record["source"], proof(found.seen.source, source))
+
+
+def _compare(level: Level, scope: Scope) -> Comparison:
+    """Return how a level differs from what the level before makes, as far as `scope` goes."""
     task, found = _compare_task(level), Comparison()
     if scope.full:
         results = compare_all(task, scope.n_workers)
@@ -256,10 +327,7 @@ def _base_has_changed(level: Level, record: Record, scope: Scope) -> bool:
         results = on_places(task, places, scope.n_workers)
     for result in results:
         found.merge(result)
-    if any(difference.index is not None for difference in found.differences):
-        return True
-    is_known = scope.full and not found.is_partial
-    return is_known and not fits(record["source"], proof(found.seen.source, task.source))
+    return found
 
 
 def _compare_task(level: Level) -> CompareTask:

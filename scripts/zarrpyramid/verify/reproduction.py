@@ -25,10 +25,10 @@ from .origins import recipe_of
 from .pyramid import find_pyramid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from zarrpyramid.geometry import Shape
-    from zarrpyramid.metadata import ArrayMetadata
+    from zarrpyramid.metadata import ArrayMetadata, Document
 
     from .pyramid import FoundLevel, Pyramid
 
@@ -50,37 +50,78 @@ def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) ->
     return f"# Makes the pyramid of {pyramid.where} again.\n{to_yaml(settings)}"
 
 
-def reproduced_settings(pyramid: Pyramid, *, trusts_list: bool = False) -> dict[str, Any]:
+def reproduced_settings(pyramid: Pyramid) -> dict[str, Any]:
     """Return the settings that make a pyramid of zarrpyramid, as a configuration file holds them.
 
-    With `trusts_list`, method and factors may be those that the group's list states, where levels
-    or records are lost or contradict each other. Errors are those of `reproduce`.
+    Errors are those of `reproduce`.
     """
     ours = _made_here(pyramid)
     base = pyramid.levels[0].metadata
     if base is None:
         raise StoreError(f"{pyramid.where} has no level 0 from which its levels could be made")
-    chain = _recipes(pyramid, ours, len(base.shape) if trusts_list else None)
+    chain = _recipes(pyramid, ours)
     # The first level whose document is what its record says.
     agree = [each for each in ours.values() if recipe_of(each) and fits(each.record, each.form)]
     level = [*agree, *ours.values()][0]
-    first, record, stated = level.array, level.record or {}, pyramid.provenance
+    first, record = level.array, level.record or {}
+    encoding = encoding_of(pyramid, base, first, lambda array: array.form)
+    if not encoding:
+        raise StoreError(
+            f"{pyramid.levels[0].name} is encoded otherwise than when its levels were made: "
+            "no compressor that can be asked for turns its codecs into theirs; build the pyramid "
+            "anew"
+        )
+    found = read_axes(pyramid.attributes, len(base.shape))
+    names = [axis.name for axis in found] if found else list(first.dimension_names or ())
+    return as_settings(
+        pyramid,
+        base,
+        factors=[list(factors) for _, factors in chain],
+        method=chain[0][0],
+        dtype=first.dtype,
+        chunks=first.chunks,
+        shards=first.shards,
+        encoding=encoding,
+        write_empty=record.get("recipe", {}).get("write_empty_chunks", True),
+        names=[name for name in names if name],
+        # A build names the dimensions of a level 0 of zarr v3 that names none.
+        edits_base=base.zarr_format == 2 or base.dimension_names == first.dimension_names,
+    )
+
+
+def as_settings(
+    pyramid: Pyramid,
+    base: ArrayMetadata,
+    *,
+    factors: list[list[int]],
+    method: str,
+    dtype: str,
+    chunks: Shape,
+    shards: Shape | None,
+    encoding: dict[str, Any],
+    write_empty: bool,
+    names: list[str],
+    edits_base: bool,
+) -> dict[str, Any]:
+    """Return the settings that make such levels of level 0, and list them as the group does."""
+    stated = pyramid.provenance
     holds_ids = pyramid.is_labels or labels_group(pyramid.path) is not None
     return {
         "store": pyramid.store.name,
         "field": pyramid.path,
-        "levels": len(chain),
-        "scale_factors": [list(factors) for _, factors in chain],
-        "method": chain[0][0],
+        "levels": len(factors),
+        "scale_factors": factors,
+        "method": method,
         # Means that were made of labels are made again as they are.
-        **({"labels": False} if METHODS[chain[0][0]].mixes and holds_ids else {}),
+        **({"labels": False} if METHODS[method].mixes and holds_ids else {}),
         **({} if stated is None or OMERO_DIGEST in stated else {"omero": False}),
-        "dtype": SAME if first.dtype == base.dtype else first.dtype,
-        "chunks": list(first.chunks),
-        "shards": "none" if first.shards is None else list(first.shards),
-        **_encoding(pyramid, base, first),
-        "write_empty_chunks": record.get("recipe", {}).get("write_empty_chunks", True),
-        **_axes(pyramid, base, first),
+        "dtype": SAME if dtype == base.dtype else dtype,
+        "chunks": list(chunks),
+        "shards": "none" if shards is None else list(shards),
+        **encoding,
+        "write_empty_chunks": write_empty,
+        **_axes(pyramid, base, names),
+        "edit_base": edits_base,
         **_version(pyramid),
     }
 
@@ -98,27 +139,15 @@ def _made_here(pyramid: Pyramid) -> dict[int, FoundLevel]:
     return ours
 
 
-def _recipes(
-    pyramid: Pyramid, ours: Mapping[int, FoundLevel], n_axes: int | None
-) -> list[tuple[str, Shape]]:
-    """Return method and factors of each level, of one method and the arithmetic of today.
-
-    `n_axes` counts the axes of the image where the group's list may be trusted, and is else None.
-    """
+def _recipes(pyramid: Pyramid, ours: Mapping[int, FoundLevel]) -> list[tuple[str, Shape]]:
+    """Return method and factors of each level, of one method and the arithmetic of today."""
     recipes = {number: recipe for number, level in ours.items() if (recipe := recipe_of(level))}
-    chain = [recipes[number] for number in sorted(recipes)]
-    is_whole = set(recipes) == set(ours) == set(range(1, len(ours) + 1))
-    methods = {method for method, _ in chain}
-    listed = None if n_axes is None else _listed_recipes(pyramid, n_axes)
-    # Records win over the list where they are whole, agree on a method and contradict it.
-    is_contradicted = is_whole and len(methods) == 1 and (listed or [])[: len(chain)] != chain
-    if listed and not is_contradicted:
-        chain, is_whole, methods = listed, True, {listed[0][0]}
-    if not is_whole:
+    if not set(recipes) == set(ours) == set(range(1, len(ours) + 1)):
         raise StoreError(
             f"{pyramid.where} lacks some of its levels or their records, found "
             f"{sorted(level.path for level in ours.values())}; build it anew"
         )
+    methods = {method for method, _ in recipes.values()}
     revisions = {(ours[number].record or {})["recipe"].get("voxel_revision") for number in recipes}
     if len(methods) != 1 or revisions - {VOXEL_REVISION}:
         raise StoreError(
@@ -126,39 +155,35 @@ def _recipes(
             f"{sorted(map(str, revisions))} of the arithmetic, expected one method and revision "
             f"{VOXEL_REVISION}; build it anew"
         )
-    return chain
+    return [recipes[number] for number in sorted(recipes)]
 
 
-def _listed_recipes(pyramid: Pyramid, n_axes: int) -> list[tuple[str, Shape]] | None:
-    """Return method and factors of all levels as the group's list states them, if it does."""
-    stated = pyramid.provenance or {}
-    method, factors = str(stated.get("method")), stated.get("factors")
-    if method not in METHODS or not isinstance(factors, list):
-        return None
-    for step in factors:
-        is_step = isinstance(step, list) and len(step) == n_axes
-        if not is_step or not all(type(n) is int and n > 0 for n in step):
-            return None
-    return [(method, tuple(step)) for step in factors]
+def encoding_of(
+    pyramid: Pyramid,
+    base: ArrayMetadata,
+    level: ArrayMetadata,
+    seen: Callable[[ArrayMetadata], object],
+) -> dict[str, Any]:
+    """Return the compressor and checksum that turn level 0's codecs into those of a level.
 
-
-def _encoding(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
-    """Return the compressor and checksum that turn level 0's codecs into those of the levels."""
-    for compressor in (SAME, "none", "blosc-lz4", "blosc-zstd", "gzip", "zstd", *_zstd_of(first)):
+    `seen` returns what of two arrays has to be equal. Nothing is returned where none does it.
+    """
+    for compressor in (SAME, "none", "blosc-lz4", "blosc-zstd", "gzip", "zstd", *_zstd_of(level)):
         for checksum in (False, True):
             try:
                 pattern = encoded_as(base, compressor, checksum=checksum, where=pyramid.where)
             except ConfigError:
                 continue
-            cut: dict[str, Any] = {"chunks": first.chunks, "shards": first.shards}
-            derived = pattern.derive(shape=first.shape, attributes={}, dtype=first.dtype, **cut)
-            # Level 0 may lack the names that the levels have.
-            if derived.form == first.form:
+            cut: dict[str, Any] = {"chunks": level.chunks, "shards": level.shards}
+            derived = pattern.derive(shape=level.shape, attributes={}, dtype=level.dtype, **cut)
+            if seen(derived) == seen(level):
                 return {"compressor": compressor, "checksum": checksum}
-    raise StoreError(
-        f"{pyramid.levels[0].name} is encoded otherwise than when its levels were made: "
-        "no compressor that can be asked for turns its codecs into theirs; build the pyramid anew"
-    )
+    return {}
+
+
+def compression(array: ArrayMetadata) -> list[Document]:
+    """Return the codecs that a compressor and a checksum stand for, whatever else is encoded."""
+    return [codec for codec in array.codecs if codec["name"] not in ("transpose", "bytes")]
 
 
 def _zstd_of(metadata: ArrayMetadata) -> list[str]:
@@ -168,17 +193,16 @@ def _zstd_of(metadata: ArrayMetadata) -> list[str]:
     return [f"zstd:{level}" for level in levels if type(level) is int]
 
 
-def _axes(pyramid: Pyramid, base: ArrayMetadata, first: ArrayMetadata) -> dict[str, Any]:
-    """Return names, voxel sizes and units of the axes, as far as they are recorded."""
+def _axes(pyramid: Pyramid, base: ArrayMetadata, names: list[str]) -> dict[str, Any]:
+    """Return names, voxel sizes and units of the axes, as far as they are known."""
+    settings: dict[str, Any] = {"axes": names} if len(names) == len(base.shape) else {}
     found = read_axes(pyramid.attributes, len(base.shape))
-    names = [axis.name for axis in found] if found else list(first.dimension_names or ())
-    settings: dict[str, Any] = {"axes": names} if names and all(names) else {}
     if found:
-        settings["voxel_size"] = {axis.name: axis.size for axis in found}
-        settings["unit"] = {axis.name: axis.unit for axis in found if axis.unit}
-    # A build names the dimensions of a level 0 of zarr v3 that names none.
-    lacks = base.zarr_format == 3 and base.dimension_names != first.dimension_names
-    return {**settings, "edit_base": not lacks}
+        called = names if settings else [axis.name for axis in found]
+        axes = dict(zip(called, found, strict=True))
+        settings["voxel_size"] = {name: axis.size for name, axis in axes.items()}
+        settings["unit"] = {name: axis.unit for name, axis in axes.items() if axis.unit}
+    return settings
 
 
 def _version(pyramid: Pyramid) -> dict[str, str]:

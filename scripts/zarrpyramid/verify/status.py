@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
@@ -10,10 +10,11 @@ from zarrpyramid.metadata import read_axes
 from zarrpyramid.plan import expected_objects, record_of, stored_objects, why_incomplete
 
 from .absent import absent_levels
-from .documents import can_be_listed
-from .objects import check_remains
+from .documents import NO_LIST, NO_VOXELS, NOT_LISTED, check_documents
+from .findings import DEFECT, Finding
+from .objects import check_codecs, check_remains
 from .origins import recipe_of
-from .pyramid import find_pyramid
+from .pyramid import ABSENT, find_pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -123,20 +124,27 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
 
 
 def _faults(pyramid: Pyramid, levels: list[LevelStatus]) -> list[str]:
-    """Return what is wrong with the levels as they are listed and stored."""
-    faults = [f"{level.path} {level.fault}" for level in pyramid.listed if level.fault]
-    faults += [
-        f"{status.path} {status.fault}; what is missing reads as fill value"
+    """Return what is wrong with the levels as they are described and stored, and the way out."""
+    run = "run the workflow, which makes what is missing"
+    faults = [
+        f"level {status.path} {status.fault}; what is missing reads as fill value; {run}"
         for status in levels
         if status.level and status.fault
     ]
-    faults += [
-        f"{level.path} is there and not listed"
-        for level in pyramid.ours
-        if not level.listed and can_be_listed(pyramid, level)
-    ]
-    faults = [f"level {fault}" for fault in faults]
-    named = {level.name for level in pyramid.listed if level.fault}
-    remains = [found for found in check_remains(pyramid) if found.key not in named]
-    faults += [f"{found.key} {found.what}" for found in remains]
-    return faults if remains else [*faults, *absent_levels(pyramid)]
+    told = [found for found in check_documents(pyramid) if isinstance(found, Finding)]
+    told += check_codecs(pyramid)
+    wrong = [found for found in told if found.grade == DEFECT]
+    if pyramid.levels[0].metadata is None:  # all that is said of others follows from it
+        wrong = [found for found in wrong if found.level == 0]
+    keys = {found.key for found in wrong}
+    remains = [found for found in check_remains(pyramid) if found.key not in keys]
+    faults += [_line(found, run) for found in (*wrong, *remains)]
+    if remains or any(found.what == NO_VOXELS for found in wrong):
+        return faults
+    return [*faults, *(f"{absent}; {run}" for absent in absent_levels(pyramid))]
+
+
+def _line(found: Finding, run: str) -> str:
+    """Return a finding as a fault; what is not there is made by a run."""
+    is_made = found.what in (ABSENT, NO_LIST, NOT_LISTED) or " objects and no array" in found.what
+    return replace(found, way_out=run if is_made else found.way_out).line.partition(" ")[2]

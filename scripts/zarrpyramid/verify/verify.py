@@ -20,7 +20,7 @@ from .consolidation import check_consolidated
 from .documents import check_documents
 from .findings import ALONE, DEFECT, Check, Finding, Report
 from .foreign import check_foreign_voxels
-from .objects import check_objects, check_remains, take_inventory
+from .objects import check_codecs, check_objects, check_remains, take_inventory
 from .origins import finer_of
 from .pyramid import pyramid_at
 from .sampling import SAMPLE, Scope
@@ -121,18 +121,23 @@ def _verify_image(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
 
 def _verify_levels(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
     """Look at the objects and voxels of each level."""
+    coded = list(check_codecs(pyramid))
+    yield from coded
     stored: dict[str, list[Index]] = {}
     for level in pyramid.levels:
         if level.metadata is not None:
             found = take_inventory(pyramid, level, scope)
             stored[level.path] = found.sample
             yield from check_objects(pyramid, level, found)
-    read: set[str] = set()
+    closed = {found.level for found in coded}
+    read = {level.path for level in pyramid.levels if level.number in closed}
     for level in pyramid.levels[1:]:
         finer = finer_of(pyramid, level)
         if level.metadata is None or finer is None:
             continue
-        if level.record is not None:
+        if closed & {level.number, finer.number}:
+            yield Check(name="voxels", level=level.number, figure="not looked at: not decoded")
+        elif level.record is not None:
             read |= yield from check_voxels(pyramid, level, finer, scope)
         else:
             read |= yield from check_foreign_voxels(pyramid, level, finer, scope, stored)
