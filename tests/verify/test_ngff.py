@@ -279,6 +279,10 @@ BROKEN = {
         first(lambda described: described["datasets"].reverse()),
         "MUST be ordered from largest",
     ),
+    "a level twice": (
+        "image", ALL, first(lambda d: d["datasets"].append(d["datasets"][1])), "1: is listed twice"
+    ),
+    "a multiscales twice": ("image", ALL, further(lambda _: None), "multiscales is listed twice"),
     "no transformations": (
         "image",
         BOTH,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import ArrayMetadata, Document
 
+_ORDERED = 'The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest'
+
 
 def check_datasets(
     datasets: Any,
@@ -35,12 +37,16 @@ def check_datasets(
         yield Finding(what="no datasets are listed", rule=rule)
         return
     before: tuple[str, tuple[int, ...]] | None = None
+    known: set[str] = set()
     for level, dataset in enumerate(datasets):
         if not isinstance(dataset, dict) or not isinstance(dataset.get("path"), str):
             rule = 'Each dictionary in "datasets" MUST contain the field "path"'
             yield Finding(what="a dataset has no path", level=level, rule=rule)
             continue
         path = dataset["path"]
+        if path in known:
+            yield Finding(what="is listed twice", level=level, key=path, rule=_ORDERED)
+        known.add(path)
         if "coordinateTransformations" not in dataset:
             rule = 'Each dictionary in "datasets" MUST contain the field '
             rule += '"coordinateTransformations"'
@@ -67,8 +73,7 @@ def check_datasets(
                 key=path,
                 expected=f"at most {list(before[1])}",
                 found=str(list(array.shape)),
-                rule='The "path"s MUST be ordered from largest (i.e. highest resolution) to '
-                "smallest",
+                rule=_ORDERED,
             )
         before = path, array.shape
 

@@ -57,6 +57,9 @@ def check_ngff(
             rule=f"{rule}multiscale image",
         )
         return
+    if any(each in found[:number] for number, each in enumerate(found)):
+        rule = 'image.schema: "multiscales" [...] "uniqueItems": true'
+        yield Finding(what="a multiscales is listed twice", rule=rule)
     yield from check_version(attributes, zarr_format)
     version, rules = version_of(attributes, zarr_format), rules_of(attributes, zarr_format)
     if rules not in ZARR_FORMATS:
