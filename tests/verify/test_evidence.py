@@ -303,7 +303,10 @@ def test_levels_by_broken_factors_are_held_by_their_neighbourhood(tmp_path):
     sound = verified(put(tmp_path / "a.zarr", [base, level], scales=scales))
     assert sound.code == 0
     assert ": sound; level 1: 10,560 of 10,560 voxels unexplained" in sound.verdict
-    assert verified(put(tmp_path / "a.zarr", [base, other(level)], scales=scales)).code == 1
+    path = put(tmp_path / "a.zarr", [base, other(level)], scales=scales)
+    assert verified(path).code == 1
+    (path / "1/c/1/1/0").write_bytes(b"no zstd")
+    assert any("1/c/1/1/0 is damaged" in what for what in told(verified(path)))
 
 
 def test_a_level_of_other_axes_is_held_against_nothing(tmp_path):

@@ -2,7 +2,7 @@
 
 A voxel lies within the extremes of the windows around its own, whatever filter made it. All voxels
 together follow the means of their own windows, and not those beside them. The limits were measured
-over levels of other programs, and such levels that were spoilt; see docs/design.
+over levels of other programs, and such levels that were spoilt: docs/design/0022-evidence.md.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def check_foreign_voxels(
     yield from explained_faults(pyramid, level, source, found, has_objects=has_objects)
     if not found.is_empty:
         yield from located_faults(pyramid, level, beside, around, is_known=is_known)
-    if found.damaged or not chosen:
+    if found.damaged or not found.n_voxels:
         return set()
     factors = _factors(pyramid, level, source)
     reached = geometry.multiply(level.array.shape, factors) if factors else ()

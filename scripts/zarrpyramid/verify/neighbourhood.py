@@ -67,7 +67,7 @@ class NeighbourTask(BoxTask):
                     with np.errstate(all="ignore"):  # voxels may be infinite
                         result.merge(self._look(covered))
             except StoreError:
-                continue  # `ExplainTask` has said why
+                continue  # said by `ExplainTask`, or where the level is decoded
         return result
 
     @property
