@@ -143,7 +143,7 @@ def located_faults(
     if is_known or not around.n_voxels:
         return
     if (displaced := around.displacement) is not None:
-        what = f"shows {source.path} displaced by {times(displaced)} voxels"
+        what = f"is displaced: it shows {source.path} better {times(displaced)} voxels aside"
         yield level.finding(what, way_out=way_out)
     elif around.is_foreign:
         yield level.finding(
@@ -169,8 +169,8 @@ def _out_of_bounds(
     there = f"outside of the extremes of {source.path} around them, the first at"
     if bounds.are_broken and bounds.first is not None:
         what = f"{bounds.n_outside:,} of {bounds.n_voxels:,} voxels{where} are {there} "
-        share = f"{bounds.n_outside / bounds.n_voxels:.2%}"
-        more = {"expected": f"at most {MOST_OUTSIDE:.0%}, and none far", "found": share}
+        share = f"{bounds.n_outside / bounds.n_voxels:.2%}, {bounds.n_far:,} of them far"
+        more = {"expected": f"at most {MOST_OUTSIDE:.0%}, few of them far", "found": share}
         yield _located(level, what, bounds.first, way_out=way_out, **more)
     elif bounds.first_far is not None:
         what = f"{bounds.n_far:,} of {bounds.n_voxels:,} voxels{where} are far {there} "
