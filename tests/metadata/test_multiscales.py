@@ -190,6 +190,7 @@ FULL = [
             listing(axes=[{"name": "c", "type": "channel"}, {"name": "x", "type": "phase"}]),
             (Axis(name="c", type=CHANNEL), Axis(name="x", type=CHANNEL)),  # custom: no space
         ),
+        (listing(axes=[{"name": "y", "type": "Space"}, {"name": "x", "type": None}]), YX),
         (listing(axes=[{"name": "c"}, {"name": "x"}]), (Axis(name="c", type=CHANNEL), YX[1])),
         (listing(datasets=[{"path": "0"}, *transformed(SCALED, path="1")]), YX),  # another level's
         (

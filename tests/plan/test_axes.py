@@ -13,7 +13,7 @@ from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, PyramidError
-from zarrpyramid.plan.axes import check_axes
+from zarrpyramid.plan.axis_order import check_axes
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.levels import made_base, plan_image
 

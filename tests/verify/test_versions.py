@@ -56,6 +56,27 @@ def test_a_level_at_another_place_is_a_defect(tmp_path, case):
     assert "translation is not that of its windows' centres" in found.what
 
 
+@pytest.mark.sampled(6)
+@pytest.mark.parametrize("harm", ["scale", "dataset"])
+@pytest.mark.parametrize("case", VERSIONS)
+def test_a_repair_lists_levels_in_the_version_that_they_had(tmp_path, case, harm):
+    zarr_format, version, listed = VERSIONS[case]
+    make(tmp_path, listed, version, zarr_format)
+    build_pyramid(tmp_path, levels=2, scale_factors=2)
+    before = read(tmp_path)
+    group = zarr.open_group(tmp_path)
+    changed = json.loads(json.dumps(dict(group.attrs)))
+    datasets = changed.get("ome", changed)["multiscales"][0]["datasets"]
+    if harm == "dataset":
+        del datasets[2]
+    else:
+        (step, *_) = datasets[1]["coordinateTransformations"]
+        step.get("transformations", [step])[0]["scale"][0] *= 3
+    group.attrs.update(changed)
+    assert main(["verify", str(tmp_path), "--repair"]) == 0
+    assert read(tmp_path) == before
+
+
 @pytest.mark.parametrize("case", ["0.4", "0.5", "0.5, whole", "0.6", "0.6, its only system"])
 def test_a_pyramid_is_made_again_by_its_configuration(tmp_path, case):
     zarr_format, version, listed = VERSIONS[case]

@@ -232,6 +232,8 @@ def placed(multiscales: Document, dataset: Document, n_axes: int) -> Vectors:
 
 def _known_type(axis: Document) -> str:
     """Return the type by which NGFF orders an axis; a custom type stands where a channel does."""
-    if axis.get("type") in _UNTYPED:
+    stated = axis.get("type")
+    if stated in _UNTYPED:
         return axis_type(axis["name"])
-    return axis["type"] if axis["type"] in (TIME, SPACE) else CHANNEL
+    kind = str(stated).lower()
+    return kind if kind in (TIME, SPACE) else CHANNEL

@@ -11,7 +11,6 @@ from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import (
     CHANNEL,
     SPACE,
-    TIME,
     Axis,
     axis_type,
     listed_axes,
@@ -20,6 +19,7 @@ from zarrpyramid.metadata import (
     read_multiscales,
 )
 
+from .axis_order import DEFAULT_AXES, check_order
 from .decision import Decision
 
 if TYPE_CHECKING:
@@ -30,19 +30,12 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import ArrayMetadata
 
-    from .levels import ImagePlan
-
-_ORDER = (TIME, CHANNEL, SPACE)
-"""The types of axes in the order in which OME-NGFF has them."""
 
 NO_UNIT = "none"
 """What `unit` says of an axis that is to have none."""
 
 _UNKNOWN = Axis(name="", type=SPACE)
 """An axis of which nothing is known."""
-
-DEFAULT_AXES = ("x", "yx", "zyx", "czyx", "tczyx")
-"""Names of the axes of an array that names none, by their number."""
 
 
 def plan_axes(
@@ -88,7 +81,7 @@ def plan_axes(
                 f"{axis.size:.10g}, expected > 0; mend its scale, or give voxel_size: "
                 f"{{{axis.name}: SIZE}}"
             )
-    _check_order(image, axes)
+    check_order(image, axes)
     return tuple(axes)
 
 
@@ -108,34 +101,6 @@ def _found_axes(
     return found
 
 
-def _check_order(image: ImageConfig, axes: Sequence[Axis]) -> None:
-    """Refuse axes that OME-NGFF does not know, and say how the array gets an order that it knows.
-
-    0.4 and 0.5: the axes MUST be ordered by type: time, channel, space.
-    """
-    names, places = [axis.name for axis in axes], [_ORDER.index(axis.type) for axis in axes]
-    numbers = [places.count(place) for place in range(len(_ORDER))]
-    if places == sorted(places) and numbers[0] <= 1 and numbers[1] <= 1 and numbers[2] <= 3:
-        return
-    way_out = "name them with axes: [...]"
-    if numbers[0] <= 1 and numbers[1] <= 1 and numbers[2] <= 3:
-        order = sorted(range(len(axes)), key=places.__getitem__)
-        put_right = _transposed(order, [names[n] for n in order])
-        way_out = f"if these are its axes, {put_right}; else {way_out}"
-    raise ConfigError(
-        f"image {image.name}: axes {names} break OME-NGFF's order: at most one time axis, then "
-        f"at most one channel axis, then two or three space axes; {way_out}"
-    )
-
-
-def _transposed(order: Sequence[int], names: Sequence[str]) -> str:
-    """Say how an array gets its axes into an order."""
-    return (
-        f"write it with axes ({', '.join(names)}) into another store, as numpy.transpose(array, "
-        f"({', '.join(map(str, order))})) gives it, and give axes: [{', '.join(names)}]"
-    )
-
-
 def with_transform(
     image: ImageConfig, base: ArrayMetadata, attributes: dict[str, Any]
 ) -> dict[str, Any]:
@@ -145,37 +110,6 @@ def with_transform(
         return attributes
     level_0 = {"path": image.base_path or "0", "transform": transform}
     return {**attributes, "multiscales": [{"datasets": [level_0]}]}
-
-
-def check_axes(plan: ImagePlan) -> None:
-    """Refuse an image whose axes nothing names, and whose last axis may be one of channels.
-
-    Colours often stand last, as in 512 x 512 x 3. Taken for space, they would be averaged.
-
-    Raises
-    ------
-    ConfigError
-        If the last axis has 2 to 4 voxels beside two others of at least 64, or level 0's metadata
-        calls it a channel.
-    """
-    image, shape = plan.image, plan.base.shape
-    if not any(decision.key == "axes" and decision.guessed for decision in plan.decisions):
-        return
-    last = (plan.base.dimension_names or (None,))[-1]
-    is_named = last is not None and axis_type(last) == CHANNEL
-    is_flat = len(shape) > 2 and 2 <= shape[-1] <= 4 and sum(n >= 64 for n in shape[:-1]) >= 2
-    if not (is_flat or is_named):
-        return
-    names = DEFAULT_AXES[len(shape) - 1]
-    first = int(len(shape) == 5)  # after time
-    order = [*range(first), len(shape) - 1, *range(first, len(shape) - 1)]
-    space = "zyx"[-(len(shape) - 1 - first) :]
-    raise ConfigError(
-        f"image {image.name}: level 0 has shape {list(shape)} and nothing names its axes, the last "
-        f"of which looks like channels or colours; if it is one of space, give axes: "
-        f"[{', '.join(names)}]; if it holds channels, "
-        f"{_transposed(order, [*names[:first], 'c', *space])}"
-    )
 
 
 def decide_axes(

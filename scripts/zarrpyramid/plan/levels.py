@@ -22,7 +22,6 @@ from zarrpyramid.metadata import (
 from zarrpyramid.reduce import ITEM_SIZES, METHODS
 
 from .axes import (
-    DEFAULT_AXES,
     decide_axes,
     plan_axes,
     space_axes,
@@ -30,6 +29,7 @@ from .axes import (
     voxel_size,
     with_transform,
 )
+from .axis_order import DEFAULT_AXES
 from .chunks import decide_chunks, plan_dtype
 from .cut import Cut, cut_level, wanted_parts
 from .factors import decide_factors, decide_levels, plan_ladder

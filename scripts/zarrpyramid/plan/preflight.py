@@ -17,7 +17,8 @@ from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import join, read_consolidated, read_node
 from zarrpyramid.tables import aligned_table
 
-from .axes import check_axes, times
+from .axes import times
+from .axis_order import check_axes
 from .base_objects import MOST_COUNTED, sampled_bytes, source_layout, watched_by
 from .conflicts import check_places
 from .current import is_as_planned
