@@ -110,6 +110,7 @@ IMAGES = {
 FILTERS = {"smoothed": smoothed, "picked": picked, "padded": padded}
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize("way", FILTERS)
@@ -147,7 +148,7 @@ SPOILT = {
 }
 
 
-@pytest.mark.sampled(25)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize("spoil", SPOILT)
 @pytest.mark.parametrize("way", [mean, smoothed], ids=["mean", "smoothed"])
@@ -289,6 +290,18 @@ def test_a_few_voxels_prove_nothing(tmp_path):
     assert json.loads(report.json())["sound"] is None
 
 
+def test_unexplained_levels_of_a_series_are_named_and_the_line_ends(tmp_path):
+    root = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    root.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+    base = IMAGES["noise"][:8, :8, :8]
+    for image in range(12):
+        put(tmp_path / f"a.zarr/{image}", [base, smoothed(base)])
+    verdict = verified(tmp_path / "a.zarr").verdict
+    assert f"; {tmp_path}/a.zarr/3, level 1: 64 of 64 voxels unexplained, the first at " in verdict
+    assert verdict.count("voxels unexplained") == 10
+    assert verdict.endswith("; 2 more levels with such voxels")
+
+
 def test_a_level_made_of_level_0_is_held_against_that(tmp_path):
     base = IMAGES["grains"]
     report = verified(put(tmp_path / "a.zarr", [base, mean(base) // 3, smoothed(smoothed(base))]))
@@ -359,7 +372,7 @@ def test_padded_arrays_take_the_factors_that_they_state(tmp_path, shards, inside
     if inside == "something":
         level[3, 4, 22] = 9
     more = {"shards": (8, 8, 8)} if shards else {}
-    path = put(tmp_path / "a.zarr", [base, level], chunks=4 if shards else 8, **more)
+    path = put(tmp_path / "a.zarr", [base, level], chunks=8, **more)
     report = verified(path)
     assert told(report) == []
     if inside == "fill":
@@ -398,7 +411,7 @@ def test_a_full_look_decodes_everything(tmp_path, n_levels, is_odd, capsys):
     """Level 0 alone, and what its levels do not cover: a shard fails its checksum."""
     base = IMAGES["noise"][:, :, : 31 if is_odd else 30]
     levels = [base, mean(base)][:n_levels]
-    path = put(tmp_path / "a.zarr", levels, chunks=5, shards=(10, 10, 10))
+    path = put(tmp_path / "a.zarr", levels, chunks=10, shards=(10, 10, 10))
     shard = path / "0/c/3/3" / ("3" if is_odd else "2")
     data = bytearray(shard.read_bytes())
     data[-2] ^= 0xFF

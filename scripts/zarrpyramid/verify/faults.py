@@ -54,10 +54,13 @@ def figure_of(
     return words.removesuffix("; ")
 
 
-def unexplained_voxels(level: FoundLevel, found: Explanation, around: Neighbourhood) -> str:
+def unexplained_voxels(
+    pyramid: Pyramid, level: FoundLevel, found: Explanation, around: Neighbourhood
+) -> str:
     """Return how many voxels of a level no method explains, and where the first one is."""
     if found.explained or found.damaged:
         return ""
+    where = level.name if pyramid.is_further else f"level {level.number}"
     first: Index = (0,) * len(level.array.shape)
     if found.best is None or not found.n_voxels:
         n_voxels = around.n_voxels or geometry.count(level.array.shape)
@@ -65,7 +68,7 @@ def unexplained_voxels(level: FoundLevel, found: Explanation, around: Neighbourh
     else:
         fit = found.best[1]
         n_wrong, n_voxels, first, against = fit.n_wrong, fit.n_voxels, fit.first, "unexplained"
-    return f"{n_wrong:,} of {n_voxels:,} voxels {against}, the first at {list(first)}"
+    return f"{where}: {n_wrong:,} of {n_voxels:,} voxels {against}, the first at {list(first)}"
 
 
 def explained_faults(

@@ -37,7 +37,7 @@ class Check:
     Attributes
     ----------
     unexplained
-        What could not be held against anything that makes it, counted and located, or "".
+        Which voxels of which level no method makes, counted and located, or "".
     proven
         Whether there is evidence that what was looked at is right.
     """
@@ -143,14 +143,12 @@ class Report:
         sound = "sound" if self.is_proven else "not proven"
         listed = [(sound, "NOT SOUND", "nothing to verify beside level 0")[self.code]]
         listed += [f"{n} {grade}{'s' * (n > 1)}" for n, grade in counts if n]
-        left = "".join(
-            f"; level {check.level}: {check.unexplained}"
-            for check in self.checks
-            if check.unexplained
-        )
+        left = [check.unexplained for check in self.checks if check.unexplained]
+        if len(left) > MOST_SHOWN:
+            left[MOST_SHOWN:] = [f"{len(left) - MOST_SHOWN} more levels with such voxels"]
         build = build_command(self.path, self.storage_options)
         way_out = f"; build levels: {build}" if self.code == 2 else ""
-        return f"{self.path}: {', '.join(listed)}{left}{way_out}"
+        return f"{self.path}: {'; '.join([', '.join(listed), *left])}{way_out}"
 
     def gather(
         self, events: Iterable[Check | Finding], tell: Callable[[str], None] = lambda line: None

@@ -67,7 +67,7 @@ def check_foreign_voxels(
         name="voxels",
         level=level.number,
         figure=figure_of(source, found, beside, around, chosen),
-        unexplained=unexplained_voxels(level, found, around),
+        unexplained=unexplained_voxels(pyramid, level, found, around),
         proven=is_known or around.follows,
     )
     has_objects = bool(stored.get(level.path))

@@ -98,6 +98,8 @@ def _verify_one_of(
                 yield replace(event, key=join(name, event.key))
             elif event == ALONE:
                 yield replace(event, figure=f"none beside level 0 of {name}")
+            elif isinstance(event, Check) and event.unexplained:
+                yield replace(event, unexplained=f"{name}, {event.unexplained}")
             else:
                 yield event
     except PyramidError as error:
