@@ -120,8 +120,8 @@ class ImageConfig:
     axes: tuple[str, ...] | None = setting(
         Choice("auto") | ListOf(Text(pattern=r"\D"), most=5),
         "Names of the axes in the order of the array. `auto` takes them from level 0's "
-        "multiscales, else from its dimension_names, else by the number of axes: x, yx, zyx, czyx "
-        "or tczyx.",
+        "multiscales, else from its dimension_names (of zarr v2, from xarray's or NCZarr's), else "
+        "by the number of axes: x, yx, zyx, czyx or tczyx.",
         expected="auto or a list of different axis names such as [z, y, x]",
         absent="auto",
     )
@@ -229,8 +229,8 @@ class ImageConfig:
     voxel_size: dict[str, float] | tuple[float, ...] = setting(
         MappingOf(Number(above=0)) | ListOf(Number(above=0), most=5),
         "Physical size of a voxel of level 0: by axis name, or one number for each axis in their "
-        "order. An axis that is not named keeps the scale of level 0's multiscales, else it "
-        "takes 1.",
+        "order. An axis that is not named keeps the scale of level 0's multiscales, which is the "
+        "product of that of level 0 and that of the whole multiscales, else it takes 1.",
         expected="a mapping of axis names to numbers > 0, or a list of them (one for each axis)",
         unit="that of the axis, see `unit`",
         default={},

@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from .placement import axes_system, outer_transformations, read_transformations, system_of
+from .placement import (
+    axes_system,
+    fitting,
+    outer_transformations,
+    read_transformations,
+    system_of,
+)
 from .units import meant_unit
 
 if TYPE_CHECKING:
@@ -214,10 +220,8 @@ def placed(multiscales: Document, dataset: Document, n_axes: int) -> Vectors:
 
     Each is None where nothing states it. Vectors of another length count as absent.
     """
-    (own, moved), (outer, outer_moved) = (
-        [vector if vector is not None and len(vector) == n_axes else None for vector in vectors]
-        for vectors in (read_transformations(dataset), outer_transformations(multiscales))
-    )
+    own, moved = fitting(read_transformations(dataset), n_axes)
+    outer, outer_moved = fitting(outer_transformations(multiscales), n_axes)
     scale, translation = own or outer, moved or outer_moved
     if own and outer:
         scale = [a * b for a, b in zip(own, outer, strict=True)]

@@ -46,6 +46,14 @@ def read_transformations(holder: Document) -> Vectors:
     return _composed(_listed(holder))[0]
 
 
+def fitting(vectors: Vectors, n_axes: int) -> Vectors:
+    """Return a scale and a translation of as many axes; one of another number counts as none."""
+    scale, translation = (
+        vector if vector is not None and len(vector) == n_axes else None for vector in vectors
+    )
+    return scale, translation
+
+
 def unread(holder: Document, n_axes: int) -> str:
     """Return what of a holder's transformations is no scale or translation of as many axes, or "".
 

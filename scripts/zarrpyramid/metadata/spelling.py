@@ -6,12 +6,14 @@ stand in coordinate systems, and each dataset has one transformation that leads 
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from .multiscales import has_systems, listed_axes, placed, read_datasets
 from .placement import (
     axes_system,
     first_transformation,
+    fitting,
     name_of,
     outer_transformations,
     read_transformations,
@@ -172,10 +174,8 @@ def _own(before: Document, axes: Sequence[Axis]) -> list[tuple[float, float | No
     Numbers that give what is wanted already stay to the last bit.
     """
     first = next(iter(read_datasets({"multiscales": [before]})), {})
-    (scale, moved), (outer, outer_moved) = (
-        [vector if vector is not None and len(vector) == len(axes) else None for vector in vectors]
-        for vectors in (read_transformations(first), outer_transformations(before))
-    )
+    scale, moved = fitting(read_transformations(first), len(axes))
+    outer, outer_moved = fitting(outer_transformations(before), len(axes))
     own: list[tuple[float, float | None]] = []
     for n, axis in enumerate(axes):
         by, start = outer[n] if outer else 1.0, outer_moved[n] if outer_moved else 0.0
@@ -214,11 +214,9 @@ def _steps(scale: list[float], translation: list[float] | None, link: Document) 
         steps.append({"type": "translation", "translation": translation})
     if not link:
         return steps
-    return [
-        {"type": "sequence", **link, "transformations": steps}
-        if translation
-        else {**steps[0], **link}
-    ]
+    if translation is None:
+        return [{**steps[0], **link}]
+    return [{"type": "sequence", **link, "transformations": steps}]
 
 
 def _cosem(
@@ -227,16 +225,12 @@ def _cosem(
     """Return a transform of COSEM for a level; it keeps its spelling of units that stay."""
     turned = -1 if transform.get("order") == "F" else 1
     found = transform.get("units")
-    units = (
-        found[::turned]
-        if isinstance(found, list) and len(found) == len(axes)
-        else [None] * len(axes)
-    )
+    units = found[::turned][: len(axes)] if isinstance(found, list) else []
     kept = [
         unit
         if isinstance(unit, str) and axis.unit == (meant_unit(unit) or unit)
         else axis.unit or ""
-        for unit, axis in zip(units, axes, strict=True)
+        for axis, unit in zip_longest(axes, units)
     ]
     return {
         **transform,
