@@ -738,3 +738,13 @@ def test_an_image_s_labels_group_is_checked(tmp_path, listed, message):
     put_group(tmp_path / "a.zarr/labels", 3, {"ome": {"version": "0.5", **listed}})
     (found,) = defects(verified(tmp_path / "a.zarr"))
     assert message in found.line
+
+
+@pytest.mark.parametrize("key", ["plate", "well", "labels", "bioformats2raw.layout"])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_image_without_a_list_is_none_of_these(tmp_path, key, zarr_format):
+    group = make(tmp_path / "a.zarr", "image", "0.4" if zarr_format == 2 else "0.5")
+    put_group(group, zarr_format, {key: "a word of its own"})
+    report = verified(group)
+    assert report.code == 0
+    assert "no list of levels" in next(c.figure for c in report.checks if c.name == "documents")

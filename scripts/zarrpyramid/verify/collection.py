@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import (
     ZARR_FORMATS,
+    base_path,
     is_inside,
     join,
     ome_attributes,
@@ -89,6 +90,9 @@ def read_collection(store: Store, path: str) -> Collection | None:
     group = open_group(store, path)
     if "multiscales" in ome_attributes(group.attributes):
         return None
+    base = base_path(group.attributes) or "0"
+    if is_inside(base) and (node := read_node(store, join(path, base))) and node.kind == "array":
+        return None  # an image whose attributes have one of these words
     readers = {PLATE: _read_plate, WELL: _read_well, LABELS: _read_labels, SERIES: _read_series}
     for kind, read in readers.items():
         if _said(group, kind) is not None:
