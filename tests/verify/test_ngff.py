@@ -283,6 +283,9 @@ BROKEN = {
         "image", ALL, first(lambda d: d["datasets"].append(d["datasets"][1])), "1: is listed twice"
     ),
     "a multiscales twice": ("image", ALL, further(lambda _: None), "multiscales is listed twice"),
+    "a scale beyond all extents": (
+        "image", BOTH, steps({**SCALE, "scale": [1, 2, 10**30]}), "scale contradicts shape"
+    ),
     "no transformations": (
         "image",
         BOTH,

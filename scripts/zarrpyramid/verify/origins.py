@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .pyramid import FoundLevel, Pyramid
 
 
+_LARGEST = 2**31
+"""A factor that is longer than any axis, and still counts voxels in 64 bits."""
+
+
 def finer_of(pyramid: Pyramid, level: FoundLevel) -> FoundLevel | None:
     """Return the level that a level was made from, None where it is not there.
 
@@ -72,7 +76,7 @@ def factors_between(
     """
     factors = []
     for axis, (more, less) in enumerate(zip(finer, coarser, strict=True)):
-        stated = round(ratio[axis]) if ratio else 0
+        stated = min(round(ratio[axis]), _LARGEST) if ratio else 0
         likely = [stated, round(more / less), more // less, -(-more // less)]
         fits = [f for f in likely if f > 0 and less in (more // f, -(-more // f))]
         if units and ratio and stated not in fits and is_padded(
@@ -94,7 +98,7 @@ def is_padded(more: int, less: int, by: float, units: tuple[int, int]) -> bool:
     (True, False)
     """
     factor = round(by)
-    if factor < 1 or abs(by - factor) > CLOSE * factor:
+    if not 1 <= factor <= more or abs(by - factor) > CLOSE * factor:
         return False
     least = [
         n - unit + 1 if n % unit == 0 else n for n, unit in zip((more, less), units, strict=True)
