@@ -38,7 +38,7 @@ N_EDITS = 40
 VOXELS_ALONE = {*("min", "max", "sum", "mean", "n_nan", "n_inf", "digest", "keys", "n")}
 """Entries of records that are held against voxels, and against nothing that status reads."""
 
-SEALED_ALONE = {"voxel_revision", "fingerprint", "objects"}
+SEALED_ALONE = {"voxel_revision", "fingerprint", "objects", "shards"}
 """Entries of records that are held against sentinels, which the store has not."""
 
 

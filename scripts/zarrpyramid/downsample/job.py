@@ -146,6 +146,7 @@ def level_task(job: LevelJob, block_bytes: int) -> LevelTask:
         needs_all=source.number == 0 and job.image.plan.image.missing_chunks == "error",
         counts_values=source.number == 0 and may_have_windows(source.metadata, axes),
         channel_axis=channel_axis(axes),
+        no_data=wanted.no_data,
     )
 
 

@@ -28,12 +28,18 @@ class MissingChunk:
         self.digest = chunk_digest(voxels, has_nan=self.moments.n_nan > 0)
         self._reduced: dict[object, Block] = {}
 
-    def reduced(self, method: str, factors: Shape, dtype: np.dtype[Any]) -> Block:
+    def reduced(
+        self,
+        method: str,
+        factors: Shape,
+        dtype: np.dtype[Any],
+        no_data: tuple[int | float, ...] = (),
+    ) -> Block:
         """Return what a method makes of the chunk's windows."""
-        key = (method, factors, dtype)
+        key = (method, factors, dtype, no_data)
         if key not in self._reduced:
             out = np.empty(geometry.coarse_shape(self.voxels.shape, factors), dtype)
-            reduce_windows(method, self.voxels, factors, out)
+            reduce_windows(method, self.voxels, factors, out, no_data=no_data)
             self._reduced[key] = out
         return self._reduced[key]
 

@@ -27,6 +27,7 @@ from zarrpyramid.plan import (
     task_extents,
 )
 from zarrpyramid.reduce import (
+    METHODS,
     SourceSums,
     compiled_is_ready,
     disagreement,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from zarrpyramid.arrays import Block, Chunks, Encoder
     from zarrpyramid.geometry import Index, Region, Shape
     from zarrpyramid.metadata import ArrayMetadata
+    from zarrpyramid.reduce import Moments
     from zarrpyramid.stores import Store
 
     Seen = dict[Index, BlockResult]
@@ -73,6 +75,7 @@ class LevelTask:
     needs_all: bool = False
     counts_values: bool = False
     channel_axis: int | None = None
+    no_data: tuple[int | float, ...] = ()
 
     def __call__(self, place: Index) -> Seen:
         """Make the part of the level at a place, and return what was seen for each of its objects.
@@ -139,7 +142,12 @@ class LevelTask:
         # chunks, the whole span is put together first.
         whole_span = None if self.aligned else scratch("span", geometry.region_shape(span), dtype)
         compiled = self._compiled
-        reduce = partial(reduce_and_describe, self.method, factors=self.factors, compiled=compiled)
+
+        def reduce(voxels: Block, out: Block) -> Moments:
+            return reduce_and_describe(
+                self.method, voxels, self.factors, out, compiled=compiled, no_data=self.no_data
+            )
+
         read = SourceSums()
         first, pieces = block_layout(span, self.source.chunks, self.factors, self.source.shape)
         for piece in pieces:
@@ -153,7 +161,9 @@ class LevelTask:
             if whole_span is not None:
                 whole_span[piece.in_span] = voxels[piece.taken]
             elif missing is not None and piece.is_whole:
-                block[piece.in_block] = missing.reduced(self.method, self.factors, target)
+                block[piece.in_block] = missing.reduced(
+                    self.method, self.factors, target, self.no_data
+                )
                 read.add(missing.moments)
             else:
                 taken = reduce(voxels[piece.taken], out=block[piece.in_block])
@@ -161,7 +171,14 @@ class LevelTask:
                 moments = taken if piece.is_whole else moments
             if counts is not None:
                 where, flat = starts(span, piece.in_span), taken is not None and taken.is_constant
-                counts.add(voxels[piece.taken], self.factors, where, self.channel_axis, flat=flat)
+                counts.add(
+                    voxels[piece.taken],
+                    self.factors,
+                    where,
+                    self.channel_axis,
+                    flat=flat,
+                    no_data=self.no_data,
+                )
             if piece.is_owned:
                 tally = seen[self._counted_with(index)].source
                 if missing is None:
@@ -190,7 +207,8 @@ class LevelTask:
     def _check(self, block: Block, read: SourceSums, written: SourceSums, span: Region) -> None:
         """Raise VoxelError if the voxels that were made contradict the voxels that were read."""
         shape = geometry.region_shape(span)
-        wrong = disagreement(self.method, read, written, block, shape, self.factors)
+        skips = bool(self.no_data) and METHODS[self.method].skips
+        wrong = disagreement(self.method, read, written, block, shape, self.factors, skips=skips)
         if wrong:
             box = ", ".join(f"{axis.start}:{axis.stop}" for axis in span)
             raise VoxelError(

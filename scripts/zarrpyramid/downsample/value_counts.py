@@ -18,6 +18,7 @@ import numpy as np
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, read_chunk
+from zarrpyramid.reduce import find_no_data
 
 if TYPE_CHECKING:
     from zarrpyramid.arrays import Block
@@ -56,6 +57,7 @@ class ValueCounts:
         channel_axis: int | None = None,
         *,
         flat: bool = False,
+        no_data: tuple[int | float, ...] = (),
     ) -> None:
         """Count those voxels of a block that are the first of their window, of every channel.
 
@@ -71,6 +73,8 @@ class ValueCounts:
             Number of the channel axis; None where there is none.
         flat
             Whether all voxels are known to be one number.
+        no_data
+            Numbers that stand for no data, and are not counted.
         """
         steps = [1 if axis == channel_axis else step for axis, step in enumerate(factors)]
         firsts = (slice(-n % step, None, step) for n, step in zip(origin, steps, strict=True))
@@ -79,7 +83,9 @@ class ValueCounts:
         planes = [sample] if channel_axis is None else np.moveaxis(sample, channel_axis, 0)
         for channel, plane in enumerate(planes, start=first):
             table = self._table(channel)
-            if flat:
+            if (missing := find_no_data(plane, no_data)) is not None:
+                np.add.at(table, _keys(plane[~missing]), 1)
+            elif flat:
                 table[_keys(plane.reshape(-1)[:1])] += plane.size
             else:
                 # `np.bincount` takes as long, and makes a table to be added to this one.
@@ -171,7 +177,8 @@ def count_object(task: LevelTask, index: Index) -> ValueCounts:
         here = chunk_region(metadata, place)
         taken = geometry.intersection(here, span)
         voxels = read_chunk(task.arrays[0], place)[geometry.relative_region(taken, here)]
-        counts.add(voxels, task.factors, starts(taken), task.channel_axis)
+        where, axis = starts(taken), task.channel_axis
+        counts.add(voxels, task.factors, where, axis, no_data=task.no_data)
     return counts
 
 

@@ -100,9 +100,7 @@ def remove_beyond(folder: Path, last: int) -> None:
 
 def fits(record: Record | None, expected: Record) -> bool:
     """Tell whether a record says all that the plan of a level expects."""
-    return record is not None and all(
-        key in record and record[key] == value for key, value in expected.items()
-    )
+    return record is not None and all(record.get(key) == value for key, value in expected.items())
 
 
 def well_formed(record: Record) -> Record:
@@ -123,7 +121,9 @@ def well_formed(record: Record) -> Record:
         and isinstance(factors, list)
         and all(type(factor) is int and 0 < factor < 2**63 for factor in factors)
         and type(recipe.get("voxel_revision", 0)) is int
-        and type(recipe.get("write_empty_chunks", True)) is bool,
+        and type(recipe.get("write_empty_chunks", True)) is bool
+        and isinstance(skipped := recipe.get("no_data", []), list)
+        and all(type(number) in (int, float) for number in skipped),
         "objects": isinstance(objects, dict)
         and type(objects.get("n")) is int
         and isinstance(objects.get("keys"), str),

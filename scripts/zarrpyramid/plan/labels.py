@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError
-from zarrpyramid.metadata import is_label_image, labels_group, others_omero
+from zarrpyramid.metadata import is_label_image, labels_group, no_data_values, others_omero
 from zarrpyramid.reduce import ITEM_SIZES, METHODS, kind_of
 
 from .axes import n_channels
@@ -77,13 +77,24 @@ def decide_method(image: ImageConfig, base: ArrayMetadata, labels: bool) -> Deci
                 f"image {image.name}: method {image.method} makes ids of labels that level 0 does "
                 "not have; give method: mode, or labels: false if these are no labels"
             )
-        return Decision(key="method", value=image.method, given=True)
+        why = _why_no_data(base, image.method)
+        return Decision(key="method", value=image.method, given=True, why=why)
     if labels:
         return Decision(key="method", value="mode", why="a mean of labels is no label")
     why = "level 0 is an image"
     if kind_of(base.dtype) in ("int", "uint") and ITEM_SIZES[base.dtype] > 2:
         why = f"{base.dtype} may be ids, which would be averaged here: give labels: true for labels"
-    return Decision(key="method", value="mean", why=why)
+    return Decision(key="method", value="mean", why=_why_no_data(base, "mean") or why)
+
+
+def _why_no_data(base: ArrayMetadata, method: str) -> str:
+    """Return what a method makes of numbers that level 0 declares to be no data, or ""."""
+    values = ", ".join(map(str, no_data_values(base.attributes, base.dtype)))
+    if not values:
+        return ""
+    if METHODS[method].skips:
+        return f"no data ({values}) is left out"
+    return f"level 0 declares {values} as no data, a number as others here: nanmean leaves it out"
 
 
 def decide_omero(

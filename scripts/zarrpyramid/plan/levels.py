@@ -16,6 +16,7 @@ from zarrpyramid.metadata import (
     ArrayMetadata,
     Axis,
     encoded_as,
+    no_data_values,
     parse_array,
     read_axes,
 )
@@ -61,6 +62,8 @@ class LevelPlan:
         How many voxels of the level before make one of this level, along each axis.
     downsampling
         How many voxels of level 0 make one of this level, along each axis.
+    no_data
+        Numbers that stand for no data, as level 0 declares them.
     parts
         How many jobs are asked for; `ImagePlan.cut` says how many make it.
     """
@@ -75,6 +78,7 @@ class LevelPlan:
     method: str
     write_empty_chunks: bool
     parts: int
+    no_data: tuple[int | float, ...] = ()
 
     @property
     def item_size(self) -> int:
@@ -104,6 +108,7 @@ class LevelPlan:
     @property
     def expected(self) -> Record:
         """The part of a record that is known beforehand; a level whose record differs is remade."""
+        skipped = {"no_data": [*self.no_data]} if METHODS[self.method].skips else {}
         return {
             "level": self.level,
             "shape": list(self.shape),
@@ -115,6 +120,7 @@ class LevelPlan:
                 "factors": list(self.factors),
                 "voxel_revision": VOXEL_REVISION,
                 "write_empty_chunks": self.write_empty_chunks,
+                **(skipped if self.no_data else {}),
             },
         }
 
@@ -220,6 +226,7 @@ def plan_image(
             method=image.method,
             write_empty_chunks=image.write_empty_chunks,
             parts=n_parts,
+            no_data=no_data_values(base.attributes, base.dtype),
         )
 
     levels = [level(0, base.shape, ones, ones)]

@@ -17,10 +17,12 @@ from zarrpyramid.metadata import (
     RECORD_KEY,
     levels_there,
     object_stats,
+    packing,
     parse_array,
     read_node,
     well_formed,
 )
+from zarrpyramid.reduce import METHODS
 from zarrpyramid.stores import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
@@ -105,14 +107,16 @@ class Level:
     def planned(self) -> ArrayMetadata:
         """The metadata that the plan gives the level: level 0's, with its own extents and codecs.
 
-        Of attributes it has xarray's names alone: the record is added when the level is published.
+        Of attributes it has xarray's names and what CF says of level 0's numbers; the record is
+        added when the level is published.
         """
         plan = self.image.plan
+        is_packed = METHODS[self.plan.method].keeps_dtype  # sums of packed numbers unpack otherwise
         target = plan.pattern.derive(
             shape=self.plan.shape,
             chunks=self.plan.chunks,
             shards=self.plan.shards,
-            attributes={},
+            attributes=packing(plan.base.attributes) if is_packed else {},
             dtype=self.plan.dtype,
         )
         return target.named([axis.dimension for axis in plan.axes])

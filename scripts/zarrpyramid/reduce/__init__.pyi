@@ -11,6 +11,7 @@ from .methods import METHODS as METHODS
 from .methods import level_dtype as level_dtype
 from .moments import Moments as Moments
 from .moments import describe as describe
+from .no_data import find_no_data as find_no_data
 from .voxel_digest import chunk_digest as chunk_digest
 from .windows import reduce_and_describe as reduce_and_describe
 from .windows import reduce_windows as reduce_windows

@@ -82,6 +82,8 @@ def disagreement(
     block: Block,
     shape: Shape,
     factors: Shape,
+    *,
+    skips: bool = False,
 ) -> str:
     """Return what contradicts that a method made a block of what was read, or nothing.
 
@@ -94,7 +96,8 @@ def disagreement(
     4. "within", and nanmean of NaN: extremes of the block lie within those of the voxels read.
     5. "nothing": nothing contradicts it.
 
-    `read` is what the block was made from, of extents `shape`; `written` is the block.
+    `read` is what the block was made from, of extents `shape`; `written` is the block. Where the
+    method `skips` numbers that stand for no data, 4 holds for it.
     """
     n_voxels, window = math.prod(shape), math.prod(factors)
     check = METHODS[method].check
@@ -107,6 +110,8 @@ def disagreement(
                 written.total, n_voxels, window, block.dtype
             )
         return f"their sum is {written.total}, of those read {read.total}" if wrong else ""
+    if skips:
+        check = "within"
     if check == "mean" and not (method == "nanmean" and read.has_nan):
         found = weighted_sum(block, written.total, shape, factors)
         if read.disagrees(found, n_voxels, window, block.dtype):
@@ -121,7 +126,7 @@ def disagreement(
         if written.has_nan and not read.has_nan:
             return "some are NaN, of those read none is"
     slack: float = 0
-    if method == "nanmean":
+    if method == "nanmean" and block.dtype.kind == "f":
         # Of equal floats the mean may differ from them in the last bits, as the sum is rounded.
         largest = max(abs(read.minimum), abs(read.maximum))
         slack = window * float(np.finfo(block.dtype).eps) * largest

@@ -50,6 +50,8 @@ class Method:
         Whether levels have level 0's data type.
     rounds
         Whether it makes means, which are rounded half to even for integers.
+    skips
+        Whether NaN is left out, and so are numbers that level 0 declares to be no data.
     mixes
         Whether a voxel may be a number that no voxel of the window stands for, so that ids of
         labels would be mixed.
@@ -69,6 +71,7 @@ class Method:
     shifts: bool = True
     keeps_dtype: bool = True
     rounds: bool = False
+    skips: bool = False
     mixes: bool = False
     for_labels: bool = False
     check: str = "within"
@@ -86,8 +89,9 @@ METHODS = {
         numba_from=_MEANS_PAY,
     ),
     "nanmean": Method(
-        equals="the mean of those that are not NaN, NaN if all are",
+        equals="the mean of those that are not NaN or no data, one of these if all are",
         kinds=_ORDERED,
+        skips=True,
         mixes=True,
         rounds=True,
         check="mean",
@@ -101,10 +105,16 @@ METHODS = {
         check="sum",
     ),
     "min": Method(
-        equals="the least that is not NaN, NaN if all are", kinds=_ORDERED, check="least"
+        equals="the least that is not NaN or no data, one of these if all are",
+        kinds=_ORDERED,
+        skips=True,
+        check="least",
     ),
     "max": Method(
-        equals="the largest that is not NaN, NaN if all are", kinds=_ORDERED, check="largest"
+        equals="the largest that is not NaN or no data, one of these if all are",
+        kinds=_ORDERED,
+        skips=True,
+        check="largest",
     ),
     "median": Method(
         equals="the middle one in order, of an even count the lower one; NaN if any is",

@@ -10,17 +10,25 @@ from . import numpy_windows
 from .mean import mean_and_describe, reduce_mean
 from .methods import METHODS
 from .moments import describe
+from .no_data import find_no_data, reduce_known
 from .pieces import check_out, slabs, uniform_pieces
 
 if TYPE_CHECKING:
     from .moments import Moments
     from .pieces import Block
 
+    NoData = tuple[int | float, ...]
     Window = tuple[int, ...]
 
 
 def reduce_windows(
-    method: str, source: Block, factors: Window, out: Block, *, compiled: bool = False
+    method: str,
+    source: Block,
+    factors: Window,
+    out: Block,
+    *,
+    compiled: bool = False,
+    no_data: NoData = (),
 ) -> None:
     """Fill `out` with what a method makes of the windows of `source`.
 
@@ -54,6 +62,9 @@ def reduce_windows(
         that holds the sums. Any strides; shares no memory with `source`.
     compiled
         Use numba where there is a compiled form. The bits are the same.
+    no_data
+        Numbers that stand for no data. 2 and 4 leave them out as they do NaN; of a window of
+        nothing else its first voxel is taken.
 
     Raises
     ------
@@ -68,6 +79,10 @@ def reduce_windows(
     array([7, 2], dtype=uint8)
     """
     check_out(source, factors, out, keeps_dtype=METHODS[method].keeps_dtype)
+    missing = find_no_data(source, no_data) if METHODS[method].skips else None
+    if missing is not None:
+        reduce_known(method, source, missing, factors, out)
+        return
     if method == "stride":
         out[...] = source[tuple(slice(None, None, factor) for factor in factors)]
         return
@@ -93,10 +108,16 @@ def reduce_windows(
 
 
 def reduce_and_describe(
-    method: str, source: Block, factors: Window, out: Block, *, compiled: bool = False
+    method: str,
+    source: Block,
+    factors: Window,
+    out: Block,
+    *,
+    compiled: bool = False,
+    no_data: NoData = (),
 ) -> Moments:
     """Do what `reduce_windows` and `describe` of `source` do, in one call where that is faster."""
     if method == "mean" and source.dtype.kind != "c":
         return mean_and_describe(source, factors, out, compiled=compiled)
-    reduce_windows(method, source, factors, out, compiled=compiled)
+    reduce_windows(method, source, factors, out, compiled=compiled, no_data=no_data)
     return describe(source, compiled=compiled)

@@ -27,7 +27,7 @@ from zarrpyramid.reduce import METHODS, kind_of
 
 from .comparison import CompareTask, on_places
 from .findings import Check
-from .origins import recipe_of
+from .origins import recipe_of, skipped_by
 from .sampling import draw_sample
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _makes(pyramid: Pyramid, metadata: ArrayMetadata, first: FoundLevel, scope: 
         return False
     arrays = [(pyramid.levels[0].at, metadata), (first.at, first.array)]
     try:
-        task = CompareTask.of(pyramid.store, arrays, factors, method)
+        task = CompareTask.of(pyramid.store, arrays, factors, method, skipped_by(first))
         places = draw_sample(task.grid, scope.sample, random.Random(scope.seed)).places
         return not any(found.differences for found in on_places(task, places, scope.n_workers))
     except PyramidError:

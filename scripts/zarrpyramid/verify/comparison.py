@@ -84,6 +84,7 @@ class StoredTask(LevelTask):
         arrays: Iterable[tuple[str, ArrayMetadata]],
         factors: geometry.Shape,
         method: str = "mean",
+        no_data: tuple[int | float, ...] = (),
     ) -> Self:
         """Return the task of a finer array and a level's, each a path and its metadata."""
         (source_path, source), (target_path, target) = arrays
@@ -95,6 +96,7 @@ class StoredTask(LevelTask):
             target=target,
             factors=factors,
             method=method,
+            no_data=no_data,
         )
 
     @property

@@ -165,8 +165,8 @@ def _check_record(
         yield defect(what, times(before.shape), times(metadata.shape))
         return
     for key, found in {"level": pyramid.paths.level(level.path), **level.form}.items():
-        if record.get(key, "none") != found:
-            yield defect(f"{key} is not that of its record", record.get(key, "none"), found)
+        if record.get(key) != found:
+            yield defect(f"{key} is not that of its record", record.get(key), found)
     expected = geometry.coarse_shape(before.shape, factors)
     if metadata.shape != expected:
         what = f"shape is not that of {finer.path} divided by {times(factors)}"

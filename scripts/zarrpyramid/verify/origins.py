@@ -48,6 +48,12 @@ def recipe_of(level: FoundLevel) -> tuple[str, Shape] | None:
     return (method, tuple(factors)) if fit else None
 
 
+def skipped_by(level: FoundLevel) -> tuple[int | float, ...]:
+    """Return the numbers that a level's record names as no data, which its method left out."""
+    recipe = (level.record or {}).get("recipe", {})
+    return tuple(recipe.get("no_data", ()))
+
+
 def factors_between(
     finer: Shape,
     coarser: Shape,

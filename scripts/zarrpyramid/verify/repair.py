@@ -333,4 +333,5 @@ def _compare(level: Level, scope: Scope) -> Comparison:
 def _compare_task(level: Level) -> CompareTask:
     finer = Level(level.image, level.number - 1)
     arrays = [(each.path, each.metadata) for each in (finer, level)]
-    return CompareTask.of(level.store, arrays, level.plan.factors, level.plan.method)
+    plan = level.plan
+    return CompareTask.of(level.store, arrays, plan.factors, plan.method, plan.no_data)

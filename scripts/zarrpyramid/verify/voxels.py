@@ -17,7 +17,7 @@ from zarrpyramid.reduce import METHODS, kind_of
 
 from .comparison import CompareTask, compare_all, on_places, proof
 from .findings import MOST_SHOWN, Check
-from .origins import recipe_of
+from .origins import recipe_of, skipped_by
 from .sampling import draw_sample
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def check_voxels(
         return set()
     method, factors = recipe
     arrays = [(each.at, each.array) for each in (finer, level)]
-    task = CompareTask.of(pyramid.store, arrays, factors, method)
+    skipped = skipped_by(level)
+    task = CompareTask.of(pyramid.store, arrays, factors, method, skipped)
     results, chosen = _comparisons(task, level, scope)
     seen, is_partial, n_wrong = BlockResult(), False, 0
     repair = pyramid.repair(scope.options)
