@@ -369,8 +369,8 @@ def test_one_axis_gives_levels_without_a_list(tmp_path, caplog):
 def test_means_that_do_not_agree_name_the_block(tmp_path, monkeypatch):
     make(tmp_path)
 
-    def broken(method, source, *, factors, out, compiled):
-        read = reduce_and_describe(method, source, factors, out, compiled=compiled)
+    def broken(method, source, factors, out, **how):
+        read = reduce_and_describe(method, source, factors, out, **how)
         out[out == out.max()] += 40
         return read
 
