@@ -470,3 +470,23 @@ def test_a_store_at_the_root_of_a_bucket_and_two_fields_of_it(tmp_path, server):
     names = [image_configs({"store": s, "field": f})[0].name for s, f in
              (("s3://wholly", "one"), ("s3://wholly/two", ""))]  # fmt: skip
     assert names == ["wholly-one", "two"]
+
+
+def test_a_bucket_that_may_not_be_listed(tmp_path, server, proxy, place):
+    """S3 answers 403 for what is absent there; the ways out are to list nothing, or the right."""
+    fill(tmp_path / "theirs", zarr_format=2)
+    upload(tmp_path / "theirs", ObjectStore(place, {"endpoint": server}))
+    path = place.removeprefix("s3:/")
+    known = {f"{path}/{key}" for key in objects(LocalStore(tmp_path / "theirs"))}
+    proxy.fault = lambda method, path, n: None if path.partition("?")[0] in known else 403
+    options = {"endpoint": proxy.url, "max_retries": 0}
+    keys = {"source": place, "source_options": options, "levels": 1, "progress": False}
+    with pytest.raises(StoreError, match=r"refuses it .*, set base_watch: metadata") as error:
+        build_pyramid(tmp_path / "own", **keys)
+    assert "other credentials" in str(error.value)
+    watched = build_pyramid(tmp_path / "own", base_watch="metadata", **keys)
+    proxy.fault = lambda method, path, n: None  # the right to list
+    listed = build_pyramid(tmp_path / "second", **keys)
+    assert [record.get("digest") for record in watched[1:]] == [
+        record.get("digest") for record in listed[1:]
+    ]

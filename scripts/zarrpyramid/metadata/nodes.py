@@ -62,7 +62,7 @@ def read_node(store: Store, path: str, zarr_format: int | None = None) -> Node |
     if zarr_format != 2:
         document, denied = _read(store, join(path, "zarr.json"))
     if document is not None:
-        where, kind = f"{store.name}/{path}/zarr.json", document.get("node_type")
+        where, kind = f"{store.name}/{join(path, 'zarr.json')}", document.get("node_type")
         if kind not in ("array", "group") or document.get("zarr_format") != 3:
             raise MetadataError(f"{where}: neither an array nor a group")
         if not isinstance(document.get("attributes"), dict | None):
@@ -75,7 +75,7 @@ def read_node(store: Store, path: str, zarr_format: int | None = None) -> Node |
         if document is not None:
             if kind == "group" and document.get("zarr_format") != 2:
                 raise MetadataError(
-                    f"{store.name}/{path}/{name}: expected zarr_format 2, found "
+                    f"{store.name}/{join(path, name)}: expected zarr_format 2, found "
                     f"{repr(document.get('zarr_format'))[:80]}; correct it"
                 )
             attributes, _ = _read(store, join(path, ".zattrs"))

@@ -274,13 +274,18 @@ class ObjectStore(Store):
 
     def _way_in(self, verb: str) -> str:
         """Return what gives the right that a server refuses."""
-        if verb != "read":
-            return "give that the right to, or use other credentials"
-        # Whoever may not list a bucket of S3 is not told either that an object is absent.
-        return (
-            "give that the right to read and to list, without which what is absent is refused too, "
-            "or use other credentials"
-        )
+        if verb == "list":
+            return (
+                "give that the right to, use other credentials, or, for a source, set base_watch: "
+                "metadata, which lists nothing"
+            )
+        if verb == "read":
+            # Whoever may not list a bucket of S3 is not told either that an object is absent.
+            return (
+                "give that the right to read and to list, without which what is absent is refused "
+                "too, or use other credentials"
+            )
+        return "give that the right to, or use other credentials"
 
     def _identity(self) -> str:
         """Return, without any secret, whose credentials the requests carry."""
