@@ -11,6 +11,7 @@ import zarr
 from harms import verified
 from ngff_stores import make
 from zarrpyramid.cli.program import main
+from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.verify.findings import DEFECT
 
@@ -119,3 +120,15 @@ def test_a_group_that_is_refused_names_the_way_out(tmp_path):
         verified(group)
     edit(group / ".zgroup", "zarr_format", 2)
     assert verified(group).code == 0
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("level", ["0", "1"])
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_level_without_voxels_ends_in_no_traceback(tmp_path, version, level, is_ours):
+    group = make(tmp_path / "a.zarr", "image", version)
+    if is_ours:
+        build_pyramid(group, levels=1, overwrite=True, progress=False)
+    path = group / level / (".zarray" if version == "0.4" else "zarr.json")
+    edit(path, "shape", [2, 0, 4])
+    assert verified(group, full=True).code == 1

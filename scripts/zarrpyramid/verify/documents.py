@@ -200,6 +200,9 @@ def _check_foreign(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> It
         expected, found = times(before.shape), times(metadata.shape)
         yield level.finding(f"has other axes than {finer.path}", expected=expected, found=found)
         return
+    if 0 in metadata.shape and 0 not in before.shape:
+        yield level.finding("has no voxels", found=times(metadata.shape))
+        return
     if metadata.shape == before.shape:
         yield level.finding(f"is as large as {finer.path}", grade=WARNING)
     ratio = scale_ratio(pyramid, finer, level)

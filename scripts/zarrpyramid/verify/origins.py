@@ -81,6 +81,8 @@ def factors_between(
     (2, 1)
     """
     factors = []
+    if 0 in coarser:
+        return None
     for axis, (more, less) in enumerate(zip(finer, coarser, strict=True)):
         stated = min(round(ratio[axis]), _LARGEST) if ratio else 0
         likely = [stated, round(more / less), more // less, -(-more // less)]

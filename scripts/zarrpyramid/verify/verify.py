@@ -141,7 +141,7 @@ def _verify_levels(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
             yield Check(name="voxels", level=level.number, figure="not looked at: not decoded")
         elif level.record is not None:
             read |= yield from check_voxels(pyramid, level, finer, scope)
-        else:
+        elif 0 not in (*level.array.shape, *finer.array.shape):
             read |= yield from check_foreign_voxels(pyramid, level, finer, scope, stored)
     for level in pyramid.levels:
         if level.metadata is not None and level.path not in read:
