@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 import zarr
 from numcodecs import Delta
 
-from harms import HARMS, chunk_of, findings, make, record
+from harms import HARMS, chunk_of, datasets, edit, findings, make, record
 from zarrpyramid.cli.program import main
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.stores.local import LocalStore
@@ -176,3 +177,47 @@ def test_levels_of_others_and_an_image_at_work_are_left_alone(tmp_path, store, c
         assert main(["verify", str(store / "raw"), "--repair"]) == 2
     assert "another process is building" in capsys.readouterr().err
     assert not chunk_of(store, 1).exists()
+
+
+FOREIGN = {
+    "group": lambda place: zarr.create_group(place, attributes={"theirs": 1}),
+    "text": lambda place: zarr.create_array(place, shape=(4,), chunks=(4,), dtype="<U4"),
+    "image": lambda place: zarr.create_array(place, shape=(4, 4, 4), chunks=(4, 4, 4), dtype="u2"),
+}
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_others_put_in_the_place_of_a_level_stays(store, kind, is_listed):
+    shutil.rmtree(store / "raw/2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        FOREIGN[kind](store / "raw/2")
+    if not is_listed:
+        datasets(lambda listed: listed.pop(2))(store)
+    before = contents(store / "raw/2")
+    assert main(["verify", str(store / "raw"), "--repair"]) != 0
+    assert contents(store / "raw/2") == before
+
+
+def test_levels_that_have_lost_all_records_are_ours_by_the_list(store, template):
+    for number in (1, 2, 3):
+        edit(store / f"raw/{number}/zarr.json", lambda d: d["attributes"].clear())
+    assert main(["verify", str(store / "raw"), "--repair"]) == 0
+    assert contents(store) == contents(template)
+
+
+def test_a_level_that_has_lost_its_record_and_holds_other_voxels_is_left_and_named(store, capsys):
+    edit(store / "raw/2/zarr.json", lambda d: d["attributes"].clear())
+    shutil.copy(chunk_of(store, 2, "c/0/0/0"), chunk_of(store, 2, "c/1/0/0"))
+    before = contents(store / "raw/2")
+    assert main(["verify", str(store / "raw"), "--repair", "--full"]) == 2
+    assert "lists 2 as a level, which was not made by this workflow" in capsys.readouterr().err
+    assert contents(store / "raw/2") == before
+
+
+def test_a_lost_list_says_what_is_lost_with_it(store, capsys):
+    edit(store / "raw/zarr.json", lambda d: d.update(attributes={}))
+    assert main(["verify", str(store / "raw"), "--repair"]) == 0
+    assert "WARNING" in (told := capsys.readouterr().out)
+    assert "with it voxel sizes and units" in told

@@ -136,5 +136,5 @@ def test_planning_reads_a_few_documents_of_each_image_and_no_voxel(workspace, mo
     assert run.refused == {}
     assert len([target for target in run.targets() if "/levels/" in target]) == 2 * len(images)
     assert max(Counter(asked).values()) <= 4
-    assert len(asked) <= 12 * len(images)
+    assert len(asked) <= 14 * len(images)
     assert not [path for path in asked if "/0/c/" in path]

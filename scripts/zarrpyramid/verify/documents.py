@@ -125,6 +125,9 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
             way_out = f"list the levels again: {pyramid.relisting}"
             yield Finding(what=f"{path} is listed {n} times", key=pyramid.where, way_out=way_out)
     stated = pyramid.provenance
+    for level in pyramid.foreign if stated is not None and not ours else ():
+        what = "is listed as made here, and has no record that says so"
+        yield level.finding(what, way_out=pyramid.repair())
     if not listable or stated is None:
         return
     recipes = [recipe for level in ours if level.listed and (recipe := recipe_of(level))]

@@ -10,6 +10,7 @@ not hold, or is lost.
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
@@ -138,10 +139,10 @@ def repair_pyramid(
 def _likeliest(images: Sequence[Image], scope: Scope) -> Image:
     """Return the image of several whose method makes most of level 1 as it is stored."""
 
-    def n_wrong(image: Image) -> int:
+    def n_wrong(image: Image) -> float:
         with contextlib.suppress(PyramidError):
-            return len(_compare(Level(image, 1), scope).differences)
-        return 0
+            return float(len(_compare(Level(image, 1), scope).differences))
+        return math.inf
 
     return images[0] if len(images) == 1 else min(images, key=n_wrong)
 
@@ -173,21 +174,23 @@ def _reclaim_levels(image: Image, pyramid: Pyramid, scope: Scope) -> None:
     Of these are damaged documents where the list has a level of ours, and arrays of the planned
     form that hold what the recipe makes. Everything else without a record stays.
     """
+    lost: list[Level] = []
     for number, found in Votes(pyramid).levels.items():
         level = Level(image, number) if number < len(image.plan.levels) else None
         if level is None or found.record is not None or level.store.is_link(level.path):
             continue
         try:
-            if level.node is None or level.record is not None:
-                continue  # absent, or a group with the record of a level
-            is_ours = level.metadata.meaning == level.planned.meaning
+            node = level.node
         except MetadataError:
             hide_array(level.store, level.path)
             continue
-        except StoreError:
-            continue  # it stays where it is, and is named
-        if is_ours and not _compare(level, scope).differences:
-            delete_array(level.store, level.path)
+        with contextlib.suppress(PyramidError):  # what is of others stays where it is, and is named
+            is_lost = node is not None and level.record is None
+            is_ours = is_lost and level.metadata.meaning == level.planned.meaning
+            if is_ours and not _compare(level, scope).differences:
+                lost.append(level)
+    for level in lost:  # each was compared with the one before it
+        delete_array(level.store, level.path)
 
 
 def _mend_level(
@@ -226,16 +229,22 @@ def _mend_level(
 def _known_record(level: Level) -> Record | None:
     """Return the record of a level that is made by the planned recipe, else None.
 
-    What is no array that can be read, but has to be one, is none any more.
+    A document that cannot be read, or has the record of a level and describes none, is removed.
     """
     try:
+        if level.record is None:
+            return None
+    except MetadataError:
+        hide_array(level.store, level.path)
+        return None
+    try:
         level.metadata  # noqa: B018 - which has to be an array
-        group = open_group(level.store, level.image.path)
-        is_known = level.number > 1 or omero_holds(level.image, group.attributes)
-        return level.record if is_known and follows_recipe(level) else None
     except (MetadataError, StoreError):
         hide_array(level.store, level.path)
         return None
+    group = open_group(level.store, level.image.path)
+    is_known = level.number > 1 or omero_holds(level.image, group.attributes)
+    return level.record if is_known and follows_recipe(level) else None
 
 
 def _make_level(image: Image, number: int, finer: Record, n_workers: int) -> Record:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid import geometry
 from zarrpyramid.config import check_config, image_config, short_name
 from zarrpyramid.errors import StoreError
-from zarrpyramid.metadata import RECORD_ENTRY, SAME, listed_axes
+from zarrpyramid.metadata import RECORD_ENTRY, SAME, join, listed_axes
 from zarrpyramid.plan import open_image
 from zarrpyramid.reduce import METHODS
 
 from .origins import factors_between, scale_ratio
+from .pyramid import ABSENT, FoundLevel
 from .reproduction import as_settings, compression, encoding_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.plan import Image
 
-    from .pyramid import FoundLevel, Pyramid
+    from .pyramid import Pyramid
 
     Choice = TypeVar("Choice")
 
@@ -86,21 +87,38 @@ class Votes:
 
     @cached_property
     def levels(self) -> dict[int, FoundLevel]:
-        """The levels made here by what their records or the group's list say, without a gap."""
+        """The levels made here by what their records or the group's list say, those lost between.
+
+        A list says so of levels from 1 on without a gap, a record of the level that it names.
+        """
         paths, is_ours = self.pyramid.paths, self.pyramid.provenance is not None
         found = {
             paths.level(level.path) or 0: level
             for level in self.pyramid.levels
             if level.record is not None or (is_ours and level.listed)
         }
-        last = 0
+        named = [n for n, level in found.items() if (level.record or {}).get("level") == n]
+        last = max(named, default=0)
         while last + 1 in found:
             last += 1
         if not last:
             raise StoreError(
-                f"{self.pyramid.where} has no level 1 that was made here, so that nothing says how"
+                f"{self.pyramid.where} has no level that was made here, so that nothing says how"
             )
-        return {number: found[number] for number in range(1, last + 1)}
+        numbers = range(1, last + 1)
+        lost = {
+            n: FoundLevel(
+                number=n,
+                path=paths.path(n),
+                metadata=None,
+                fault=ABSENT,
+                listed=False,
+                at=join(self.pyramid.path, paths.path(n)),
+                name=join(self.pyramid.where, paths.path(n)),
+            )
+            for n in numbers
+        }
+        return {number: found.get(number, lost[number]) for number in numbers}
 
     @cached_property
     def arrays(self) -> dict[int, ArrayMetadata]:
