@@ -31,6 +31,7 @@ FORMS = {
     "v2": ({"zarr_format": 2}, {}),
     "sparse": ({"fill_value": 5}, {"write_empty_chunks": False}),
     "shards": ({"shards": (16, 16)}, {}),
+    "0.6": ({}, {"ngff_version": "0.6"}),
 }
 DOCUMENTS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 N_EDITS = 40

@@ -23,8 +23,8 @@ from .multiscales import (
     read_multiscales,
 )
 from .omero import OMERO_DIGEST, without_our_omero
-from .placement import first_transformation
-from .spelling import respelled, spelled, with_places
+from .placement import axes_system, first_transformation, system_of
+from .spelling import linked, respelled, spelled, with_listed_axes, with_places
 from .versions import version_written
 
 if TYPE_CHECKING:
@@ -121,16 +121,16 @@ def without_paths(attributes: Document, paths: Collection[str]) -> Document:
 def with_base_entry(attributes: Document, *, path: str, steps: list[Document] | None) -> Document:
     """Return a group's attributes whose list begins with level 0 at a path, placed by some steps.
 
-    Without steps its entry stays as it is. A list of coordinate systems stays as it is.
+    Without steps its entry stays as it is.
     """
     multiscales = all_multiscales(attributes)
-    if not multiscales or has_systems(multiscales[0]):
+    if not multiscales:
         return attributes
     first, *more = multiscales
     datasets = read_datasets(attributes)
     entry = next((each for each in datasets if dataset_path(each) == path), {"path": path})
     if steps is not None:
-        entry = {**entry, "coordinateTransformations": steps}
+        entry = {**entry, "coordinateTransformations": linked(first, path, steps)}
     others = [each for each in datasets if dataset_path(each) != path]
     return _with_multiscales(attributes, [{**first, "datasets": [entry, *others]}, *more])
 
@@ -139,10 +139,11 @@ def with_axes(attributes: Document, names: Sequence[str]) -> Document:
     """Return a group's attributes whose list has axes of these names, as it describes them.
 
     An axis of another name takes the place, type and unit of the one that is listed there. Where
-    the types break OME-NGFF, they are those that the names tell.
+    the types break OME-NGFF, they are those that the names tell. A coordinate system that names
+    axes for another one, which counts voxels, stays as it is.
     """
     multiscales = all_multiscales(attributes)
-    if not names or not multiscales or has_systems(multiscales[0]):
+    if not names or not multiscales or axes_system(multiscales[0]) != system_of(multiscales[0]):
         return attributes
     first, *more = multiscales
     listed = listed_axes(attributes)
@@ -158,11 +159,10 @@ def with_axes(attributes: Document, names: Sequence[str]) -> Document:
     told = [axis_type(name) for name in names]
     if [axis.get("type") for axis in axes].count(SPACE) not in (2, 3) and told.count(SPACE) > 1:
         axes = [{**axis, "type": kind} for axis, kind in zip(axes, told, strict=True)]
-    return (
-        attributes
-        if axes == listed
-        else _with_multiscales(attributes, [{**first, "axes": axes}, *more])
-    )
+    if axes == listed:
+        return attributes
+    changed = with_listed_axes(first, axes) if has_systems(first) else {**first, "axes": axes}
+    return _with_multiscales(attributes, [changed, *more])
 
 
 def _with_multiscales(attributes: Document, listed: list[Document]) -> Document:

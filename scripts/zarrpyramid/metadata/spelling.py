@@ -59,26 +59,54 @@ def spelled(
         As in `with_levels`.
     """
     listed = _axes(axes, before)
+    described = with_listed_axes(before, listed) if systems else {**before, "axes": listed}
     first = next(iter(read_datasets({"multiscales": [before]})), {})
-    like = first_transformation(first) if systems else {}
-    output = like.get("output", {"name": system_of(before).get("name", _NEW_SYSTEM)})
     own = _own(before, axes)
     datasets: list[Document] = []
     for path, downsampling in zip(paths, downsamplings, strict=True):
         scale, translation = _place(own, downsampling, shifts)
-        link: Document = {}
-        if systems:
-            link = {"input": {"path": path} if isinstance(output, dict) else path, "output": output}
-        dataset: Document = {"path": path}
-        if not datasets:
-            dataset = {**first, **dataset}
-            link |= {"name": like["name"]} if "name" in like else {}
+        dataset: Document = {"path": path} if datasets else {**first, "path": path}
         if isinstance(first.get("transform"), dict):
             dataset["transform"] = _cosem(first["transform"], axes, scale, translation)
-        datasets.append({**dataset, "coordinateTransformations": _steps(scale, translation, link)})
-    if systems:
-        return {**before, "coordinateSystems": _with_axes(before, listed), "datasets": datasets}
-    return {**before, "axes": listed, "datasets": datasets}
+        steps = linked(described, path, _steps(scale, translation))
+        if not datasets and systems and "name" in (like := first_transformation(first)):
+            steps = [{**steps[0], "name": like["name"]}]
+        datasets.append({**dataset, "coordinateTransformations": steps})
+    return {**described, "datasets": datasets}
+
+
+def linked(multiscales: Document, path: str, steps: list[Document]) -> list[Document]:
+    """Return the steps that place a dataset at a path as its multiscales lists them.
+
+    Where axes stand in coordinate systems, that is one transformation, which leads to the one to
+    which the datasets lead.
+    """
+    if not has_systems(multiscales):
+        return steps
+    name = system_of(multiscales).get("name", _NEW_SYSTEM)
+    datasets = read_datasets({"multiscales": [multiscales]})
+    ends = [first_transformation(each).get("output") for each in datasets]
+    output = next((end for end in ends if name_of(end) == name), {"name": name})
+    link = {"input": {"path": path} if isinstance(output, dict) else path, "output": output}
+    if len(steps) == 1:
+        return [{**steps[0], **link}]
+    return [{"type": "sequence", **link, "transformations": steps}]
+
+
+def with_listed_axes(multiscales: Document, axes: list[Document]) -> Document:
+    """Return a multiscales of 0.6 with other axes in the coordinate system that has them.
+
+    A system that is listed twice is listed once.
+    """
+    listed = multiscales.get("coordinateSystems", [])
+    systems = [each for number, each in enumerate(listed) if each not in listed[:number]]
+    found = axes_system(multiscales)
+    if not found:
+        new = {"name": _NEW_SYSTEM, "axes": axes}
+        return {**multiscales, "coordinateSystems": [new, *systems]}
+    changed = {"name": _NEW_SYSTEM, **found, "axes": axes}
+    kept = [changed if each is found else each for each in systems]
+    return {**multiscales, "coordinateSystems": kept}
 
 
 def respelled(multiscales: Document, *, systems: bool) -> Document:
@@ -90,19 +118,23 @@ def respelled(multiscales: Document, *, systems: bool) -> Document:
         return multiscales
     attributes = {"multiscales": [multiscales]}
     axes = listed_axes(attributes)
-    spelling = ("axes", "coordinateSystems", "coordinateTransformations")
+    spelling = ("axes", "coordinateSystems", "coordinateTransformations", "datasets")
     kept = {key: item for key, item in multiscales.items() if key not in spelling}
     if systems:
         kept["coordinateSystems"] = [{"name": _NEW_SYSTEM, "axes": axes}]
     else:
         kept["axes"] = axes
-    datasets = []
-    for dataset in read_datasets(attributes):
-        scale, translation = placed(multiscales, dataset, len(axes))
-        link = {"input": {"path": dataset.get("path")}, "output": {"name": _NEW_SYSTEM}}
-        steps = _steps(scale or [1.0] * len(axes), translation, link if systems else {})
-        datasets.append({**dataset, "coordinateTransformations": steps})
-    return {**kept, "datasets": datasets}
+    kept["datasets"] = [
+        {
+            **dataset,
+            "coordinateTransformations": linked(
+                kept, str(dataset.get("path")), _steps(scale or [1.0] * len(axes), translation)
+            ),
+        }
+        for dataset in read_datasets(attributes)
+        for scale, translation in (placed(multiscales, dataset, len(axes)),)
+    ]
+    return kept
 
 
 def with_places(multiscales: Document) -> Document:
@@ -144,16 +176,6 @@ def lost_by_respelling(multiscales: Document, *, systems: bool) -> list[str]:
     n_axes = len(listed_axes(attributes))
     unknown = [unread(each, n_axes) for each in read_datasets(attributes)]
     return [repr(name)[:80] for name in names if name not in own] + [*filter(None, unknown)]
-
-
-def _with_axes(before: Document, axes: list[Document]) -> list[Any]:
-    """Return the coordinate systems of a multiscales with other axes in that of the image."""
-    systems = before.get("coordinateSystems", [])
-    found = axes_system(before)
-    changed = {**(found or {"name": _NEW_SYSTEM}), "axes": axes}
-    return (
-        [changed if each is found else each for each in systems] if found else [changed, *systems]
-    )
 
 
 def _axes(axes: Sequence[Axis], before: Document) -> list[Document]:
@@ -207,16 +229,10 @@ def _place(
     ]
 
 
-def _steps(scale: list[float], translation: list[float] | None, link: Document) -> list[Document]:
-    """Return transformations as a dataset lists them; with a link, the one that has it."""
-    steps: list[Document] = [{"type": "scale", "scale": scale}]
-    if translation is not None:
-        steps.append({"type": "translation", "translation": translation})
-    if not link:
-        return steps
-    if translation is None:
-        return [{**steps[0], **link}]
-    return [{"type": "sequence", **link, "transformations": steps}]
+def _steps(scale: list[float], translation: list[float] | None) -> list[Document]:
+    """Return scale and translation as 0.4 lists them."""
+    moved = [] if translation is None else [{"type": "translation", "translation": translation}]
+    return [{"type": "scale", "scale": scale}, *moved]
 
 
 def _cosem(
