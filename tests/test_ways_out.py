@@ -109,6 +109,13 @@ def with_link(path, name, target="elsewhere"):
     return path
 
 
+def small_link(path):
+    """Link a smaller array into a group as s1."""
+    array(path / "small", VOXELS[::2, ::2, ::2])
+    (path / "s1").symlink_to("small")
+    return path
+
+
 def changed(**settings):
     """Return a way out: other settings; None leaves a setting out."""
 
@@ -288,6 +295,11 @@ FAULTS = {
     "another name": (
         lambda p: array(group_of(p) / "raw").parent, {}, "its one array is raw",
         [said("(base_path): ([^,]+)"), renamed],
+    ),
+    "another name beside a link": (
+        lambda p: small_link(array(group_of(p) / "s0").parent), {},
+        "give base_path: s0 after the link s1 is removed",
+        [lambda given, message: changed(base_path="s0")(linked_away("s1")(given, message), "")],
     ),
     "a listed level 0 that is absent": (
         lambda p: with_list(p, with_path("s0")), {}, "lists s0 first, as level 0, but has no such",

@@ -9,8 +9,8 @@ Read ``run`` (what rules ask, answered by ``run_image``), ``levels`` (the plan o
 ``base_place`` where level 0 stands in it, ``source`` where it is taken from elsewhere), ``stored``
 (a level as it stands there, opened once) and ``current`` (whether it has to be made again). Then
 ``cut`` (tasks and parts), ``base_objects`` (level 0 looked at without reading it), ``conflicts``
-(what may not be overwritten), ``needs`` (memory, time and disk of each job) and ``preflight``
-(whether there is room).
+(what may not be overwritten), ``foreign`` (levels of others in the list), ``needs`` (memory, time
+and disk of each job) and ``preflight`` (whether there is room).
 """
 
 import lazy_loader

@@ -14,12 +14,9 @@ from .base_place import note_base_path as note_base_path
 from .base_place import way_to_base as way_to_base
 from .chunks import why_extreme as why_extreme
 from .conflicts import check_base_place as check_base_place
-from .conflicts import check_listed as check_listed
 from .conflicts import check_place as check_place
-from .conflicts import foreign_levels as foreign_levels
 from .conflicts import is_taken as is_taken
 from .conflicts import left_overs as left_overs
-from .conflicts import may_be_removed as may_be_removed
 from .conflicts import taken_as as taken_as
 from .current import expected_objects as expected_objects
 from .current import follows_recipe as follows_recipe
@@ -35,6 +32,9 @@ from .cut import task_bytes as task_bytes
 from .cut import task_extents as task_extents
 from .decision import DECISION_COLUMNS as DECISION_COLUMNS
 from .decision import decision_rows as decision_rows
+from .foreign import check_listed as check_listed
+from .foreign import foreign_levels as foreign_levels
+from .foreign import may_be_removed as may_be_removed
 from .image import Image as Image
 from .image import check_declared as check_declared
 from .image import open_image as open_image

@@ -176,8 +176,11 @@ def _way_of_arrays(store: Store, path: str, shapes: dict[str, Shape]) -> str:
         )
     which = "its one array is" if len(sizes) == 1 else "the largest of its arrays is"
     paths = LevelPaths(base=first)
-    coarser = [name for name in sizes if paths.level(name)]
-    anew = f" and overwrite: true ({', '.join(coarser)} are made anew)" if coarser else ""
+    levels = [name for name in sizes if paths.level(name)]
+    linked = [name for name in levels if store.is_link(join(path, name))]  # never written behind
+    coarser = ", ".join(name for name in levels if name not in linked)
+    anew = f" and overwrite: true ({coarser} are made anew)" if coarser else ""
+    anew += f" after the link {', '.join(linked)} is removed" if linked else ""
     folder = store.folder(path)
     names = (shlex.quote(f"{folder}/{name}") for name in (first, "0"))
     moved = "" if folder is None else f", or rename it: mv {' '.join(names)}"

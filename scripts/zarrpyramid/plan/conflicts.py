@@ -14,21 +14,18 @@ from zarrpyramid.metadata import (
     OPENING_DOCUMENT,
     RECORD_KEY,
     absent_groups,
-    is_inside,
     join,
-    listed_paths,
     read_document,
     read_node,
-    shared_paths,
 )
-from zarrpyramid.programs import command
 
 from .base_objects import missing_objects
+from .foreign import check_listed, groups_between, is_shared
 from .source import BASE_KEY, COPY_KEY
-from .stored import LITTER_KEY, OBJECT_KEY, Level, record_of
+from .stored import LITTER_KEY, OBJECT_KEY, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from .image import Image
 
@@ -49,76 +46,6 @@ def check_places(image: Image) -> None:
         check_place(Level(image, level.level))
     if not image.plan.image.overwrite:
         check_listed(image)
-
-
-def check_listed(image: Image) -> None:
-    """Check that the group lists no level of others, since ours and theirs make no one pyramid.
-
-    Raises
-    ------
-    StoreError
-        If it does.
-    """
-    foreign = foreign_levels(image)
-    if foreign:
-        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-        raise StoreError(
-            f"{image.plan.where} lists {foreign[0]}{more} as a level, which was not made by this "
-            "workflow; build in another store with this group as source, set overwrite: true to "
-            "have what is listed removed, or remove all levels: "
-            + command("zarrpyramid", "clean", image.plan.where, "--foreign")
-        )
-
-
-def foreign_levels(image: Image) -> list[str]:
-    """Return the paths that a group lists beside level 0, where something of others stands."""
-    node = read_node(image.store, image.path)
-    listed = [] if node is None else listed_paths(node.attributes)
-    return [path for path in dict.fromkeys(listed) if _is_foreign(image, path)]
-
-
-def _is_foreign(image: Image, path: str) -> bool:
-    number = image.paths.level(path)
-    if number == 0 or not is_inside(path):
-        return number != 0
-    if _is_linked(image, path):
-        return True
-    at = join(image.path, path)
-    node = read_node(image.store, at)
-    if node is None:
-        return image.store.version(at) is not None
-    return number is None or record_of(node) is None
-
-
-def may_be_removed(image: Image, path: str) -> bool:
-    """Tell whether a listed level of others is an array that nothing but the list needs.
-
-    It is no link, shares no folder with level 0 or a level of ours, and no further multiscales
-    lists it.
-    """
-    if not is_inside(path) or _is_linked(image, path):
-        return False
-    node = read_node(image.store, join(image.path, path))
-    ours = [image.paths.path(level.level) for level in image.plan.levels]
-    return (
-        node is not None
-        and node.kind == "array"
-        and not any(f"{path}/".startswith(f"{own}/") for own in ours)
-        and not any(own.startswith(f"{path}/") for own in ours)
-        and not _is_shared(image, path)
-    )
-
-
-def _is_linked(image: Image, path: str) -> bool:
-    """Tell whether a link stands on the way to a path in an image's group."""
-    places = (*_groups_between(image, path), join(image.path, path))
-    return any(image.store.is_link(place) for place in places)
-
-
-def _is_shared(image: Image, path: str) -> bool:
-    """Tell whether a further multiscales of the group lists a path."""
-    group = read_node(image.store, image.path)
-    return group is not None and path in shared_paths(group.attributes)
 
 
 def nested_images(images: Mapping[str, Image]) -> dict[str, str]:
@@ -161,7 +88,7 @@ def check_place(level: Level) -> None:
     """
     store = level.store
     path = level.image.paths.path(level.number)
-    for above in _groups_between(level.image, path):
+    for above in groups_between(level.image, path):
         node = read_node(store, above)
         if node is None and store.version(above) is None and not store.is_link(above):
             continue
@@ -185,7 +112,7 @@ def check_place(level: Level) -> None:
             "the pyramid in another group, or, if it is an array that may be removed, set "
             "overwrite: true"
         )
-    elif level.record is None and _is_shared(level.image, path):
+    elif level.record is None and is_shared(level.image, path):
         raise StoreError(
             f"{level.name} is there already, was not made by this workflow, and another "
             f"multiscales of {level.image.plan.where} lists it, which stays as it is; build in "
@@ -245,13 +172,6 @@ def taken_as(image: Image) -> str | None:
     """Return how the image's group says that level 0 was taken: "copy", "link", or not at all."""
     node = read_node(image.store, image.path)
     return None if node is None else node.attributes.get(BASE_KEY)
-
-
-def _groups_between(image: Image, path: str) -> Iterator[str]:
-    """Yield the paths of the groups between the image's group and an array at a path in it."""
-    steps = path.split("/")[:-1]
-    for depth in range(1, len(steps) + 1):
-        yield join(image.path, *steps[:depth])
 
 
 def _check_remains(level: Level) -> None:
