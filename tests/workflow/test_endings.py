@@ -55,7 +55,7 @@ def test_a_run_that_is_interrupted(workspace, number, capsys):
     assert (workspace / "results/summary.md").exists()
     workspace.run("--unlock", **image)
     assert check_way_out(workspace, workspace / "image.zarr", **image).jobs[:2] == ["1", "2"]
-    assert "image.zarr/1 holds " in capsys.readouterr().err
+    assert "image.zarr/1: holds " in capsys.readouterr().err
 
 
 @pytest.mark.system
