@@ -72,10 +72,10 @@ def mend_base(pyramid: Pyramid, scope: Scope) -> Check | None:
         and base.metadata is not None
         and _makes(pyramid, base.metadata, levels[0], scope)
     )
-    if makes and not (wrong and _is_outvoted(levels, wrong)):
+    if makes and not (wrong and _is_outvoted(pyramid, levels, wrong)):
         return None
     is_proved = base.metadata is not None and _digest(pyramid, base.metadata, scope) == proof
-    if is_proved and not _is_outvoted(levels, wrong):
+    if is_proved and not _is_outvoted(pyramid, levels, wrong):
         return None
     candidates = iter(()) if pyramid.store.is_link(base.at) else _candidates(pyramid, base, levels)
     for candidate in candidates:
@@ -140,10 +140,12 @@ def _contradicted(base: FoundLevel, first: FoundLevel) -> list[str]:
     return wrong
 
 
-def _is_outvoted(levels: Sequence[FoundLevel], wrong: Sequence[str]) -> bool:
-    """Tell whether several levels agree on what the document of level 0 contradicts."""
+def _is_outvoted(pyramid: Pyramid, levels: Sequence[FoundLevel], wrong: Sequence[str]) -> bool:
+    """Tell whether several documents agree on what that of level 0 contradicts."""
     said = [[_said(level.array).get(key) for key in wrong] for level in levels]
-    return len(levels) > 1 and all(each == said[0] for each in said)
+    if wrong == ["dimension_names"]:  # which the list says too
+        said.append([json.dumps([axis["name"] for axis in pyramid.axes])])
+    return len(said) > 1 and all(each == said[0] for each in said)
 
 
 def _said(array: ArrayMetadata) -> dict[str, str]:

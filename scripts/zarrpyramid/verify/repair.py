@@ -10,6 +10,7 @@ not hold, or is lost.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,10 @@ if TYPE_CHECKING:
     from zarrpyramid.plan import Image
 
     from .pyramid import FoundLevel, Pyramid
+
+
+_MOST_TRIED = 8
+"""Objects by which a level's document is tried."""
 
 
 def repair_pyramid(
@@ -148,11 +153,11 @@ def _likeliest(images: Sequence[Image], scope: Scope) -> Image:
 
 
 def _decodes(pyramid: Pyramid) -> Callable[[FoundLevel], bool]:
-    """Return what tells whether a stored object of a level can be decoded by its document."""
+    """Return what tells whether the document of a level decodes some of its objects."""
 
     def decodes(level: FoundLevel) -> bool:
         array = level.array
-        with contextlib.suppress(StopIteration, PyramidError):
+        with contextlib.suppress(PyramidError):
             chunks = open_chunks(pyramid.store, level.at, array)
             grid = geometry.grid_shape(array.shape, array.write_shape)
             stored = (
@@ -160,9 +165,11 @@ def _decodes(pyramid: Pyramid) -> Callable[[FoundLevel], bool]:
                 for place in geometry.iterate_units(grid)
                 if pyramid.store.size(join(level.at, array.object_key(place)))
             )
-            for index in chunks_of_object(array, next(stored)):
-                read_chunk(chunks, index)
-            return True
+            for place in itertools.islice(stored, _MOST_TRIED):
+                with contextlib.suppress(StoreError):  # that one may be damaged
+                    for index in chunks_of_object(array, place):
+                        read_chunk(chunks, index)
+                    return True
         return False
 
     return decodes

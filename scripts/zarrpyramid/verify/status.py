@@ -10,6 +10,7 @@ from zarrpyramid.metadata import read_axes
 from zarrpyramid.plan import expected_objects, record_of, stored_objects, why_incomplete
 
 from .absent import absent_levels
+from .consolidation import check_consolidated
 from .documents import NO_LIST, NO_VOXELS, NOT_LISTED, check_documents
 from .findings import DEFECT, Finding
 from .objects import check_codecs, check_remains
@@ -133,6 +134,7 @@ def _faults(pyramid: Pyramid, levels: list[LevelStatus]) -> list[str]:
     ]
     told = [found for found in check_documents(pyramid) if isinstance(found, Finding)]
     told += check_codecs(pyramid)
+    told += [found for found in check_consolidated(pyramid) if isinstance(found, Finding)]
     wrong = [found for found in told if found.grade == DEFECT]
     if pyramid.levels[0].metadata is None:  # all that is said of others follows from it
         wrong = [found for found in wrong if found.level == 0]

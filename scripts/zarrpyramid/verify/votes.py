@@ -123,10 +123,14 @@ class Votes:
     @cached_property
     def arrays(self) -> dict[int, ArrayMetadata]:
         """The metadata of the levels that can be read and have as many axes as level 0."""
-        read = {number: level for number, level in self.levels.items() if level.metadata}
-        read = {number: level for number, level in read.items() if self.decodes(level)} or read
+        read = {number: level.metadata for number, level in self.levels.items()}
         n_axes = len(self.base.shape)
-        return {n: level.array for n, level in read.items() if len(level.array.shape) == n_axes}
+        return {n: array for n, array in read.items() if array and len(array.shape) == n_axes}
+
+    @cached_property
+    def decoded(self) -> list[int]:
+        """The numbers of those whose objects their documents decode."""
+        return [number for number in self.arrays if self.decodes(self.levels[number])]
 
     @cached_property
     def records(self) -> dict[int, Record]:
@@ -193,13 +197,14 @@ class Votes:
             If nothing says how some level was made.
         """
         chunks, shards = self._cut
+        as_base = self.base.dtype
         dtypes = [form["dtype"] for _, form in self._forms if isinstance(form.get("dtype"), str)]
         return as_settings(
             self.pyramid,
             self.base,
             factors=self.factors,
             method=method,
-            dtype=self.base.dtype if METHODS[method].keeps_dtype else _most(dtypes)[0],
+            dtype=as_base if METHODS[method].keeps_dtype else (_most(dtypes) or [as_base])[0],
             chunks=chunks,
             shards=shards,
             encoding=self._encoding,
@@ -217,7 +222,7 @@ class Votes:
     @cached_property
     def _forms(self) -> list[tuple[int, Record]]:
         """What is said of the form of levels, by their documents and by their records."""
-        read = [(number, self.levels[number].form) for number in self.arrays]
+        read = [(number, self.levels[number].form) for number in self.decoded]
         return [*read, *((number, record) for number, record in self.records.items() if record)]
 
     @property
@@ -249,7 +254,7 @@ class Votes:
         """The compressor and checksum by which most levels are encoded."""
         found = [
             encoding_of(self.pyramid, self.base, array, compression)
-            for array in self.arrays.values()
+            for array in map(self.arrays.__getitem__, self.decoded)
         ]
         likeliest = _most(tuple(encoding.items()) for encoding in found if encoding)
         as_base = {"compressor": SAME, "checksum": False}
