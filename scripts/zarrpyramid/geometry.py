@@ -120,6 +120,19 @@ def split_region(region: Region, unit: Shape) -> Iterator[Region]:
         )
 
 
+def halved(extents: Shape, most: int) -> Shape:
+    """Return extents whose longest axis was halved until at most so many voxels are in them.
+
+    >>> halved((40, 64), 1000)
+    (20, 32)
+    """
+    result = list(extents)
+    while math.prod(result) > most and max(result) > 1:
+        axis = result.index(max(result))
+        result[axis] = -(-result[axis] // 2)
+    return tuple(result)
+
+
 def region_shape(region: Region) -> Shape:
     """Return the extents of a region."""
     return tuple(axis.stop - axis.start for axis in region)

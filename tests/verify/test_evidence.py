@@ -241,6 +241,64 @@ def test_bright_voxels_where_windows_are_cut_are_outside(tmp_path):
     ]
 
 
+def test_a_black_block_among_means_is_a_defect(tmp_path):
+    level = ceiled(NOISE)
+    level[:8, :8, :8] = 0
+    report = verified(put(tmp_path / "a.zarr", [NOISE, level], chunks=32))
+    assert "512 of " in told(report)[0]
+    assert ": NOT SOUND, " in report.verdict
+
+
+@pytest.mark.parametrize("is_bool", [True, False])
+def test_the_middle_voxels_of_a_mask_are_no_median_with_wrong_ones(tmp_path, is_bool):
+    """Nearly all of them are what most of their window are, in an image of two values."""
+    mask = (Z - 16) ** 2 + (Y - 17) ** 2 + (X - 15) ** 2 < 200
+    n_inside = windows(mask, 3).sum((1, 3, 5))
+    mask[tuple(1 + 3 * np.argwhere(n_inside == 20)[0])] = False  # and most are inside
+    mask = mask if is_bool else mask * np.uint8(200)
+    level = mask[1::3, 1::3, 1::3]
+    report = verified(put(tmp_path / "a.zarr", [mask, level], factors=3))
+    assert told(report) == []
+    assert "unexplained" in report.verdict
+
+
+def test_means_that_are_nan_claim_no_other_voxel(tmp_path):
+    floats = IMAGES["floats"].copy()
+    floats[RANDOM.random(floats.shape) < 0.7] = np.nan
+    level = mean(floats)
+    level[~np.isnan(level)] += 0.01
+    report = verified(put(tmp_path / "a.zarr", [floats, level]))
+    assert [what for what in told(report) if "as the others are" in what] == []
+
+
+def test_the_tails_of_a_wide_filter_in_what_is_black_are_no_defect(tmp_path):
+    wide = np.zeros((36, 36, 36), "uint16")
+    wide[6::12, 6::12, 6::12] = 4000
+    found = wide.astype(float)
+    for _ in range(5):
+        for axis in range(3):
+            pad = np.pad(found, [(1, 1) if a == axis else (0, 0) for a in range(3)], "edge")
+            found = sum(np.take(pad, np.arange(36) + step, axis) for step in range(3)) / 3
+    level = np.ceil(found[::2, ::2, ::2]).astype("uint16")
+    report = verified(put(tmp_path / "a.zarr", [wide, level]))
+    assert told(report) == []
+
+
+def test_three_planes_do_not_tell_a_displacement(tmp_path):
+    """Every fourth plane of means along the other axes."""
+    hills = IMAGES["hills"][12:21, :32, :28]
+    level = hills[::4].reshape(3, 8, 4, 7, 4).mean((2, 4)).round().astype("uint16")
+    assert told(verified(put(tmp_path / "a.zarr", [hills, level], factors=4))) == []
+
+
+def test_sums_of_floats_may_be_rounded(tmp_path):
+    floats = RANDOM.random((32, 30, 28), np.float32) * 500
+    level = windows(floats).sum((1, 3, 5), dtype=np.float32)
+    report = verified(put(tmp_path / "a.zarr", [floats, level]))
+    assert told(report) == []
+    assert "unexplained" not in report.verdict
+
+
 def test_one_voxel_far_from_its_neighbourhood_is_a_warning(tmp_path):
     base = IMAGES["hills"]
     level = smoothed(base)

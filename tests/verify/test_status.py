@@ -55,6 +55,15 @@ def test_faults(store):
     ]
 
 
+def test_what_another_program_left_out_is_no_fault(store, capsys):
+    """zarr-python writes no chunk that holds fill value alone."""
+    group = zarr.open_group(store / "raw")
+    group.create_array("1", shape=(5, 6, 4), chunks=(4, 4, 4), dtype="uint8")[0, 0, 0] = 7
+    levels = pyramid_status(str(store / "raw")).levels
+    assert [(level.n_objects, level.fault) for level in levels] == [(18, ""), (1, "")]
+    assert "lacks" not in "".join(pyramid_status(str(store / "raw")).faults)
+
+
 def test_what_cannot_be_read_is_told_without_a_way_out_that_does_not_help(store, capsys):
     build_pyramid(store, "raw", levels=1)
     (store / "raw/0/zarr.json").write_text("[]")

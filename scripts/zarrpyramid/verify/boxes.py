@@ -45,12 +45,9 @@ class BoxTask(StoredTask):
         """Yield the boxes of the block at a place, each as small as memory asks for."""
         region = geometry.unit_region(place, self.unit, self.target.shape)
         most = max(1, _BOX_BYTES // (self.source.item_size * math.prod(self.factors)))
-        extents = list(geometry.region_shape(region))
-        while math.prod(extents) > most and max(extents) > 1:
-            axis = extents.index(max(extents))
-            extents[axis] = -(-extents[axis] // 2)
+        extents = geometry.halved(geometry.region_shape(region), most)
         if self.whole:
-            yield from geometry.split_region(region, tuple(extents))
+            yield from geometry.split_region(region, extents)
             return
         ends = zip(region, extents, strict=True)
         yield tuple(slice(axis.stop - extent, axis.stop) for axis, extent in ends)

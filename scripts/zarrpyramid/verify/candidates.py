@@ -87,6 +87,7 @@ def difference(made: Block, found: Block, factors: Shape) -> tuple[Block, float]
 
     Floats may differ by what adding up a window in their own precision loses.
     """
+    precise = [float(np.finfo(each.dtype).eps) for each in (made, found) if each.dtype.kind in "fc"]
     if made.dtype != found.dtype:
         wide = np.complex128 if "c" in (made.dtype.kind, found.dtype.kind) else np.float64
         made, found = made.astype(wide), found.astype(wide)
@@ -95,7 +96,7 @@ def difference(made: Block, found: Block, factors: Shape) -> tuple[Block, float]
         wrong &= ~(np.isnan(made) & np.isnan(found))
         finite = np.isfinite(made) & np.isfinite(found)
         size = float(np.abs(made[finite]).max(initial=0))
-        slack = math.prod(factors) * float(np.finfo(found.dtype).eps) * size
+        slack = math.prod(factors) * max(precise) * size
         with np.errstate(invalid="ignore"):
             wrong &= ~(np.abs(made - found) <= slack)
     left, right = made[wrong], found[wrong]

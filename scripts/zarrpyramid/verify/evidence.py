@@ -55,6 +55,9 @@ class Bounds:
     ----------
     n_outside, first
         Those outside, and where the first stands.
+    n_tails
+        Those of them whose neighbourhood is of equal voxels, and that are not far outside: the
+        tails of a wide filter reach far into what is empty.
     n_varied
         Those whose neighbourhood is not of equal voxels, or that are outside.
     n_far, first_far
@@ -63,6 +66,7 @@ class Bounds:
 
     n_voxels: int = 0
     n_outside: int = 0
+    n_tails: int = 0
     n_varied: int = 0
     n_far: int = 0
     first: Index | None = None
@@ -72,6 +76,7 @@ class Bounds:
         """Take in other voxels."""
         self.n_voxels += other.n_voxels
         self.n_outside += other.n_outside
+        self.n_tails += other.n_tails
         self.n_varied += other.n_varied
         self.n_far += other.n_far
         self.first = other.first if self.first is None else self.first
@@ -81,7 +86,8 @@ class Bounds:
     def are_broken(self) -> bool:
         """Whether more voxels are outside than a filter puts there."""
         most_outside = max(_CHANCE, MOST_OUTSIDE * self.n_voxels)
-        return self.n_outside > most_outside or self.n_far > max(_CHANCE, _MOST_FAR * self.n_varied)
+        n_outside = self.n_outside - self.n_tails
+        return n_outside > most_outside or self.n_far > max(_CHANCE, _MOST_FAR * self.n_varied)
 
 
 @dataclass(slots=True)

@@ -67,14 +67,14 @@ class ExplainTask(BoxTask):
         if made:
             few, many = ("min", "max") if "min" in made else ("stride", "mean")
             telling[inside] = made[few] != made[many]
-        inner, cut = (Count.within(where, telling, found) for where in (~is_cut, is_cut))
         for name in known:
             fit = result.fits[name] = Fit()
-            wrong = strange.copy()
+            wrong, told = strange.copy(), telling.copy()
             if made:
                 wrong[inside], fit.largest = difference(made[name], found[inside], self.factors)
-            fit.inner = inner.without(wrong & ~is_cut, region)
-            fit.cut = cut.without(wrong & is_cut, region)
+                told[inside] &= ~np.isnan(made[name])  # one NaN makes every mean of it NaN
+            fit.inner = Count.of(found, wrong, told, ~is_cut, region)
+            fit.cut = Count.of(found, wrong, told, is_cut, region)
         return result
 
     def _measure(self, finer: Block, found: Block, result: Explanation) -> None:

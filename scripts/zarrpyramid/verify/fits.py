@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from zarrpyramid import geometry
 
 from .boxes import first_of
 
@@ -19,10 +21,13 @@ _CLAIM = 0.995
 
 A voxel is telling where the finer voxels of its window are not all equal."""
 
-_TELLING, _VALUES, _SEEN = 32, 16, 4096
-"""Telling voxels and values among them from which on a box can tell too, and how many are counted.
+_TELLING, _VALUES = 32, 16
+"""Telling voxels and values among them from which on a cell can tell too.
 
 In an image of a few values, such as a mask, voxels side by side are right or wrong together."""
+
+_CELL = 1 << 10
+"""Voxels of a cell, at most: so many that chance explains none of them whole."""
 
 
 @dataclass(slots=True)
@@ -35,29 +40,41 @@ class Count:
         Voxels that it makes otherwise, and where the first of them stands.
     n_telling
         Voxels whose windows are not of equal voxels.
-    n_boxes, n_whole
-        Boxes with enough telling voxels, and those of them that it explains whole.
+    n_doubtful
+        Telling voxels that it makes otherwise, in cells of a few values.
+    n_cells, n_whole
+        Cells with enough telling voxels and values, and those of them that it explains whole.
     """
 
     n_voxels: int = 0
     n_wrong: int = 0
     first: Index | None = None
     n_telling: int = 0
-    n_boxes: int = 0
+    n_doubtful: int = 0
+    n_cells: int = 0
     n_whole: int = 0
 
     @classmethod
-    def within(cls, where: Block, telling: Block, found: Block) -> Count:
-        """Return how many voxels of a box are in a mask, and how many of them are telling."""
-        told = where & telling
-        n_telling = int(told.sum())
-        can_tell = n_telling >= _TELLING and np.unique(found[told][:_SEEN]).size >= _VALUES
-        return cls(n_voxels=int(where.sum()), n_telling=n_telling, n_boxes=int(can_tell))
-
-    def without(self, wrong: Block, region: Region) -> Count:
-        """Return this count of a box with the voxels that are wrong in it."""
-        n_wrong, n_whole = int(wrong.sum()), 0 if wrong.any() else self.n_boxes
-        return replace(self, n_wrong=n_wrong, n_whole=n_whole, first=first_of(wrong, region))
+    def of(cls, found: Block, wrong: Block, telling: Block, where: Block, region: Region) -> Count:
+        """Return the count of the voxels of a box that are in a mask."""
+        told, wrong = telling & where, wrong & where
+        count = cls(
+            n_voxels=int(where.sum()),
+            n_wrong=int(wrong.sum()),
+            first=first_of(wrong, region),
+            n_telling=int(told.sum()),
+        )
+        if not count.n_telling:
+            return count
+        box = tuple(slice(0, extent) for extent in found.shape)
+        for cell in geometry.split_region(box, geometry.halved(found.shape, _CELL)):
+            can_tell = told[cell].sum() >= _TELLING
+            if can_tell and np.unique(found[cell][told[cell]]).size >= _VALUES:
+                count.n_cells += 1
+                count.n_whole += not wrong[cell].any()
+            else:
+                count.n_doubtful += int((wrong & told)[cell].sum())
+        return count
 
     def merge(self, other: Count) -> None:
         """Take in other voxels."""
@@ -65,7 +82,8 @@ class Count:
         self.n_wrong += other.n_wrong
         self.first = other.first if self.first is None else self.first
         self.n_telling += other.n_telling
-        self.n_boxes += other.n_boxes
+        self.n_doubtful += other.n_doubtful
+        self.n_cells += other.n_cells
         self.n_whole += other.n_whole
 
     @property
@@ -75,7 +93,7 @@ class Count:
             return self.n_telling > 0
         # Where a filter reaches beyond its windows, voxels are wrong whose windows do not tell.
         are_few = self.n_wrong <= (1 - _CLAIM) * self.n_telling
-        return are_few or 2 * self.n_whole > self.n_boxes
+        return (are_few and not self.n_doubtful) or 2 * self.n_whole > self.n_cells
 
 
 @dataclass(slots=True)

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _PLACE = 64
 """Extents of the part of a box that is held against windows beside its own."""
 
+_FEW = 4
+"""Extent up to which a displacement along an axis rests on too few planes to be told."""
+
 _MOST_STEPS = 3
 """Axes along which a level may be displaced at once."""
 
@@ -146,10 +149,12 @@ class NeighbourTask(BoxTask):
             outside &= (found < least - slack) | (found > largest + slack)
             outside |= np.isnan(found) & ~np.isnan(finer).any()
         far = outside & ((found < least - self.margin) | (found > largest + self.margin))
+        tails = outside & ~far & (least == largest)
         varied = (least != largest) | outside
         for where, bounds in ((~is_edge, result.inner), (is_edge, result.edge)):
             bounds.n_voxels, bounds.n_varied = int(where.sum()), int((where & varied).sum())
             bounds.n_outside, bounds.n_far = int((where & outside).sum()), int((where & far).sum())
+            bounds.n_tails = int((where & tails).sum())
             bounds.first = first_of(where & outside, region)
             bounds.first_far = first_of(where & far, region)
 
@@ -171,7 +176,9 @@ class NeighbourTask(BoxTask):
         is_known = np.isfinite(found) & np.isfinite(means[own])
         result.own.add(found, {(0,) * found.ndim: means[own]}, is_known)
         result.own.within = float((squares - means * means)[own][is_known].clip(0).sum())
-        steps = [(-1, 0, 1) if number in self.moves and n > 2 else (0,) for number, (_, n) in axes]
+        steps = [
+            (-1, 0, 1) if number in self.moves and n > _FEW else (0,) for number, (_, n) in axes
+        ]
         inner = tuple(
             slice(max(axis.start, 1), max(1, min(axis.stop, n - 1))) if len(step) > 1 else axis
             for step, (_, (axis, n)) in zip(steps, axes, strict=True)

@@ -106,18 +106,21 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
             is_known = factors is not None and len(factors) == len(sizes)
             downsampling = geometry.multiply(downsampling, factors or ()) if is_known else None
         objects = stored_objects(pyramid.store, level.at)
+        record = record_of(metadata) if number else None
+        # Other programs leave out what holds fill value alone, and so may who wrote level 0.
+        is_promised = record is not None
         yield LevelStatus(
             level=number,
             path=level.path,
             shape=metadata.shape,
             chunks=metadata.chunks,
             dtype=metadata.dtype,
-            record=record_of(metadata) if number else None,
+            record=record,
             listed=level.listed,
             n_objects=sum(size > 0 for _, size, _ in objects),
             expected_objects=expected_objects(metadata),
             stored_bytes=sum(size for _, size, _ in objects),
-            fault=why_incomplete(metadata, objects),
+            fault=why_incomplete(metadata, objects) if is_promised else "",
             factors=factors,
             voxel_size=downsampling
             and tuple(size * n for size, n in zip(sizes, downsampling, strict=True)),
