@@ -389,6 +389,19 @@ def test_a_level_of_other_axes_is_held_against_nothing(tmp_path):
     )
 
 
+def test_a_level_of_a_claimed_extent_is_held_against_what_memory_has_room_for(tmp_path):
+    base, *levels = IMAGES["noise"][0], IMAGES["noise"][0, ::2, ::2], IMAGES["noise"][0, ::4, ::4]
+    path = put(tmp_path / "a.zarr", [base, *levels])
+    document = json.loads((path / "1/zarr.json").read_bytes())
+    document["shape"][0] = 10**10
+    (path / "1/zarr.json").write_text(json.dumps(document))
+    report = verified(path, full=False)
+    assert report.code == 1
+    assert "level 1: " in report.verdict
+    assert "voxels held against nothing" in report.verdict
+    assert "level 2" not in report.verdict  # it is held against level 0
+
+
 IDS = np.zeros((33, 36, 31), "uint16")
 for number, centre in enumerate(RANDOM.integers(3, 30, (40, 3))):
     distance = sum((axis - at) ** 2 for axis, at in zip((Z, Y, X), centre, strict=True))

@@ -26,6 +26,10 @@ _BOX_BYTES = 1 << 25
 """Voxels of the finer level that are held at once for one box."""
 
 
+_WINDOW_BYTES = 1 << 28
+"""Voxels of the finer level that one voxel of a level may stand for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BoxTask(StoredTask):
     """A task that reads boxes of a level and of a finer one.
@@ -40,6 +44,11 @@ class BoxTask(StoredTask):
 
     whole: bool = False
     is_labels: bool = False
+
+    @property
+    def has_room(self) -> bool:
+        """Whether memory has room for what one voxel stands for; documents may claim any shape."""
+        return self.source.item_size * math.prod(self.factors) <= _WINDOW_BYTES
 
     def boxes(self, place: Index) -> Iterator[Region]:
         """Yield the boxes of the block at a place, each as small as memory asks for."""

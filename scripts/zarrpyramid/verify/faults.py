@@ -32,7 +32,8 @@ def figure_of(
 ) -> str:
     """Return how a level was held against others, for people."""
     if not chosen:
-        return f"held against nothing: it has other axes than {source.path}, or is larger"
+        why = f"it has other axes than {source.path}, is larger, or far smaller"
+        return f"held against nothing: {why}"
     words = f"{chosen}, held against {source.path}: "
     if found.explained:
         words += f"explained by {' or '.join(found.explained)}; "

@@ -99,6 +99,8 @@ def _explain(
         if factors is None:
             continue
         task = _in_scope(ExplainTask.of(*_arrays(pyramid, level, each), factors), pyramid, scope)
+        if not task.has_room:
+            continue
         places, figure = _places(task, scope, stored.get(each.path, ()))
         seen = Explanation()
         for result in on_places(task, places, scope.n_workers):
@@ -125,7 +127,7 @@ def _look_around(
     around, source, chosen = Neighbourhood(), sources[0], ""
     for each in sources:
         task = _neighbour_task(pyramid, level, each, scope)
-        if task is None:
+        if task is None or not task.has_room:
             continue
         task = replace(task, margin=margin)
         places, figure = _places(task, scope, stored.get(each.path, ()))
