@@ -6,10 +6,13 @@ import copy
 import re
 import shutil
 
+import numpy as np
 import pytest
+import zarr
 
 from harms import verified
 from ngff_stores import AXES, CHANNEL, make, put_group
+from zarrpyramid import build_pyramid
 from zarrpyramid.verify.findings import DEFECT, NOTE, WARNING
 
 ALL, BOTH = ("0.4", "0.5", "0.6"), ("0.4", "0.5")
@@ -731,7 +734,7 @@ def test_images_of_labels_and_series_are_verified(tmp_path):
 @pytest.mark.parametrize(
     ("listed", "message"),
     [
-        ({}, "labels is no list of paths"),
+        ({"labels": {}}, "labels is no list of paths"),
         ({"labels": [3]}, "labels is no list of paths"),
         ({"labels": ["cells", "gone"]}, "gone: no image is there, which the labels group lists"),
     ],
@@ -741,6 +744,18 @@ def test_an_image_s_labels_group_is_checked(tmp_path, listed, message):
     put_group(tmp_path / "a.zarr/labels", 3, {"ome": {"version": "0.5", **listed}})
     (found,) = defects(verified(tmp_path / "a.zarr"))
     assert message in found.line
+
+
+def test_labels_that_are_not_listed_get_listed_by_their_build(tmp_path):
+    image = make(tmp_path / "a.zarr", "image", "0.5")
+    group = zarr.open_group(image / "labels", mode="w").create_group("cells")
+    group.create_array("0", data=np.ones((8, 8), "uint8"), chunks=(4, 4), dimension_names="yx")
+    report = verified(image)
+    assert report.code == 0
+    (found,) = [each for each in report.findings if "no reader finds" in each.what]
+    assert f"store={image}/labels/NAME" in found.way_out
+    build_pyramid(image, "labels/cells", levels=1)
+    assert not [each for each in verified(image).findings if "no reader finds" in each.what]
 
 
 @pytest.mark.parametrize("key", ["plate", "well", "labels", "bioformats2raw.layout"])

@@ -24,7 +24,7 @@ from zarrpyramid.metadata import (
     stated_version,
 )
 
-from .findings import NOTE, WARNING, Check, Finding
+from .findings import NOTE, WARNING, Check, Finding, build_command
 from .plates import check_plate, check_well, listed_images, listed_wells
 from .versions import check_version, version_of
 
@@ -205,6 +205,12 @@ def _read_labels(held: Collection, group: Node) -> None:
             held.gather(held.path, [replace(found, grade=WARNING) if is_absent else found])
     outer = None if above is None else stated_version(above.attributes)
     _compare_versions(held, held.path, group, LABELS, outer)
+    if listed is None:
+        where = join(held.store.name, held.path, "NAME")
+        way_out = f"build the levels of what is in it, which lists it: {build_command(where)}"
+        what = "it lists no labels, so that no reader finds what is in it"
+        held.gather(held.path, [Finding(what=what, grade=WARNING, rule=_LISTED, way_out=way_out)])
+        return
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
         what = "labels is no list of paths"
         held.absent(held.path, f"{what}: {repr(listed)[:80]}", _LISTED)
