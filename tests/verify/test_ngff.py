@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import shutil
 
@@ -766,3 +767,16 @@ def test_an_image_without_a_list_is_none_of_these(tmp_path, key, zarr_format):
     report = verified(group)
     assert report.code == 0
     assert "no list of levels" in next(c.figure for c in report.checks if c.name == "documents")
+
+
+@pytest.mark.parametrize(
+    ("version", "word"), [("0.5", "sound"), ("0.6.dev4", "sound"), ("0.9", "not proven")]
+)
+def test_what_a_later_version_says_is_not_proven(tmp_path, version, word):
+    path = make(tmp_path / "a.zarr", "image", "0.6" if version > "0.5" else "0.5")
+    document = json.loads((path / "zarr.json").read_bytes())
+    document["attributes"]["ome"]["version"] = version
+    (path / "zarr.json").write_text(json.dumps(document))
+    report = verified(path)
+    assert report.code == 0
+    assert report.verdict.startswith(f"{path}: {word}")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import MetadataError
 
-from .documents import change_document, read_document
+from .documents import change_document
 from .formats import FORMATS, NODE_DOCUMENTS, Format
-from .nodes import Node, read_node
+from .nodes import Node, read_allowed, read_node
 from .paths import join
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def read_consolidated(store: Store, path: str, zarr_format: int) -> Document | N
     """
     spelling = FORMATS[zarr_format]
     key = join(path, spelling.consolidated_document)
-    document = read_document(store, key)
+    document, _ = read_allowed(store, key)
     if document is None or not spelling.is_consolidated(document):
         return None
     found = spelling.consolidated(document)

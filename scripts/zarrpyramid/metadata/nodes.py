@@ -60,7 +60,7 @@ def read_node(store: Store, path: str, zarr_format: int | None = None) -> Node |
     denied: StoreError | None = None
     document: Document | None = None
     if zarr_format != 2:
-        document, denied = _read(store, join(path, "zarr.json"))
+        document, denied = read_allowed(store, join(path, "zarr.json"))
     if document is not None:
         where, kind = f"{store.name}/{join(path, 'zarr.json')}", document.get("node_type")
         if kind not in ("array", "group") or document.get("zarr_format") != 3:
@@ -71,14 +71,14 @@ def read_node(store: Store, path: str, zarr_format: int | None = None) -> Node |
             check_keys(document, _GROUP_KEYS, where)
         return Node(kind=kind, zarr_format=3, documents={"zarr.json": document})
     for name, kind in ((".zarray", "array"), (".zgroup", "group")) if zarr_format != 3 else ():
-        document, _ = _read(store, join(path, name))
+        document, _ = read_allowed(store, join(path, name))
         if document is not None:
             if kind == "group" and document.get("zarr_format") != 2:
                 raise MetadataError(
                     f"{store.name}/{join(path, name)}: expected zarr_format 2, found "
                     f"{repr(document.get('zarr_format'))[:80]}; correct it"
                 )
-            attributes, _ = _read(store, join(path, ".zattrs"))
+            attributes, _ = read_allowed(store, join(path, ".zattrs"))
             more = {} if attributes is None else {".zattrs": attributes}
             return Node(kind=kind, zarr_format=2, documents={name: document, **more})
     if denied is not None:
@@ -86,7 +86,7 @@ def read_node(store: Store, path: str, zarr_format: int | None = None) -> Node |
     return None
 
 
-def _read(store: Store, key: str) -> tuple[Document | None, StoreError | None]:
+def read_allowed(store: Store, key: str) -> tuple[Document | None, StoreError | None]:
     """Return a document, or None; and the error of a server that refuses it.
 
     A server that lists no keys refuses what is absent too: of a node some documents always are.

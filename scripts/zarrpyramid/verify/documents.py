@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.metadata import SPACE, axis_type, listed_paths, read_axes
+from zarrpyramid.metadata import SPACE, axis_type, listed_paths, read_axes, rules_of
 from zarrpyramid.plan import VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
@@ -60,6 +60,8 @@ def _check_each(pyramid: Pyramid) -> Iterator[Check | Finding]:
         name="documents",
         figure=f"group and {len(arrays)} of {len(every)} arrays, "
         f"zarr v{pyramid.zarr_format}, {listed}, {maker}",
+        # What a later version says of the levels' places is not read.
+        proven=not version or rules_of(pyramid.attributes, pyramid.zarr_format) is not None,
     )
     for level in pyramid.levels:
         if level.metadata is not None and 0 in level.metadata.shape:
