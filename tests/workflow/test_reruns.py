@@ -277,8 +277,9 @@ def test_a_foreign_level_is_refused_and_stays(workspace):
     refused = workspace.run(**IMAGE, code=1)
     assert any(refusal in line for line in refused.lines[-10:])
     assert workspace.files(f"{RAW}/2") == foreign
-    # A plan that does without it leaves it.
-    assert workspace.run(**{**IMAGE, "levels": 1}).jobs
+    # So is a plan that does without it, since the list would show theirs beside ours.
+    refused = workspace.run(**{**IMAGE, "levels": 1}, code=1)
+    assert any(f"{workspace / RAW} lists 2 as a level" in line for line in refused.lines)
     assert workspace.files(f"{RAW}/2") == foreign
 
 
