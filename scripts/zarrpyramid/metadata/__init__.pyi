@@ -38,6 +38,9 @@ from .multiscales import Axis as Axis
 from .multiscales import all_multiscales as all_multiscales
 from .multiscales import axis_type as axis_type
 from .multiscales import base_path as base_path
+from .multiscales import dataset_path as dataset_path
+from .multiscales import datasets_of as datasets_of
+from .multiscales import first_dataset as first_dataset
 from .multiscales import has_systems as has_systems
 from .multiscales import listed_axes as listed_axes
 from .multiscales import listed_paths as listed_paths
@@ -64,6 +67,7 @@ from .paths import LevelPaths as LevelPaths
 from .paths import is_inside as is_inside
 from .paths import join as join
 from .placement import first_transformation as first_transformation
+from .placement import mappings as mappings
 from .placement import name_of as name_of
 from .placement import numbers as numbers
 from .placement import outer_transformations as outer_transformations

@@ -14,6 +14,7 @@ from .multiscales import (
     all_multiscales,
     axis_type,
     dataset_path,
+    datasets_of,
     has_systems,
     listed_axes,
     listed_paths,
@@ -193,7 +194,7 @@ def carried_over(attributes: Document, path: str, zarr_format: int) -> Document:
 
 def _only_base(multiscales: Document, path: str) -> Document:
     """Return a multiscales that lists level 0 alone, at another path."""
-    found = read_datasets({"multiscales": [multiscales]})[:1]
+    found = datasets_of(multiscales)[:1]
     onward = multiscales.get("coordinateTransformations")
     kept = dict(multiscales)
     if isinstance(onward, list):  # what leads to other images of the source leads nowhere here

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .placement import (
     axes_system,
     fitting,
+    mappings,
     outer_transformations,
     read_transformations,
     system_of,
@@ -92,12 +93,7 @@ def read_multiscales(attributes: Document) -> Document | None:
 
 def all_multiscales(attributes: Document) -> list[Document]:
     """Return all multiscales of a group."""
-    return _dicts(ome_attributes(attributes).get("multiscales"))
-
-
-def _dicts(value: Any) -> list[Document]:
-    """Return the mappings of a list; a document may hold anything in its place."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return mappings(ome_attributes(attributes).get("multiscales"))
 
 
 def our_metadata(attributes: Document) -> Document:
@@ -113,7 +109,17 @@ def read_datasets(attributes: Document) -> list[Document]:
 
     0.4 and 0.5: the datasets MUST be ordered from the highest resolution to the lowest.
     """
-    return _dicts((read_multiscales(attributes) or {}).get("datasets"))
+    return datasets_of(read_multiscales(attributes) or {})
+
+
+def datasets_of(multiscales: Document) -> list[Document]:
+    """Return what a multiscales says of each level that it lists, as `read_datasets` does."""
+    return mappings(multiscales.get("datasets"))
+
+
+def first_dataset(multiscales: Document) -> Document:
+    """Return what a multiscales says of level 0; {} where it lists nothing."""
+    return next(iter(datasets_of(multiscales)), {})
 
 
 def listed_paths(attributes: Document) -> list[str]:
@@ -124,7 +130,7 @@ def listed_paths(attributes: Document) -> list[str]:
 def shared_paths(attributes: Document) -> set[str]:
     """Return the paths that further multiscales of a group list."""
     more = all_multiscales(attributes)[1:]
-    return {dataset_path(each) for listed in more for each in _dicts(listed.get("datasets"))}
+    return {dataset_path(each) for listed in more for each in datasets_of(listed)}
 
 
 def dataset_path(dataset: Document) -> str:
@@ -149,13 +155,17 @@ def has_systems(multiscales: Document) -> bool:
 
 
 def listed_axes(attributes: Document) -> list[Document]:
-    """Return the axes that a group lists as mappings; those of NGFF 0.3 are names alone."""
-    multiscales = read_multiscales(attributes) or {}
+    """Return the axes that a group lists, as `described_axes` does."""
+    return described_axes(read_multiscales(attributes) or {})
+
+
+def described_axes(multiscales: Document) -> list[Document]:
+    """Return the axes of a multiscales as mappings; those of NGFF 0.3 are names alone."""
     listed = multiscales.get("axes")
     if has_systems(multiscales):
         listed = axes_system(multiscales).get("axes")
     elif listed is None:
-        listed = _cosem_axes(next(iter(read_datasets(attributes)), {}).get("transform"))
+        listed = _cosem_axes(first_dataset(multiscales).get("transform"))
     axes = listed if isinstance(listed, list) else []
     return [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
 
@@ -199,7 +209,7 @@ def read_axes(attributes: Document, n_axes: int) -> tuple[Axis, ...] | None:
     ):
         return None
     multiscales = read_multiscales(attributes) or {}
-    scale, translation = placed(multiscales, next(iter(read_datasets(attributes)), {}), n_axes)
+    scale, translation = placed(multiscales, first_dataset(multiscales), n_axes)
     own = system_of(multiscales)
     counted = [{}] * n_axes if own == axes_system(multiscales) else own["axes"]
     return tuple(

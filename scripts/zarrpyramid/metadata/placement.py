@@ -22,6 +22,15 @@ Vectors: TypeAlias = tuple[list[float] | None, list[float] | None]
 """A scale and the translation after it; None for one that is not stated."""
 
 
+def mappings(value: Any) -> list[Document]:
+    """Return the mappings of a list; a document may hold anything in its place.
+
+    >>> mappings([{"name": "x"}, 7]), mappings(7)
+    ([{'name': 'x'}], [])
+    """
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def numbers(values: Any) -> list[float] | None:
     """Return a list of finite numbers as floats, or None where it is anything else.
 
@@ -124,8 +133,7 @@ def name_of(place: Any) -> Any:
 
 
 def _systems(multiscales: Document) -> list[Document]:
-    systems = multiscales.get("coordinateSystems")
-    return [each for each in systems if isinstance(each, dict)] if isinstance(systems, list) else []
+    return mappings(multiscales.get("coordinateSystems"))
 
 
 def _system(multiscales: Document, place: Any) -> Document:
@@ -157,8 +165,7 @@ def _onward(multiscales: Document, system: Document) -> list[Document]:
 
 
 def _axes(system: Document) -> list[Document]:
-    axes = system.get("axes")
-    return [axis for axis in axes if isinstance(axis, dict)] if isinstance(axes, list) else []
+    return mappings(system.get("axes"))
 
 
 def _listed(holder: Document) -> list[Any]:

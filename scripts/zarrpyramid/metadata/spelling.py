@@ -9,11 +9,12 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from .multiscales import has_systems, listed_axes, placed, read_datasets
+from .multiscales import datasets_of, described_axes, first_dataset, has_systems, placed
 from .placement import (
     axes_system,
     first_transformation,
     fitting,
+    mappings,
     name_of,
     outer_transformations,
     read_transformations,
@@ -60,7 +61,7 @@ def spelled(
     """
     listed = _axes(axes, before)
     described = with_listed_axes(before, listed) if systems else {**before, "axes": listed}
-    first = next(iter(read_datasets({"multiscales": [before]})), {})
+    first = first_dataset(before)
     own = _own(before, axes)
     datasets: list[Document] = []
     for path, downsampling in zip(paths, downsamplings, strict=True):
@@ -84,8 +85,7 @@ def linked(multiscales: Document, path: str, steps: list[Document]) -> list[Docu
     if not has_systems(multiscales):
         return steps
     name = system_of(multiscales).get("name", _NEW_SYSTEM)
-    datasets = read_datasets({"multiscales": [multiscales]})
-    ends = [first_transformation(each).get("output") for each in datasets]
+    ends = [first_transformation(each).get("output") for each in datasets_of(multiscales)]
     output = next((end for end in ends if name_of(end) == name), {"name": name})
     link = {"input": {"path": path} if isinstance(output, dict) else path, "output": output}
     if len(steps) == 1:
@@ -116,8 +116,7 @@ def respelled(multiscales: Document, *, systems: bool) -> Document:
     """
     if has_systems(multiscales) == systems or not multiscales:
         return multiscales
-    attributes = {"multiscales": [multiscales]}
-    axes = listed_axes(attributes)
+    axes = described_axes(multiscales)
     spelling = ("axes", "coordinateSystems", "coordinateTransformations", "datasets")
     kept = {key: item for key, item in multiscales.items() if key not in spelling}
     if systems:
@@ -131,7 +130,7 @@ def respelled(multiscales: Document, *, systems: bool) -> Document:
                 kept, str(dataset.get("path")), _steps(scale or [1.0] * len(axes), translation)
             ),
         }
-        for dataset in read_datasets(attributes)
+        for dataset in datasets_of(multiscales)
         for scale, translation in (placed(multiscales, dataset, len(axes)),)
     ]
     return kept
@@ -145,7 +144,7 @@ def with_places(multiscales: Document) -> Document:
     changed = dict(multiscales)
     if isinstance(steps := multiscales.get("coordinateTransformations"), list):
         changed["coordinateTransformations"] = [_placed(step, "name") for step in steps]
-    datasets = read_datasets({"multiscales": [multiscales]})
+    datasets = datasets_of(multiscales)
     for n, dataset in enumerate(datasets):
         if isinstance(steps := dataset.get("coordinateTransformations"), list):
             steps = [_placed(step, "path") for step in steps]
@@ -165,22 +164,19 @@ def lost_by_respelling(multiscales: Document, *, systems: bool) -> list[str]:
     """Return the coordinate systems and transformations that `respelled` would leave out."""
     if has_systems(multiscales) == systems:
         return []
-    attributes = {"multiscales": [multiscales]}
     own = [each.get("name") for each in (system_of(multiscales), axes_system(multiscales))]
-    listed, steps = (
-        [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-        for found in map(multiscales.get, ("coordinateSystems", "coordinateTransformations"))
-    )
+    listed = mappings(multiscales.get("coordinateSystems"))
+    steps = mappings(multiscales.get("coordinateTransformations"))
     names = [each.get("name") for each in listed]
     names += [name_of(step["output"]) for step in steps if "output" in step]
-    n_axes = len(listed_axes(attributes))
-    unknown = [unread(each, n_axes) for each in read_datasets(attributes)]
+    n_axes = len(described_axes(multiscales))
+    unknown = [unread(each, n_axes) for each in datasets_of(multiscales)]
     return [repr(name)[:80] for name in names if name not in own] + [*filter(None, unknown)]
 
 
 def _axes(axes: Sequence[Axis], before: Document) -> list[Document]:
     """Return axes as mappings, with what is known of those of the same names."""
-    known = {str(axis.get("name")): axis for axis in listed_axes({"multiscales": [before]})}
+    known = {str(axis.get("name")): axis for axis in described_axes(before)}
     described = []
     for axis in axes:
         found = known.get(axis.name, {})
@@ -195,7 +191,7 @@ def _own(before: Document, axes: Sequence[Axis]) -> list[tuple[float, float | No
 
     Numbers that give what is wanted already stay to the last bit.
     """
-    first = next(iter(read_datasets({"multiscales": [before]})), {})
+    first = first_dataset(before)
     scale, moved = fitting(read_transformations(first), len(axes))
     outer, outer_moved = fitting(outer_transformations(before), len(axes))
     own: list[tuple[float, float | None]] = []

@@ -15,9 +15,10 @@ from zarrpyramid.metadata import (
     ZARR_FORMATS,
     all_multiscales,
     base_path,
+    first_dataset,
     join,
     lost_by_respelling,
-    read_datasets,
+    read_multiscales,
     read_node,
     rules_of,
     stated_version,
@@ -90,9 +91,8 @@ def _check_readable(image: ImageConfig, base: ArrayMetadata, attributes: dict[st
             f"by a release that knows the version, {way_out}"
         )
     n_axes = len(base.shape)
-    own = next(iter(read_datasets(attributes)), {})
-    multiscales = next(iter(all_multiscales(attributes)), {})
-    step = unread(own, n_axes) or unread_outer(multiscales, n_axes)
+    multiscales = read_multiscales(attributes) or {}
+    step = unread(first_dataset(multiscales), n_axes) or unread_outer(multiscales, n_axes)
     if step:
         raise ConfigError(
             f"image {image.name}: {group} places level 0 by {step}, expected a scale and a "

@@ -13,9 +13,9 @@ from zarrpyramid.metadata import (
     CHANNEL,
     ZARR_FORMATS,
     all_multiscales,
+    datasets_of,
     has_systems,
     ome_attributes,
-    read_datasets,
     rules_of,
     system_of,
 )
@@ -114,7 +114,7 @@ def _check_levels(
 
 def _own(described: Document, arrays: Mapping[str, ArrayMetadata]) -> dict[str, ArrayMetadata]:
     """Return the arrays that a multiscales lists, by path."""
-    paths = [dataset.get("path") for dataset in read_datasets({"multiscales": [described]})]
+    paths = [dataset.get("path") for dataset in datasets_of(described)]
     return {path: array for path, array in arrays.items() if path in paths}
 
 

@@ -16,6 +16,9 @@ from zarrpyramid.metadata import (
     all_multiscales,
     axis_type,
     base_path,
+    dataset_path,
+    datasets_of,
+    first_dataset,
     is_inside,
     is_label_image,
     join,
@@ -23,6 +26,7 @@ from zarrpyramid.metadata import (
     listed_axes,
     listed_paths,
     locate,
+    mappings,
     ome_attributes,
     open_group,
     our_metadata,
@@ -177,8 +181,8 @@ class Pyramid:
     @property
     def voxel_sizes(self) -> list[float]:
         """Extents of a voxel of level 0 in the axes' units, 1 where none are stated."""
-        first, n_axes = next(iter(self.datasets), {}), len(self.axes)
-        return placed(self.multiscales or {}, first, n_axes)[0] or [1.0] * n_axes
+        listed, n_axes = self.multiscales or {}, len(self.axes)
+        return placed(listed, first_dataset(listed), n_axes)[0] or [1.0] * n_axes
 
     @property
     def version(self) -> str | None:
@@ -195,9 +199,7 @@ class Pyramid:
     def channels(self) -> list[Document]:
         """What the group says of its channels for display."""
         omero = ome_attributes(self.attributes, "omero").get("omero")
-        listed = omero.get("channels") if isinstance(omero, dict) else None
-        found = listed if isinstance(listed, list) else []
-        return [channel for channel in found if isinstance(channel, dict)]
+        return mappings(omero.get("channels") if isinstance(omero, dict) else None)
 
     def transformations(
         self, level: FoundLevel
@@ -325,7 +327,7 @@ def read_pyramid(store: Store, path: str) -> Pyramid:
     pyramid = Pyramid(store=store, path=path, group=group, levels=ours, others=beside)
     further = []
     for multiscales in all_multiscales(group.attributes)[1:]:
-        names = dict.fromkeys(listed_paths({"multiscales": [multiscales]}))
+        names = dict.fromkeys(map(dataset_path, datasets_of(multiscales)))
         if not names.keys() <= found.keys():
             own = tuple(levels({name: found.get(name) or look(name) for name in names}))
             alone = _with_one(group, multiscales)

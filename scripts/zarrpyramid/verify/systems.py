@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.metadata import first_transformation, name_of, read_datasets, system_of
+from zarrpyramid.metadata import datasets_of, first_transformation, mappings, name_of, system_of
 
 from .axes import check_axes
 from .datasets import broken_vectors
-from .entries import FILLED, TEXT, Entry, are_mappings, check_entries, check_unique, each
+from .entries import FILLED, TEXT, Entry, are_mappings, check_entries, check_unique
 from .findings import DEFECT, Finding
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def check_systems(described: Document, version: str) -> Iterator[Finding]:
             yield replace(found, what=f"coordinate system {system['name']!r}: {found.what}")
     leads = {
         str(name_of(step.get("output")))
-        for dataset in read_datasets({"multiscales": [described]})
+        for dataset in datasets_of(described)
         if (step := first_transformation(dataset))
     }
     if len(leads) > 1:
@@ -87,7 +87,7 @@ def check_systems(described: Document, version: str) -> Iterator[Finding]:
 
 def axes_of(holder: Document) -> list[Document]:
     """Return the axes of a coordinate system, or of a multiscales before 0.6."""
-    return [axis for _, axis in each(holder, "axes", "")]
+    return mappings(holder.get("axes"))
 
 
 def _check_onward(described: Document, names: list[str], version: str) -> Iterator[Finding]:
