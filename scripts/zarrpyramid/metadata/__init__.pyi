@@ -64,6 +64,7 @@ from .omero import without_omero as without_omero
 from .omero import without_our_omero as without_our_omero
 from .parsing import parse_array as parse_array
 from .paths import LevelPaths as LevelPaths
+from .paths import groups_above as groups_above
 from .paths import is_inside as is_inside
 from .paths import join as join
 from .placement import first_transformation as first_transformation

@@ -18,7 +18,7 @@ from zarrpyramid.stores import check_url, is_url, open_store, why_no_store
 from .formats import FORMATS
 from .multiscales import base_path
 from .nodes import read_array, read_node
-from .paths import is_inside, join
+from .paths import groups_above, is_inside, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,12 +109,10 @@ def way_to_image(store: Store, path: str = "") -> str:
 
 def _way_to_group(store: Store, path: str, array: Node) -> str:
     """Say how an array comes into a group that holds it as 0, or that it is in one already."""
-    steps = path.split("/")
-    for depth in range(len(steps)):
-        above = join(*steps[:depth])
+    for above in groups_above(path):
         group = read_node(store, above)
         level_0 = "0" if group is None else base_path(group.attributes) or "0"
-        if "/".join(steps[depth:]) == level_0:
+        if path[len(above) :].strip("/") == level_0:
             field = f"{store.name}/{above}".rstrip("/")
             return f"level 0 of the image {field}; give the image's group as store and field"
     where = shlex.quote(f"{store.name}/{path}".rstrip("/"))

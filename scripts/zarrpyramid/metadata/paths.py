@@ -19,6 +19,16 @@ def join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
+def groups_above(path: str) -> list[str]:
+    """Return the paths of the groups above a node, from the top of the store on.
+
+    >>> groups_above("scans/raw/0")
+    ['', 'scans', 'scans/raw']
+    """
+    steps = path.split("/") if path else []
+    return ["/".join(steps[:depth]) for depth in range(len(steps))]
+
+
 def is_inside(path: str) -> bool:
     r"""Tell whether a path from a document stays inside its group, on any operating system.
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
-from zarrpyramid.metadata import is_inside, join, listed_paths, read_node, shared_paths
+from zarrpyramid.metadata import (
+    groups_above,
+    is_inside,
+    join,
+    listed_paths,
+    read_node,
+    shared_paths,
+)
 from zarrpyramid.programs import command
 
 from .stored import record_of
@@ -91,6 +98,5 @@ def is_shared(image: Image, path: str) -> bool:
 
 def groups_between(image: Image, path: str) -> Iterator[str]:
     """Yield the paths of the groups between the image's group and an array at a path in it."""
-    steps = path.split("/")[:-1]
-    for depth in range(1, len(steps) + 1):
-        yield join(image.path, *steps[:depth])
+    for above in groups_above(path)[1:]:
+        yield join(image.path, above)

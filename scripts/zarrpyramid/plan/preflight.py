@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import PyramidError, StoreError
-from zarrpyramid.metadata import join, read_consolidated, read_node
+from zarrpyramid.metadata import groups_above, read_consolidated, read_node
 from zarrpyramid.tables import aligned_table
 
 from .axes import times
@@ -154,9 +154,8 @@ def check_build(image: Image) -> None:
     """
     check_axes(image.plan)
     check_places(image)
-    steps = image.path.split("/") if image.path else []
-    for depth in range(len(steps) + 1):
-        read_consolidated(image.store, join(*steps[:depth]), image.plan.base.zarr_format)
+    for path in (*groups_above(image.path), image.path):
+        read_consolidated(image.store, path, image.plan.base.zarr_format)
 
 
 def check_room(image: Image, layout: BaseLayout) -> None:

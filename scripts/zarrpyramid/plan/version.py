@@ -16,6 +16,7 @@ from zarrpyramid.metadata import (
     all_multiscales,
     base_path,
     first_dataset,
+    groups_above,
     join,
     lost_by_respelling,
     read_multiscales,
@@ -125,8 +126,7 @@ def check_around(image: ImageConfig, store: Store, path: str) -> None:
     wanted = image.ngff_version
     if wanted == "same":
         return
-    steps = path.split("/") if path else []
-    for place in (*("/".join(steps[:n]) for n in range(len(steps))), join(path, "labels")):
+    for place in (*groups_above(path), join(path, "labels")):
         node = None
         with suppress(MetadataError, StoreError):  # what is damaged there is not in the way here
             node = read_node(store, place)

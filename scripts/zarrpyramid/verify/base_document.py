@@ -18,6 +18,7 @@ from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
 from zarrpyramid.downsample import BlockResult, count_chunk, digest_header
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import (
+    groups_above,
     parse_array,
     read_consolidated,
     read_node,
@@ -190,11 +191,11 @@ def _candidates(
 
 def _consolidated(pyramid: Pyramid, base: FoundLevel) -> Iterator[ArrayMetadata]:
     """Yield what consolidated metadata of the groups above says of level 0."""
-    steps, spelling = base.at.split("/"), pyramid.group.format
-    for depth in reversed(range(len(steps))):
+    spelling = pyramid.group.format
+    for above in reversed(groups_above(base.at)):
         with contextlib.suppress(PyramidError):
-            kept = read_consolidated(pyramid.store, "/".join(steps[:depth]), pyramid.zarr_format)
-            below = "/".join(steps[depth:])
+            kept = read_consolidated(pyramid.store, above, pyramid.zarr_format)
+            below = base.at[len(above) :].strip("/")
             names = (spelling.array_document, spelling.attributes_document)
             held = {
                 name: (kept or {}).get(spelling.consolidated_key(below, name)) for name in names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import MetadataError
-from zarrpyramid.metadata import join, read_consolidated, read_node
+from zarrpyramid.metadata import groups_above, join, read_consolidated, read_node
 from zarrpyramid.programs import command
 
 from .findings import Check, Finding
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 def check_consolidated(pyramid: Pyramid) -> Iterator[Check | Finding]:
     """Yield where consolidated metadata of the group or of one above contradicts the documents."""
-    spelling, steps = pyramid.group.format, pyramid.path.split("/") if pyramid.path else []
+    spelling = pyramid.group.format
     nodes: list[tuple[str, int | None, Mapping[str, Document | None]]]
     nodes = [(pyramid.path, None, pyramid.group.documents)]
     nodes += [(level.at, level.number, _documents(pyramid, level)) for level in pyramid.every_level]
-    for depth in range(len(steps) + 1):
-        above = "/".join(steps[:depth])
+    for above in (*groups_above(pyramid.path), pyramid.path):
         where, n_wrong = join(pyramid.store.name, above), 0
         document_path = join(where, spelling.consolidated_document)
         code = f"import zarr; zarr.consolidate_metadata({where!r})"
