@@ -9,11 +9,10 @@ part counts only for the `opening` in which the part was made.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError, VoxelError
-from zarrpyramid.metadata import RECORD_KEY, fits
+from zarrpyramid.metadata import fits
 from zarrpyramid.plan import check_place, describe_level, why_incomplete
 
 from .cluster import open_cluster
@@ -187,9 +186,7 @@ def gather_level(
         if not fits(found, purpose(target, finer)):
             end_opening(target)
             raise base_changed(image)
-        planned = target.planned
-        whole = replace(planned, attributes={**planned.attributes, RECORD_KEY: record})
-        fault = why_incomplete(whole, target.objects())
+        fault = why_incomplete(target.published(record), target.objects())
         if fault:
             end_opening(target)
             raise StoreError(

@@ -7,13 +7,11 @@ else would wait for it.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import (
-    RECORD_KEY,
     WINDOWS_KEY,
     change_group_attributes,
     delete_array,
@@ -62,9 +60,7 @@ logger = logging.getLogger(__name__)
 def publish_level(level: Level, record: Record) -> None:
     """Write a level's documents once its objects are on disk: from here on it exists."""
     level.store.sync()
-    planned = level.planned
-    whole = replace(planned, attributes={**planned.attributes, RECORD_KEY: record})
-    write_array(level.store, level.path, whole)
+    write_array(level.store, level.path, level.published(record))
     level.store.sync()
 
 

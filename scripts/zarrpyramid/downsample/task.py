@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from zarrpyramid.arrays import Block, Chunks, Encoder
     from zarrpyramid.geometry import Index, Region, Shape
     from zarrpyramid.metadata import ArrayMetadata
-    from zarrpyramid.reduce import Moments
     from zarrpyramid.stores import Store
 
     Seen = dict[Index, BlockResult]
@@ -142,12 +141,13 @@ class LevelTask:
         # chunks, the whole span is put together first.
         whole_span = None if self.aligned else scratch("span", geometry.region_shape(span), dtype)
         compiled = self._compiled
-
-        def reduce(voxels: Block, out: Block) -> Moments:
-            return reduce_and_describe(
-                self.method, voxels, self.factors, out, compiled=compiled, no_data=self.no_data
-            )
-
+        reduce = partial(
+            reduce_and_describe,
+            self.method,
+            factors=self.factors,
+            compiled=compiled,
+            no_data=self.no_data,
+        )
         read = SourceSums()
         first, pieces = block_layout(span, self.source.chunks, self.factors, self.source.shape)
         for piece in pieces:

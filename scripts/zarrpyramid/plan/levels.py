@@ -108,7 +108,7 @@ class LevelPlan:
     @property
     def expected(self) -> Record:
         """The part of a record that is known beforehand; a level whose record differs is remade."""
-        skipped = {"no_data": [*self.no_data]} if METHODS[self.method].skips else {}
+        skips = bool(self.no_data) and METHODS[self.method].skips
         return {
             "level": self.level,
             "shape": list(self.shape),
@@ -120,7 +120,7 @@ class LevelPlan:
                 "factors": list(self.factors),
                 "voxel_revision": VOXEL_REVISION,
                 "write_empty_chunks": self.write_empty_chunks,
-                **(skipped if self.no_data else {}),
+                **({"no_data": [*self.no_data]} if skips else {}),
             },
         }
 

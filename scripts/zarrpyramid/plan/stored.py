@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -120,6 +120,11 @@ class Level:
             dtype=self.plan.dtype,
         )
         return target.named([axis.dimension for axis in plan.axes])
+
+    def published(self, record: Record) -> ArrayMetadata:
+        """Return the planned metadata with the level's record, as it stands once all is written."""
+        attributes = {**self.planned.attributes, RECORD_KEY: record}
+        return replace(self.planned, attributes=attributes)
 
     @property
     def form(self) -> Record:
