@@ -11,11 +11,12 @@ import itertools
 import json
 import random
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
-from zarrpyramid.downsample import BlockResult, count_chunk, digest_header
+from zarrpyramid.arrays import open_chunks
+from zarrpyramid.downsample import BlockResult, digest_header
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import (
     groups_above,
@@ -26,7 +27,7 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.reduce import METHODS, kind_of
 
-from .comparison import CompareTask, on_places
+from .comparison import CompareTask, counted, on_places
 from .findings import Check
 from .origins import recipe_of, skipped_by
 from .sampling import draw_sample
@@ -34,7 +35,6 @@ from .sampling import draw_sample
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import ArrayMetadata, Document
 
     from .pyramid import FoundLevel, Pyramid
@@ -217,16 +217,11 @@ def _digest(pyramid: Pyramid, metadata: ArrayMetadata, scope: Scope) -> str:
     path = pyramid.levels[0].at
     try:
         chunks = open_chunks(pyramid.store, path, metadata)
-
-        def read(place: Index) -> BlockResult:
-            seen = BlockResult()
-            for index in chunks_of_object(metadata, place):
-                count_chunk(index, read_chunk(chunks, index), seen.target)
-            return seen
-
         total = BlockResult()
         grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
-        for seen in on_places(read, geometry.iterate_units(grid), scope.n_workers):
+        for seen in on_places(
+            partial(counted, chunks), geometry.iterate_units(grid), scope.n_workers
+        ):
             total.merge(seen)
     except PyramidError:
         return ""

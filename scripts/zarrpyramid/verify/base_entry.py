@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     Place = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def mended_list(pyramid: Pyramid) -> Pyramid:
-    """Return a pyramid after its list names level 0 first, and places it by axes with names.
+def mend_list(pyramid: Pyramid) -> None:
+    """Have the list of a pyramid name level 0 first, and place it by axes with names.
 
     Nothing is changed where the list does so, and where nothing else says what it must say.
     """
@@ -57,7 +57,7 @@ def mended_list(pyramid: Pyramid) -> Pyramid:
         pyramid = read_pyramid(pyramid.store, pyramid.path)
     found = Votes(pyramid)
     if pyramid.multiscales is None or pyramid.levels[0].metadata is None:
-        return pyramid
+        return
     n_axes, path = len(found.base.shape), pyramid.levels[0].path
     entry: Document = next((each for each in pyramid.datasets if each.get("path") == path), {})
     steps = None if _places(entry, n_axes) else _steps(pyramid, found, n_axes)
@@ -76,7 +76,6 @@ def mended_list(pyramid: Pyramid) -> Pyramid:
         return without_omero(attributes) if is_dark else attributes
 
     change_group_attributes(pyramid.store, pyramid.path, mended)
-    return read_pyramid(pyramid.store, pyramid.path)
 
 
 def _base_of(pyramid: Pyramid) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import chunk_region, open_chunks, read_chunk
+from zarrpyramid.arrays import chunk_region, chunks_of_object, open_chunks, read_chunk
 from zarrpyramid.downsample import BlockResult, LevelTask, count_chunk, digest_header, run_blocks
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan import shared_block_bytes
@@ -176,6 +176,20 @@ def on_places(
     with ThreadPoolExecutor(n_workers) as pool:
         for batch in geometry.batches(iter(places), _BATCH):
             yield from pool.map(task, batch)
+
+
+def counted(chunks: Chunks, place: Index) -> BlockResult:
+    """Return the figures of the voxels of a stored object, as its document has them.
+
+    Raises
+    ------
+    StoreError
+        If a chunk of it cannot be read.
+    """
+    seen = BlockResult()
+    for index in chunks_of_object(chunks.metadata, place):
+        count_chunk(index, read_chunk(chunks, index), seen.target)
+    return seen
 
 
 def proof(seen: Tally, metadata: ArrayMetadata) -> Record:

@@ -19,7 +19,6 @@ from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
 from zarrpyramid.downsample import (
     BlockResult,
     LevelJob,
-    count_chunk,
     level_task,
     make_level,
     omero_holds,
@@ -50,8 +49,8 @@ from zarrpyramid.plan import (
 from zarrpyramid.stores import held
 
 from .base_document import mend_base
-from .base_entry import mended_list
-from .comparison import CompareTask, Comparison, compare_all, on_places, proof
+from .base_entry import mend_list
+from .comparison import CompareTask, Comparison, compare_all, counted, on_places, proof
 from .findings import WARNING, Check, Finding
 from .pyramid import find_pyramid
 from .sampling import SAMPLE, Scope, draw_sample
@@ -107,10 +106,10 @@ def repair_pyramid(
     finer: Record = {}
     is_whole = True
     with held(pyramid.store, pyramid.path):
-        mended_list(pyramid)
+        mend_list(pyramid)
         if mended := mend_base(find_pyramid(path, **how), drawn):
             yield mended
-        mended_list(find_pyramid(path, **how))
+        mend_list(find_pyramid(path, **how))
         pyramid = find_pyramid(path, **how)
         image = _likeliest(agreed_images(pyramid, _decodes(pyramid), **how), drawn)
         with image.store.hold(image.level_path(0)):
@@ -279,11 +278,9 @@ def _read(level: Level, n_workers: int) -> tuple[BlockResult, dict[Index, str]]:
         if is_full and not level.store.size(key):
             return place, seen, f"{key} is missing"
         try:
-            for index in chunks_of_object(metadata, place):
-                count_chunk(index, read_chunk(chunks, index), seen.target)
+            return place, counted(chunks, place), ""
         except StoreError as error:
             return place, seen, str(error)
-        return place, seen, ""
 
     total, broken = BlockResult(), {}
     places = geometry.iterate_units(geometry.grid_shape(metadata.shape, metadata.write_shape))
