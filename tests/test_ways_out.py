@@ -678,3 +678,15 @@ def test_a_server_that_refuses_what_is_absent(tmp_path, zarr_format):
     shutil.rmtree(tmp_path / "own")
     copy = shutil.copytree(tmp_path / "theirs", tmp_path / "copy")
     assert len(build_pyramid(tmp_path / "own", source=copy, levels=1, progress=False)) == 2
+
+
+def test_series_end_where_a_server_refuses_the_next_one(tmp_path):
+    layout = {"ome": {"version": "0.5", "bioformats2raw.layout": 3}}
+    root = group_of(tmp_path / "root", "0", "1")
+    zarr.open_group(root).attrs.update(layout)
+    for name in ("0", "1"):
+        build_pyramid(root, name, levels=1, progress=False)
+    with web_server(tmp_path, refused=lambda path: not (tmp_path / path.lstrip("/")).exists()) as u:
+        code, text = told("verify", f"{u}/root")
+    assert code == 0, text
+    assert text.splitlines()[-1].startswith(f"{u}/root: sound")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import shutil
 
@@ -743,6 +744,21 @@ def test_images_of_labels_and_series_are_verified(tmp_path):
 def test_an_image_s_labels_group_is_checked(tmp_path, listed, message):
     make(tmp_path / "a.zarr", "label", "0.5")
     put_group(tmp_path / "a.zarr/labels", 3, {"ome": {"version": "0.5", **listed}})
+    (found,) = defects(verified(tmp_path / "a.zarr"))
+    assert message in found.line
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_text("{"), "is no JSON"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "is a pipe, a socket or a device"),
+    ],
+    ids=["cut", "pipe"],
+)
+def test_a_labels_group_that_cannot_be_read_is_a_defect(tmp_path, damage, message):
+    make(tmp_path / "a.zarr", "label", "0.5")
+    damage(tmp_path / "a.zarr/labels/zarr.json")
     (found,) = defects(verified(tmp_path / "a.zarr"))
     assert message in found.line
 

@@ -53,6 +53,7 @@ from .multiscales import read_datasets as read_datasets
 from .multiscales import read_multiscales as read_multiscales
 from .multiscales import shared_paths as shared_paths
 from .nodes import Node as Node
+from .nodes import find_node as find_node
 from .nodes import read_array as read_array
 from .nodes import read_node as read_node
 from .omero import OMERO_DIGEST as OMERO_DIGEST

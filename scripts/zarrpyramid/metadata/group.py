@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shlex
@@ -17,7 +16,7 @@ from zarrpyramid.stores import check_url, is_url, open_store, why_no_store
 
 from .formats import FORMATS
 from .multiscales import base_path
-from .nodes import read_array, read_node
+from .nodes import find_node, read_array, read_node
 from .paths import groups_above, is_inside, join
 
 if TYPE_CHECKING:
@@ -175,13 +174,4 @@ def levels_there(store: Store, path: str, paths: LevelPaths) -> list[int]:
     """
     if store.lists:
         return paths.levels(store.children(join(path, paths.folder)))
-
-    def stands(level: int) -> bool:
-        try:
-            return read_node(store, join(path, paths.path(level))) is not None
-        except StoreError as error:
-            if error.errno == errno.EACCES:  # such a server may refuse what is absent
-                return False
-            raise
-
-    return list(takewhile(stands, count(1)))
+    return list(takewhile(lambda level: find_node(store, join(path, paths.path(level))), count(1)))

@@ -86,17 +86,29 @@ def read_node(store: Store, path: str, zarr_format: int | None = None) -> Node |
     return None
 
 
-def read_allowed(store: Store, key: str) -> tuple[Document | None, StoreError | None]:
-    """Return a document, or None; and the error of a server that refuses it.
+def find_node(store: Store, path: str, zarr_format: int | None = None) -> Node | None:
+    """Return what `read_node` does, and None too where a server refuses what may be absent."""
+    try:
+        return read_node(store, path, zarr_format)
+    except StoreError as error:
+        if not _may_be_absent(store, error):
+            raise
+        return None
 
-    A server that lists no keys refuses what is absent too: of a node some documents always are.
-    """
+
+def read_allowed(store: Store, key: str) -> tuple[Document | None, StoreError | None]:
+    """Return a document, or None; and the error of a server that refuses what may be absent."""
     try:
         return read_document(store, key), None
     except StoreError as error:
-        if not store.is_remote or error.errno != errno.EACCES:
+        if not _may_be_absent(store, error):
             raise
         return None, error
+
+
+def _may_be_absent(store: Store, error: StoreError) -> bool:
+    """Tell whether a server may have refused what is not there, as one does that lists no keys."""
+    return store.is_remote and error.errno == errno.EACCES
 
 
 def read_array(store: Store, path: str) -> ArrayMetadata | None:

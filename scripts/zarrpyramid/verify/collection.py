@@ -14,6 +14,7 @@ from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import (
     ZARR_FORMATS,
     base_path,
+    find_node,
     is_inside,
     join,
     ome_attributes,
@@ -104,14 +105,12 @@ def read_collection(store: Store, path: str) -> Collection | None:
 
 def check_labels(store: Store, path: str, zarr_format: int) -> Iterator[Check | Finding]:
     """Yield what is wrong with the `labels` group of the image at a path, where it has one."""
-    at, node = join(path, LABELS), None
-    with suppress(StoreError):  # of a server that refuses what is absent
-        node = read_node(store, at, zarr_format)
-    if node is None or node.kind != "group":
-        return
+    at = join(path, LABELS)
     held = Collection(store=store, path=at, kind=LABELS)
-    _read_labels(held, node)
-    yield Check(name=LABELS, figure=held.figure)
+    node = _group_at(held, at, zarr_format)
+    if node is not None:
+        _read_labels(held, node)
+        yield Check(name=LABELS, figure=held.figure)
     yield from held.findings
 
 
@@ -122,7 +121,7 @@ def _said(group: Node, key: str) -> Any:
 def _group_at(held: Collection, path: str, zarr_format: int) -> Node | None:
     """Return the group at a path, None where there is none; a damaged one is a finding."""
     try:
-        node = read_node(held.store, path, zarr_format)
+        node = find_node(held.store, path, zarr_format)
     except (MetadataError, StoreError) as error:
         held.gather(path, [Finding(what=str(error))])
         return None
