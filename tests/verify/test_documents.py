@@ -13,6 +13,7 @@ from ngff_stores import make
 from zarrpyramid.cli.program import main
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import PyramidError
+from zarrpyramid.verify.documents import NO_VOXELS
 from zarrpyramid.verify.findings import DEFECT
 
 GONE = object()
@@ -132,3 +133,5 @@ def test_a_level_without_voxels_ends_in_no_traceback(tmp_path, version, level, i
     path = group / level / (".zarray" if version == "0.4" else "zarr.json")
     edit(path, "shape", [2, 0, 4])
     assert verified(group, full=True).code == 1
+    told = [found for found in verified(group).findings if found.what == NO_VOXELS]
+    assert len(told) == 1

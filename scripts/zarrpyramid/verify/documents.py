@@ -63,7 +63,7 @@ def _check_each(pyramid: Pyramid) -> Iterator[Check | Finding]:
         # What a later version says of the levels' places is not read.
         proven=not version or rules_of(pyramid.attributes, pyramid.zarr_format) is not None,
     )
-    for level in pyramid.levels:
+    for level in every:
         if level.metadata is not None and 0 in level.metadata.shape:
             yield level.finding(
                 NO_VOXELS,
@@ -71,6 +71,7 @@ def _check_each(pyramid: Pyramid) -> Iterator[Check | Finding]:
                 found=list(level.metadata.shape),
                 way_out="write it again",
             )
+    for level in pyramid.levels:
         if level.metadata is None:
             way_out = f"build the levels again: {pyramid.relisting}"
             if level.number == 0:  # from which all others are made
@@ -206,8 +207,7 @@ def _check_foreign(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> It
         yield level.finding(f"has other axes than {finer.path}", expected=expected, found=found)
         return
     if 0 in metadata.shape and 0 not in before.shape:
-        yield level.finding("has no voxels", found=times(metadata.shape))
-        return
+        return  # said of every level
     if metadata.shape == before.shape:
         yield level.finding(f"is as large as {finer.path}", grade=WARNING)
     ratio = scale_ratio(pyramid, finer, level)
