@@ -28,11 +28,11 @@ def command(program: str, *words: str) -> str:
     return " ".join([_call(program), *map(shlex.quote, words)])
 
 
-def python_command(code: str, library: str) -> str:
-    """Return the line that runs Python code which imports zarr and a library."""
-    if _is_clone(Path.cwd()):  # the environment of a clone holds what the workflow needs alone
-        return f"uv run --with {library} python -c {shlex.quote(code)}"
-    return command("python", "-c", code)
+def extra_command(extra: str) -> str:
+    """Return the line that installs an extra of this package."""
+    if _is_clone(Path.cwd()):
+        return f"uv sync --inexact --extra {extra}"
+    return f"{_python()} -m pip install {shlex.quote(f'zarrpyramid[{extra}]')}"
 
 
 def view_command(group: str) -> str:

@@ -135,6 +135,16 @@ def _check_origin(image: ImageConfig) -> None:
             "one of them"
         )
         raise ConfigError(f"image {name}: {msg}")
+    taken = {key: getattr(image, key) for key in ("series", "channel", "crop", "transpose")}
+    for key, value in taken.items():
+        if value not in (None, {}) and not source:
+            msg = f"{key} says what of a source file is taken; give source: FILE, or leave it out"
+            raise ConfigError(f"image {name}: {msg}")
+    for axis, ends in image.crop.items():
+        if len(ends) != 2 or ends[0] >= ends[1]:
+            raise ConfigError(
+                f"image {name}: crop.{axis}: expected a start and a larger stop, found {list(ends)}"
+            )
     if image.link_base and not source:
         msg = "link_base has nothing to link to; give source: PATH, or leave it out"
         raise ConfigError(f"image {name}: {msg}")

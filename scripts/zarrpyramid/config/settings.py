@@ -65,12 +65,43 @@ class ImageConfig:
     )
     source: str | None = setting(
         Place(),
-        "Path or URL of the group or array that level 0 is copied from. It is only read. The copy "
-        "is the array `0` in the image's group; the name, channels, axes, scales and units of a "
-        "group come along. URLs are s3://, gs://, az://, and http:// or https:// of a web server. "
-        '"" means that level 0 is in the store already.',
-        expected="the path or the URL of a zarr group or array",
+        "Where level 0 comes from; it is only read. A zarr group or array is copied as it is, and "
+        "the name, channels, axes, scales and units of a group come along. URLs are s3://, gs://, "
+        "az://, and http:// or https:// of a web server. Files of other formats (TIFF and folders "
+        "or patterns of slices, HDF5, Imaris, N5, NIfTI, MRC, CZI, ND2, LIF, .npy) are read and "
+        "written as zarr; `FILE::PATH` names an image inside a file. Level 0 is the array `0` in "
+        'the image\'s group. "" means that it is in the store already.',
+        expected="the path or the URL of a zarr group or array, or the path of an image file",
         absent="",
+    )
+    series: int | str | None = setting(
+        Choice("auto") | Integer(0) | Text(),
+        "Which image of a source file that holds several: its number, or its name. `auto` takes "
+        "the only one.",
+        expected="auto, a number from 0 on, or a name",
+        absent="auto",
+    )
+    channel: int | str | tuple[int | str, ...] | None = setting(
+        Choice("all") | Integer(0) | ListOf(Integer(0) | Text()) | Text(),
+        "Which channels of a source file to take, by number from 0 on or by name. One alone leaves "
+        "an image without an axis of channels, a list keeps the axis.",
+        expected="all, a number from 0 on, a name, or a list of these",
+        absent="all",
+    )
+    crop: dict[str, tuple[int, int]] = setting(
+        MappingOf(ListOf(Integer(0), most=2)),
+        "Which part of a source file to take: by axis name the first voxel, and the one after the "
+        "last. Axes that are not named are taken whole.",
+        expected="a mapping of axis names to lists of a start and a stop, such as {z: [0, 100]}",
+        unit="voxels of the source",
+        default={},
+    )
+    transpose: tuple[int | str, ...] | None = setting(
+        Choice("auto") | ListOf(Integer(0) | Text()),
+        "The axes of level 0 in their order, by their names or numbers in a source file. `auto` is "
+        "the order of OME-NGFF: time, channels, then z, y, x.",
+        expected="auto or a list of all axes of the source, by name or by number from 0 on",
+        absent="auto",
     )
     link_base: bool = setting(
         Flag(),
@@ -121,7 +152,8 @@ class ImageConfig:
         Choice("auto") | ListOf(Text(pattern=r"\D"), most=5),
         "Names of the axes in the order of the array. `auto` takes them from level 0's "
         "multiscales, else from its dimension_names (of zarr v2, from xarray's or NCZarr's), else "
-        "by the number of axes: x, yx, zyx, czyx or tczyx.",
+        "by the number of axes: x, yx, zyx, czyx or tczyx. With a source file they name the axes "
+        "of the file, in its order; `auto` takes what the file says.",
         expected="auto or a list of different axis names such as [z, y, x]",
         absent="auto",
     )

@@ -5,6 +5,7 @@ from .consolidated import read_consolidated as read_consolidated
 from .consolidated import tell_ancestors as tell_ancestors
 from .conventions import no_data_values as no_data_values
 from .conventions import packing as packing
+from .creation import new_array as new_array
 from .digests import Tally as Tally
 from .documents import put_document as put_document
 from .documents import read_document as read_document

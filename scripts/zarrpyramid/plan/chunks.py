@@ -14,7 +14,7 @@ from .cut import task_bytes
 from .decision import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.geometry import Shape
@@ -161,6 +161,19 @@ def _near_cube_for(base: ArrayMetadata, factors: Shape, space: Sequence[int]) ->
         target = base.derive(shape=shape, chunks=edges, shards=None, attributes={})
         return task_bytes(base, target, factors, 0)[0]
 
+    return cube_within(shape, space, task)
+
+
+def cube_within(shape: Shape, space: Sequence[int], task: Callable[[Shape], int]) -> Shape:
+    """Return chunks near cubes, but flatter where a task of them would take too much memory.
+
+    Parameters
+    ----------
+    space
+        Space axes, by number.
+    task
+        Returns the bytes of a task for the edges of chunks.
+    """
     limits = shape
     chunks = near_cube(1 << _CHOSEN, limits, space)
     while task(chunks) > _TASK_BYTES:

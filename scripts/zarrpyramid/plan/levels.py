@@ -16,8 +16,8 @@ from zarrpyramid.metadata import (
     ArrayMetadata,
     Axis,
     encoded_as,
+    new_array,
     no_data_values,
-    parse_array,
     read_axes,
 )
 from zarrpyramid.reduce import ITEM_SIZES, METHODS
@@ -297,27 +297,13 @@ def made_base(made: TestImage | DeclaredBase, axes: tuple[str, ...] | None = Non
 
     Others may make it: then its extents and its data type are known, and the rest stands in.
     """
-    names = axes or tuple(DEFAULT_AXES[len(made.shape) - 1])
-    fill: Any = {"b": False, "f": 0.0, "c": [0.0, 0.0]}.get(made.dtype[0], 0)
-    endian = {"configuration": {"endian": "little"}} if ITEM_SIZES[made.dtype] > 1 else {}
-    document = {
-        "shape": list(made.shape),
-        "data_type": made.dtype,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(made.chunks)}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": fill,
-        "codecs": [
-            {"name": "bytes", **endian},
-            {"name": "zstd", "configuration": {"level": 0, "checksum": False}},
-        ],
-        "zarr_format": 3,
-        "node_type": "array",
-        "dimension_names": list(names),
-        "storage_transformers": [],
-    }
-    found = parse_array({"zarr.json": document}, "level 0")
-    shards = getattr(made, "shards", None)
-    return found.derive(shape=made.shape, chunks=made.chunks, shards=shards, attributes={})
+    return new_array(
+        shape=made.shape,
+        chunks=made.chunks,
+        shards=getattr(made, "shards", None),
+        dtype=made.dtype,
+        names=axes or tuple(DEFAULT_AXES[len(made.shape) - 1]),
+    )
 
 
 def _check_labels(image: ImageConfig, base: ArrayMetadata) -> None:

@@ -5,6 +5,7 @@ from .hold import held as held
 from .hold import release_hold as release_hold
 from .hold import take_hold as take_hold
 from .hold import unlock as unlock
+from .image_files import image_format as image_format
 from .image_files import why_no_store as why_no_store
 from .place import open_store as open_store
 from .probe import Probe as Probe

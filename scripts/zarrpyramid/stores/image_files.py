@@ -1,4 +1,4 @@
-"""Files of other image formats, such as TIFF and HDF5: what they are, and how they become zarr.
+"""Files of other image formats, such as TIFF and HDF5: what they are, and what is done with them.
 
 They are known by their first bytes, and by their names where those say nothing.
 """
@@ -11,8 +11,6 @@ import shlex
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-
-from zarrpyramid.programs import python_command
 
 from .urls import is_url
 
@@ -29,36 +27,39 @@ class ImageFormat:
         Bytes by which its files are known, each with the place where they stand.
     suffixes
         Ends of its files' names, in small letters.
-    reading
-        A Python expression that reads a `FILE` into an array; "" where `command` is the way.
+    extra
+        The extra of this package that brings what reads it; "" where `command` is the way.
+    inside
+        What follows the file's path where the image has a path inside it.
     command
         A shell's command that makes the store NEW.zarr of a `FILE`.
     given
-        What is then given as store, and as field.
+        What is then given.
     """
 
     name: str
     marks: tuple[tuple[int, bytes], ...] = ()
     suffixes: tuple[str, ...]
-    reading: str = ""
-    command: str = "bioformats2raw --resolutions 1 FILE NEW.zarr"
-    given: str = "NEW.zarr as store and '0' as field, or NEW.zarr/0 as source"
+    extra: str = ""
+    inside: str = ""
+    command: str = ""
+    given: str = ""
 
     def holds(self, start: bytes) -> bool:
         """Tell whether a file that starts like this is of this format."""
         return any(start[place : place + len(mark)] == mark for place, mark in self.marks)
 
     def way_out(self, file: str) -> str:
-        """Return how a file becomes a zarr store that can be given."""
-        if not self.reading:
-            return f"{self.command.replace('FILE', shlex.quote(file))}, and give {self.given}"
-        module, voxels = (
-            self.reading.partition(".")[0],
-            self.reading.replace("FILE", json.dumps(file)),
+        """Return how a pyramid is made of a file."""
+        if self.command:
+            return (
+                f"write it as one: {self.command.replace('FILE', shlex.quote(file))}, and give "
+                f"{self.given}"
+            )
+        return (
+            f"give it as source of a new store: --config source={shlex.quote(file + self.inside)} "
+            "store=NEW.zarr"
         )
-        make = f'zarr.create_group("NEW.zarr").create_array("0", data={voxels})'
-        run = python_command(f"import {module}, zarr; {make}", module)
-        return f"{run}, and give NEW.zarr as store or source"
 
 
 FORMATS = (
@@ -66,34 +67,40 @@ FORMATS = (
         name="TIFF",
         marks=((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")),
         suffixes=(".tif", ".tiff", ".btf", ".lsm"),
-        reading="tifffile.imread(FILE)",
+        extra="tiff",
     ),
-    ImageFormat(name="Imaris", suffixes=(".ims",)),
+    ImageFormat(name="Imaris", suffixes=(".ims",), extra="hdf5"),
     ImageFormat(
         name="HDF5",
         marks=((0, b"\x89HDF\r\n\x1a\n"),),
-        suffixes=(".h5", ".hdf5", ".hdf"),
-        reading='h5py.File(FILE)["DATASET"][...]',
+        suffixes=(".h5", ".hdf5", ".hdf", ".nxs"),
+        extra="hdf5",
+        inside="::DATASET",
     ),
-    ImageFormat(name="CZI", marks=((0, b"ZISRAWFILE"),), suffixes=(".czi",)),
-    ImageFormat(name="ND2", marks=((0, b"\xda\xce\xbe\n"),), suffixes=(".nd2",)),
-    ImageFormat(name="LIF", suffixes=(".lif",)),
+    ImageFormat(name="N5", suffixes=(".n5",), extra="n5"),
+    ImageFormat(name="CZI", marks=((0, b"ZISRAWFILE"),), suffixes=(".czi",), extra="czi"),
+    ImageFormat(name="ND2", marks=((0, b"\xda\xce\xbe\n"),), suffixes=(".nd2",), extra="nd2"),
+    ImageFormat(name="LIF", suffixes=(".lif",), extra="lif"),
     ImageFormat(
         name="MRC",
         marks=((208, b"MAP "),),
-        suffixes=(".mrc", ".rec", ".map"),
-        reading="mrcfile.read(FILE)",
+        suffixes=(".mrc", ".mrcs", ".rec", ".map", ".st", ".ali"),
+        extra="mrc",
     ),
     ImageFormat(
         name="NIfTI",
         marks=((344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0")),
         suffixes=(".nii", ".nii.gz"),
-        reading="nibabel.load(FILE).dataobj.get_unscaled().T",
+        extra="nifti",
     ),
-    ImageFormat(name="DICOM", marks=((128, b"DICM"),), suffixes=(".dcm",)),
     ImageFormat(
-        name="numpy", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), reading="numpy.load(FILE)"
+        name="DICOM",
+        marks=((128, b"DICM"),),
+        suffixes=(".dcm",),
+        command="bioformats2raw --resolutions 1 FILE NEW.zarr",
+        given="NEW.zarr as store and '0' as field, or NEW.zarr/0 as source",
     ),
+    ImageFormat(name="numpy", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), extra="inputs"),
     ImageFormat(
         name="ZIP",
         marks=((0, b"PK\3\4"),),
@@ -105,6 +112,17 @@ FORMATS = (
 """Formats that people take for a store; of two that share their first bytes, the name decides."""
 
 _START, _MOST_LISTED = 512, 1000
+_N5_DOCUMENT = "attributes.json"
+
+
+def image_format(place: str) -> ImageFormat | None:
+    """Return the format of a file, of the files in a folder, or of what is at a URL, by its name.
+
+    None where it is of none of them, or nothing is there. A path inside a file or inside a folder
+    of N5 counts as the file or the folder.
+    """
+    found = _found(place)
+    return found and found[0]
 
 
 def why_no_store(place: str) -> str:
@@ -112,37 +130,60 @@ def why_no_store(place: str) -> str:
 
     That is a file, what would be inside a file, or a folder of files that is no zarr group.
     """
+    found = _found(place)
+    if found is None:
+        return ""
+    known, shown, held = found
+    if held:
+        return (
+            f"{shown} holds files of the format {known.name} such as {held}, expected the folder "
+            f"of a zarr store; {known.way_out(shown)}"
+        )
+    return (
+        f"{shown} is a file of the format {known.name}, expected the folder of a zarr store; "
+        f"{known.way_out(shown)}"
+    )
+
+
+def _found(place: str) -> tuple[ImageFormat, str, str] | None:
+    """Return a format, the file or folder of it, and the name of a file in a folder of them."""
     path, start = Path(place), b""
-    while not is_url(place) and not path.exists():
+    while not is_url(place) and not path.exists() and path.name:
         path = path.parent
     if path.is_file():  # a pipe would wait for its writer
         with contextlib.suppress(OSError), path.open("rb") as file:
             start = file.read(_START)
     elif not is_url(place):
-        return _why_folder(path) if path == Path(place) else ""
+        return _found_n5(path) or (_found_in(path) if path == Path(place) else None)
     shown = place if is_url(place) else str(path)
     named = [known for known in FORMATS if shown.lower().endswith(known.suffixes)]
     for known in (*named, *FORMATS):
         if known in named or known.holds(start):
-            return (
-                f"{shown} is a file of the format {known.name}, expected the folder of a zarr "
-                f"store; write it as one: {known.way_out(shown)}"
-            )
-    return ""
+            return known, shown, ""
+    return None
 
 
-def _why_folder(folder: Path) -> str:
+def _found_n5(folder: Path) -> tuple[ImageFormat, str, str] | None:
+    """Return N5 where a folder, or one above it, says that it is N5's."""
+    n5 = next(known for known in FORMATS if known.name == "N5")
+    for above in (folder, *folder.parents):
+        if above.name.lower().endswith(n5.suffixes) and (above / _N5_DOCUMENT).is_file():
+            return n5, str(folder), ""
+        with contextlib.suppress(OSError, ValueError):
+            if "n5" in json.loads((above / _N5_DOCUMENT).read_bytes()):
+                return n5, str(folder), ""
+    return None
+
+
+def _found_in(folder: Path) -> tuple[ImageFormat, str, str] | None:
     try:
         names = sorted(item.name for item in islice(folder.iterdir(), _MOST_LISTED))
     except OSError:
-        return ""
+        return None
     for known in FORMATS:
         files = [name for name in names if name.lower().endswith(known.suffixes)]
         if files:
-            is_series = len(files) > 1 and known.name == "TIFF"
-            which = f"*{Path(files[0]).suffix}" if is_series else files[0]
-            return (
-                f"{folder} holds files of the format {known.name} such as {files[0]}, expected the "
-                f"folder of a zarr store; write them as one: {known.way_out(f'{folder}/{which}')}"
-            )
-    return ""
+            # Of slices the folder is the image, of other formats each file is one.
+            shown = str(folder) if known.name == "TIFF" else f"{folder}/{files[0]}"
+            return known, shown, files[0] if known.name == "TIFF" else ""
+    return None

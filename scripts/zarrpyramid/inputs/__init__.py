@@ -1,0 +1,13 @@
+"""Images in files of other formats, which level 0 is made from; nothing here knows zarr.
+
+`open_input` finds the reader of a source, and `arrange` gives what it opens the order of axes that
+level 0 has.
+
+Read `image_input` first (what every reader gives), then `npy` (the shortest reader), `opening`
+(which reader is taken) and `arrangement` (crop, channels, order of axes). Every other module reads
+one format by the library of its field, which it imports when the format is asked for.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
