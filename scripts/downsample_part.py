@@ -16,6 +16,8 @@ with ends_quietly(snakemake.log.text):
 
 with job_log(snakemake.log.text, snakemake.log.timing) as told:
     image = open_image(restore(snakemake.params.image))
+    # A level 0 that is made of files has no level before it.
+    finer = load_sentinel(Path(snakemake.input.finer)) if snakemake.input.finer else {}
     level, logs = int(snakemake.wildcards.level), Path(snakemake.log.timing).parent
     told.update(expectation(image, level, snakemake.threads, logs))
     sentinel = Path(snakemake.output.sentinel)
@@ -25,7 +27,7 @@ with job_log(snakemake.log.text, snakemake.log.timing) as told:
             image,
             level,
             part,
-            load_sentinel(Path(snakemake.input.finer)),
+            finer,
             load_sentinel(Path(snakemake.input.opening)),
             n_workers=snakemake.threads,
             results=sentinel.parents[1],

@@ -16,13 +16,15 @@ with ends_quietly(snakemake.log.text):
 
 with job_log(snakemake.log.text, snakemake.log.timing):
     image = open_image(restore(snakemake.params.image))
+    # A level 0 that is made of files has no level before it.
+    finer = load_sentinel(Path(snakemake.input.finer)) if snakemake.input.finer else {}
     sentinel = Path(snakemake.output.sentinel)
     results = sentinel.parents[1]
     listed = results / "multiscales.json"
     record = open_level(
         image,
         int(snakemake.wildcards.level),
-        load_sentinel(Path(snakemake.input.finer)),
+        finer,
         results=results,
         # The list loses the level, so the list's sentinel must go first.
         before_rebuild=lambda: listed.unlink(missing_ok=True),

@@ -57,7 +57,7 @@ DOORS = {
         *("arrays.codecs", "arrays.shards", "arrays.chunks"),
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
         *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),
-        "downsample.value_counts",
+        *("downsample.value_counts", "downsample.base_task"),
         *("inputs.arrangement", "inputs.npy"),
         *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),

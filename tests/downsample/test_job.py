@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.job import LevelJob, current_record
+from zarrpyramid.downsample.job import LevelJob
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan.image import open_image
@@ -91,7 +91,7 @@ def test_a_level_that_comes_after_the_image_was_opened_is_seen(pyramid):
     shutil.move(path / "2", path.with_name("aside"))
     image = opened(path)
     job = LevelJob(image=image, level=2, finer=records[1])
-    assert current_record(job) is None
+    assert job.current_record() is None
     shutil.move(path.with_name("aside"), path / "2")
-    assert current_record(job) is None  # what a job has seen stays
-    assert current_record(LevelJob(image=image, level=2, finer=records[1])) == records[2]
+    assert job.current_record() is None  # what a job has seen stays
+    assert LevelJob(image=image, level=2, finer=records[1]).current_record() == records[2]

@@ -13,7 +13,7 @@ import zarr
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
-from zarrpyramid.plan import base_objects, preflight
+from zarrpyramid.plan import base_objects, preflight, stored
 from zarrpyramid.plan.base_objects import base_layout
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.preflight import check_room
@@ -85,7 +85,7 @@ def test_what_of_level_0_is_watched(tmp_path, monkeypatch):
     assert [before[kind].stored_bytes for kind in ("metadata", "none")] == [None, None]
     monkeypatch.setattr(base_objects, "MOST_COUNTED", 8)
     assert layouts()["auto"] == before["metadata"]
-    monkeypatch.setattr(base_objects, "stored_objects", None)  # not one of them is looked at
+    monkeypatch.setattr(stored, "stored_objects", None)  # not one of them is looked at
     zarr.open_array(tmp_path / "0")[:] = 3
     assert base_layout(opened(tmp_path)) == before["metadata"]
     document = json.loads((tmp_path / "0/zarr.json").read_text())

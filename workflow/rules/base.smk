@@ -1,7 +1,8 @@
 """Level 0: made where the configuration asks for a test image, taken where it names a source, sealed.
 
 Requires: the group and its level 0, or a test image to make, or a source to take it from.
-Makes: results/{image}/levels/0.json, the sentinel that every other level hangs on.
+Makes: results/{image}/levels/0.json, the sentinel that every other level hangs on. A large level 0
+of files is opened and made in parts by the rules of levels, and gathered here.
 """
 
 
@@ -26,6 +27,8 @@ rule make_test_image:
 
 
 rule copy_base:
+    input:
+        parts=made_before(RUN.base_parts),
     output:
         sentinel="<results>/{image}/base_copy.json",
     log:

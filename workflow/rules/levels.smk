@@ -45,8 +45,6 @@ rule open_level:
     log:
         text="<logs>/{image}/{level}.open.log",
         timing="<logs>/{image}/{level}.open.json",
-    wildcard_constraints:
-        level=r"[1-9]\d*",
     conda:
         "../../environment.yml"
     resources:
@@ -72,7 +70,7 @@ rule downsample_part:
         text="<logs>/{image}/{level}.{part}-of-{n_parts}.log",
         timing="<logs>/{image}/{level}.{part}-of-{n_parts}.json",
     wildcard_constraints:
-        level=r"[1-9]\d*",
+        level=r"\d+",
         part=r"[1-9]\d*",
         n_parts=r"[1-9]\d*",
     conda:

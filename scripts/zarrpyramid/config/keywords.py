@@ -10,6 +10,10 @@ class Keywords(TypedDict, total=False):
 
     base_path: str
     source: str | os.PathLike[str]
+    series: str | int
+    channel: str | int | Sequence[int | str]
+    crop: Mapping[str, Sequence[int]]
+    transpose: str | Sequence[int | str]
     link_base: bool
     overwrite: bool
     levels: str | int

@@ -88,7 +88,7 @@ class ImageConfig:
         expected="all, a number from 0 on, a name, or a list of these",
         absent="all",
     )
-    crop: dict[str, tuple[int, int]] = setting(
+    crop: dict[str, tuple[int, ...]] = setting(
         MappingOf(ListOf(Integer(0), most=2)),
         "Which part of a source file to take: by axis name the first voxel, and the one after the "
         "last. Axes that are not named are taken whole.",

@@ -15,7 +15,8 @@ where the source has 2^31 voxels or more, and costs 0.4 CPU s; until then numpy 
 
 Then: ``opening`` and ``parts`` (a level made by many jobs), ``publish`` (documents and list),
 ``resume``, ``notes`` and ``leftovers`` (what a killed run made is kept), ``stale`` (sentinels held
-against the store), ``base`` and ``base_copy`` (level 0), ``pyramid`` (all of it in one process),
+against the store), ``base`` and ``base_copy`` (level 0), ``base_job`` and ``base_task`` (of files
+of other formats), ``made_from`` (what notes say of sources), ``pyramid`` (all in one process),
 ``start`` (what a run does before its first job), ``synthetic`` (images that are made), ``progress``
 and ``log``.
 """

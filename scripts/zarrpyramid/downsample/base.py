@@ -10,14 +10,19 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.metadata import (
+    OPENING_DOCUMENT,
+    carried_over,
     change_group_attributes,
     delete_array,
+    join,
+    read_multiscales,
     tell_ancestors,
     without_our_list,
     write_array,
 )
 from zarrpyramid.plan import (
     BASE_KEY,
+    CHANNELS_KEY,
     DECISION_COLUMNS,
     Level,
     base_layout,
@@ -30,10 +35,11 @@ from zarrpyramid.plan import (
 )
 from zarrpyramid.tables import aligned_table
 
+from .leftovers import remove_litter
 from .publish import withdraw_levels
 
 if TYPE_CHECKING:
-    from zarrpyramid.metadata import Record
+    from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.plan import Image
 
 logger = logging.getLogger(__name__)
@@ -92,6 +98,53 @@ def seal_base(image: Image) -> Record:
     return base_record(image, base_layout(image))
 
 
+def clear_base(image: Image, *, stands: bool, keep: bool) -> None:
+    """Clear the place of a level 0 that is to be made anew, and mark the group as one of a copy.
+
+    Parameters
+    ----------
+    stands
+        Whether a level 0 stands there, which is withdrawn with all levels.
+    keep
+        Whether what is below level 0's path stays.
+    """
+    if stands:
+        withdraw_levels(image, 0)
+    if not keep:
+        delete_base(image)
+    change_group_attributes(image.store, image.path, lambda known: {**known, BASE_KEY: "copy"})
+
+
+def publish_base(image: Image, copied: ArrayMetadata | None) -> None:
+    """Write the document of a level 0 that was taken from a source, after its objects are flushed.
+
+    The group gets what its source says of it. Without a document the group alone is written.
+    """
+    store, path = image.store, image.level_path(0)
+    if copied is not None:
+        remove_litter(Level(image, 0))
+        store.sync()
+        store.delete(join(path, OPENING_DOCUMENT))
+        write_array(store, path, copied)
+    tell_ancestors(store, path)
+    change_group_attributes(store, image.path, lambda found: _carried(image, found))
+    store.sync()
+
+
+def _carried(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a group, with the source's multiscales if the group has none.
+
+    A group that has multiscales keeps them, and so what a user has changed, such as a name.
+    """
+    source = image.source
+    assert source is not None
+    if read_multiscales(attributes) is not None:
+        return attributes
+    carried = carried_over(source.attributes, image.paths.path(0), source.base.zarr_format)
+    named = {key: item for key, item in source.attributes.items() if key == CHANNELS_KEY}
+    return {**attributes, **carried, **named}
+
+
 def remove_base(image: Image) -> bool:
     """Remove a level 0 that was taken from a source, and the list; tell whether there was one."""
     if not is_taken(image):
@@ -99,7 +152,7 @@ def remove_base(image: Image) -> bool:
 
     def change(attributes: dict[str, Any]) -> dict[str, Any]:
         kept = without_our_list(attributes)
-        return {key: item for key, item in kept.items() if key != BASE_KEY}
+        return {key: item for key, item in kept.items() if key not in (BASE_KEY, CHANNELS_KEY)}
 
     withdraw_levels(image, 0)
     delete_base(image)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError, missing_message
@@ -17,7 +17,6 @@ from zarrpyramid.metadata import (
     OPENING_DOCUMENT,
     RECORD_KEY,
     Tally,
-    carried_over,
     change_group_attributes,
     hide_array,
     join,
@@ -25,15 +24,12 @@ from zarrpyramid.metadata import (
     put_document,
     read_array,
     read_document,
-    read_multiscales,
-    tell_ancestors,
-    write_array,
 )
 from zarrpyramid.plan import (
     BASE_KEY,
     COPY_KEY,
     SEEN_KEY,
-    Level,
+    InputSource,
     base_form,
     check_base_place,
     is_taken,
@@ -42,14 +38,15 @@ from zarrpyramid.plan import (
     watched_by,
 )
 
-from .base import delete_base
+from .base import delete_base, publish_base
 from .cluster import open_cluster
-from .leftovers import remove_litter
+from .level import build_base
 from .publish import withdraw_levels
 from .run import run_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import ArrayMetadata, Record
@@ -59,9 +56,17 @@ logger = logging.getLogger(__name__)
 
 
 def copy_base(
-    image: Image, *, n_workers: int, before_rebuild: Callable[[], None] = lambda: None
+    image: Image,
+    *,
+    n_workers: int,
+    results: Path | None = None,
+    before_rebuild: Callable[[], None] = lambda: None,
+    on_block: Callable[[int], None] = lambda n_voxels: None,
 ) -> Record:
     """Take level 0 from its source, and the groups above it where they are absent.
+
+    Files of another format are read, and what is written of them has the digest of the voxels that
+    were read. A killed run of them is resumed as a level is.
 
     A level 0 that equals its source is left as it is. Objects that a killed run has copied are
     compared with the source, and equal ones are kept. Nothing is read twice from a source that is a
@@ -72,6 +77,8 @@ def copy_base(
     n_workers
         Threads, where no dask client of the user's runs the blocks. Each holds one stored object
         in memory.
+    results, on_block
+        As for `Job`.
     before_rebuild
         Called before level 0 and all others are withdrawn from the list of levels.
 
@@ -87,6 +94,14 @@ def copy_base(
         or written or is not read back as it was written, or the source changes meanwhile.
     """
     source = image.source
+    if isinstance(source, InputSource):
+        return build_base(
+            image,
+            n_workers=n_workers,
+            results=results,
+            before_rebuild=before_rebuild,
+            on_block=on_block,
+        )
     assert source is not None
     check_base_place(image)
     with image.store.hold(image.level_path(0)):
@@ -95,9 +110,7 @@ def copy_base(
             record = _copy(image, source, n_workers, before_rebuild)
         else:
             record = _link(image, source, before_rebuild)
-        tell_ancestors(image.store, image.level_path(0))
-        change_group_attributes(image.store, image.path, lambda found: _carried(image, found))
-        image.store.sync()
+        publish_base(image, None)
     return record
 
 
@@ -165,22 +178,18 @@ def _current_copy(
 def _publish_copy(
     image: Image, target: ArrayMetadata, record: Record, state: Record | None
 ) -> None:
-    """Write the document of a level 0 whose objects are all copied, after a flush."""
-    path, store = image.level_path(0), image.store
-    remove_litter(Level(image, 0))
+    """Write the document of a level 0 whose objects are all copied."""
     ours = (RECORD_KEY, COPY_KEY, SEEN_KEY)
     theirs = {key: item for key, item in target.attributes.items() if key not in ours}
     seen = {} if state is None else {SEEN_KEY: state}
-    store.sync()
-    store.delete(join(path, OPENING_DOCUMENT))
-    write_array(store, path, replace(target, attributes={**theirs, COPY_KEY: record, **seen}))
+    publish_base(image, replace(target, attributes={**theirs, COPY_KEY: record, **seen}))
 
 
 def _state(image: Image, source: Source, layout: BaseLayout) -> Record | None:
     """Return what changes when a URL's content changes; None of a path, which is read again."""
     if not source.store.is_remote:
         return None
-    watched = watched_by(image, source.store)
+    watched = watched_by(image, source)
     logger.info("changes of %s are seen by: %s (base_watch)", source.name, watched)
     return {"source": source.name, "watch": layout.watch}
 
@@ -285,16 +294,3 @@ def _copied(image: Image, fingerprint: str, layout: BaseLayout) -> Record:
     """Return the record of a copy."""
     proof = {"fingerprint": fingerprint, "stored_bytes": layout.stored_bytes}
     return {**base_form(image), "taken": "copy", **proof}
-
-
-def _carried(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a group, with the source's multiscales if the group has none.
-
-    A group that has multiscales keeps them, and so what a user has changed, such as a name.
-    """
-    source = image.source
-    assert source is not None
-    if read_multiscales(attributes) is not None:
-        return attributes
-    carried = carried_over(source.attributes, image.paths.path(0), source.base.zarr_format)
-    return {**attributes, **carried}

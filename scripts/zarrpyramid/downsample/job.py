@@ -1,62 +1,128 @@
-"""A level's job: the level to be made and the level before it, each opened once.
+"""A level's job: the level to be made and what it is made of, each opened once.
 
-What the recipes of a whole level and of its parts have in common: whether there is anything to do,
-the place cleared for the level, and the task that makes each piece of it.
+What the recipes of a whole level and of its parts ask of it: whether there is anything to do, the
+place cleared for the level, the task that makes each piece, and the record of what was made.
 """
 
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import open_chunks
 from zarrpyramid.errors import StoreError, VoxelError
-from zarrpyramid.metadata import Tally, delete_array, hide_array, make_groups, tell_ancestors
-from zarrpyramid.plan import Level, channel_axis, may_have_windows, watched_by, why_remade
+from zarrpyramid.metadata import (
+    RECORD_ENTRY,
+    WINDOWS_KEY,
+    Tally,
+    delete_array,
+    hide_array,
+    make_groups,
+    tell_ancestors,
+)
+from zarrpyramid.plan import (
+    MOST_COUNTED,
+    Level,
+    base_layout,
+    channel_axis,
+    check_place,
+    may_have_windows,
+    n_channels,
+    watched_by,
+    why_remade,
+)
 
-from .leftovers import remove_litter
-from .publish import withdraw_levels
+from .leftovers import identity, notes_path, remove_litter
+from .made_from import FinerObjects
+from .opening import purpose
+from .publish import publish_level, withdraw_levels
 from .task import LevelTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from threading import Thread
 
-    from zarrpyramid.geometry import Index
-    from zarrpyramid.metadata import Record
-    from zarrpyramid.plan import Image
+    from zarrpyramid.geometry import Index, Shape
+    from zarrpyramid.metadata import ArrayMetadata, Record
+    from zarrpyramid.plan import Image, LevelPlan
+    from zarrpyramid.stores import Store
+
+    from .notes import Notes
+    from .result import BlockResult
+    from .task import Seen
+
+    OpenNotes = Callable[[Path, bytes], Notes]
 
 logger = logging.getLogger(__name__)
 
 
+class Task(Protocol):
+    """What makes the stored objects of one place in a level, and can be pickled."""
+
+    @property
+    def store(self) -> Store:
+        """The store that holds the level."""
+
+    @property
+    def target(self) -> ArrayMetadata:
+        """The metadata of the level."""
+
+    @property
+    def target_path(self) -> str:
+        """Path of the level's array in the store."""
+
+    @property
+    def counts_values(self) -> bool:
+        """Whether the values of the source are counted."""
+
+    def __call__(self, place: Index) -> Seen:
+        """Make the objects of a place, and return what was seen for each of them."""
+
+    @property
+    def unit(self) -> Shape:
+        """Extents of one place: whole objects."""
+
+    @property
+    def grid(self) -> Shape:
+        """Places along each axis."""
+
+    def spread(self, n_workers: int, n_tasks: int) -> tuple[int, int]:
+        """Return how many tasks run at once for a number of workers, and the threads of each."""
+
+    def with_threads(self, n_threads: int) -> Task:
+        """Return the same task with a number of threads."""
+
+    def loader(self, n_tasks: int) -> Callable[[], Thread] | None:
+        """Return what loads compiled kernels into a process, or None where that does not pay."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LevelJob:
-    """What a level's job works on: the level to be made and the level before it, each opened once.
+class Job(ABC):
+    """What a job of one level works on.
 
     Attributes
     ----------
     level
         Number of the level to be made.
-    finer
-        Record of the level before, as its sentinel holds it.
     results
         Folder of the image's results. Its notes tell which objects of the level need not be made
         again; None makes all.
     n_workers
         Threads, where no dask client of the user's runs the blocks.
     before_rebuild
-        Called before the level is withdrawn from the list of levels.
+        Called before the level and all beyond it are withdrawn from the list of levels.
     on_block
-        Called for every finished task with the number of voxels read.
+        Called after each block with the number of voxels read.
     """
 
     image: Image
-    level: int
-    finer: Record
+    level: int = 0
     results: Path | None = None
     n_workers: int = 1
     before_rebuild: Callable[[], None] = lambda: None
@@ -67,12 +133,130 @@ class LevelJob:
         """The level to be made, as it stood before the job changed anything."""
         return Level(self.image, self.level)
 
+    @property
+    @abstractmethod
+    def identity(self) -> bytes:
+        """Digest of the level's place, recipe and form, and of the form of what it is made of."""
+
+    @property
+    @abstractmethod
+    def knows_sources(self) -> bool:
+        """Whether it can be known at little cost what each object is made from."""
+
+    @abstractmethod
+    def made_from(self, task: Any, opened: OpenNotes) -> Callable[[Index], bytes | None]:
+        """Return what returns the digest of what an object is made from; None is unknown.
+
+        Parameters
+        ----------
+        opened
+            Opens notes for as long as the job lasts.
+        """
+
+    @abstractmethod
+    def check(self) -> None:
+        """See that the level's place is free for it, and that it can be made.
+
+        Raises
+        ------
+        StoreError
+            If something else stands there, or what it is to be made of is not what is recorded.
+        """
+
+    @abstractmethod
+    def current_record(self) -> Record | None:
+        """Return the record of a level that is current, else None."""
+
+    @abstractmethod
+    def purpose(self) -> Record:
+        """Return what the level is opened for: what it is to be, and what it is made from."""
+
+    @abstractmethod
+    def stamp(self) -> object:
+        """Return what is another one when what the level is made of has changed meanwhile."""
+
+    @abstractmethod
+    def clear_place(self, *, keep: bool) -> None:
+        """Withdraw the level from the list, and remove what is left of it, or all but objects."""
+
+    @abstractmethod
+    def task(self, block_bytes: int) -> Task:
+        """Return the task that makes any place of the level."""
+
+    @abstractmethod
+    def contradiction(self, seen: BlockResult) -> str:
+        """Return in what the voxels that were read contradict what is recorded of them, or ""."""
+
+    @abstractmethod
+    def record(self, seen: BlockResult) -> Record:
+        """Check what was read and written, and return the level's record.
+
+        Raises
+        ------
+        VoxelError
+            If other voxels were read than are recorded.
+        """
+
+    @abstractmethod
+    def publish(self, record: Record) -> None:
+        """Write the level's documents once its objects are written: from here on it exists."""
+
+    @abstractmethod
+    def published(self, record: Record) -> ArrayMetadata:
+        """Return the metadata of the level with a record, as it stands once all is written."""
+
+    @property
+    @abstractmethod
+    def published_record(self) -> Record | None:
+        """The record that stands in the level's documents now, or None."""
+
+    @abstractmethod
+    def changed(self) -> Exception:
+        """Return the error of a level whose source is not the one that it was begun from."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LevelJob(Job):
+    """The job of a level that is made of the level before it.
+
+    Attributes
+    ----------
+    finer
+        Record of the level before, as its sentinel holds it.
+    """
+
+    finer: Record
+
     @cached_property
     def source(self) -> Level:
         """The level before it."""
         return Level(self.image, self.level - 1)
 
-    def made_from(self) -> Record:
+    @property
+    def identity(self) -> bytes:
+        """Digest of the level's place, recipe and form, and of the form of the one before."""
+        return identity(self.target, self.source.metadata.form)
+
+    @property
+    def knows_sources(self) -> bool:
+        """Whether versions of all source objects can be known; in remote stores they are listed."""
+        return not self.target.store.is_remote or self.source.plan.n_objects <= MOST_COUNTED
+
+    def made_from(self, task: LevelTask, opened: OpenNotes) -> FinerObjects:
+        """Return what returns the digest of the objects of the level before."""
+        finer_notes, results = None, self.results
+        if self.level > 1 and results is not None:
+            path = notes_path(results, self.level - 1)
+            before = b""
+            if path.exists():
+                finest = Level(self.image, self.level - 2).metadata.form
+                before = identity(self.source, finest)
+            finer_notes = opened(path, before)
+            if finer_notes.digest != self.finer["digest"]:
+                finer_notes.close()  # and reads as nothing
+        return FinerObjects(task, finer_notes)
+
+    def source_proof(self) -> Record:
         """Return what a current level records of its source; reads a watched level 0, raw."""
         if self.source.number > 0:
             return {"digest": self.finer["digest"]}
@@ -80,74 +264,142 @@ class LevelJob:
             return {}  # only its document is compared, and that is done already
         return {"fingerprint": fingerprint(self.source)}
 
+    def check(self) -> None:
+        """See that the level's place is free, and that the level before is its sentinel's."""
+        check_place(self.target)
+        source, sealed = self.source, self.source.plan
+        found = source.metadata
+        if found.shape != sealed.shape or found.dtype != sealed.dtype:
+            raise StoreError(
+                f"{source.name} has shape {found.shape} and dtype {found.dtype}, expected "
+                f"{sealed.shape} and {sealed.dtype}; run the workflow again"
+            )
+        if source.number > 0 and source.record != self.finer:
+            raise StoreError(
+                f"{source.name} is not the level that its sentinel records; run the workflow "
+                "again, which makes it again"
+            )
 
-def check_finer(job: LevelJob) -> None:
-    """See that the level before is the one that its sentinel speaks of.
+    def current_record(self) -> Record | None:
+        """Return the record of a level that was made by the same recipe of the same voxels."""
+        target = self.target
+        if target.record is None or why_remade(target, made_from=self.source_proof):
+            return None
+        logger.info("%s is up to date: same recipe, same source", target.name)
+        tell_ancestors(target.store, target.path)  # a run may have been killed before it did
+        return target.record
 
-    Raises
-    ------
-    StoreError
-        If it is not.
-    """
-    source, sealed = job.source, job.source.plan
-    found = source.metadata
-    if found.shape != sealed.shape or found.dtype != sealed.dtype:
-        raise StoreError(
-            f"{source.name} has shape {found.shape} and dtype {found.dtype}, expected "
-            f"{sealed.shape} and {sealed.dtype}; run the workflow again"
+    def purpose(self) -> Record:
+        """Return what the level is to be, and the voxels that it is made from."""
+        return purpose(self.target, self.finer)
+
+    def stamp(self) -> object:
+        """Return how the objects of level 0 look for level 1; the other levels prove themselves."""
+        return base_layout(self.image) if self.level == 1 else None
+
+    def clear_place(self, *, keep: bool = False) -> None:
+        """Withdraw the level from the list, and remove what is left of it, or all but objects."""
+        image, store, path = self.image, self.target.store, self.target.path
+        self.before_rebuild()
+        withdraw_levels(image, self.target.number, [self.target])
+        # Also where no array is found: consolidated metadata may still show what was removed.
+        if keep:
+            hide_array(store, path)
+            remove_litter(self.target)
+        else:
+            delete_array(store, path)
+        above = path.rpartition("/")[0]
+        if above != image.path:
+            make_groups(store, above, image.plan.base.zarr_format, below=image.path)
+
+    def task(self, block_bytes: int) -> LevelTask:
+        """Return the task that makes any place of the level."""
+        target, source, wanted = self.target, self.source, self.target.plan
+        axes = self.image.plan.axes
+        return LevelTask(
+            store=target.store,
+            source_path=source.path,
+            source=source.metadata,
+            target_path=target.path,
+            target=target.planned,
+            factors=wanted.factors,
+            write_empty=wanted.write_empty_chunks,
+            method=wanted.method,
+            block_bytes=block_bytes,
+            needs_all=source.number == 0 and self.image.plan.image.missing_chunks == "error",
+            counts_values=source.number == 0 and may_have_windows(source.metadata, axes),
+            channel_axis=channel_axis(axes),
+            no_data=wanted.no_data,
         )
-    if source.number > 0 and source.record != job.finer:
-        raise StoreError(
-            f"{source.name} is not the level that its sentinel records; run the workflow again, "
-            "which makes it again"
+
+    def contradiction(self, seen: BlockResult) -> str:
+        """Return in what the level before holds other voxels than it records, or ""."""
+        digest = seen.source.digest(digest_header(self.source.metadata))
+        if self.source.number == 0 or digest == self.finer["digest"]:
+            return ""
+        return (
+            f"{self.source.name} holds other voxels than its record says (digest {digest}, "
+            f"recorded {self.finer['digest']}); remove that level to have it made again"
+        )
+
+    def record(self, seen: BlockResult) -> Record:
+        """Check what was read and written, and return the level's record."""
+        wanted, source = self.target.plan, self.source.metadata
+        read, written = seen.source, seen.target
+        for array, tally in ((source, read), (wanted, written)):
+            check_whole(array, tally)
+        if wrong := self.contradiction(seen):
+            raise VoxelError(wrong)
+        made_from: Record = {"digest": read.digest(digest_header(source))}
+        if self.source.number == 0:
+            made_from["fingerprint"] = read.fingerprint(source.form)
+            made_from.update(read.statistics(dtype=source.dtype))
+            if seen.counts is not None:
+                made_from[WINDOWS_KEY] = seen.counts.windows(
+                    source.dtype, n_channels(self.image.plan.axes, source.shape)
+                )
+        return {
+            **wanted.expected,
+            "digest": written.digest(digest_header(wanted)),
+            **written.statistics(dtype=wanted.dtype),
+            **({} if wanted.write_empty_chunks else {RECORD_ENTRY: seen.objects.record}),
+            "source": made_from,
+        }
+
+    def publish(self, record: Record) -> None:
+        """Write the level's documents."""
+        publish_level(self.target, record)
+
+    def published(self, record: Record) -> ArrayMetadata:
+        """Return the planned metadata with a record."""
+        return self.target.published(record)
+
+    @property
+    def published_record(self) -> Record | None:
+        """The record that the level carried when the job looked first."""
+        return self.target.record
+
+    def changed(self) -> VoxelError:
+        """Return the error of a level 1 whose level 0 has changed since it was begun."""
+        return VoxelError(
+            f"{self.image.name(0)} has changed while level 1 was made of it, which is not "
+            "published; run again when nobody writes to it"
         )
 
 
-def current_record(job: LevelJob) -> Record | None:
-    """Return the record of a level that is current, else None."""
-    target = job.target
-    if target.record is None or why_remade(target, made_from=job.made_from):
-        return None
-    logger.info("%s is up to date: same recipe, same source", target.name)
-    tell_ancestors(target.store, target.path)  # a run may have been killed before it did
-    return target.record
+def check_whole(array: ArrayMetadata | LevelPlan, tally: Tally) -> None:
+    """See that each chunk of an array was counted once."""
+    n_chunks = geometry.count(geometry.grid_shape(array.shape, array.chunks))
+    assert tally.n_chunks == n_chunks, (tally.n_chunks, n_chunks)
 
 
-def clear_place(job: LevelJob, *, keep: bool = False) -> None:
-    """Withdraw a level from the list, and remove whatever is left of it; `keep` keeps objects."""
-    image, store, path = job.image, job.target.store, job.target.path
-    job.before_rebuild()
-    withdraw_levels(image, job.target.number, [job.target])
-    # Also where no array is found: consolidated metadata may still show what was removed.
-    if keep:
-        hide_array(store, path)
-        remove_litter(job.target)
-    else:
-        delete_array(store, path)
-    above = path.rpartition("/")[0]
-    if above != image.path:
-        make_groups(store, above, image.plan.base.zarr_format, below=image.path)
-
-
-def level_task(job: LevelJob, block_bytes: int) -> LevelTask:
-    """Return the task that makes any place of a level."""
-    target, source, wanted = job.target, job.source, job.target.plan
-    axes = job.image.plan.axes
-    return LevelTask(
-        store=target.store,
-        source_path=source.path,
-        source=source.metadata,
-        target_path=target.path,
-        target=target.planned,
-        factors=wanted.factors,
-        write_empty=wanted.write_empty_chunks,
-        method=wanted.method,
-        block_bytes=block_bytes,
-        needs_all=source.number == 0 and job.image.plan.image.missing_chunks == "error",
-        counts_values=source.number == 0 and may_have_windows(source.metadata, axes),
-        channel_axis=channel_axis(axes),
-        no_data=wanted.no_data,
-    )
+def digest_header(metadata: ArrayMetadata | LevelPlan) -> Record:
+    """Return what a digest covers beside voxels."""
+    return {
+        "dtype": metadata.dtype,
+        "shape": list(metadata.shape),
+        "chunks": list(metadata.chunks),
+    }
 
 
 def check_codecs(image: Image) -> None:
@@ -180,11 +432,3 @@ def fingerprint(level: Level) -> str:
             for one in pool.map(read, batch):
                 tally.merge(one)
     return tally.fingerprint(metadata.form)
-
-
-def base_changed(image: Image) -> VoxelError:
-    """Return the error of a level 1 whose source is no longer the one that it was begun from."""
-    return VoxelError(
-        f"{image.name(0)} has changed while level 1 was made of it, which is not published; run "
-        "again when nobody writes to it"
-    )

@@ -7,9 +7,8 @@ import itertools
 import json
 from typing import TYPE_CHECKING
 
-from zarrpyramid import geometry
 from zarrpyramid.metadata import encode_record, join
-from zarrpyramid.plan import LITTER_KEY, MOST_COUNTED
+from zarrpyramid.plan import LITTER_KEY
 
 from .notes import LAYOUT, Notes, remove_notes
 
@@ -17,10 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zarrpyramid.plan import Level
-    from zarrpyramid.stores import Store
 
-    from .job import LevelJob
-    from .task import LevelTask
+    from .job import Job
 
 
 def notes_path(results: Path, level: int) -> Path:
@@ -46,21 +43,14 @@ def note_files(results: Path, level: int) -> list[Path]:
     ]
 
 
-def identity(level: Level, finer: Level) -> bytes:
-    """Return the digest of a level's place, recipe and form, and of the form of the one before."""
-    what = [level.name, level.form, finer.metadata.form]
+def identity(level: Level, made_of: object) -> bytes:
+    """Return the digest of a level's place, recipe and form, and of the form of what it is of."""
+    what = [level.name, level.form, made_of]
     text = encode_record({"notes": [LAYOUT, json.loads(json.dumps(what))]})
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
-def can_note(store: Store, task: LevelTask) -> bool:
-    """Tell whether versions of all objects can be known; in remote stores they are listed."""
-    grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
-    is_listed = store.is_remote and geometry.count(grid) > MOST_COUNTED
-    return store.tells_versions and not is_listed
-
-
-def may_keep(job: LevelJob) -> bool:
+def may_keep(job: Job) -> bool:
     """Tell whether objects in a level's place may be kept; if not, forget all notes of them.
 
     They may be kept where all notes are of the recipe and form that the level has now: so no object
@@ -72,7 +62,7 @@ def may_keep(job: LevelJob) -> bool:
     is_same = target.node is None or (
         target.record is not None and target.metadata.document == target.planned.document
     )
-    paths, wanted = note_files(job.results, job.level), identity(target, job.source)
+    paths, wanted = note_files(job.results, job.level), job.identity
     if paths and is_same and not any(_is_foreign(path, wanted) for path in paths):
         return True
     forget(job.results, job.level)
@@ -92,11 +82,11 @@ def forget_parts(results: Path, level: int) -> None:
             remove_notes(path)
 
 
-def join_parts(job: LevelJob, n_parts: int, digest: str) -> None:
+def join_parts(job: Job, n_parts: int, digest: str) -> None:
     """Make the notes of a level from those of its parts."""
     assert job.results is not None
     paths = [part_path(job.results, job.level, n + 1, n_parts) for n in range(n_parts)]
-    wanted = identity(job.target, job.source)
+    wanted = job.identity
     remove_notes(notes_path(job.results, job.level))  # rows of an earlier build prove nothing
     whole, *parts = (Notes(path, wanted) for path in (notes_path(job.results, job.level), *paths))
     rows, counts = (

@@ -8,31 +8,15 @@ whole levels only, at any time.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.errors import VoxelError
-from zarrpyramid.metadata import RECORD_ENTRY, WINDOWS_KEY
-from zarrpyramid.plan import (
-    base_layout,
-    check_place,
-    describe_level,
-    n_channels,
-    shared_block_bytes,
-)
+from zarrpyramid.plan import describe_level, shared_block_bytes
 
+from .base_job import BaseJob
 from .cluster import open_cluster
-from .job import (
-    LevelJob,
-    base_changed,
-    check_finer,
-    clear_place,
-    current_record,
-    level_task,
-)
+from .job import LevelJob
 from .leftovers import forget, may_keep
-from .publish import publish_level
 from .result import BlockResult
 from .resume import resuming
 from .run import run_blocks
@@ -42,13 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zarrpyramid.geometry import Index
-    from zarrpyramid.metadata import ArrayMetadata, Record
-    from zarrpyramid.plan import Image, LevelPlan
+    from zarrpyramid.metadata import Record
+    from zarrpyramid.plan import Image
 
     from .cluster import Cluster
+    from .job import Job, Task
     from .resume import Resume
     from .run import Numbers
-    from .task import LevelTask
 
 logger = logging.getLogger(__name__)
 
@@ -86,35 +70,48 @@ def build_level(
             before_rebuild=before_rebuild,
             on_block=on_block,
         )
-        check_place(job.target)
-        check_finer(job)
-        return current_record(job) or make_level(job)
+        job.check()
+        return job.current_record() or make_level(job)
 
 
-def make_level(job: LevelJob) -> Record:
+def build_base(image: Image, **given: Any) -> Record:
+    """Make level 0 of files of another format, and return its record; else as `build_level`.
+
+    Raises
+    ------
+    StoreError
+        If files cannot be read.
+    """
+    with image.store.hold(image.level_path(0)):
+        job = BaseJob(image=image, **given)
+        job.check()
+        return job.current_record() or make_level(job)
+
+
+def make_level(job: Job) -> Record:
     """Make a level whatever stands in its place, and return its record.
 
     The caller holds the image's lock. Errors are those of `build_level`.
     """
     image, target = job.image, job.target
-    before = base_layout(image) if target.number == 1 else None
+    before = job.stamp()
     # Refused before anything is written.
     with open_cluster(image.plan.image.dask_scheduler, image.store, image.path) as cluster:
-        clear_place(job, keep=may_keep(job))
+        job.clear_place(keep=may_keep(job))
         n_sharing = job.n_workers if cluster is None else cluster.n_threads
-        task = level_task(job, shared_block_bytes(target.plan, n_sharing))
+        task = job.task(shared_block_bytes(target.plan, n_sharing))
         logger.info("%s: %s", target.name, describe_level(image.plan, target.number))
         with resuming(job, task) as resume:
             seen = run_tasks(job, task, cluster=cluster, resume=resume)
-            if before is not None and base_layout(image) != before:
-                raise base_changed(image)
+            if job.stamp() != before:
+                raise job.changed()
             # What notes say is never taken on trust alone.
             kept = 0 if resume is None else resume.n_kept
-            if not (kept and is_contradicted(job, seen)):
-                record = make_record(job, seen)
+            if not (kept and job.contradiction(seen)):
+                record = job.record(seen)
                 if resume is not None:
                     resume.flush(record["digest"])
-                publish_level(target, record)
+                job.publish(record)
                 return record
     assert job.results is not None
     logger.warning(
@@ -125,8 +122,8 @@ def make_level(job: LevelJob) -> Record:
 
 
 def run_tasks(
-    job: LevelJob,
-    task: LevelTask,
+    job: Job,
+    task: Task,
     numbers: range | None = None,
     *,
     cluster: Cluster | None = None,
@@ -141,7 +138,7 @@ def run_tasks(
     remaining: Numbers | None = numbers if resume is None else resume
     n_tasks = geometry.count(task.grid) if remaining is None else len(remaining)
     n_workers, n_threads = task.spread(job.n_workers, n_tasks)
-    task = replace(task, n_threads=n_threads)
+    task = task.with_threads(n_threads)
     seen = BlockResult()
     if resume is not None:
         seen.merge(resume.seen)
@@ -173,54 +170,3 @@ def run_tasks(
             seen.source.n_inf,
         )
     return seen
-
-
-def is_contradicted(job: LevelJob, seen: BlockResult) -> bool:
-    """Tell whether the voxels that were read are not those that the level before records."""
-    digest = seen.source.digest(digest_header(job.source.metadata))
-    return job.source.number > 0 and digest != job.finer["digest"]
-
-
-def make_record(job: LevelJob, seen: BlockResult) -> Record:
-    """Check what was read and written, and return the level's record.
-
-    Raises
-    ------
-    VoxelError
-        If the source holds other voxels than its record says.
-    """
-    wanted, source = job.target.plan, job.source.metadata
-    read, written = seen.source, seen.target
-    for array, tally in ((source, read), (wanted, written)):
-        n_chunks = geometry.count(geometry.grid_shape(array.shape, array.chunks))
-        assert tally.n_chunks == n_chunks, (tally.n_chunks, n_chunks)  # each chunk once
-    digest = read.digest(digest_header(source))
-    if is_contradicted(job, seen):
-        raise VoxelError(
-            f"{job.source.name} holds other voxels than its record says (digest {digest}, recorded "
-            f"{job.finer['digest']}); remove that level to have it made again"
-        )
-    made_from: Record = {"digest": digest}
-    if job.source.number == 0:
-        made_from["fingerprint"] = read.fingerprint(source.form)
-        made_from.update(read.statistics(dtype=source.dtype))
-        if seen.counts is not None:
-            made_from[WINDOWS_KEY] = seen.counts.windows(
-                source.dtype, n_channels(job.image.plan.axes, source.shape)
-            )
-    return {
-        **wanted.expected,
-        "digest": written.digest(digest_header(wanted)),
-        **written.statistics(dtype=wanted.dtype),
-        **({} if wanted.write_empty_chunks else {RECORD_ENTRY: seen.objects.record}),
-        "source": made_from,
-    }
-
-
-def digest_header(metadata: ArrayMetadata | LevelPlan) -> Record:
-    """Return what a digest covers beside voxels."""
-    return {
-        "dtype": metadata.dtype,
-        "shape": list(metadata.shape),
-        "chunks": list(metadata.chunks),
-    }

@@ -1,4 +1,4 @@
-"""A level built in parts, by jobs that may run on several hosts at once.
+"""A level built in parts, by jobs that may run on several hosts at once; also a level 0 of files.
 
 One job opens the level, many write its stored objects, each those of its part, and one gathers what
 they have seen and publishes the level. Each job may be killed, repeated or started twice at any
@@ -9,18 +9,18 @@ part counts only for the `opening` in which the part was made.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import fits
-from zarrpyramid.plan import check_place, describe_level, why_incomplete
+from zarrpyramid.plan import describe_level, why_incomplete
 
+from .base_job import BaseJob
 from .cluster import open_cluster
-from .job import LevelJob, base_changed, check_finer, clear_place, current_record, level_task
+from .job import LevelJob
 from .leftovers import forget, forget_parts, join_parts, may_keep, remove_litter
-from .level import is_contradicted, make_record, run_tasks
-from .opening import begin_opening, end_opening, find_opening, purpose
-from .publish import publish_level
+from .level import run_tasks
+from .opening import begin_opening, end_opening, find_opening
 from .result import BlockResult
 from .resume import resuming
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image, Level
+
+    from .job import Job
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ def open_level(
     3. Else the level is withdrawn and opened under a new number. Objects that its notes know stay
        until a part has looked at them.
 
-    Parameters are the attributes of `LevelJob`.
+    Parameters are the attributes of `LevelJob`; of level 0, `finer` is {}.
 
     Raises
     ------
@@ -58,14 +60,11 @@ def open_level(
         If the level's place is taken by something that is not ours, or others are at the image.
     """
     with image.store.hold(image.level_path(0)):
-        job = LevelJob(
-            image=image, level=level, finer=finer, results=results, before_rebuild=before_rebuild
-        )
+        job = _job(image, level, finer, results=results, before_rebuild=before_rebuild)
         target = job.target
-        check_place(target)
-        check_finer(job)
-        wanted = purpose(target, finer)
-        known = current_record(job)
+        job.check()
+        wanted = job.purpose()
+        known = job.current_record()
         if known is not None:
             end_opening(target)
             return {**wanted, "opening": None, "digest": known["digest"]}
@@ -73,7 +72,7 @@ def open_level(
         if found is not None and fits(found, wanted) and target.node is None:
             logger.info("%s is open already, and stays so", target.name)
             return found
-        clear_place(job, keep=may_keep(job))
+        job.clear_place(keep=may_keep(job))
         logger.info("%s: %s", target.name, describe_level(image.plan, level))
         return begin_opening(target, wanted)
 
@@ -108,15 +107,8 @@ def build_part(
         If voxels contradict what was computed of them.
     """
     with image.store.hold(image.level_path(0), shared=True):
-        job = LevelJob(
-            image=image,
-            level=level,
-            finer=finer,
-            results=results,
-            n_workers=n_workers,
-            on_block=on_block,
-        )
-        check_finer(job)
+        job = _job(image, level, finer, results=results, n_workers=n_workers, on_block=on_block)
+        job.check()
         cut = image.plan.cut(level)
         done: Record = {
             "level": level,
@@ -127,7 +119,7 @@ def build_part(
         if opening["opening"] is None:
             return {**done, "digest": opening["digest"]}
         _check_open(job.target, opening)
-        task = level_task(job, cut.block_bytes)
+        task = job.task(cut.block_bytes)
         numbers = cut.tasks(part)
         mine = (part, cut.n_parts)
         with (
@@ -168,25 +160,26 @@ def gather_level(
         the level was opened.
     """
     with image.store.hold(image.level_path(0)):
-        job = LevelJob(image=image, level=level, finer=finer, results=results)
+        job = _job(image, level, finer, results=results)
         target = job.target
-        check_finer(job)
+        job.check()
         _check_parts(target, parts)
         number = parts[0]["opening"]
         if number is None:
-            if target.record is None or target.record["digest"] != parts[0]["digest"]:
+            known = job.current_record()
+            if known is None or known["digest"] != parts[0]["digest"]:
                 raise _changed(target)
-            return target.record
+            return known
         found = find_opening(target)
         record = _gathered(job, parts)
-        if found is None and target.record == record:
+        if found is None and job.published_record == record:
             return record  # published already, by a job that was killed before it could say so
         if found is None or not fits(found, {**target.form, "opening": number}):
             raise _changed(target)
-        if not fits(found, purpose(target, finer)):
+        if not fits(found, job.purpose()):
             end_opening(target)
-            raise base_changed(image)
-        fault = why_incomplete(target.published(record), target.objects())
+            raise job.changed()
+        fault = why_incomplete(job.published(record), target.objects())
         if fault:
             end_opening(target)
             raise StoreError(
@@ -196,31 +189,37 @@ def gather_level(
         if results is not None:
             join_parts(job, len(parts), record["digest"])
         remove_litter(target)  # of parts that were killed; the level stayed open for others
-        publish_level(target, record)
+        job.publish(record)
         if results is not None:
             forget_parts(results, level)
         end_opening(target)
         return record
 
 
-def _gathered(job: LevelJob, parts: Sequence[Record]) -> Record:
+def _gathered(job: Job, parts: Sequence[Record]) -> Record:
     """Return the record of a level by what all of its parts have seen."""
     seen = BlockResult()
     for part in parts:
         seen.merge(BlockResult.from_record(part["seen"]))
     if not all("counts" in part["seen"] for part in parts):
         seen.counts = None  # a release without counts made some of the parts
-    if is_contradicted(job, seen):
+    if job.contradiction(seen):
         # The notes of a part may be what is wrong.
         if job.results is not None:
             forget(job.results, job.level)
         end_opening(job.target)
         raise VoxelError(
-            f"the parts of {job.target.name} saw other voxels in {job.source.name} than its record "
-            f"says (recorded {job.finer['digest']}); run again, which reads all of it; if this "
-            f"comes back, remove {job.source.name} to have it made again"
+            f"the parts of {job.target.name} saw other voxels than are recorded; run again, which "
+            f"reads all of it; if this comes back: {job.contradiction(seen)}"
         )
-    return make_record(job, seen)
+    return job.record(seen)
+
+
+def _job(image: Image, level: int, finer: Record, **given: Any) -> Job:
+    """Return the job of a level, which level 0 has where it is made of files."""
+    if level == 0:
+        return BaseJob(image=image, **given)
+    return LevelJob(image=image, level=level, finer=finer, **given)
 
 
 def _check_open(level: Level, opening: Record) -> None:

@@ -48,7 +48,7 @@ class Progress:
     ) -> None:
         self.n_voxels = 0
         n_parts = image.plan.cut(level).n_parts if part else 1
-        self._total = geometry.count(image.plan.levels[level - 1].shape) // n_parts
+        self._total = geometry.count(image.plan.levels[max(0, level - 1)].shape) // n_parts
         self._name = f"level {level}" + (f", part {part} of {n_parts}" if part else "")
         self._title = f"{image.plan.image.name}, {self._name}"
         self._shown = shown

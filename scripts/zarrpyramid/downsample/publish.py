@@ -36,6 +36,7 @@ from zarrpyramid.metadata import (
     write_array,
 )
 from zarrpyramid.plan import (
+    CHANNELS_KEY,
     Level,
     check_listed,
     foreign_levels,
@@ -173,6 +174,7 @@ def _omero(image: Image, attributes: dict[str, Any]) -> dict[str, Any] | None:
         dtype=plan.base.dtype,
         extremes=[record.get("min"), record.get("max")],
         middle=sum(heights) // 2,
+        labels=attributes.get(CHANNELS_KEY),
     )
 
 

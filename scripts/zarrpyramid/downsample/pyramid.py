@@ -90,7 +90,8 @@ def build_pyramid(
     shown = is_watched() if progress is None else progress
     with held(image.store, image.path, makes_group=image.makes_group):
         if image.source is not None:
-            copy_base(image, n_workers=workers)
+            with Progress(image, 0, shown=shown and image.input is not None) as bar:
+                copy_base(image, n_workers=workers, on_block=bar.update)
         records = [seal_base(image)]
         for level in range(1, len(image.plan.levels)):
             with Progress(image, level, shown=shown) as bar:

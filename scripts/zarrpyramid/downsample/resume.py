@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError
-from zarrpyramid.plan import Level
 
-from .leftovers import can_note, identity, notes_path, part_path
+from .leftovers import notes_path, part_path
+from .made_from import source_digest
 from .notes import Note, Notes
 from .result import BlockResult
 from .value_counts import ValueCounts, count_object
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Index
     from zarrpyramid.stores import Store
 
-    from .job import LevelJob
-    from .task import LevelTask
+    from .job import Job, Task
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +62,9 @@ class Resume:
     def __init__(
         self,
         store: Store,
-        task: LevelTask,
+        task: Task,
         notes: Notes,
-        finer_notes: Notes | None,
+        made_from: Callable[[Index], bytes | None],
         numbers: range | None = None,
     ) -> None:
         """Find what is kept.
@@ -75,15 +73,14 @@ class Resume:
         ----------
         notes
             Notes of the job's objects.
-        finer_notes
-            Notes of the level before; None at level 1, whose source objects are asked themselves.
+        made_from
+            Returns the digest of what an object is made from; None where it is not known.
         numbers
             Numbers of the job's tasks; None takes all.
         """
         self._store, self._task = store, task
-        self._notes, self._finer_notes = notes, finer_notes
+        self._notes, self._sources = notes, made_from
         self._grid = geometry.grid_shape(task.target.shape, task.target.write_shape)
-        self._source_grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
         self._numbers = range(geometry.count(task.grid)) if numbers is None else numbers
         self._done = bytearray(len(self._numbers))
         self._made_from: dict[Index, bytes | None] = {}
@@ -140,9 +137,10 @@ class Resume:
 
     def count(self, n_workers: int) -> None:
         """Count the values of level 0 that the uncounted objects were made from."""
+        task: Any = self._task  # one that counts values
         with ThreadPoolExecutor(n_workers) as pool:
             for indices in geometry.batches(iter(self.uncounted), 4 * n_workers):
-                for counts in pool.map(partial(count_object, self._task), indices):
+                for counts in pool.map(partial(count_object, task), indices):
                     self._counts.merge(counts)
         self.seen.merge(BlockResult(counts=self._counts))
         self._made |= self.uncounted
@@ -200,23 +198,6 @@ class Resume:
             return None
         return note
 
-    def _sources(self, index: Index) -> bytes | None:
-        """Return the digest of the source objects of an object; None where it is not known."""
-        task = self._task
-        region = geometry.unit_region(index, task.target.write_shape, task.target.shape)
-        span = geometry.finer_region(region, task.factors, task.source.shape)
-        parts: list[bytes] = []
-        for place in geometry.covering_units(span, task.source.write_shape):
-            if self._finer_notes is None:
-                version = self._source_version(task.source.object_key(place))
-                parts.append(repr(version).encode())
-                continue
-            voxels = self._finer_notes.voxels(geometry.unit_number(place, self._source_grid))
-            if voxels is None:
-                return None
-            parts.append(voxels)
-        return source_digest(parts)
-
     def _objects(self, number: int) -> Iterator[Index]:
         """Yield the objects that a task makes."""
         task = self._task
@@ -228,18 +209,14 @@ class Resume:
         return geometry.unit_number(index, self._grid)
 
     @functools.cached_property
-    def _source_version(self) -> Callable[[str], tuple[int, int] | None]:
-        return self._store.versions(self._task.source_path)
-
-    @functools.cached_property
     def _target_version(self) -> Callable[[str], tuple[int, int] | None]:
         return self._store.versions(self._task.target_path)
 
 
 @contextlib.contextmanager
 def resuming(
-    job: LevelJob,
-    task: LevelTask,
+    job: Job,
+    task: Task,
     *,
     numbers: range | None = None,
     part: tuple[int, int] | None = None,
@@ -254,7 +231,7 @@ def resuming(
         Number of the part, and how many there are.
     """
     store, level, results = job.image.store, job.level, job.results
-    if results is None or not can_note(store, task):
+    if results is None or not (store.tells_versions and job.knows_sources):
         yield None
         return
     with contextlib.ExitStack() as stack:
@@ -262,17 +239,10 @@ def resuming(
         def opened(path: Path, wanted: bytes) -> Notes:
             return stack.enter_context(contextlib.closing(Notes(path, wanted)))
 
-        mine = identity(job.target, job.source)
+        mine = job.identity
         older = opened(notes_path(results, level), mine)
         notes = older if part is None else opened(part_path(results, level, *part), mine)
-        finer_notes = None
-        if level > 1:
-            path = notes_path(results, level - 1)
-            before = identity(job.source, Level(job.image, level - 2)) if path.exists() else b""
-            finer_notes = opened(path, before)
-            if finer_notes.digest != job.finer["digest"]:
-                finer_notes.close()  # and reads as nothing
-        resume = Resume(store, task, notes, finer_notes, numbers)
+        resume = Resume(store, task, notes, job.made_from(task, opened), numbers)
         resume.keep(None if part is None else older)
         if resume.n_kept:
             logger.info(
@@ -290,8 +260,3 @@ def resuming(
                 with contextlib.suppress(OSError):
                     resume.flush()
             raise
-
-
-def source_digest(parts: list[bytes]) -> bytes:
-    """Return the digest of what an object is made from, by what is known of each source object."""
-    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()

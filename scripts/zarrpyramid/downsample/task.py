@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from operator import add, floordiv, mul
 from typing import TYPE_CHECKING, Any
@@ -295,6 +295,10 @@ class LevelTask:
         """Return how many tasks run at once for a number of workers, and the threads of each."""
         bytes_each = task_bytes(self.source, self.target, self.factors, self.block_bytes)
         return spread_threads(n_workers, n_tasks, self.store.at_once, bytes_each)
+
+    def with_threads(self, n_threads: int) -> LevelTask:
+        """Return the same task with a number of threads."""
+        return replace(self, n_threads=n_threads)
 
     def loader(self, n_tasks: int) -> Callable[[], Thread] | None:
         """Return what loads compiled kernels into a process, or None where that does not pay.

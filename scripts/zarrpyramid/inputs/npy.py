@@ -56,6 +56,6 @@ def open_npy(place: Place) -> NpyInput:
 
 def _mapped(path: str) -> np.memmap[tuple[int, ...], np.dtype[np.generic]]:
     try:
-        return np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-any-return]
+        return np.lib.format.open_memmap(path, mode="r")
     except ValueError as error:
         raise StoreError(f"{path} cannot be read as .npy ({error}); write it again") from None

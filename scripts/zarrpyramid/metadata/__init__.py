@@ -5,8 +5,8 @@ parses costs little. Read in this order:
 
 1. `documents`, `paths` and `formats`: JSON objects in a store, keys, and how v2 and v3 spell nodes.
 2. `array`: the metadata of one array, of v2 and of v3; `parsing` refuses what is damaged or not
-   served, `creation` makes that of a new one, `encodings` gives it another compressor; `conventions` has what CF says of
-   numbers.
+   served, `creation` makes that of a new one, `encodings` gives it another compressor;
+   `conventions` has what CF says of numbers.
 3. `nodes`, `group`, `tree` and `consolidated`: reading groups and arrays, finding an image's group,
    changing the tree, and keeping the consolidated metadata of all groups above up to date.
 4. `multiscales`, `placement`, `versions` and `units`: OME-NGFF in a group's attributes, read;

@@ -40,6 +40,7 @@ def omero_document(
     dtype: str,
     extremes: Sequence[Any] = (),
     middle: int = 0,
+    labels: Any = None,
 ) -> Document | None:
     """Return an `omero` with a window for every channel, or None where windows are no windows.
 
@@ -55,16 +56,20 @@ def omero_document(
         Least and largest voxel of level 0, which a slider of floats spans.
     middle
         The plane along z that is shown first.
+    labels
+        Names of all channels, as a source file gives them, or None.
     """
     if not isinstance(windows, list) or len(windows) != n_channels:
         return None
     found = [_pair(window) for window in windows]
     if [pair is None for pair in found] != [window is None for window in windows]:
         return None
+    is_named = isinstance(labels, list) and len(labels) == n_channels
+    usual = [name] if len(found) == 1 else [f"channel {number}" for number in range(len(found))]
     channels = [
         {
             "active": True,
-            "label": name if len(found) == 1 else f"channel {number}",
+            "label": str(labels[number]) if is_named else usual[number],
             "color": color,
             "window": _window(pair, dtype, _pair(extremes)),
         }

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.metadata import join
 
-from .stored import Level, stored_objects
+from .input_source import InputSource
+from .stored import Level
 
 if TYPE_CHECKING:
     from zarrpyramid.metadata import Record
     from zarrpyramid.stores import Store
 
     from .image import Image
+    from .source import Source
 
 MOST_COUNTED = 1 << 17
 """Most objects of an array that are looked at whenever jobs are planned.
@@ -60,41 +62,45 @@ class BaseLayout:
     stored_bytes: int | None
 
 
-def watched_by(image: Image, store: Store | None = None) -> str:
+def watched_by(image: Image, source: Source | InputSource | None = None) -> str:
     """Return what shows a change of level 0: "objects", "metadata" or "none".
 
     Parameters
     ----------
-    store
-        The store that is looked at, if it is not the image's own: that of its source.
+    source
+        What is looked at, if it is not the image's own level 0. Files of other formats are few, and
+        are all looked at.
     """
     asked = image.plan.image.base_watch
     if asked != "auto":
         return asked
-    most = MOST_COUNTED if (store or image.store).lists else MOST_ASKED
+    if isinstance(source, InputSource):
+        return "objects"
+    store = image.store if source is None else source.store
+    most = MOST_COUNTED if store.lists else MOST_ASKED
     return "objects" if image.plan.levels[0].n_objects <= most else "metadata"
 
 
 def base_layout(image: Image) -> BaseLayout:
     """Look at level 0's objects, and at what its metadata makes of their bytes."""
-    return _layout(image, image.store, image.level_path(0))
+    return _layout(image, None)
 
 
 def source_layout(image: Image) -> BaseLayout:
     """Look at the objects that level 0 is taken from; at level 0's own where it has no source."""
-    if image.source is None:
-        return base_layout(image)
-    return _layout(image, image.source.store, image.source.path)
+    return _layout(image, image.source)
 
 
-def _layout(image: Image, store: Store, path: str) -> BaseLayout:
-    watched = watched_by(image, store)
+def _layout(image: Image, source: Source | InputSource | None) -> BaseLayout:
+    watched = watched_by(image, source)
     if watched == "none":
         return BaseLayout(fingerprint="", watch=watched, stored_bytes=None)
     form = json.dumps(image.plan.base.form, sort_keys=True)
+    if isinstance(source, InputSource):
+        form += json.dumps(source.taken)
     if watched == "metadata":
         return BaseLayout(fingerprint=_hash(form), watch=_hash(form), stored_bytes=None)
-    objects = stored_objects(store, path)
+    objects = Level(image, 0).objects() if source is None else source.objects()
     return BaseLayout(
         fingerprint=_hash("\n".join([form, *(f"{key} {size}" for key, size, _ in objects)])),
         watch=_hash("\n".join([form, *map(str, objects)])),
@@ -144,6 +150,9 @@ def stored_share(image: Image) -> float:
 
 
 def _sample_sizes(image: Image) -> list[int]:
+    """Return the bytes of a few objects of level 0; of one that is made of files, as if raw."""
+    if isinstance(image.source, InputSource):
+        return [geometry.count(image.plan.base.write_shape) * image.plan.base.item_size]
     store = image.store if image.source is None else image.source.store
     path = image.level_path(0) if image.source is None else image.source.path
     base = image.plan.base

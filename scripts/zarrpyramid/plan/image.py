@@ -5,7 +5,7 @@ Imports no array library.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import group_path
@@ -23,8 +23,9 @@ from zarrpyramid.metadata import (
 )
 
 from .base_place import check_voxels, level_paths, read_base
+from .input_source import InputSource, explained, find_input
 from .levels import ImagePlan, made_base, plan_image
-from .source import BASE_KEY, open_source, trust_linked_base
+from .source import BASE_KEY, check_apart, open_source, trust_linked_base
 from .version import check_around
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Image:
     path: str
     plan: ImagePlan
     paths: LevelPaths
-    source: Source | None = None
+    source: Source | InputSource | None = None
 
     @property
     def makes_group(self) -> bool:
@@ -64,6 +65,11 @@ class Image:
     def copies(self) -> bool:
         """Whether level 0 is a copy of its source."""
         return self.source is not None and not self.plan.image.link_base
+
+    @property
+    def input(self) -> InputSource | None:
+        """The source, where level 0 is made of files of another format."""
+        return self.source if isinstance(self.source, InputSource) else None
 
     def level_path(self, level: int) -> str:
         """Return the path of a level's array in the store."""
@@ -123,7 +129,9 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
 
 def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
     """Plan an image whose level 0 is taken from elsewhere; its group need not be there yet."""
-    source = open_source(config, store)
+    check_apart(config, store)
+    found = find_input(config, store, path)
+    source = found or open_source(config)
     group = read_node(store, path)
     if config.link_base:
         store.trust(source.name)
@@ -137,7 +145,17 @@ def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
             f"of {source.name}"
         )
     check_voxels(source.base, source.name)
-    plan = plan_image(config, source.base, source.attributes, path)
+    if found is None:
+        plan = plan_image(config, source.base, source.attributes, path)
+    else:
+        # The attributes name the axes, in the order that level 0 has.
+        plan = plan_image(
+            replace(config, axes=None), found.base, found.attributes, path, found.blocks
+        )
+        told = explained(config, found)
+        keys = {decision.key for decision in told}
+        kept = (known for known in plan.decisions if known.key not in keys)
+        plan = replace(plan, asked=config, decisions=(*told, *kept))
     return Image(store=store, path=path, plan=plan, paths=LevelPaths(), source=source)
 
 

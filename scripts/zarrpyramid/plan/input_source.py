@@ -1,41 +1,34 @@
-"""A source of level 0 in files of another format: what level 0 is made of them.
+"""A source of level 0 in files of another format, and the level 0 that is made of it.
 
-The file's axes, voxel sizes and units become a multiscales of level 0 alone, so that everything
-else is planned as for a zarr source.
+What the file says of axes, voxel sizes and units becomes a multiscales of level 0 alone, so that
+all else is planned as for a zarr source.
 """
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.inputs import arrange, open_input
-from zarrpyramid.metadata import (
-    Axis,
-    axis_type,
-    encoded_as,
-    groups_above,
-    new_array,
-    read_node,
-    with_levels,
-)
+from zarrpyramid.metadata import Axis, axis_type, encoded_as, groups_above, new_array, read_node
 from zarrpyramid.reduce import ITEM_SIZES
 
-from .axes import NO_UNIT, space_axes
-from .chunks import near_cube_of_slabs
+from .axes import space_axes
+from .chunks import cube_within
 from .decision import Decision
+from .slabs import choose_slab
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.geometry import Shape
-    from zarrpyramid.inputs import Input
+    from zarrpyramid.inputs import Arranged, InputForm
     from zarrpyramid.metadata import ArrayMetadata
     from zarrpyramid.stores import Store
 
@@ -50,16 +43,28 @@ class InputSource:
     Attributes
     ----------
     image
-        What is read, in the order of axes that level 0 has.
+        What is read, with the axes of level 0 in their order.
     base
         The metadata of the level 0 that is written.
     attributes
         What the file says of axes, voxel sizes and channels, as a zarr group would say it.
     """
 
-    image: Input
+    image: Arranged
     base: ArrayMetadata
     attributes: dict[str, Any]
+
+    @property
+    def taken(self) -> list[Any]:
+        """What of the file is taken, and how, as JSON holds it."""
+        image = self.image
+        ends = [[places[0], places[-1], len(places)] for places in image.taken]
+        return [os.path.basename(self.name), [*image.order], ends]  # noqa: PTH119 - not a path
+
+    @property
+    def short_name(self) -> str:
+        """The name without the folders above, which another host does not have."""
+        return os.path.basename(self.name.partition("::")[0])  # noqa: PTH119
 
     @property
     def name(self) -> str:
@@ -72,11 +77,195 @@ class InputSource:
         return self.image.form.blocks
 
     def objects(self) -> list[tuple[str, int, int]]:
-        """Return path, bytes and time of change of the files, in the order of the image.
+        """Return path, bytes and time of change of all files.
 
         Raises
         ------
         StoreError
             If one is not there.
         """
-        return [_seen(os.fspath(path)) for path in self.image.files()]
+        return seen_files(self.image.files())
+
+
+def seen_files(paths: Sequence[os.PathLike[str]]) -> list[tuple[str, int, int]]:
+    """Return path, bytes and time of change of files.
+
+    Raises
+    ------
+    StoreError
+        If one is not there.
+    """
+    found = []
+    for path in paths:
+        try:
+            seen = os.stat(path)  # noqa: PTH116 - of thousands of files
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be read ({error.strerror}); restore the source, and run again"
+            ) from None
+        found.append((os.fspath(path), seen.st_size, seen.st_mtime_ns))
+    return found
+
+
+def find_input(config: ImageConfig, store: Store, path: str) -> InputSource | None:
+    """Return the source of an image in files of another format; None where it is of no such format.
+
+    Parameters
+    ----------
+    store, path
+        Store and path of the image's group, whose zarr format level 0 gets.
+
+    Raises
+    ------
+    PyramidError
+        If the file cannot be read, or the settings do not fit it.
+    """
+    assert config.source is not None
+    with _of_image(config):
+        found = open_input(config.source, config.series)
+        if found is None:
+            return None
+        image = arrange(
+            found,
+            axes=config.axes,
+            transpose=config.transpose,
+            crop=config.crop,
+            channel=config.channel,
+        )
+        form = image.form
+        _check_form(image)
+    axes = [
+        Axis(
+            name=name,
+            type=axis_type(name),
+            size=form.voxel_size.get(name, 1.0),
+            unit=form.unit.get(name),
+        )
+        for name in form.axes
+    ]
+    zarr_format = _zarr_format(config, store, path)
+    base = _base(config, form, axes, zarr_format)
+    return InputSource(image=image, base=base, attributes=_attributes(form, axes, zarr_format))
+
+
+def explained(config: ImageConfig, source: InputSource) -> tuple[Decision[Any], ...]:
+    """Return what was decided of level 0, whose chunks and axes the file does not have."""
+    form, base = source.image.form, source.base
+    slab = choose_slab(base.shape, base.write_shape, source.blocks, base.item_size)
+    why = form.origins.get("axes", "the file names none; the usual ones of so many")
+    sizes = {name: form.voxel_size[name] for name in form.axes if name in form.voxel_size}
+    units = {name: form.unit[name] for name in form.axes if name in form.unit}
+    cut = f"near cubes; each block {list(source.blocks)} of the file is decoded "
+    cut += "once" if slab.decodes == 1 else f"{slab.decodes:.3g} times"
+    decided: list[Decision[Any]] = [
+        Decision(key="source", value=source.name, given=True),
+        Decision(key="axes", value=form.axes, given=config.axes is not None, why=why),
+        Decision(key="chunks", value=base.chunks, given=isinstance(config.chunks, tuple), why=cut),
+    ]
+    if sizes and not config.voxel_size:
+        why = form.origins.get("voxel_size", "the file says so")
+        decided.append(Decision(key="voxel_size", value=sizes, why=why))
+    if units and not config.unit:
+        why = form.origins.get("unit", form.origins.get("voxel_size", "the file says so"))
+        decided.append(Decision(key="unit", value=units, why=why))
+    return tuple(decided)
+
+
+def source_folder(source: str) -> str:
+    """Return the file or folder of a source that is no URL, for one that is a pattern its folder.
+
+    >>> source_folder("/data/scan.h5::/entry/data"), source_folder("/data/z*/a.tif")
+    ('/data/scan.h5', '/data')
+    """
+    path = source.partition("::")[0]
+    while glob.has_magic(path) and not os.path.exists(path):  # noqa: PTH110 - may be a pattern
+        path = os.path.dirname(path)  # noqa: PTH120
+    return path
+
+
+@contextlib.contextmanager
+def _of_image(config: ImageConfig) -> Iterator[None]:
+    """Name the image in errors of readers, which do not know it."""
+    try:
+        yield
+    except (ConfigError, StoreError) as error:
+        raise type(error)(f"image {config.name}: {error}") from None
+
+
+def _check_form(image: Arranged) -> None:
+    form = image.form
+    if form.dtype not in ITEM_SIZES:
+        raise StoreError(
+            f"{image.name} is of data type {form.dtype}, expected one of {', '.join(ITEM_SIZES)}; "
+            "convert it first"
+        )
+    if len(form.shape) > 5:
+        raise StoreError(
+            f"{image.name} has axes {list(form.axes)} of {list(form.shape)}, expected at most 5; "
+            "take a part of it, such as one channel or series"
+        )
+    for name, size in form.voxel_size.items():
+        if not 0 < size < float("inf"):
+            raise StoreError(f"{image.name} gives axis {name} voxels of {size}, expected > 0")
+
+
+def _zarr_format(config: ImageConfig, store: Store, path: str) -> int:
+    """Return the format of the group that is there or is to hold the image."""
+    for above in (path, *reversed([*groups_above(path)])):
+        node = read_node(store, above)
+        if node is not None:
+            return node.zarr_format
+    return 2 if config.ngff_version == "0.4" else 3
+
+
+def _base(
+    config: ImageConfig, form: InputForm, axes: Sequence[Axis], zarr_format: int
+) -> ArrayMetadata:
+    """Return the metadata of the level 0 that is written."""
+    shape, item_size = form.shape, ITEM_SIZES[form.dtype]
+
+    def slab_bytes(edges: Shape) -> int:
+        whole = tuple(max(edge, block) for edge, block in zip(edges, form.blocks, strict=True))
+        return geometry.count(tuple(map(min, whole, shape))) * item_size
+
+    chunks = config.chunks
+    for key, extents in (("chunks", chunks), ("shards", config.shards)):
+        if isinstance(extents, tuple) and len(extents) != len(shape):
+            raise ConfigError(
+                f"image {config.name}: {key} {list(extents)} has {len(extents)} entries, level 0 "
+                f"has the axes {list(form.axes)}; give one an axis"
+            )
+    if not isinstance(chunks, tuple):
+        chunks = cube_within(shape, space_axes(axes), slab_bytes)
+    base = new_array(
+        shape=shape,
+        chunks=chunks,
+        shards=config.shards if isinstance(config.shards, tuple) and zarr_format == 3 else None,
+        dtype=form.dtype,
+        names=[axis.name for axis in axes],
+        zarr_format=zarr_format,
+    )
+    where = f"image {config.name}"
+    return encoded_as(base, config.compressor, checksum=config.checksum, where=where)
+
+
+def _attributes(form: InputForm, axes: Sequence[Axis], zarr_format: int) -> dict[str, Any]:
+    """Return the attributes of a group that says of level 0 what the file says."""
+    described = {
+        "axes": [
+            {"name": axis.name, "type": axis.type, **({"unit": axis.unit} if axis.unit else {})}
+            for axis in axes
+        ],
+        "datasets": [
+            {
+                "path": "0",
+                "coordinateTransformations": [
+                    {"type": "scale", "scale": [axis.size for axis in axes]}
+                ],
+            }
+        ],
+    }
+    named = {CHANNELS_KEY: [*form.channels]} if form.channels else {}
+    if zarr_format == 2:
+        return {"multiscales": [{"version": "0.4", **described}], **named}
+    return {"ome": {"version": "0.5", "multiscales": [described]}, **named}

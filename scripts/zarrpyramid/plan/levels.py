@@ -35,6 +35,7 @@ from .chunks import decide_chunks, plan_dtype
 from .cut import Cut, cut_level, wanted_parts
 from .factors import decide_factors, decide_levels, plan_ladder
 from .labels import decide_labels, decide_method, decide_omero
+from .slabs import choose_slab, cut_base
 from .version import decide_version
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import Record
 
     from .decision import Decision
+    from .slabs import Slab
 
 VOXEL_REVISION = 1
 """Grows whenever a voxel of any level comes out different; levels of another one are remade."""
@@ -141,6 +143,8 @@ class ImagePlan:
         The same with the compressor of the new levels, which are derived from it.
     decisions
         What settings were decided to be, those that are given among them.
+    blocks
+        Extents of what the files decode at once that level 0 is made of; None where it is not.
     """
 
     asked: ImageConfig
@@ -150,6 +154,7 @@ class ImagePlan:
     axes: tuple[Axis, ...]
     levels: tuple[LevelPlan, ...]
     decisions: tuple[Decision[Any], ...] = ()
+    blocks: Shape | None = None
 
     @property
     def where(self) -> str:
@@ -157,9 +162,21 @@ class ImagePlan:
         return group_path(self.image.store, self.image.field)
 
     def cut(self, level: int) -> Cut:
-        """Return the tasks and parts of a level; one part stands for no parts at all."""
+        """Return the tasks and parts of a level; one part stands for no parts at all.
+
+        Level 0 has some where it is made of files of another format.
+        """
+        if level == 0:
+            return cut_base(self.base.shape, self.slab, self.levels[0].parts)
         source, target = self.levels[level - 1 : level + 1]
         return cut_level(source, target, target.factors, target.parts)
+
+    @property
+    def slab(self) -> Slab:
+        """The box in which files of another format are read."""
+        base = self.base
+        blocks = self.blocks or base.write_shape
+        return choose_slab(base.shape, base.write_shape, blocks, base.item_size)
 
     @property
     def lists_levels(self) -> bool:
@@ -172,6 +189,7 @@ def plan_image(
     base: ArrayMetadata,
     attributes: dict[str, Any] | None = None,
     path: str = "",
+    blocks: Shape | None = None,
 ) -> ImagePlan:
     """Plan the levels of an image.
 
@@ -186,6 +204,8 @@ def plan_image(
         labels.
     path
         Path of the group in its store: an image in a ``labels`` group holds labels.
+    blocks
+        As in `ImagePlan`.
 
     Raises
     ------
@@ -229,12 +249,14 @@ def plan_image(
             no_data=no_data_values(base.attributes, base.dtype),
         )
 
-    levels = [level(0, base.shape, ones, ones)]
+    n_base = geometry.count(base.shape)
+    n_parts = image.parts or wanted_parts(n_base, n_base, image.part_size)
+    levels = [level(0, base.shape, ones, ones, 1 if blocks is None else n_parts)]
     for number, step in enumerate(ladder, start=1):
         finer = levels[-1]
         shape = geometry.coarse_shape(finer.shape, step)
         downsampling = geometry.multiply(finer.downsampling, step)
-        n_finer, n_base = geometry.count(finer.shape), geometry.count(base.shape)
+        n_finer = geometry.count(finer.shape)
         n_parts = image.parts or wanted_parts(n_finer, n_base, image.part_size)
         levels.append(level(number, shape, step, downsampling, n_parts))
     pattern = encoded_as(
@@ -258,6 +280,7 @@ def plan_image(
         axes=axes,
         levels=tuple(levels),
         decisions=decisions,
+        blocks=blocks,
     )
 
 

@@ -37,6 +37,9 @@ NUMBA_WORKER_BYTES = 47_000_000
 CLIENT_BYTES = 30_000_000
 """What the client of an object store adds to a process, with its connections."""
 
+READER_BYTES = 30_000_000
+"""What the library that reads files of another format adds to a process."""
+
 OBJECT_BYTES = 400
 """Bytes for each listed object of a level: key, size and time, in two lists."""
 
@@ -88,6 +91,8 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
         Voxels that each worker takes a second, as `measured_rate` returns them.
     """
     plan = image.plan
+    if level == 0:
+        return input_need(image, n_workers, rate)
     source, target, cut = plan.levels[level - 1], plan.levels[level], plan.cut(level)
     in_parts = cut.n_parts > 1
     block_bytes = cut.block_bytes if in_parts else shared_block_bytes(target, n_workers)
@@ -127,6 +132,24 @@ def base_need(image: Image, n_workers: int, rate: float) -> Need:
         memory=3 * PROCESS_BYTES + n_workers * (WORKER_BYTES + 6 * chunk) + _listed(image),
         seconds=_START_SECONDS + 2 * geometry.count(base.shape) / (rate * n_workers),
         disk=base.raw_bytes,
+    )
+
+
+def input_need(image: Image, n_workers: int, rate: float) -> Need:
+    """Return what the job needs that makes level 0 of files, or each of its parts."""
+    plan, base = image.plan, image.plan.levels[0]
+    cut = plan.cut(0)
+    n_slabs = -(-geometry.count(cut.grid) // cut.n_parts)
+    slab = geometry.count(tuple(map(min, plan.slab.extents, base.shape))) * base.item_size
+    n_busy, n_chunk = min(n_workers, n_slabs), geometry.count(base.write_shape) * base.item_size
+    n_voxels = geometry.count(base.shape) // cut.n_parts
+    return Need(
+        memory=PROCESS_BYTES
+        + READER_BYTES
+        + n_busy * (WORKER_BYTES + READER_BYTES + slab + 3 * n_chunk)
+        + OBJECT_BYTES * base.n_objects,
+        seconds=_START_SECONDS + 2 * n_voxels / (rate * n_workers),
+        disk=-(-base.raw_bytes // cut.n_parts),
     )
 
 

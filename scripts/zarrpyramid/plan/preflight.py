@@ -112,7 +112,7 @@ def _source(image: Image) -> list[str]:
     """Return the line that names the source of level 0, if it has one."""
     if image.source is None:
         return []
-    seen = watched_by(image, image.source.store)
+    seen = watched_by(image, image.source)
     return [f"level 0 comes from {image.source.name}, changes of which are seen by: {seen}"]
 
 

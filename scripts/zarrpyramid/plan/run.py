@@ -138,8 +138,14 @@ class Run:
         levels = range(len(self.images[job.image].image.plan.levels))
         return self._named(job.image, *(f"levels/{level}.json" for level in levels))
 
-    def finer_sentinel(self, job: Job) -> str:
-        """Return the sentinel of the level before."""
+    def base_parts(self, job: Job) -> list[str]:
+        """Return the sentinels of the parts of a level 0 that is taken from a source."""
+        return self.part_sentinels(job) if self.images[job.image].image.input else []
+
+    def finer_sentinel(self, job: Job) -> str | list[str]:
+        """Return the sentinel of the level before; level 0 has none."""
+        if job.level == 0:
+            return []
         return f"{self.results}/{job.image}/levels/{job.level - 1}.json"
 
     def part_sentinels(self, job: Job) -> list[str]:
@@ -229,7 +235,8 @@ class Run:
         return str(self.images[job.image].logs)
 
     def _n_parts(self, job: Job) -> int:
-        return self.images[job.image].image.plan.cut(job.level).n_parts if job.level else 1
+        image = self.images[job.image].image
+        return image.plan.cut(job.level).n_parts if job.level or image.input else 1
 
     def _named(self, name: str, *files: str) -> list[str]:
         return [f"{self.results}/{name}/{file}" for file in files]

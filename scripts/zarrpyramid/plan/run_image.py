@@ -16,6 +16,7 @@ from .needs import (
     Need,
     base_need,
     documents_need,
+    input_need,
     labels_need,
     level_need,
     measured_rate,
@@ -126,6 +127,13 @@ class RunImage:
         gathers = rule == "downsample_level" and self.image.plan.cut(level).n_parts > 1
         if rule in ("downsample_level", "downsample_part") and not gathers:
             return level_need(self.image, level, threads, self._rate)
+        if rule == "copy_base" and self.image.input:
+            is_one = self.image.plan.cut(0).n_parts == 1
+            return (
+                input_need(self.image, threads, self._rate)
+                if is_one
+                else documents_need(self.image)
+            )
         if rule in ("make_test_image", "copy_base"):
             return base_need(self.image, threads, self._rate)
         if rule == "report_labels":

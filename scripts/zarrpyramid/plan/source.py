@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import (
     base_path,
     find_arrays,
@@ -21,6 +21,9 @@ from zarrpyramid.metadata import (
     way_to_image,
 )
 from zarrpyramid.stores import is_url, open_store, why_no_store
+
+from .input_source import source_folder
+from .stored import stored_objects
 
 if TYPE_CHECKING:
     from zarrpyramid.config import ImageConfig
@@ -62,6 +65,10 @@ class Source:
         """The array's absolute path, or its URL."""
         return f"{self.store.name}/{self.path}".rstrip("/")
 
+    def objects(self) -> list[tuple[str, int, int]]:
+        """Return key, bytes and version of the stored objects, sorted by key."""
+        return stored_objects(self.store, self.path)
+
 
 def trust_linked_base(store: Store, group: Node | None, path: str) -> None:
     """Let a store follow the link at level 0, where the group says that this program made it.
@@ -76,23 +83,26 @@ def trust_linked_base(store: Store, group: Node | None, path: str) -> None:
         store.trust(path)
 
 
-def open_source(config: ImageConfig, target: Store) -> Source:
-    """Find the source of an image, apart from the store that the image is made in.
+def open_source(config: ImageConfig) -> Source:
+    """Find the source of an image in another zarr store.
 
     Parameters
     ----------
     config
         Settings of an image that has a source.
-    target
-        The topmost group above the image's store, whose metadata may be written.
 
     Raises
     ------
     PyramidError
-        If there is no image or array, it is not served, or it stands inside the store or around it.
+        If there is no image or array, it is not served, or only a part of it is asked for.
     """
     assert config.source is not None
-    _check_apart(config, target)
+    for key in ("series", "channel", "crop", "transpose"):
+        if getattr(config, key):
+            raise ConfigError(
+                f"image {config.name}: {key} takes a part of a source file, but source "
+                f"{config.source} is of zarr, of which level 0 is copied as it is; leave {key} out"
+            )
     store = _open(config.source, config)
     node = read_node(store, "")
     if node is None:
@@ -132,9 +142,15 @@ def _open(source: str, config: ImageConfig) -> Store:
     return open_store(source, config.source_options, trusted=trusted)
 
 
-def _check_apart(config: ImageConfig, target: Store) -> None:
-    """Refuse a store that lies in the source or around it, since a source is never written."""
-    source, store = (_real(path) for path in (config.source or "", target.name))
+def check_apart(config: ImageConfig, target: Store) -> None:
+    """Refuse a store that lies in the source or around it, since a source is never written.
+
+    Parameters
+    ----------
+    target
+        The topmost group above the image's store, whose metadata may be written.
+    """
+    source, store = (_real(path) for path in (source_folder(config.source or ""), target.name))
     if source == store or source in store.parents or store in source.parents:
         inside = f"inside {target.name}" if store in source.parents else f"around {target.name}"
         if source == store:

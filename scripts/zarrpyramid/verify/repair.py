@@ -19,7 +19,6 @@ from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
 from zarrpyramid.downsample import (
     BlockResult,
     LevelJob,
-    level_task,
     make_level,
     omero_holds,
     publish_level,
@@ -301,7 +300,7 @@ def _is_as_recorded(level: Level, record: Record, n_workers: int) -> bool:
 
 def _make_objects(level: Level, objects: set[Index], n_workers: int) -> set[Index]:
     """Make objects again, and return them."""
-    task = level_task(LevelJob(image=level.image, level=level.number, finer={}), 0)
+    task = LevelJob(image=level.image, level=level.number, finer={}).task(0)
     places = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
     for _ in on_places(task, sorted(places), n_workers):
         pass

@@ -1,0 +1,60 @@
+"""What the stored objects of a level are made from, as digests that notes hold.
+
+An object is kept only while the digest of what it was made from is the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import TYPE_CHECKING
+
+from zarrpyramid import geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zarrpyramid.geometry import Index
+
+    from .notes import Notes
+    from .task import LevelTask
+
+
+class FinerObjects:
+    """Returns, of an object of a level, the digest of the objects of the level before.
+
+    Parameters
+    ----------
+    finer_notes
+        Notes of the level before; None at level 1, whose source objects are asked themselves.
+    """
+
+    def __init__(self, task: LevelTask, finer_notes: Notes | None) -> None:
+        self._task, self._finer_notes = task, finer_notes
+        self._grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
+
+    def __call__(self, index: Index) -> bytes | None:
+        """Return the digest; None where it is not known."""
+        task = self._task
+        region = geometry.unit_region(index, task.target.write_shape, task.target.shape)
+        span = geometry.finer_region(region, task.factors, task.source.shape)
+        parts: list[bytes] = []
+        for place in geometry.covering_units(span, task.source.write_shape):
+            if self._finer_notes is None:
+                version = self._version(task.source.object_key(place))
+                parts.append(repr(version).encode())
+                continue
+            voxels = self._finer_notes.voxels(geometry.unit_number(place, self._grid))
+            if voxels is None:
+                return None
+            parts.append(voxels)
+        return source_digest(parts)
+
+    @functools.cached_property
+    def _version(self) -> Callable[[str], tuple[int, int] | None]:
+        return self._task.store.versions(self._task.source_path)
+
+
+def source_digest(parts: Iterable[bytes]) -> bytes:
+    """Return the digest of what an object is made from, by what is known of each source object."""
+    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()

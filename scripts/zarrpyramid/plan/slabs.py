@@ -1,0 +1,104 @@
+"""The boxes of level 0 in which a source file is read: each is read at once, by one task.
+
+A file decodes blocks of its own, such as whole slices, and level 0 has chunks of another form. A
+slab is a box of whole stored objects of level 0. The best one has each block decoded once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import TYPE_CHECKING
+
+from zarrpyramid import geometry
+
+from .cut import Cut, even_bounds
+
+if TYPE_CHECKING:
+    from zarrpyramid.geometry import Shape
+
+SLAB_BYTES = 1 << 29
+"""Most bytes of a slab, unless one stored object has more. A task holds one slab."""
+
+_LEAST_BYTES = 1 << 21
+"""Bytes up to which a slab grows for nothing but fewer tasks."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slab:
+    """A box that is read at once.
+
+    Attributes
+    ----------
+    extents
+        Of the box, along each axis: whole stored objects.
+    decodes
+        How often a block of the file is decoded, in the mean over all blocks.
+    """
+
+    extents: Shape
+    decodes: float
+
+
+@lru_cache(maxsize=64)
+def choose_slab(
+    shape: Shape, unit: Shape, blocks: Shape, item_size: int, most: int = SLAB_BYTES
+) -> Slab:
+    """Return the box of whole units that has blocks decoded the fewest times, and the least one.
+
+    Parameters
+    ----------
+    shape
+        Of level 0.
+    unit
+        Extents of its stored objects.
+    blocks
+        Extents of what the file decodes at once.
+    most
+        Bytes that a box may have, unless a unit has more.
+
+    >>> choose_slab((2000, 1024, 1024), (64, 64, 64), (1, 1024, 1024), 2)
+    Slab(extents=(64, 1024, 1024), decodes=1.0)
+    >>> choose_slab((999, 9000, 9000), (64, 64, 64), (1, 9000, 9000), 2).decodes
+    3.0
+    """
+    edges = [_edges(*axis) for axis in zip(shape, unit, blocks, strict=True)]
+    found = []
+    for choice in product(*edges):
+        extents = tuple(edge for edge, _ in choice)
+        n_bytes = geometry.count(tuple(map(min, extents, shape))) * item_size
+        decodes = math.prod(decodes for _, decodes in choice)
+        found.append((decodes, max(n_bytes, _LEAST_BYTES), -n_bytes, extents))
+    fitting = [box for box in found if box[1] <= max(most, _LEAST_BYTES)]
+    decodes, _, _, extents = min(fitting) if fitting else max(found, key=lambda box: box[2])
+    return Slab(extents=extents, decodes=decodes)
+
+
+def cut_base(shape: Shape, slab: Slab, n_wanted: int) -> Cut:
+    """Return the tasks of level 0, one a slab, in at most so many parts."""
+    grid = geometry.grid_shape(shape, slab.extents)
+    bounds = even_bounds(shape, slab.extents, min(n_wanted, geometry.count(grid)))
+    return Cut(block_bytes=0, grid=grid, bounds=bounds)
+
+
+def _edges(extent: int, unit: int, block: int) -> list[tuple[int, float]]:
+    """Return edges of a box along one axis, and how often each decodes a block.
+
+    >>> _edges(100, 10, 40)
+    [(10, 3.33), (20, 1.67), (40, 1.0), (80, 1.0), (100, 1.0)]
+    """
+    whole = -(-extent // unit)
+    multiples = {1, whole, math.lcm(unit, block) // unit}
+    multiples |= {1 << power for power in range(whole.bit_length())}
+    found = []
+    for multiple in sorted(multiples):
+        edge = multiple * unit
+        if multiple > whole:
+            continue
+        # A block is decoded once, and once more for each end of a box that cuts it.
+        n_cuts, apart = -(-extent // edge) - 1, block // math.gcd(edge, block)
+        decodes = 1 + (n_cuts - n_cuts // apart) / -(-extent // block)
+        found.append((edge, round(decodes, 2)))
+    return found
