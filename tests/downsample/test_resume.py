@@ -236,9 +236,7 @@ def test_a_gather_whose_parts_trusted_wrong_notes_says_to_run_again(tmp_path, mo
 
     build_two()
     change(store, (0, 0, 0))
-    with pytest.raises(
-        VoxelError, match=r"the parts of .*/2 saw other .*; run again, which.*/1 holds"
-    ):
+    with pytest.raises(VoxelError, match=r"the parts of .*/2 saw other .*; run again, "):
         build_two()
     records = build(store, results, 2, **keys)
     check_as_anew(store, records, tmp_path, levels=2)

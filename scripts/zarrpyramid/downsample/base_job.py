@@ -28,6 +28,7 @@ from .base_task import BaseTask
 from .job import Job, check_whole, digest_header, fingerprint
 from .leftovers import identity, remove_litter
 from .made_from import source_digest
+from .opening import purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +70,8 @@ class BaseJob(Job):
 
     @property
     def identity(self) -> bytes:
-        """Digest of level 0's place and form, and of what of the source is taken."""
-        return identity(self.target, [self.wanted.form, self.source.taken])
+        """Digest of level 0's place and form, of which what of the source is taken is a part."""
+        return identity(self.target, self.wanted.form)
 
     @property
     def knows_sources(self) -> bool:
@@ -111,7 +112,7 @@ class BaseJob(Job):
 
     def purpose(self) -> Record:
         """Return what level 0 is to be, and what its source looks like."""
-        return {**base_form(self.image), "taken": self.source.taken, "source": self.state["watch"]}
+        return purpose(self.target, {})
 
     def clear_place(self, *, keep: bool = False) -> None:
         """Withdraw level 0 and all levels; remove what is left of it, or all but its objects."""

@@ -11,6 +11,7 @@ from zarrpyramid.metadata import encode_record, join
 from zarrpyramid.plan import LITTER_KEY
 
 from .notes import LAYOUT, Notes, remove_notes
+from .opening import wanted_form
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,7 @@ def note_files(results: Path, level: int) -> list[Path]:
 
 def identity(level: Level, made_of: object) -> bytes:
     """Return the digest of a level's place, recipe and form, and of the form of what it is of."""
-    what = [level.name, level.form, made_of]
+    what = [level.name, wanted_form(level), made_of]
     text = encode_record({"notes": [LAYOUT, json.loads(json.dumps(what))]})
     return hashlib.blake2b(text, digest_size=16).digest()
 

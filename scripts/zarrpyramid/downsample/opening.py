@@ -11,7 +11,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from zarrpyramid.metadata import OPENING_DOCUMENT, fits, join, put_document, read_document
-from zarrpyramid.plan import base_layout
+from zarrpyramid.plan import base_form, base_layout, source_layout
 
 if TYPE_CHECKING:
     from zarrpyramid.metadata import Record
@@ -38,11 +38,23 @@ def purpose(level: Level, finer: Record, layout: BaseLayout | None = None) -> Re
     finer
         Record of the level before.
     layout
-        Of level 0's objects as they are now; looked at where it is not given.
+        Of the objects as they are now that the level is made from, at level 0 and level 1; looked
+        at where it is not given.
     """
+    form = wanted_form(level)
+    if level.number == 0:
+        return {**form, "source": (layout or source_layout(level.image)).watch}
     if level.number == 1:
-        return {**level.form, "source": (layout or base_layout(level.image)).watch}
-    return {**level.form, "source": finer["digest"]}
+        return {**form, "source": (layout or base_layout(level.image)).watch}
+    return {**form, "source": finer["digest"]}
+
+
+def wanted_form(level: Level) -> Record:
+    """Return what a level is to be; of a level 0, also what of its source file is taken."""
+    if level.number:
+        return level.form
+    source = level.image.input
+    return {**base_form(level.image), "taken": None if source is None else source.taken}
 
 
 def begin_opening(level: Level, wanted: Record) -> Record:

@@ -20,7 +20,7 @@ from .cluster import open_cluster
 from .job import LevelJob
 from .leftovers import forget, forget_parts, join_parts, may_keep, remove_litter
 from .level import run_tasks
-from .opening import begin_opening, end_opening, find_opening
+from .opening import begin_opening, end_opening, find_opening, wanted_form
 from .result import BlockResult
 from .resume import resuming
 
@@ -174,7 +174,7 @@ def gather_level(
         record = _gathered(job, parts)
         if found is None and job.published_record == record:
             return record  # published already, by a job that was killed before it could say so
-        if found is None or not fits(found, {**target.form, "opening": number}):
+        if found is None or not fits(found, {**wanted_form(target), "opening": number}):
             raise _changed(target)
         if not fits(found, job.purpose()):
             end_opening(target)

@@ -103,6 +103,8 @@ def _stale_base(
         reason = _why_taken_again(level, folder, owner, layout, source)
         if reason:
             stale[folder / "base_copy.json"] = stale[sealed] = reason
+        if image.input and (reason or not (folder / "base_copy.json").exists()):
+            stale.update(_stale_parts(level, folder, source))
     if level.node is None or read_sentinel(sealed) != base_record(image, layout):
         stale[sealed] = f"{level.name} has other objects than were sealed"
     elif owner is not None and owner.get("watch") != layout.watch:
@@ -154,7 +156,8 @@ def _stale_parts(level: Level, folder: Path, layout: BaseLayout) -> dict[Path, s
     """
     finer = read_sentinel(folder / "levels" / f"{level.number - 1}.json")
     # An absent one is made again, and after it the opening, whatever this one is.
-    wanted = level.form if finer is None else purpose(level, finer, layout)
+    is_known = finer is not None or level.number == 0
+    wanted = purpose(level, finer or {}, layout) if is_known else level.form
     number = opening_number(level, wanted)
     return {
         path: f"{level.name} is not open for it"

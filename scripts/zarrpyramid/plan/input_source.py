@@ -125,6 +125,11 @@ def find_input(config: ImageConfig, store: Store, path: str) -> InputSource | No
         found = open_input(config.source, config.series)
         if found is None:
             return None
+        if config.link_base:
+            raise ConfigError(
+                f"level 0 cannot be a link to {found.name}, which is of no zarr format; leave "
+                "link_base out"
+            )
         image = arrange(
             found,
             axes=config.axes,

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 SLAB_BYTES = 1 << 29
 """Most bytes of a slab, unless one stored object has more. A task holds one slab."""
 
-_LEAST_BYTES = 1 << 21
-"""Bytes up to which a slab grows for nothing but fewer tasks."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slab:
@@ -61,18 +58,17 @@ def choose_slab(
 
     >>> choose_slab((2000, 1024, 1024), (64, 64, 64), (1, 1024, 1024), 2)
     Slab(extents=(64, 1024, 1024), decodes=1.0)
-    >>> choose_slab((999, 9000, 9000), (64, 64, 64), (1, 9000, 9000), 2).decodes
-    3.0
+    >>> choose_slab((999, 4000, 4000), (64, 64, 64), (1, 4000, 4000), 2)  # slices of 32 MB
+    Slab(extents=(64, 1024, 4032), decodes=4.0)
     """
     edges = [_edges(*axis) for axis in zip(shape, unit, blocks, strict=True)]
     found = []
     for choice in product(*edges):
         extents = tuple(edge for edge, _ in choice)
         n_bytes = geometry.count(tuple(map(min, extents, shape))) * item_size
-        decodes = math.prod(decodes for _, decodes in choice)
-        found.append((decodes, max(n_bytes, _LEAST_BYTES), -n_bytes, extents))
-    fitting = [box for box in found if box[1] <= max(most, _LEAST_BYTES)]
-    decodes, _, _, extents = min(fitting) if fitting else max(found, key=lambda box: box[2])
+        found.append((math.prod(decodes for _, decodes in choice), n_bytes, extents))
+    fitting = [box for box in found if box[1] <= most] or [min(found, key=lambda box: box[1])]
+    decodes, _, extents = min(fitting)
     return Slab(extents=extents, decodes=decodes)
 
 
@@ -84,21 +80,21 @@ def cut_base(shape: Shape, slab: Slab, n_wanted: int) -> Cut:
 
 
 def _edges(extent: int, unit: int, block: int) -> list[tuple[int, float]]:
-    """Return edges of a box along one axis, and how often each decodes a block.
+    """Return edges of a box along one axis, and how often each decodes a block, down to once.
 
     >>> _edges(100, 10, 40)
-    [(10, 3.33), (20, 1.67), (40, 1.0), (80, 1.0), (100, 1.0)]
+    [(10, 3.333), (20, 1.667), (30, 2.0), (40, 1.0)]
     """
     whole = -(-extent // unit)
-    multiples = {1, whole, math.lcm(unit, block) // unit}
-    multiples |= {1 << power for power in range(whole.bit_length())}
-    found = []
+    multiples = {*range(1, 9), math.lcm(unit, block) // unit, whole}
+    multiples |= {part << power for power in range(whole.bit_length()) for part in (1, 3)}
+    found: list[tuple[int, float]] = []
     for multiple in sorted(multiples):
         edge = multiple * unit
-        if multiple > whole:
-            continue
         # A block is decoded once, and once more for each end of a box that cuts it.
         n_cuts, apart = -(-extent // edge) - 1, block // math.gcd(edge, block)
         decodes = 1 + (n_cuts - n_cuts // apart) / -(-extent // block)
-        found.append((edge, round(decodes, 2)))
+        found.append((edge, round(decodes, 3)))
+        if decodes == 1:
+            break
     return found
