@@ -85,6 +85,35 @@ def reduce_by_hand(method, source, factors, dtype):
     return out
 
 
+def of_data(method, window, value, share):
+    """Return what `nodata` makes of a window; `value` is a numpy scalar of its dtype."""
+    data = window[~np.isnan(window)] if value != value else window[window != value]
+    if len(data) < Fraction(str(share)) * len(window):
+        return value
+    made = np.array(by_hand(method, data.tolist(), data.dtype.kind)).astype(data.dtype)
+    return beside(value, data) if made == value else made
+
+
+def beside(value, data):
+    """Return the number next to one, on the side of the mean of some data; of both the upper."""
+    if data.dtype.kind == "f":
+        side = math.inf if add(data.tolist()) / len(data) >= value else -math.inf
+        return np.nextafter(value, data.dtype.type(side))
+    exact = Fraction(sum(data.tolist()), len(data))
+    return data.dtype.type(int(value) + (1 if exact >= int(value) else -1))
+
+
+def of_data_by_hand(method, source, factors, value, share=0.5):
+    """Return the coarser level of a small array in which a value is no data."""
+    out = np.empty([-(-n // by) for n, by in zip(source.shape, factors, strict=True)], source.dtype)
+    for index in np.ndindex(*out.shape):
+        cells = tuple(slice(i * f, (i + 1) * f) for i, f in zip(index, factors, strict=True))
+        with np.errstate(all="ignore"):
+            value = source.dtype.type(value)
+            out[index] = of_data(method, source[cells].ravel(), value, share)
+    return out
+
+
 def bits(block):
     """Return the bytes of voxels with one NaN: which one Python arithmetic gives is its own."""
     parts = np.ascontiguousarray(block).reshape(-1)

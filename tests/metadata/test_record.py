@@ -8,13 +8,13 @@ import math
 import pytest
 
 from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata.json_numbers import strict_number
 from zarrpyramid.metadata.record import (
     encode_record,
     fits,
     load_sentinel,
     read_sentinel,
     remove_beyond,
-    strict_number,
     write_sentinel,
 )
 

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from zarrpyramid.reduce.no_data import NoData
 from zarrpyramid.reduce.windows import reduce_windows
 
 NOTHING = {
@@ -62,7 +63,7 @@ def test_windows_leave_out_what_is_no_data(dtype, shape, factors, method):
     source.flat[: factors[-1]] = nothing[0]
     out = np.empty([-(-n // by) for n, by in zip(shape, factors, strict=True)], dtype)
     stored = tuple(np.array(nothing, dtype).tolist())
-    reduce_windows(method, source, factors, out, no_data=nothing)
+    reduce_windows(method, source, factors, out, no_data=NoData(declared=nothing))
     for index in product(*map(range, out.shape)):
         axes = zip(index, factors, strict=True)
         window = source[tuple(slice(i * by, (i + 1) * by) for i, by in axes)].reshape(-1)
@@ -74,7 +75,7 @@ def test_windows_leave_out_what_is_no_data(dtype, shape, factors, method):
 def test_other_methods_take_them_as_numbers(method):
     source = np.array([[-1, 5, 7, -1], [3, -1, 2, 2]], "int16")
     found, plain = np.empty((1, 2), "int16"), np.empty((1, 2), "int16")
-    reduce_windows(method, source, (2, 2), found, no_data=(-1,))
+    reduce_windows(method, source, (2, 2), found, no_data=NoData(declared=(-1,)))
     reduce_windows(method, source, (2, 2), plain)
     assert (found == plain).all()
 
@@ -82,6 +83,6 @@ def test_other_methods_take_them_as_numbers(method):
 def test_a_block_of_data_alone_is_as_ever():
     source = np.random.default_rng(0).integers(0, 99, (8, 8)).astype("uint8")
     found, plain = np.empty((4, 4), "uint8"), np.empty((4, 4), "uint8")
-    reduce_windows("nanmean", source, (2, 2), found, no_data=(255,))
+    reduce_windows("nanmean", source, (2, 2), found, no_data=NoData(declared=(255,)))
     reduce_windows("mean", source, (2, 2), plain)
     assert (found == plain).all()

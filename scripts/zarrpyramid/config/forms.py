@@ -117,16 +117,21 @@ class Integer(Form):
 
 
 class Number(Form):
-    """A number; with `above`, a finite one larger than that."""
+    """A number; with `above`, a finite one larger than that, and of at most `most`."""
 
-    def __init__(self, above: float | None = None) -> None:
-        self.above, self.expected = above, "" if above is None else f"a number > {above}"
+    def __init__(self, above: float | None = None, most: float | None = None) -> None:
+        self.above, self.most = above, most
+        self.expected = "" if above is None else f"a number > {above}"
+        self.expected += "" if most is None else f" and <= {most}"
         self.annotation = "int | float" if above is None else "float"
         more = {} if above is None else {"exclusiveMinimum": above}
+        more |= {} if most is None else {"maximum": most}
         self.schema = {"type": "number", **more}
 
     def _holds(self, value: Any) -> bool:
         if not isinstance(value, int | float) or isinstance(value, bool):
+            return False
+        if self.most is not None and value > self.most:
             return False
         return self.above is None or self.above < value < math.inf
 
@@ -171,6 +176,28 @@ class Choice(Text):
     def _holds(self, value: Any) -> bool:
         # A numpy dtype equals its name, and is no text.
         return isinstance(value, str) and value in self.words
+
+
+class NotANumber(Choice):
+    """The word for NaN, which YAML has as a number too."""
+
+    def __init__(self) -> None:
+        super().__init__("nan")
+
+    def _typed(self, value: Any) -> Any:
+        is_nan = isinstance(value, float) and math.isnan(value)
+        return "nan" if is_nan or value == "NaN" else value
+
+
+class Nothing(Form):
+    """YAML's null."""
+
+    schema: dict[str, Any] = {"type": "null"}  # noqa: RUF012 (nobody changes it)
+    annotation = "None"
+    expected = "null"
+
+    def _holds(self, value: Any) -> bool:
+        return value is None
 
 
 class Either(Form):

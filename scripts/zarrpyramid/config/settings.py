@@ -15,14 +15,28 @@ from zarrpyramid.reduce import ITEM_SIZES, METHODS
 
 from .bases import EXTENTS, ONE_PER_AXIS, DeclaredBase, TestImage
 from .declare import Settings, setting, settings_of
-from .forms import Choice, Either, Flag, Integer, ListOf, MappingOf, Number, Place, Text
+from .forms import (
+    Choice,
+    Either,
+    Flag,
+    Integer,
+    ListOf,
+    MappingOf,
+    NotANumber,
+    Nothing,
+    Number,
+    Place,
+    Text,
+)
 
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
 
+    Value = int | float | str
     Factors = int | Shape | dict[str, int]
 
 _FACTORS = MappingOf(Integer(1))
+_VALUE = NotANumber() | Number()
 _OPTIONS = MappingOf(Either(Flag(), Number(), Text(), expected="a text, a number, true or false"))
 
 
@@ -184,6 +198,22 @@ class ImageConfig:
         "same, where 0 is background), or the first of them (`stride`). Of labels, mean, nanmean, "
         "sum and median are refused. Complex numbers take mean, sum or stride.",
         default="auto",
+    )
+    nodata: Value | tuple[Value | None, ...] | None = setting(
+        Choice("auto") | _VALUE | ListOf(Either(_VALUE, Nothing())),
+        "The number that stands for no data in level 0, such as the 0 around a padded stack; `nan` "
+        "is NaN. Windows take the mean, min, max or median of the voxels that are data, and are no "
+        "data where too few are, see `nodata_share`. A list has one for each channel, null for one "
+        "that is all data. `auto` leaves to `nanmean`, `min` and `max` what level 0's attributes "
+        "declare.",
+        expected="auto, a number, nan, or a list of these and null (one for each channel)",
+        absent="auto",
+    )
+    nodata_share: float = setting(
+        Number(above=0, most=1),
+        "Part of the voxels of a window, of those inside the image, that must be data; else the "
+        "voxel made of it is no data. For `nodata` alone.",
+        default=0.5,
     )
     labels: bool | None = setting(
         Choice("auto") | Flag(),

@@ -10,12 +10,13 @@ import numpy as np
 from zarrpyramid import geometry
 from zarrpyramid.arrays import native_dtype
 from zarrpyramid.errors import StoreError, missing_message
-from zarrpyramid.reduce import chunk_digest, describe, reduce_windows
+from zarrpyramid.reduce import ALL_DATA, chunk_digest, describe, reduce_windows
 
 if TYPE_CHECKING:
     from zarrpyramid.arrays import Block
     from zarrpyramid.geometry import Index, Shape
     from zarrpyramid.metadata import ArrayMetadata
+    from zarrpyramid.reduce import NoData
     from zarrpyramid.stores import Store
 
 
@@ -33,7 +34,7 @@ class MissingChunk:
         method: str,
         factors: Shape,
         dtype: np.dtype[Any],
-        no_data: tuple[int | float, ...] = (),
+        no_data: NoData = ALL_DATA,
     ) -> Block:
         """Return what a method makes of the chunk's windows."""
         key = (method, factors, dtype, no_data)

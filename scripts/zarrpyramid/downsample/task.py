@@ -27,6 +27,7 @@ from zarrpyramid.plan import (
     task_extents,
 )
 from zarrpyramid.reduce import (
+    ALL_DATA,
     METHODS,
     SourceSums,
     compiled_is_ready,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from zarrpyramid.arrays import Block, Chunks, Encoder
     from zarrpyramid.geometry import Index, Region, Shape
     from zarrpyramid.metadata import ArrayMetadata
+    from zarrpyramid.reduce import NoData
     from zarrpyramid.stores import Store
 
     Seen = dict[Index, BlockResult]
@@ -74,7 +76,7 @@ class LevelTask:
     needs_all: bool = False
     counts_values: bool = False
     channel_axis: int | None = None
-    no_data: tuple[int | float, ...] = ()
+    no_data: NoData = ALL_DATA
 
     def __call__(self, place: Index) -> Seen:
         """Make the part of the level at a place, and return what was seen for each of its objects.
@@ -146,7 +148,6 @@ class LevelTask:
             self.method,
             factors=self.factors,
             compiled=compiled,
-            no_data=self.no_data,
         )
         read = SourceSums()
         first, pieces = block_layout(span, self.source.chunks, self.factors, self.source.shape)
@@ -158,25 +159,24 @@ class LevelTask:
             missing = missing_chunk(self.source, piece.shape) if payload is None else None
             voxels = finer.decode(index, payload) if missing is None else missing.voxels
             moments = taken = None if missing is None else missing.moments
+            where = starts(span, piece.in_span)
+            no_data = self.no_data.at(where, voxels[piece.taken].shape)
             if whole_span is not None:
                 whole_span[piece.in_span] = voxels[piece.taken]
             elif missing is not None and piece.is_whole:
-                block[piece.in_block] = missing.reduced(
-                    self.method, self.factors, target, self.no_data
-                )
+                block[piece.in_block] = missing.reduced(self.method, self.factors, target, no_data)
                 read.add(missing.moments)
             else:
-                taken = reduce(voxels[piece.taken], out=block[piece.in_block])
+                taken = reduce(voxels[piece.taken], out=block[piece.in_block], no_data=no_data)
                 read.add(taken)
                 moments = taken if piece.is_whole else moments
             if counts is not None:
-                where, flat = starts(span, piece.in_span), taken is not None and taken.is_constant
                 counts.add(
                     voxels[piece.taken],
                     self.factors,
                     where,
                     self.channel_axis,
-                    flat=flat,
+                    flat=taken is not None and taken.is_constant,
                     no_data=self.no_data,
                 )
             if piece.is_owned:
@@ -187,7 +187,8 @@ class LevelTask:
                 else:
                     tally.add(index, missing.digest, missing.moments, voxels.size)
         if whole_span is not None:
-            read.add(reduce(whole_span, out=block))
+            no_data = self.no_data.at(starts(span), whole_span.shape)
+            read.add(reduce(whole_span, out=block, no_data=no_data))
         return block, read
 
     def _digest_and_encode(
@@ -207,7 +208,7 @@ class LevelTask:
     def _check(self, block: Block, read: SourceSums, written: SourceSums, span: Region) -> None:
         """Raise VoxelError if the voxels that were made contradict the voxels that were read."""
         shape = geometry.region_shape(span)
-        skips = bool(self.no_data) and METHODS[self.method].skips
+        skips = self.no_data.is_left_out(METHODS[self.method])
         wrong = disagreement(self.method, read, written, block, shape, self.factors, skips=skips)
         if wrong:
             box = ", ".join(f"{axis.start}:{axis.stop}" for axis in span)

@@ -18,11 +18,12 @@ import numpy as np
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, read_chunk
-from zarrpyramid.reduce import find_no_data
+from zarrpyramid.reduce import ALL_DATA, find_no_data
 
 if TYPE_CHECKING:
     from zarrpyramid.arrays import Block
     from zarrpyramid.geometry import Index, Region, Shape
+    from zarrpyramid.reduce import NoData
 
     from .task import LevelTask
 
@@ -57,7 +58,7 @@ class ValueCounts:
         channel_axis: int | None = None,
         *,
         flat: bool = False,
-        no_data: tuple[int | float, ...] = (),
+        no_data: NoData = ALL_DATA,
     ) -> None:
         """Count those voxels of a block that are the first of their window, of every channel.
 
@@ -74,7 +75,7 @@ class ValueCounts:
         flat
             Whether all voxels are known to be one number.
         no_data
-            Numbers that stand for no data, and are not counted.
+            What stands for no data in the whole level, and is not counted.
         """
         steps = [1 if axis == channel_axis else step for axis, step in enumerate(factors)]
         firsts = (slice(-n % step, None, step) for n, step in zip(origin, steps, strict=True))
@@ -83,7 +84,7 @@ class ValueCounts:
         planes = [sample] if channel_axis is None else np.moveaxis(sample, channel_axis, 0)
         for channel, plane in enumerate(planes, start=first):
             table = self._table(channel)
-            if (missing := find_no_data(plane, no_data)) is not None:
+            if (missing := find_no_data(plane, no_data.numbers(channel))) is not None:
                 np.add.at(table, _keys(plane[~missing]), 1)
             elif flat:
                 table[_keys(plane.reshape(-1)[:1])] += plane.size

@@ -11,7 +11,8 @@ parses costs little. Read in this order:
    changing the tree, and keeping the consolidated metadata of all groups above up to date.
 4. `multiscales`, `placement`, `versions` and `units`: OME-NGFF in a group's attributes, read;
    `spelling`, `listing`, `omero` and `label_image`: changed.
-5. `record` and `digests`: what a sentinel says of a level, its objects, digest and statistics.
+5. `record`, `recipe`, `json_numbers` and `digests`: what a sentinel says of a level, its objects,
+   what it was made from, digest and statistics.
 """
 
 import lazy_loader

@@ -20,6 +20,7 @@ from .group import locate as locate
 from .group import object_stats as object_stats
 from .group import open_group as open_group
 from .group import way_to_image as way_to_image
+from .json_numbers import strict_number as strict_number
 from .label_image import is_label_image as is_label_image
 from .label_image import labels_group as labels_group
 from .label_image import with_label_image as with_label_image
@@ -78,6 +79,10 @@ from .placement import read_transformations as read_transformations
 from .placement import system_of as system_of
 from .placement import unread as unread
 from .placement import unread_outer as unread_outer
+from .recipe import fits_no_data as fits_no_data
+from .recipe import no_data_entries as no_data_entries
+from .recipe import no_data_of as no_data_of
+from .recipe import says_no_data as says_no_data
 from .record import RECORD_ENTRY as RECORD_ENTRY
 from .record import RECORD_KEY as RECORD_KEY
 from .record import WINDOWS_KEY as WINDOWS_KEY
@@ -89,7 +94,6 @@ from .record import load_sentinel as load_sentinel
 from .record import proofs as proofs
 from .record import read_sentinel as read_sentinel
 from .record import remove_beyond as remove_beyond
-from .record import strict_number as strict_number
 from .record import tally_keys as tally_keys
 from .record import well_formed as well_formed
 from .record import write_sentinel as write_sentinel

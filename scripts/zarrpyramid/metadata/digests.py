@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_digest, xxh3_128_hexdigest
 
-from .record import strict_number
+from .json_numbers import strict_number
 
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Index

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError
 from zarrpyramid.stores import write_aside
+
+from .recipe import says_no_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,22 +38,6 @@ WINDOWS_KEY = "windows"
 Of a channel that is start and end, or None where no voxel is finite. Records of earlier releases do
 not have it.
 """
-
-_LARGEST_EXACT = 2**53
-"""Readers that know only doubles lose digits of larger integers."""
-
-
-def strict_number(value: int | float | None) -> int | float | str | None:
-    """Return a number that every JSON reader takes as it is; any other as text.
-
-    >>> strict_number(float("nan")), strict_number(2**60), strict_number(1.5)
-    ('NaN', '1152921504606846976', 1.5)
-    """
-    if isinstance(value, int):
-        return value if abs(value) <= _LARGEST_EXACT else str(value)
-    if value is None or math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def encode_record(record: Record) -> bytes:
@@ -122,8 +107,7 @@ def well_formed(record: Record) -> Record:
         and all(type(factor) is int and 0 < factor < 2**63 for factor in factors)
         and type(recipe.get("voxel_revision", 0)) is int
         and type(recipe.get("write_empty_chunks", True)) is bool
-        and isinstance(skipped := recipe.get("no_data", []), list)
-        and all(type(number) in (int, float) for number in skipped),
+        and says_no_data(recipe),
         "objects": isinstance(objects, dict)
         and type(objects.get("n")) is int
         and isinstance(objects.get("keys"), str),

@@ -77,24 +77,25 @@ def decide_method(image: ImageConfig, base: ArrayMetadata, labels: bool) -> Deci
                 f"image {image.name}: method {image.method} makes ids of labels that level 0 does "
                 "not have; give method: mode, or labels: false if these are no labels"
             )
-        why = _why_no_data(base, image.method)
+        why = _why_no_data(image, base, image.method)
         return Decision(key="method", value=image.method, given=True, why=why)
     if labels:
         return Decision(key="method", value="mode", why="a mean of labels is no label")
     why = "level 0 is an image"
     if kind_of(base.dtype) in ("int", "uint") and ITEM_SIZES[base.dtype] > 2:
         why = f"{base.dtype} may be ids, which would be averaged here: give labels: true for labels"
-    return Decision(key="method", value="mean", why=_why_no_data(base, "mean") or why)
+    return Decision(key="method", value="mean", why=_why_no_data(image, base, "mean") or why)
 
 
-def _why_no_data(base: ArrayMetadata, method: str) -> str:
+def _why_no_data(image: ImageConfig, base: ArrayMetadata, method: str) -> str:
     """Return what a method makes of numbers that level 0 declares to be no data, or ""."""
     values = ", ".join(map(str, no_data_values(base.attributes, base.dtype)))
-    if not values:
+    if not values or image.nodata is not None:  # of which the row of nodata tells
         return ""
     if METHODS[method].skips:
         return f"no data ({values}) is left out"
-    return f"level 0 declares {values} as no data, a number as others here: nanmean leaves it out"
+    said = f"level 0 declares {values} as no data, a number as others here: nanmean leaves it out"
+    return f"{said}, and so does mean with nodata" if METHODS[method].takes_nodata else said
 
 
 def decide_omero(

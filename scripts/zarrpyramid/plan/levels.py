@@ -17,10 +17,10 @@ from zarrpyramid.metadata import (
     Axis,
     encoded_as,
     new_array,
-    no_data_values,
+    no_data_entries,
     read_axes,
 )
-from zarrpyramid.reduce import ITEM_SIZES, METHODS
+from zarrpyramid.reduce import ALL_DATA, ITEM_SIZES, METHODS
 
 from .axes import (
     decide_axes,
@@ -35,6 +35,7 @@ from .chunks import decide_chunks, plan_dtype
 from .cut import Cut, cut_level, wanted_parts
 from .factors import decide_factors, decide_levels, plan_ladder
 from .labels import decide_labels, decide_method, decide_omero
+from .no_data import no_data_decisions, plan_no_data
 from .slabs import choose_slab, cut_base
 from .version import decide_version
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from zarrpyramid.config import DeclaredBase, ImageConfig, TestImage
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import Record
+    from zarrpyramid.reduce import NoData
 
     from .decision import Decision
     from .slabs import Slab
@@ -65,7 +67,7 @@ class LevelPlan:
     downsampling
         How many voxels of level 0 make one of this level, along each axis.
     no_data
-        Numbers that stand for no data, as level 0 declares them.
+        What stands for no data in the level before.
     parts
         How many jobs are asked for; `ImagePlan.cut` says how many make it.
     """
@@ -80,7 +82,7 @@ class LevelPlan:
     method: str
     write_empty_chunks: bool
     parts: int
-    no_data: tuple[int | float, ...] = ()
+    no_data: NoData = ALL_DATA
 
     @property
     def item_size(self) -> int:
@@ -110,7 +112,6 @@ class LevelPlan:
     @property
     def expected(self) -> Record:
         """The part of a record that is known beforehand; a level whose record differs is remade."""
-        skips = bool(self.no_data) and METHODS[self.method].skips
         return {
             "level": self.level,
             "shape": list(self.shape),
@@ -122,7 +123,7 @@ class LevelPlan:
                 "factors": list(self.factors),
                 "voxel_revision": VOXEL_REVISION,
                 "write_empty_chunks": self.write_empty_chunks,
-                **({"no_data": [*self.no_data]} if skips else {}),
+                **no_data_entries(self.no_data, self.method),
             },
         }
 
@@ -229,6 +230,7 @@ def plan_image(
     cuts = decide_chunks(image, base, space_axes(axes), ladder)
     chunks, shards = cuts[0].value, cuts[1].value
     dtype = plan_dtype(image, base, ladder, chunks)
+    no_data = plan_no_data(image, base, axes, ladder)
     ones = (1,) * len(base.shape)
 
     def level(
@@ -246,7 +248,7 @@ def plan_image(
             method=image.method,
             write_empty_chunks=image.write_empty_chunks,
             parts=n_parts,
-            no_data=no_data_values(base.attributes, base.dtype),
+            no_data=no_data,
         )
 
     n_base = geometry.count(base.shape)
@@ -262,11 +264,12 @@ def plan_image(
     pattern = encoded_as(
         base, image.compressor, checksum=image.checksum, where=f"image {image.name}"
     )
-    decisions = (
+    decisions: tuple[Decision[Any], ...] = (
         version,
         decide_axes(image, base, attributes, axes),
         labels,
         method,
+        *no_data_decisions(image, base, no_data),
         factors,
         decide_levels(image, base.shape, axes, ladder),
         *cuts,
@@ -306,9 +309,12 @@ def _parts(plan: ImagePlan, level: int) -> str:
 def provenance(plan: ImagePlan) -> dict[str, Any]:
     """Return what a multiscales says of how its levels were made."""
     rounding = {"rounding": "half to even"} if METHODS[plan.image.method].rounds else {}
+    last = plan.levels[-1]
+    given = no_data_entries(last.no_data, last.method) if last.no_data.is_given else {}
     return {
         "method": plan.image.method,
         **rounding,
+        **given,
         "factors": [list(level.factors) for level in plan.levels[1:]],
         "software": "zarrpyramid",
         "voxel_revision": VOXEL_REVISION,

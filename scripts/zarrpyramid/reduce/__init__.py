@@ -5,10 +5,10 @@
 table of methods. A new method is a row in it and a function `reduce_<method>` in `numpy_windows`.
 Read in this order:
 
-1. `methods` and `dtypes`: tables without numpy, for planning.
+1. `methods`, `dtypes` and `no_data`: tables and rules without numpy, for planning.
 2. `windows`: one door to all methods; `pieces` cuts a block so that all windows have one shape.
 3. `mean` and `numpy_windows`: the methods in numpy; `networks` sorts for the median and the modes;
-   `no_data` leaves out numbers that level 0 declares to be none.
+   `known_windows` leaves out voxels that are no data.
 4. `numba_mean` and `numba_windows`: the mean, nanmean and the modes again, compiled, with the same
    bits; `loading` compiles them in a thread, and only levels so large that it pays ask for it.
 5. `moments`, `voxel_digest` and `check`.

@@ -97,7 +97,7 @@ def disagreement(
     5. "nothing": nothing contradicts it.
 
     `read` is what the block was made from, of extents `shape`; `written` is the block. Where the
-    method `skips` numbers that stand for no data, 4 holds for it.
+    method `skips` voxels that stand for no data, 4 holds for it.
     """
     n_voxels, window = math.prod(shape), math.prod(factors)
     check = METHODS[method].check
@@ -126,10 +126,12 @@ def disagreement(
         if written.has_nan and not read.has_nan:
             return "some are NaN, of those read none is"
     slack: float = 0
-    if method == "nanmean" and block.dtype.kind == "f":
+    if METHODS[method].rounds and block.dtype.kind == "f":
         # Of equal floats the mean may differ from them in the last bits, as the sum is rounded.
         largest = max(abs(read.minimum), abs(read.maximum))
         slack = window * float(np.finfo(block.dtype).eps) * largest
+        if not math.isfinite(window * largest):  # and the sum may be infinite
+            slack = math.inf
     if written.minimum < read.minimum - slack or written.maximum > read.maximum + slack:
         return (
             f"they lie in [{written.minimum}, {written.maximum}], "

@@ -44,6 +44,25 @@ def limits(dtype: str) -> tuple[int, int]:
     return -exact, exact
 
 
+def stored_number(value: float, dtype: str) -> int | float | None:
+    """Return a number as a data type of integers or floats stores it; None where it has none.
+
+    Floats take the nearest that they have, and zero without a sign; NaN is a number to them, and
+    infinity is none.
+
+    >>> stored_number(7.0, "uint8"), stored_number(-1, "uint8"), stored_number(0.1, "float32")
+    (7, None, 0.10000000149011612)
+    """
+    if kind_of(dtype) != "float":
+        least, largest = limits(dtype)
+        return int(value) if least <= value <= largest and value % 1 == 0 else None
+    try:
+        number: float = struct.unpack(_CODES[dtype], struct.pack(_CODES[dtype], value))[0]
+    except (OverflowError, struct.error):
+        return None
+    return None if math.isinf(number) else number + 0.0
+
+
 def parse_fill(value: object, dtype: str) -> bool | int | float | complex:
     """Return a document's fill value as a number; v2's null counts as 0.
 

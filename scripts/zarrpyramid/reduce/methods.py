@@ -52,6 +52,8 @@ class Method:
         Whether it makes means, which are rounded half to even for integers.
     skips
         Whether NaN is left out, and so are numbers that level 0 declares to be no data.
+    takes_nodata
+        Whether it leaves out what the setting `nodata` gives, as far as `nodata_share` allows.
     mixes
         Whether a voxel may be a number that no voxel of the window stands for, so that ids of
         labels would be mixed.
@@ -72,6 +74,7 @@ class Method:
     keeps_dtype: bool = True
     rounds: bool = False
     skips: bool = False
+    takes_nodata: bool = False
     mixes: bool = False
     for_labels: bool = False
     check: str = "within"
@@ -83,6 +86,7 @@ METHODS = {
     "mean": Method(
         equals="their exact mean; integers half to even; bool True where more than half is",
         kinds=_ANY,
+        takes_nodata=True,
         mixes=True,
         rounds=True,
         check="mean",
@@ -108,17 +112,20 @@ METHODS = {
         equals="the least that is not NaN or no data, one of these if all are",
         kinds=_ORDERED,
         skips=True,
+        takes_nodata=True,
         check="least",
     ),
     "max": Method(
         equals="the largest that is not NaN or no data, one of these if all are",
         kinds=_ORDERED,
         skips=True,
+        takes_nodata=True,
         check="largest",
     ),
     "median": Method(
         equals="the middle one in order, of an even count the lower one; NaN if any is",
         kinds=_ORDERED,
+        takes_nodata=True,
         mixes=True,
     ),
     "mode": Method(

@@ -1,74 +1,101 @@
-"""The windows of a block in which some numbers stand for no data, such as -32768 of int16.
+"""Which voxels of a level are no data, and how many of a window must be data.
 
-The methods that leave out NaN leave out these too. A window of nothing else stays no data.
+Planning imports it, so that it does without numpy; `known_windows` has the arithmetic.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from . import numpy_windows
-from .moments import magnitude
-from .numpy_windows import fold
-from .pieces import uniform_pieces
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .pieces import Block
+    from zarrpyramid.geometry import Index, Shape
 
-    Window = tuple[int, ...]
+    from .methods import Method
 
+    Values = tuple[int | float | None, ...]
 
-def find_no_data(source: Block, no_data: tuple[int | float, ...]) -> Block | None:
-    """Return where a block holds no data, or None where it holds data alone."""
-    if not no_data or source.dtype.kind not in "iuf":
-        return None
-    found = np.isin(source, np.array(no_data, source.dtype))
-    return found if found.any() else None
+NODATA_KINDS = ("int", "uint", "float")
+"""Kinds of data type that have a number to spare for no data."""
 
 
-def reduce_known(method: str, source: Block, missing: Block, factors: Window, out: Block) -> None:
-    """Fill `out` with what a method makes of the voxels that are not missing.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoData:
+    """What stands for no data in the voxels that a level is made from.
 
-    1. nanmean: their exact mean, of integers rounded half to even; of floats that are not NaN as
-       `reduce_windows` defines it.
-    2. min, max: the least or largest of them.
-    3. Of a window without any other voxel, the first one.
-
-    Parameters
+    Attributes
     ----------
-    method, source, factors, out
-        As for `windows.reduce_windows`.
-    missing
-        Where `source` holds no data.
+    declared
+        Numbers that level 0 declares to be none. The methods that skip NaN skip them too.
+    values
+        What the setting `nodata` gives in their place: one number, which may be NaN, or one for
+        each index of `axis`, None where all is data. The data type has each of them, and no zero
+        has a sign.
+    share
+        Part of a window that must be data; else the voxel made of it is no data. With `values`
+        alone.
+    axis
+        Number of the channel axis, where there is a value for each channel.
     """
-    with np.errstate(all="ignore"):
-        for window, region, target in uniform_pieces(source.shape, factors):
-            piece, gone, part = source[region], missing[region], out[target]
-            known = fold(np.add, (~gone).astype(np.uint32), window, np.dtype(np.uint32))
-            if source.dtype.kind == "f":
-                reduce = getattr(numpy_windows, f"reduce_{method}")
-                reduce(np.where(gone, source.dtype.type(np.nan), piece), window, part)
-            elif method == "nanmean":
-                _mean(np.where(gone, source.dtype.type(0), piece), known, window, part)
-            else:
-                limits = np.iinfo(source.dtype)
-                end = limits.max if method == "min" else limits.min
-                reduce = getattr(numpy_windows, f"reduce_{method}")
-                reduce(np.where(gone, source.dtype.type(end), piece), window, part)
-            firsts = piece[tuple(slice(None, None, factor) for factor in window)]
-            np.copyto(part, firsts, where=known == 0)
+
+    declared: tuple[int | float, ...] = ()
+    values: Values = ()
+    share: float = 0.5
+    axis: int | None = None
+
+    @classmethod
+    def of_channels(cls, values: Values, axis: int | None, share: float) -> NoData:
+        """Return what values of channels come to: one value where all channels have the same.
+
+        >>> NoData.of_channels((0, 0), 1, 0.5) == NoData(values=(0,))
+        True
+        """
+        if len({repr(value) for value in values}) > 1:
+            return cls(values=values, axis=axis, share=share)
+        return cls() if values[0] is None else cls(values=values[:1], share=share)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the setting gives a value."""
+        return any(value is not None for value in self.values)
+
+    def is_left_out(self, method: Method) -> bool:
+        """Whether a method leaves any voxel out of its windows but for NaN."""
+        return self.is_given or (bool(self.declared) and method.skips)
+
+    def least(self, n_voxels: int) -> int:
+        """Return how many of the voxels of a window must be data.
+
+        A share is the decimal fraction that a configuration has, and not the double next to it.
+
+        >>> NoData(share=0.7).least(10), NoData(share=0.5).least(3), NoData(share=1e-9).least(8)
+        (7, 2, 1)
+        """
+        return math.ceil(Fraction(repr(self.share)) * n_voxels)
+
+    def at(self, start: Index, shape: Shape) -> NoData:
+        """Return what holds for the voxels of a box, whose first channel is then number 0."""
+        if self.axis is None:
+            return self
+        first = start[self.axis]
+        values = self.values[first : first + shape[self.axis]]
+        return NoData.of_channels(values, self.axis, self.share)
+
+    def of_channel(self, channel: int) -> int | float | None:
+        """Return the value of a channel, None where all of it is data."""
+        if not self.values:
+            return None
+        return self.values[0 if self.axis is None else channel]
+
+    def numbers(self, channel: int) -> tuple[int | float, ...]:
+        """Return the numbers, other than NaN, that stand for no data in a channel."""
+        if not self.is_given:
+            return self.declared
+        value = self.of_channel(channel)
+        return () if value is None or value != value else (value,)
 
 
-def _mean(source: Block, known: Block, window: Window, out: Block) -> None:
-    """Fill `out` with sums of integers divided by counts, rounded half to even."""
-    fits = magnitude(source) * math.prod(window) < 1 << 62
-    wide: Any = np.dtype(np.int64 if fits else object)  # Python's integers have no end
-    sums = fold(np.add, source.astype(wide), window, wide)
-    counts = np.maximum(known, 1).astype(wide)
-    means = sums // counts
-    twice = 2 * (sums - means * counts)
-    up = (twice > counts) | ((twice == counts) & (means % 2 == 1))
-    out[...] = (means + up.astype(np.int64)).astype(out.dtype)
+ALL_DATA = NoData()
+"""What holds where no number stands for no data."""

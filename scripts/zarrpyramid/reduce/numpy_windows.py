@@ -50,16 +50,22 @@ def sum_floats(source: Block, window: Window, out: Block, divisor: int = 1) -> N
 
 def reduce_nanmean(source: Block, window: Window, out: Block) -> None:
     """Fill `out` with means of the floats that are not NaN."""
-    # -0.0 added to any number leaves it as it is, -0.0 and 0.0 too.
-    sums = np.full(out.shape, -0.0)
-    counts = np.zeros(out.shape, np.uint32)
-    for plane in _planes(source, window):
-        known = ~np.isnan(plane)
-        counts += known
-        sums += np.where(known, plane, -0.0)
-    means = sums / counts
+    known = ~np.isnan(source)
+    means = known_sums(source, known, window)
+    means /= fold(np.add, known.astype(np.uint32), window, np.dtype(np.uint32))
     means[np.isnan(means)] = np.nan
     np.copyto(out, means, casting="same_kind")
+
+
+def known_sums(source: Block, known: Block, window: Window) -> Block:
+    """Return the sums of floats that are known, added as doubles in C order from the first one."""
+    # -0.0 added to any number leaves it as it is, -0.0 and 0.0 too.
+    terms = np.where(known, source, source.dtype.type(-0.0))
+    first, *others = _planes(terms, window)
+    sums = first.astype(np.float64)
+    for plane in others:
+        np.add(sums, plane, out=sums)
+    return sums
 
 
 def reduce_min(source: Block, window: Window, out: Block) -> None:
@@ -75,6 +81,20 @@ def reduce_max(source: Block, window: Window, out: Block) -> None:
 def reduce_median(source: Block, window: Window, out: Block) -> None:
     """Fill `out` with the voxels in the middle, of an even number the lower one."""
     _choose(_middle, source, window, out, nan_spreads=True)
+
+
+def reduce_known_median(source: Block, known: Block, window: Window, out: Block) -> None:
+    """Fill `out` with the medians of the voxels that are known; NaN where one of them is NaN."""
+    is_float = source.dtype.kind == "f"
+    keys = _keys(source) if is_float else source
+    last = np.where(known, keys, np.iinfo(keys.dtype).max)  # in the order, or as large as the last
+    in_order = np.sort(np.stack(list(_planes(last, window)), axis=-1), axis=-1)
+    counts = fold(np.add, known.astype(np.intp), window, np.dtype(np.intp))
+    middle = np.maximum(counts - 1, 0) // 2
+    chosen = np.take_along_axis(in_order, middle[..., np.newaxis], axis=-1)[..., 0]
+    out[...] = _floats(chosen, source.dtype) if is_float else chosen
+    if is_float and (missing := np.isnan(source) & known).any():
+        out[fold(np.maximum, missing.view(np.uint8), window, np.dtype(np.uint8)) > 0] = np.nan
 
 
 def reduce_mode(source: Block, window: Window, out: Block, *, nonzero: bool = False) -> None:
@@ -119,18 +139,14 @@ def _choose(
 ) -> None:
     """Fill `out` with the voxels that an order of integers chooses.
 
-    Floats are compared as integers of the same order, where NaN is the largest or the least, and so
-    the last to be chosen. As sign and magnitude, the bits of floats are in order already; those of
-    negative ones are turned into two's complement. -0.0 comes out as -1, just below 0.0.
+    NaN is the largest or the least in it, and so the last to be chosen.
     """
     if source.dtype.kind != "f":
         out[...] = choose(source, window)
         return
-    bits = source.view(f"i{source.itemsize}")
-    limits = np.iinfo(bits.dtype)
+    keys = _keys(source)
+    limits = np.iinfo(keys.dtype)
     nan = limits.min if nan_is_least else limits.max
-    keys = (bits >> (8 * source.itemsize - 1)) & limits.max
-    keys ^= bits
     missing = np.isnan(source)
     has_nan = bool(missing.any())
     if has_nan:
@@ -138,10 +154,29 @@ def _choose(
     chosen = choose(keys, window)
     if has_nan and nan_spreads:
         chosen = np.where(_largest(keys, window) == nan, nan, chosen)
-    values = chosen ^ ((chosen >> (8 * source.itemsize - 1)) & limits.max)
-    out[...] = values.view(source.dtype)
+    out[...] = _floats(chosen, source.dtype)
     if has_nan:
         out[chosen == nan] = np.nan
+
+
+def _keys(source: Block) -> Block:
+    """Return integers in the order of floats that are numbers.
+
+    As sign and magnitude, the bits of floats are in order already; those of negative ones are
+    turned into two's complement. -0.0 comes out as -1, just below 0.0. No number is the largest or
+    the least integer.
+    """
+    bits: Block = source.view(f"i{source.itemsize}")
+    keys: Block = (bits >> (8 * source.itemsize - 1)) & np.iinfo(bits.dtype).max
+    keys ^= bits
+    return keys
+
+
+def _floats(keys: Block, dtype: np.dtype[Any]) -> Block:
+    """Return the floats of their keys."""
+    signs = (keys >> (8 * dtype.itemsize - 1)) & np.iinfo(keys.dtype).max
+    values: Block = (keys ^ signs).view(dtype)
+    return values
 
 
 def _least(source: Block, window: Window) -> Block:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import numpy_windows
+from .known_windows import find_known, find_no_data, reduce_declared, reduce_known
 from .mean import mean_and_describe, reduce_mean
 from .methods import METHODS
 from .moments import describe
-from .no_data import find_no_data, reduce_known
+from .no_data import ALL_DATA
 from .pieces import check_out, slabs, uniform_pieces
 
 if TYPE_CHECKING:
     from .moments import Moments
+    from .no_data import NoData
     from .pieces import Block
 
-    NoData = tuple[int | float, ...]
     Window = tuple[int, ...]
 
 
@@ -28,7 +30,7 @@ def reduce_windows(
     out: Block,
     *,
     compiled: bool = False,
-    no_data: NoData = (),
+    no_data: NoData = ALL_DATA,
 ) -> None:
     """Fill `out` with what a method makes of the windows of `source`.
 
@@ -63,8 +65,11 @@ def reduce_windows(
     compiled
         Use numba where there is a compiled form. The bits are the same.
     no_data
-        Numbers that stand for no data. 2 and 4 leave them out as they do NaN; of a window of
-        nothing else its first voxel is taken.
+        What stands for no data. Of numbers that are `declared`, 2 and 4 leave them out as they do
+        NaN; of a window of nothing else its first voxel is taken. Of `values`, given to methods
+        that take them: a voxel is the value where fewer than `share` of its window are data; else
+        it is what the method makes of these alone. A mean of data that is the value becomes the
+        nearest other number of the dtype, of two the larger.
 
     Raises
     ------
@@ -79,9 +84,12 @@ def reduce_windows(
     array([7, 2], dtype=uint8)
     """
     check_out(source, factors, out, keeps_dtype=METHODS[method].keeps_dtype)
-    missing = find_no_data(source, no_data) if METHODS[method].skips else None
+    if no_data.is_given:
+        _reduce_by_channel(method, source, factors, out, no_data, compiled=compiled)
+        return
+    missing = find_no_data(source, no_data.declared) if METHODS[method].skips else None
     if missing is not None:
-        reduce_known(method, source, missing, factors, out)
+        reduce_declared(method, source, missing, factors, out)
         return
     if method == "stride":
         out[...] = source[tuple(slice(None, None, factor) for factor in factors)]
@@ -107,6 +115,33 @@ def reduce_windows(
                     numpy_form(slab, window, part)
 
 
+def _reduce_by_channel(
+    method: str, source: Block, factors: Window, out: Block, no_data: NoData, *, compiled: bool
+) -> None:
+    """Fill `out` as `reduce_windows` does where `nodata` is given; no window has two channels."""
+    axis = no_data.axis
+    for channel, value in enumerate(no_data.values):
+        here = (slice(None),) * (axis or 0) + (slice(channel, channel + 1),) * (axis is not None)
+        block, coarse = source[here], out[here]
+        if value is None:
+            reduce_windows(method, block, factors, coarse, compiled=compiled)
+            continue
+        with np.errstate(all="ignore"):
+            for window, region, target in uniform_pieces(block.shape, factors):
+                least = no_data.least(math.prod(window))
+                for slab, part in slabs(block[region], window, coarse[target]):
+                    known = find_known(slab, value)
+                    n_known = np.count_nonzero(known)
+                    if not n_known:
+                        part[...] = value
+                        continue
+                    if n_known == slab.size:
+                        reduce_windows(method, slab, window, part, compiled=compiled)
+                        if not (part == value).any():
+                            continue
+                    reduce_known(method, slab, known, window, part, value=value, least=least)
+
+
 def reduce_and_describe(
     method: str,
     source: Block,
@@ -114,10 +149,10 @@ def reduce_and_describe(
     out: Block,
     *,
     compiled: bool = False,
-    no_data: NoData = (),
+    no_data: NoData = ALL_DATA,
 ) -> Moments:
     """Do what `reduce_windows` and `describe` of `source` do, in one call where that is faster."""
-    if method == "mean" and source.dtype.kind != "c":
+    if method == "mean" and source.dtype.kind != "c" and not no_data.is_given:
         return mean_and_describe(source, factors, out, compiled=compiled)
     reduce_windows(method, source, factors, out, compiled=compiled, no_data=no_data)
     return describe(source, compiled=compiled)

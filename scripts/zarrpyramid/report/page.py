@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
+    from zarrpyramid.reduce import NoData
     from zarrpyramid.verify import Finding
 
     from .facts import LevelFacts
@@ -76,6 +77,7 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
         "histogram": _histogram(previews, edges),
         "speed": _speed(facts),
         "findings": findings,
+        "window": _window(image.plan.levels[-1].no_data),
         "equals": METHODS[image.plan.image.method].equals,
         "decision_columns": DECISION_COLUMNS,
         "decision_rows": decision_rows(image.plan.decisions),
@@ -160,6 +162,13 @@ def _verdict(last: int, faults: Sequence[str], findings: Sequence[Finding]) -> s
     return verdict
 
 
+def _window(no_data: NoData) -> str:
+    """Return what the voxels of a window are of which a voxel is made."""
+    if not no_data.is_given:
+        return "the voxels in its window"
+    return f"the data in its window (no data where that is less than {no_data.share:g} of it)"
+
+
 def _level_row(facts: Sequence[LevelFacts], level: LevelFacts) -> Sequence[str]:
     plan, rate = level.plan, _rate(facts, level.plan.level)
     size = level.stored_bytes
@@ -195,6 +204,8 @@ def _drift(image: Image, facts: Sequence[LevelFacts], is_labels: bool) -> dict[s
     said += f", {drift / span:.2g} of the range of values." if span else "."
     if METHODS[image.plan.image.method].rounds:
         said += " Windows that stick out at an odd edge and rounding are what moves it."
+    if image.plan.levels[-1].no_data.is_given:
+        said += " No data counts as the number that stands for it, and moves it too."
     alt = f"Charts of {', '.join(found)} by level, from {numbers[0]} to {numbers[-1]}. {said}"
     return {"drift": drift_chart(numbers, found, alt), "drift_text": said}
 

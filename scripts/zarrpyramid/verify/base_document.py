@@ -19,6 +19,7 @@ from zarrpyramid.arrays import open_chunks
 from zarrpyramid.downsample import BlockResult, digest_header
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import (
+    fits_no_data,
     groups_above,
     parse_array,
     read_consolidated,
@@ -29,7 +30,7 @@ from zarrpyramid.reduce import METHODS, kind_of
 
 from .comparison import CompareTask, counted, on_places
 from .findings import Check
-from .origins import recipe_of, skipped_by
+from .origins import left_out_of, recipe_of
 from .sampling import draw_sample
 
 if TYPE_CHECKING:
@@ -104,9 +105,12 @@ def _makes(pyramid: Pyramid, metadata: ArrayMetadata, first: FoundLevel, scope: 
         return False
     if geometry.coarse_shape(metadata.shape, factors) != first.array.shape:
         return False
+    left_out = left_out_of(first)
+    if not fits_no_data(left_out, method, factors, metadata.shape, metadata.dtype):
+        return False
     arrays = [(pyramid.levels[0].at, metadata), (first.at, first.array)]
     try:
-        task = CompareTask.of(pyramid.store, arrays, factors, method, skipped_by(first))
+        task = CompareTask.of(pyramid.store, arrays, factors, method, left_out)
         places = draw_sample(task.grid, scope.sample, random.Random(scope.seed)).places
         return not any(found.differences for found in on_places(task, places, scope.n_workers))
     except PyramidError:

@@ -17,6 +17,7 @@ from zarrpyramid.arrays import chunk_region, chunks_of_object, open_chunks, read
 from zarrpyramid.downsample import BlockResult, LevelTask, count_chunk, digest_header, run_blocks
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan import shared_block_bytes
+from zarrpyramid.reduce import ALL_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from zarrpyramid.arrays import Block, Chunks
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import ArrayMetadata, Record, Tally
+    from zarrpyramid.reduce import NoData
     from zarrpyramid.stores import Store
 
 Result = TypeVar("Result")
@@ -84,7 +86,7 @@ class StoredTask(LevelTask):
         arrays: Iterable[tuple[str, ArrayMetadata]],
         factors: geometry.Shape,
         method: str = "mean",
-        no_data: tuple[int | float, ...] = (),
+        no_data: NoData = ALL_DATA,
     ) -> Self:
         """Return the task of a finer array and a level's, each a path and its metadata."""
         (source_path, source), (target_path, target) = arrays

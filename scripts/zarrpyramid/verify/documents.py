@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.metadata import SPACE, axis_type, listed_paths, read_axes, rules_of
+from zarrpyramid.metadata import SPACE, axis_type, fits_no_data, listed_paths, read_axes, rules_of
 from zarrpyramid.plan import VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
 from .findings import DEFECT, NOTE, WARNING, Check, Finding
 from .ngff import check_ngff
-from .origins import CLOSE, finer_of, is_padded, recipe_of, scale_ratio
+from .origins import CLOSE, finer_of, is_padded, left_out_of, recipe_of, scale_ratio
 from .planned import check_planned
 from .versions import version_of
 
@@ -181,6 +181,10 @@ def _check_record(
         yield defect(f"{before.dtype} has no {method}")
     if METHODS[method].keeps_dtype and metadata.dtype != before.dtype:
         yield defect("dtype", before.dtype, metadata.dtype)
+    if not fits_no_data(left_out_of(level), method, factors, before.shape, before.dtype):
+        yield defect(
+            "nodata in its record is none of such voxels", found=record["recipe"]["nodata"]
+        )
     source, digest = record.get("source"), (finer.record or {}).get("digest")
     if not isinstance(source, dict) or not isinstance(record.get("digest"), str):
         yield defect("its record lacks the digests that prove it")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from zarrpyramid.metadata import no_data_of
 from zarrpyramid.reduce import METHODS
 
 CLOSE = 1e-6
@@ -15,6 +16,7 @@ CLOSE = 1e-6
 
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
+    from zarrpyramid.reduce import NoData
 
     from .pyramid import FoundLevel, Pyramid
 
@@ -48,10 +50,9 @@ def recipe_of(level: FoundLevel) -> tuple[str, Shape] | None:
     return (method, tuple(factors)) if fit else None
 
 
-def skipped_by(level: FoundLevel) -> tuple[int | float, ...]:
-    """Return the numbers that a level's record names as no data, which its method left out."""
-    recipe = (level.record or {}).get("recipe", {})
-    return tuple(recipe.get("no_data", ()))
+def left_out_of(level: FoundLevel) -> NoData:
+    """Return what a level's record names as no data, which its method left out."""
+    return no_data_of((level.record or {}).get("recipe", {}))
 
 
 def factors_between(

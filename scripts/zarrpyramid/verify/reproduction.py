@@ -19,9 +19,9 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.plan import VOXEL_REVISION
 from zarrpyramid.programs import command
-from zarrpyramid.reduce import METHODS
+from zarrpyramid.reduce import ALL_DATA, METHODS
 
-from .origins import recipe_of
+from .origins import left_out_of, recipe_of
 from .pyramid import find_pyramid
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import ArrayMetadata, Document
+    from zarrpyramid.reduce import NoData
 
     from .pyramid import FoundLevel, Pyramid
 
@@ -78,6 +79,7 @@ def reproduced_settings(pyramid: Pyramid) -> dict[str, Any]:
         base,
         factors=[list(factors) for _, factors in chain],
         method=chain[0][0],
+        no_data=_no_data(pyramid, ours),
         dtype=first.dtype,
         chunks=first.chunks,
         shards=first.shards,
@@ -95,6 +97,7 @@ def as_settings(
     *,
     factors: list[list[int]],
     method: str,
+    no_data: NoData,
     dtype: str,
     chunks: Shape,
     shards: Shape | None,
@@ -112,6 +115,7 @@ def as_settings(
         "levels": len(factors),
         "scale_factors": factors,
         "method": method,
+        **_nodata(no_data),
         # Means that were made of labels are made again as they are.
         **({"labels": False} if METHODS[method].mixes and holds_ids else {}),
         **({} if stated is None or OMERO_DIGEST in stated else {"omero": False}),
@@ -156,6 +160,28 @@ def _recipes(pyramid: Pyramid, ours: Mapping[int, FoundLevel]) -> list[tuple[str
             f"{VOXEL_REVISION}; build it anew"
         )
     return [recipes[number] for number in sorted(recipes)]
+
+
+def _no_data(pyramid: Pyramid, ours: Mapping[int, FoundLevel]) -> NoData:
+    """Return what all levels leave out of their windows."""
+    found = {repr(left_out_of(level)): left_out_of(level) for level in ours.values()}
+    given = [no_data for no_data in found.values() if no_data.is_given]
+    if len(found) > 1 and given:
+        raise StoreError(
+            f"{pyramid.where} was made with {len(found)} kinds of nodata, expected one for all "
+            "levels; build it anew"
+        )
+    return given[0] if given else ALL_DATA
+
+
+def _nodata(no_data: NoData) -> dict[str, Any]:
+    """Return the settings that give these voxels that are no data."""
+    if not no_data.is_given:
+        return {}
+    values = ["nan" if value != value else value for value in no_data.values]
+    given = values[0] if no_data.axis is None else values
+    share = {} if no_data.share == ALL_DATA.share else {"nodata_share": no_data.share}
+    return {"nodata": given, **share}
 
 
 def encoding_of(

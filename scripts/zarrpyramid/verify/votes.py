@@ -14,9 +14,17 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid import geometry
 from zarrpyramid.config import check_config, image_config, short_name
 from zarrpyramid.errors import StoreError
-from zarrpyramid.metadata import RECORD_ENTRY, SAME, join, listed_axes
+from zarrpyramid.metadata import (
+    RECORD_ENTRY,
+    SAME,
+    fits_no_data,
+    join,
+    listed_axes,
+    no_data_of,
+    says_no_data,
+)
 from zarrpyramid.plan import open_image
-from zarrpyramid.reduce import METHODS
+from zarrpyramid.reduce import ALL_DATA, METHODS
 
 from .origins import factors_between, scale_ratio
 from .pyramid import ABSENT, FoundLevel
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.plan import Image
+    from zarrpyramid.reduce import NoData
 
     from .pyramid import Pyramid
 
@@ -40,7 +49,8 @@ def agreed_images(
 ) -> list[Image]:
     """Return the image as most documents of a pyramid have it planned.
 
-    More than one where two methods have equally many votes: what voxels say decides then.
+    More than one where two methods, or two that leave out other voxels, have equally many votes:
+    what voxels say decides then.
 
     Parameters
     ----------
@@ -55,8 +65,8 @@ def agreed_images(
         If nothing says that zarrpyramid made it, or what is said makes no plan.
     """
     found, images = Votes(pyramid, decodes), []
-    for method in found.methods:
-        config = check_config({**found.settings(method), **how, "parts": 1})
+    for method, no_data in found.reductions:
+        config = check_config({**found.settings(method, no_data), **how, "parts": 1})
         images.append(open_image(image_config(short_name(pyramid.where, ""), config)))
     return images
 
@@ -148,6 +158,20 @@ class Votes:
         return methods
 
     @property
+    def reductions(self) -> list[tuple[str, NoData]]:
+        """The methods with the most votes, each with what `nodata` gave by most votes."""
+        said = [*(record.get("recipe") for record in self.records.values())]
+        said.append(self.pyramid.provenance)
+        found = [no_data_of(recipe) for recipe in said if recipe and says_no_data(recipe)]
+        given = [no_data if no_data.is_given else ALL_DATA for no_data in found]
+        form = tuple(self.factors[0]), self.base.shape, self.base.dtype
+        return [
+            (method, no_data)
+            for method in self.methods
+            for no_data in _most(n for n in given if fits_no_data(n, method, *form)) or [ALL_DATA]
+        ]
+
+    @property
     def factors(self) -> list[list[int]]:
         """The factors of each level, by its record, the list and the shapes."""
         listed = (self.pyramid.provenance or {}).get("factors")
@@ -188,8 +212,10 @@ class Votes:
         ]
         return list(_most(whole)[0]) if whole else []
 
-    def settings(self, method: str) -> dict[str, Any]:
+    def settings(self, method: str, no_data: NoData = ALL_DATA) -> dict[str, Any]:
         """Return the settings that make the pyramid by a method, as a configuration holds them.
+
+        `no_data` is what `nodata` gives.
 
         Raises
         ------
@@ -204,6 +230,7 @@ class Votes:
             self.base,
             factors=self.factors,
             method=method,
+            no_data=no_data,
             dtype=as_base if METHODS[method].keeps_dtype else (_most(dtypes) or [as_base])[0],
             chunks=chunks,
             shards=shards,

@@ -12,12 +12,13 @@ from zarrpyramid import geometry
 from zarrpyramid.arrays import chunks_of_object, open_chunks
 from zarrpyramid.downsample import BlockResult, digest_header
 from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata import fits_no_data
 from zarrpyramid.plan import times
 from zarrpyramid.reduce import METHODS, kind_of
 
 from .comparison import CompareTask, compare_all, on_places, proof
 from .findings import MOST_SHOWN, Check
-from .origins import recipe_of, skipped_by
+from .origins import left_out_of, recipe_of
 from .sampling import draw_sample
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.geometry import Index, Shape
     from zarrpyramid.metadata import ArrayMetadata, Record
+    from zarrpyramid.reduce import NoData
 
     from .comparison import Comparison, Difference
     from .findings import Finding
@@ -40,14 +42,14 @@ def check_voxels(
     Returns the paths of the levels of which every voxel in scope was read.
     """
     recipe = recipe_of(level)
-    if recipe is None or not _is_possible(level.array, finer.array, *recipe):
+    left_out = left_out_of(level)
+    if recipe is None or not _is_possible(level.array, finer.array, *recipe, left_out):
         figure = "not made again: documents contradict it"
         yield Check(name="voxels", level=level.number, figure=figure)
         return set()
     method, factors = recipe
     arrays = [(each.at, each.array) for each in (finer, level)]
-    skipped = skipped_by(level)
-    task = CompareTask.of(pyramid.store, arrays, factors, method, skipped)
+    task = CompareTask.of(pyramid.store, arrays, factors, method, left_out)
     results, chosen = _comparisons(task, level, scope)
     seen, is_partial, n_wrong = BlockResult(), False, 0
     repair = pyramid.repair(scope.options)
@@ -152,11 +154,14 @@ def _facts(
     return facts
 
 
-def _is_possible(level: ArrayMetadata, finer: ArrayMetadata, method: str, factors: Shape) -> bool:
+def _is_possible(
+    level: ArrayMetadata, finer: ArrayMetadata, method: str, factors: Shape, left_out: NoData
+) -> bool:
     """Tell whether a method can make an array of these documents from another one."""
     return (
         len(finer.shape) == len(factors)
         and level.shape == geometry.coarse_shape(finer.shape, factors)
         and kind_of(finer.dtype) in METHODS[method].kinds
         and (not METHODS[method].keeps_dtype or level.dtype == finer.dtype)
+        and fits_no_data(left_out, method, factors, finer.shape, finer.dtype)
     )
