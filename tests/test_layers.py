@@ -49,6 +49,9 @@ DOORS = {
     "tornado": {"report.serving"},
     "tqdm": {"downsample.progress"},
     "lazy_loader": {f"{package}.__init__" for package in PACKAGES},
+    "h5py": {"inputs.hdf5", "inputs.hdf5_axes", "inputs.hdf5_contents", "inputs.hdf5_parts"}
+    | {"inputs.imaris"},
+    "hdf5plugin": {"inputs.hdf5"},
     "snakemake": set(),
     "numpy": {
         *("reduce.mean", "reduce.moments", "reduce.windows", "reduce.numpy_windows"),
@@ -59,6 +62,7 @@ DOORS = {
         *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),
         *("downsample.value_counts", "downsample.base_task"),
         *("inputs.arrangement", "inputs.npy"),
+        *("inputs.hdf5", "inputs.hdf5_axes", "inputs.imaris"),
         *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),

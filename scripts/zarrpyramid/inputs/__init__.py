@@ -5,7 +5,12 @@ level 0 has.
 
 Read `image_input` first (what every reader gives), then `npy` (the shortest reader), `opening`
 (which reader is taken) and `arrangement` (crop, channels, order of axes). Every other module reads
-one format by the library of its field, which it imports when the format is asked for.
+one format by the library of its field, which it imports when the format is asked for:
+
+1. `hdf5` by h5py, with `hdf5_contents` (which dataset is meant), `hdf5_axes` (what it says of its
+   axes) and `hdf5_parts` (what of it lies in other files); `imaris`, which is HDF5 too.
+
+`rows` cuts arrays without blocks of their own, `units` knows what files write for units.
 """
 
 import lazy_loader

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 READERS = {
     "numpy": ("npy", "open_npy"),
+    "HDF5": ("hdf5", "open_hdf5"),
+    "Imaris": ("imaris", "open_imaris"),
 }
 """The module here and its function that opens a format, by the format's name in `stores`."""
 
