@@ -9,6 +9,8 @@ one format by the library of its field, which it imports when the format is aske
 
 1. `hdf5` by h5py, with `hdf5_contents` (which dataset is meant), `hdf5_axes` (what it says of its
    axes) and `hdf5_parts` (what of it lies in other files); `imaris`, which is HDF5 too.
+2. `nifti` by nibabel and `mrc` by mrcfile, whose voxels lie one after the other: `raw_array` reads
+   those, `gzip_stream` where they are compressed.
 
 `rows` cuts arrays without blocks of their own, `units` knows what files write for units.
 """

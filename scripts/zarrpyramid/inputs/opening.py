@@ -26,6 +26,8 @@ READERS = {
     "numpy": ("npy", "open_npy"),
     "HDF5": ("hdf5", "open_hdf5"),
     "Imaris": ("imaris", "open_imaris"),
+    "NIfTI": ("nifti", "open_nifti"),
+    "MRC": ("mrc", "open_mrc"),
 }
 """The module here and its function that opens a format, by the format's name in `stores`."""
 

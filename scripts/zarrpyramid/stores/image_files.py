@@ -89,7 +89,7 @@ FORMATS = (
     ),
     ImageFormat(
         name="NIfTI",
-        marks=((344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0")),
+        marks=((344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (4, b"ni2\0")),
         suffixes=(".nii", ".nii.gz"),
         extra="nifti",
     ),
