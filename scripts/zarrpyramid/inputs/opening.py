@@ -28,6 +28,7 @@ READERS = {
     "Imaris": ("imaris", "open_imaris"),
     "NIfTI": ("nifti", "open_nifti"),
     "MRC": ("mrc", "open_mrc"),
+    "TIFF": ("tiff", "open_tiff"),
 }
 """The module here and its function that opens a format, by the format's name in `stores`."""
 
@@ -103,7 +104,7 @@ def _known_reader(place: Place) -> Reader | None:
         matched = sorted(glob.glob(path))  # noqa: PTH207 - absolute
         if not matched:
             raise StoreError(f"{path} matches no file; check the pattern")
-        known = image_format(matched[0])
+        known = next(filter(None, map(image_format, matched)), None)  # others may lie beside
     else:
         known = image_format(path)
     if known is None or known.name not in READERS:

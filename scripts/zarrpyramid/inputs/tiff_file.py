@@ -1,0 +1,255 @@
+"""Reads the image of one TIFF, or of the files that its OME-XML names: one of its series.
+
+All pages' places are found once, at opening. Of pyramids in a file level 0 is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tifffile import TiffFile
+
+from zarrpyramid.errors import ConfigError, StoreError, nearest
+from zarrpyramid.geometry import count, region_shape, unit_number
+
+from .image_input import InputForm
+from .raw_files import Files, files_at, read_box
+from .rows import row_blocks
+from .tiff_checks import check_chain, check_kind, check_pages, check_size
+from .tiff_page import Layout, layout_of
+from .tiff_scale import scale_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tifffile import TiffPageSeries
+
+    from zarrpyramid.geometry import Region
+
+    from .image_input import Block
+
+    Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
+_UNNAMED = "IQ"
+"""Letters of axes that a file does not name."""
+_UNNAMED_ARE = ("z", "c", "t")
+"""What they are taken for, from the last one on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pages:
+    """Where pages lie.
+
+    Attributes
+    ----------
+    file
+        The number of each page's file.
+    offsets, counts
+        Place and size of each strip or tile: one row a page.
+    tables
+        Tables of JPEG, one a page, or () where no page has any.
+    """
+
+    file: Numbers
+    offsets: Numbers
+    counts: Numbers
+    tables: tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TiffImage:
+    """One series of a TIFF.
+
+    Attributes
+    ----------
+    start
+        Where all voxels lie one after the other, or None: then `pages` has the place of each page.
+    """
+
+    name: str
+    form: InputForm
+    known: Files
+    layout: Layout
+    start: int | None
+    pages: Pages | None
+
+    def read(self, region: Region) -> Block:
+        """Return the voxels of a region."""
+        out = np.empty(region_shape(region), self.form.dtype)
+        if self.start is not None:
+            with self.known.opened(0) as file:
+                read_box(file, self.known.paths[0], self.start, self.form.shape, region, out)
+            return out.byteswap(inplace=True) if self.layout.is_swapped else out
+        pages, n_outer = self.pages, len(self.form.shape) - len(self.layout.shape)
+        assert pages is not None
+        grid = self.form.shape[:n_outer]
+        places = list(product(*(range(part.start, part.stop) for part in region[:n_outer])))
+        numbers = [unit_number(place, grid) for place in places]
+        targets = out.reshape(len(places), *out.shape[n_outer:])
+        for number_of_file in sorted({int(pages.file[number]) for number in numbers}):
+            path = self.known.paths[number_of_file]
+            with self.known.opened(number_of_file) as file:
+                for number, target in zip(numbers, targets, strict=True):
+                    if pages.file[number] != number_of_file:
+                        continue
+                    self.layout.read(
+                        file,
+                        path,
+                        pages.offsets[number].tolist(),
+                        pages.counts[number].tolist(),
+                        pages.tables[number] if pages.tables else None,
+                        region[n_outer:],
+                        target,
+                    )
+        return out
+
+    def files(self, region: Region | None = None) -> Sequence[Path]:
+        """Return the files of a region's pages."""
+        if region is None or self.pages is None or len(self.known.paths) == 1:
+            return [*map(Path, self.known.paths)]
+        n_outer = len(self.form.shape) - len(self.layout.shape)
+        grid = np.reshape(self.pages.file, self.form.shape[:n_outer])
+        return [Path(self.known.paths[n]) for n in np.unique(grid[region[:n_outer]])]
+
+
+def open_file(path: str, series: int | str | None = None) -> TiffImage:
+    """Open a file.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged, truncated, or coded in a way that no installed package reads.
+    ConfigError
+        If it has several series, and none of them is chosen.
+    """
+    try:
+        opened = TiffFile(path)
+    except Exception as error:  # whatever a damaged file leads to
+        raise StoreError(
+            f"{path} cannot be read as TIFF ({error}); restore it from a copy"
+        ) from error
+    with opened as file:
+        chosen = _chosen(file, path, series)
+        return _image(file, chosen, path, len(file.series) > 1)
+
+
+def _chosen(file: TiffFile, path: str, wanted: int | str | None) -> TiffPageSeries:
+    try:
+        there = list(file.series)
+    except Exception as error:
+        raise StoreError(
+            f"{path} cannot be read as TIFF ({error}); restore it from a copy"
+        ) from error
+    if not there:
+        raise StoreError(f"{path} has no image; restore it from a copy")
+    if file.is_lsm and wanted is None:
+        there = there[:1]  # the others are its thumbnails
+    if wanted is None:
+        if len(there) > 1:
+            raise ConfigError(
+                f"{path} has {len(there)} series: {_listed(there)}; give series: N, one of these "
+                "numbers"
+            )
+        return there[0]
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(there):
+        return there[wanted]
+    named = [found for found in there if found.name == wanted]
+    if len(named) != 1:
+        hint = nearest(wanted, [found.name for found in there]) if isinstance(wanted, str) else ""
+        which = "has two series" if len(named) > 1 else "has no series"
+        raise ConfigError(f"{path} {which} {wanted!r}{hint}; there are: {_listed(there)}")
+    return named[0]
+
+
+def _listed(there: Sequence[TiffPageSeries]) -> str:
+    shown = [
+        f"{n}: {f'{found.name!r}, ' if found.name else ''}{list(found.shape)} {found.dtype}"
+        for n, found in enumerate(there)
+    ]
+    return "; ".join([*shown[:20], *(["..."] if len(shown) > 20 else [])])
+
+
+def _image(file: TiffFile, series: TiffPageSeries, path: str, is_one_of: bool) -> TiffImage:
+    check_kind(file, series, path)
+    paths: set[str] = set()
+    if series.is_multifile:
+        paths = {page.parent.filehandle.path for page in series if page is not None}
+    known = files_at(sorted(paths) or [path])
+    source = series.keyframe.parent.filehandle.path if paths else path
+    layout = layout_of(series.keyframe, source, known.stamps[known.paths.index(source)])
+    shape = tuple(map(int, series.shape))
+    item = np.dtype(layout.dtype).itemsize
+    if not paths and series.kind in ("uniform", "generic", "ome"):
+        check_chain(file, path)
+    # Pages need not be there where one says what lies after the other, as in ImageJ's beyond 4 GB.
+    start = series.dataoffset if layout.is_plain and not paths else None
+    pages = None
+    if start is not None:
+        check_size(path, start + count(shape) * item, known.stamps[0][0])
+        blocks = row_blocks(shape, item)
+    else:
+        check_pages(series, layout.shape, path)
+        pages = _places(series, layout, known)
+        blocks = (*(1,) * (len(shape) - len(layout.shape)), *layout.blocks)
+    axes = axis_names(series.axes)
+    scale = scale_of(file, series).along(axes, shape)
+    form = InputForm(
+        shape=shape,
+        dtype=layout.dtype,
+        axes=axes,
+        blocks=blocks,
+        voxel_size=scale.size,
+        unit=scale.unit,
+        channels=scale.channels,
+        origins=scale.origins(),
+    )
+    name = f"{path} (series {series._index})" if is_one_of else path
+    return TiffImage(name=name, form=form, known=known, layout=layout, start=start, pages=pages)
+
+
+def axis_names(letters: str) -> tuple[str, ...]:
+    """Return the names of axes for tifffile's letters; () where too many have none.
+
+    >>> axis_names("TZCYX"), axis_names("IYXS"), axis_names("QQYX")
+    (('t', 'z', 'c', 'y', 'x'), ('z', 'y', 'x', 'c'), ('c', 'z', 'y', 'x'))
+    """
+    taken = {letter.lower() for letter in letters if letter not in _UNNAMED}
+    if "c" not in taken:  # samples such as red, green and blue are channels
+        letters, taken = letters.replace("S", "C"), {*taken, *("c" if "S" in letters else "")}
+    free = iter([name for name in _UNNAMED_ARE if name not in taken])
+    names = [
+        next(free, "") if letter in _UNNAMED else letter.lower() for letter in reversed(letters)
+    ]
+    return () if "" in names or len(set(names)) < len(names) else tuple(reversed(names))
+
+
+def _places(series: TiffPageSeries, layout: Layout, known: Files) -> Pages:
+    """Return where all pages lie, each with as many strips or tiles as its extents ask for."""
+    numbers = {path: n for n, path in enumerate(known.paths)}
+    n_segments, offsets, counts, tables, files = layout.n_segments, [], [], [], []
+    for n, page in enumerate(series):
+        assert page is not None
+        places, sizes = page.dataoffsets[:n_segments], page.databytecounts[:n_segments]
+        if len(places) != n_segments or len(sizes) != n_segments:
+            raise StoreError(
+                f"{known.paths[0]} has {len(places)} strips or tiles in page {n}, expected "
+                f"{n_segments}; restore it from a copy"
+            )
+        offsets.append(places)
+        counts.append(sizes)
+        tables.append(page.jpegtables)
+        files.append(numbers[page.parent.filehandle.path] if len(numbers) > 1 else 0)
+    pages = Pages(
+        file=np.array(files, np.int64),
+        offsets=np.array(offsets, np.int64),
+        counts=np.array(counts, np.int64),
+        tables=tuple(tables) if any(tables) else (),
+    )
+    ends = (pages.offsets + pages.counts).max(axis=1)
+    for n, (path, stamp) in enumerate(zip(known.paths, known.stamps, strict=True)):
+        check_size(path, int(ends[pages.file == n].max(initial=0)), stamp[0])
+    return pages
