@@ -11,6 +11,9 @@ one format by the library of its field, which it imports when the format is aske
    axes) and `hdf5_parts` (what of it lies in other files); `imaris`, which is HDF5 too.
 2. `nifti` by nibabel and `mrc` by mrcfile, whose voxels lie one after the other: `raw_array` reads
    those, `gzip_stream` where they are compressed.
+3. `tiff` by tifffile (a folder, a pattern or a file), with `slice_names` (order, missing numbers),
+   `tiff_file` (the series of one file), `tiff_checks` (truncation), `tiff_page` and `tiff_header`
+   (one page), `tiff_scale` (voxel size, channels); `raw_files` reads voxels by offset.
 
 `rows` cuts arrays without blocks of their own, `units` knows what files write for units.
 """

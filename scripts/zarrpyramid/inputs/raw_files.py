@@ -154,6 +154,6 @@ def _read_into(file: int, path: str, offset: int, out: Block) -> None:
 
 def _truncated(path: str, expected: int, found: int) -> StoreError:
     return StoreError(
-        f"{path} ends at byte {found}, its header speaks of voxels up to byte {expected}; it is "
+        f"{path} ends at byte {found}, its header names what goes up to byte {expected}; it is "
         "truncated: restore it from a copy"
     )

@@ -197,12 +197,17 @@ def _open_files(place: Place, paths: Sequence[str]) -> Input:
         )
     if not part.axes:
         axes = ()
+    shape, axes = (*order.shape, *part.shape), (*axes, *part.axes)
+    scale = first.scale.along(axes, shape)
     form = replace(
         part,
-        shape=(*order.shape, *part.shape),
-        axes=(*axes, *part.axes),
+        shape=shape,
+        axes=axes,
         blocks=(*(1,) * len(order.shape), *part.blocks),
-        channels=() if "c" in axes else part.channels,
+        voxel_size=scale.size,
+        unit=scale.unit,
+        channels=scale.channels,
+        origins=scale.origins(),
     )
     kept: dict[str, Any] = {
         "name": place.path,

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from zarrpyramid.geometry import Shape
 
+    Tags = list[tuple[int, int, int, bytes]]
 _BY_METADATA = {"is_ome": "OME-XML", "is_imagej": "ImageJ metadata", "is_shaped": "description"}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
+"""Bytes of a value, by the number of its type."""
 _BY_PAGES = ("", "uniform", "generic")
 """Kinds of series that tifffile puts together of pages alone."""
 
@@ -47,24 +50,45 @@ def check_size(path: str, end: int, size: int) -> None:
     """Refuse a file that ends before its last voxel does."""
     if end > size:
         raise StoreError(
-            f"{path} ends at byte {size}, its header speaks of voxels up to byte {end}; it is "
+            f"{path} ends at byte {size}, its header names voxels up to byte {end}; it is "
             "truncated: restore it from a copy"
         )
 
 
 def check_chain(file: TiffFile, path: str) -> None:
-    """Refuse a file whose chain of pages breaks off, which tifffile takes for its end."""
-    last = file.pages[len(file.pages) - 1].offset
-    tiff = file.tiff
-    fd = file.filehandle.fileno()
-    (n_tags,) = struct.unpack(tiff.tagnoformat, read_bytes(fd, path, last, tiff.tagnosize))
-    place = last + tiff.tagnosize + n_tags * tiff.tagsize
-    (following,) = struct.unpack(tiff.offsetformat, read_bytes(fd, path, place, tiff.offsetsize))
+    """Refuse a file whose chain of pages breaks off, which tifffile takes for its end.
+
+    So is one whose first page lacks a tag's value, such as the OME-XML at its end.
+    """
+    tags, _ = _page_at(file, path, file.pages.first.offset)
+    size = file.filehandle.size
+    for tag, kind, count, value in tags:
+        n_bytes = count * _SIZES.get(kind, 0)
+        place = struct.unpack(file.tiff.offsetformat, value)[0]
+        if n_bytes > len(value) and place + n_bytes > size:
+            raise StoreError(
+                f"{path} ends at byte {size}, its tag {tag} at byte {place + n_bytes}; it is "
+                "truncated: restore it from a copy"
+            )
+    n_pages = len(file.pages)
+    _, following = _page_at(file, path, file.pages[n_pages - 1].offset)
     if following:
         raise StoreError(
-            f"{path} has a page at byte {following}, which cannot be read after {len(file.pages)} "
-            "others; it is truncated or damaged: restore it from a copy"
+            f"{path} has a page at byte {following}, which cannot be read after {n_pages} others; "
+            "it is truncated or damaged: restore it from a copy"
         )
+
+
+def _page_at(file: TiffFile, path: str, place: int) -> tuple[Tags, int]:
+    """Return the tags of a page, and where the next one is."""
+    tiff, handle = file.tiff, file.filehandle.fileno()
+    (n_tags,) = struct.unpack(tiff.tagnoformat, read_bytes(handle, path, place, tiff.tagnosize))
+    place += tiff.tagnosize
+    size = n_tags * tiff.tagsize
+    found = read_bytes(handle, path, place, size + tiff.offsetsize)
+    form = tiff.tagformat1 + tiff.tagformat2.lstrip("<>")
+    following = struct.unpack(tiff.offsetformat, found[size:])[0]
+    return list(struct.iter_unpack(form, found[:size])), following
 
 
 def check_pages(series: TiffPageSeries, page_shape: Shape, path: str) -> None:

@@ -21,7 +21,7 @@ from .raw_files import Files, files_at, read_box
 from .rows import row_blocks
 from .tiff_checks import check_chain, check_kind, check_pages, check_size
 from .tiff_page import Layout, layout_of
-from .tiff_scale import scale_of
+from .tiff_scale import Scale, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _UNNAMED = "IQ"
 """Letters of axes that a file does not name."""
+_OWN_CHAINS = ("imagej", "lsm", "mmstack", "ndpi", "ndtiff", "stk")
+"""Kinds of series whose planes are counted by other means than the chain of pages."""
 _UNNAMED_ARE = ("z", "c", "t")
 """What they are taken for, from the last one on."""
 
@@ -66,6 +68,8 @@ class TiffImage:
 
     Attributes
     ----------
+    scale
+        What the file says of voxels, also along axes that it has not.
     start
         Where all voxels lie one after the other, or None: then `pages` has the place of each page.
     """
@@ -74,6 +78,7 @@ class TiffImage:
     form: InputForm
     known: Files
     layout: Layout
+    scale: Scale
     start: int | None
     pages: Pages | None
 
@@ -183,7 +188,7 @@ def _image(file: TiffFile, series: TiffPageSeries, path: str, is_one_of: bool) -
     layout = layout_of(series.keyframe, source, known.stamps[known.paths.index(source)])
     shape = tuple(map(int, series.shape))
     item = np.dtype(layout.dtype).itemsize
-    if not paths and series.kind in ("uniform", "generic", "ome"):
+    if not paths and series.kind not in _OWN_CHAINS:
         check_chain(file, path)
     # Pages need not be there where one says what lies after the other, as in ImageJ's beyond 4 GB.
     start = series.dataoffset if layout.is_plain and not paths else None
@@ -196,7 +201,8 @@ def _image(file: TiffFile, series: TiffPageSeries, path: str, is_one_of: bool) -
         pages = _places(series, layout, known)
         blocks = (*(1,) * (len(shape) - len(layout.shape)), *layout.blocks)
     axes = axis_names(series.axes)
-    scale = scale_of(file, series).along(axes, shape)
+    said = scale_of(file, series)
+    scale = said.along(axes, shape)
     form = InputForm(
         shape=shape,
         dtype=layout.dtype,
@@ -208,7 +214,9 @@ def _image(file: TiffFile, series: TiffPageSeries, path: str, is_one_of: bool) -
         origins=scale.origins(),
     )
     name = f"{path} (series {series._index})" if is_one_of else path
-    return TiffImage(name=name, form=form, known=known, layout=layout, start=start, pages=pages)
+    return TiffImage(
+        name=name, form=form, known=known, layout=layout, scale=said, start=start, pages=pages
+    )
 
 
 def axis_names(letters: str) -> tuple[str, ...]:

@@ -141,10 +141,10 @@ def _unescaped(unit: object) -> str:
 
 def _labels(values: Mapping[str, Any], series: TiffPageSeries) -> tuple[str, ...]:
     """Return ImageJ's labels of slices where each channel has one of its own in all planes."""
-    labels, axes = values.get("Labels"), series.get_axes(squeeze=False)
+    labels, axes = values.get("Labels"), series.axes
     if not isinstance(labels, list) or "C" not in axes:
         return ()
-    extents = series.get_shape(squeeze=False)[: axes.index("Y")]
+    extents = series.shape[: axes.index("Y")]
     if math.prod(extents) != len(labels):
         return ()
     place = axes.index("C")
