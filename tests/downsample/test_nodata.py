@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zarr.storage import MemoryStore
 
-from oracles import bits, of_data_by_hand
+from oracles import bits, mean_by_hand, of_data_by_hand
 from zarrpyramid.cli.program import main
 from zarrpyramid.config.image import image_config
 from zarrpyramid.config.run import check_config
+from zarrpyramid.downsample.base import seal_base
+from zarrpyramid.downsample.level import build_level
+from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.plan.levels import VOXEL_REVISION
 from zarrpyramid.verify.reproduction import reproduce
 
 
@@ -41,7 +51,7 @@ def level(path, number):
     return zarr.open_array(path / str(number), mode="r")[...]
 
 
-BUILT = [  # voxels, chunks, settings, zarr's format
+BUILT = [  # voxels, chunks, keys, zarr's format
     (padded(), (8, 8), {"nodata": 0}, 3),
     (padded(), (7, 9), {"nodata": 0, "nodata_share": 0.75}, 2),  # windows across chunks
     (padded((9, 20, 21), "float32", np.nan), (4, 4, 4), {"nodata": "nan"}, 3),
@@ -52,12 +62,12 @@ BUILT = [  # voxels, chunks, settings, zarr's format
 ]
 
 
-@pytest.mark.parametrize(("voxels", "chunks", "settings", "zarr_format"), BUILT)
-def test_levels_are_of_data_alone_and_proved(tmp_path, voxels, chunks, settings, zarr_format):
+@pytest.mark.parametrize(("voxels", "chunks", "keys", "zarr_format"), BUILT)
+def test_levels_are_of_data_alone_and_proved(tmp_path, voxels, chunks, keys, zarr_format):
     path = make(tmp_path / "a.zarr", voxels, chunks, zarr_format=zarr_format)
-    records = build_pyramid(path, levels=3, progress=False, **settings)
-    value = voxels.dtype.type(settings["nodata"]) + 0
-    share, method = settings.get("nodata_share", 0.5), settings.get("method", "mean")
+    records = build_pyramid(path, levels=3, progress=False, **keys)
+    value = voxels.dtype.type(keys["nodata"]) + 0
+    share, method = keys.get("nodata_share", 0.5), keys.get("method", "mean")
     for number in (1, 2, 3):
         factors = records[number]["recipe"]["factors"]
         voxels = of_data_by_hand(method, voxels, factors, value, share)
@@ -72,10 +82,10 @@ def test_levels_are_of_data_alone_and_proved(tmp_path, voxels, chunks, settings,
 def test_each_channel_has_its_own(tmp_path):
     voxels = np.stack([padded(), padded(fill=9), padded()])
     path = make(tmp_path / "a.zarr", voxels, (2, 8, 8), names="cyx")
-    settings = {"nodata": [0, 9, None], "levels": 2, "progress": False}
-    records = build_pyramid(path, **settings)
-    given = {"values": [0, 9, None], "share": 0.5, "axis": 0}
-    assert records[2]["recipe"]["nodata"] == given
+    keys = {"nodata": [0, 9, None], "levels": 2, "progress": False}
+    records = build_pyramid(path, **keys)
+    expected = {"values": [0, 9, None], "share": 0.5, "axis": 0}
+    assert records[2]["recipe"]["nodata"] == expected
     coarse = level(path, 1)
     for channel, value in ((0, 0), (1, 9)):
         found = of_data_by_hand("mean", voxels[channel], (2, 2), value)
@@ -87,9 +97,55 @@ def test_each_channel_has_its_own(tmp_path):
     shutil.rmtree(path / "2")
     assert main(["verify", str(path), "--repair", "--full"]) == 0
     assert (level(path, 1) == coarse).all()
-    assert build_pyramid(path, **settings) == records
+    assert build_pyramid(path, **keys) == records
     windows = records[1]["source"]["windows"]
     assert [start > 0 for start, _ in windows] == [True, True, False]
+
+
+@given(st.data())
+@settings(max_examples=12)
+def test_chunks_do_not_show(data):
+    """Any chunks, factors and values of channels give the levels of numpy."""
+    n_channels = data.draw(st.integers(1, 3))
+    voxels = np.stack([padded((13, 17), "int16", seed=seed) for seed in range(n_channels)])
+    nodata = [data.draw(st.sampled_from([0, None, 150])) for _ in range(n_channels)]
+    factors = data.draw(st.sampled_from([(2, 2), (2, 3), (1, 4)]))
+    share = data.draw(st.sampled_from([0.5, 1, 0.2])) if nodata != [None] * n_channels else 0.5
+    has_time = data.draw(st.booleans())
+    stored = np.stack([voxels, voxels]) if has_time else voxels
+    chunks = [data.draw(st.integers(1, extent)) for extent in stored.shape]
+    store = MemoryStore()
+    zarr.create_group(store).create_array("0", data=stored, chunks=chunks)
+    build_pyramid(
+        store,
+        axes=[*"tcyx"[-stored.ndim :]],
+        nodata=nodata,
+        nodata_share=share,
+        scale_factors=[1] * (stored.ndim - 2) + [*factors],
+        levels=1,
+    )
+    found = zarr.open_array(store, path="1", mode="r")[...]
+    for channel, value in enumerate(nodata):
+        if value is None:
+            expected = mean_by_hand(voxels[channel], factors)
+        else:
+            expected = of_data_by_hand("mean", voxels[channel], factors, value, share)
+        assert (found[..., channel, :, :] == expected).all()
+
+
+def test_parts_make_the_record_of_one_job(tmp_path):
+    voxels = np.stack([padded(), padded(fill=9), padded()])
+    path = make(tmp_path / "a.zarr", voxels, (2, 8, 8), names="cyx")
+    asked = {"store": str(path), "nodata": (0, 9, None), "levels": 1}
+    sealed = seal_base(open_image(image_config("a", asked)))
+    one = build_level(open_image(image_config("a", asked)), 1, sealed, n_workers=1)
+    shutil.rmtree(path / "1")
+    image = open_image(image_config("a", {**asked, "parts": 3}))
+    base = seal_base(image)
+    opening = open_level(image, 1, base)
+    assert image.plan.cut(1).n_parts == 3
+    parts = [build_part(image, 1, n, base, opening, n_workers=1) for n in (1, 2, 3)]
+    assert gather_level(image, 1, base, parts) == one
 
 
 def test_a_value_that_all_channels_share_is_one_value(tmp_path):
@@ -120,11 +176,40 @@ def test_an_image_about_its_nodata_does_not_fade_away(tmp_path):
     assert set(np.unique(level(path, 4)).tolist()) <= {-1, 1}
 
 
+GOLDEN = {  # `PYTHONPATH=tests uv run python tests/downsample/test_nodata.py` prints them
+    1: {
+        "mean uint16": "0ef82ee5d49d855eb4dc641585a8d42e",
+        "min uint16": "335799f91e32df804c22b89f2946be32",
+        "max uint16": "e9fced753164f2bccb8944b05f3462c2",
+        "median uint16": "53f9a467c484bec2c259b42f48f03564",
+        "mean float32": "eed378fbefc1c91c92a43c610e0932aa",
+        "min float32": "6c46b2cab749b404a846aea3210f86de",
+        "max float32": "138b186ec660eb04e51277dc5adfac2b",
+        "median float32": "66acd7a8120dd10bfe231670bfe38f38",
+    },
+}
+
+
+def golden_digests(folder):
+    """Return the digest of level 2 of every method and of two data types."""
+    found = {}
+    for dtype, fill in (("uint16", 0), ("float32", np.nan)):
+        path = make(folder / f"{dtype}.zarr", padded(dtype=dtype, fill=fill), (8, 8))
+        for method in ("mean", "min", "max", "median"):
+            keys = {"method": method, "nodata": fill, "levels": 2, "progress": False}
+            found[f"{method} {dtype}"] = build_pyramid(path, **keys)[2]["digest"]
+    return found
+
+
+def test_voxels_are_those_of_this_revision(tmp_path):
+    assert golden_digests(tmp_path) == GOLDEN[VOXEL_REVISION]
+
+
 def test_what_changes_makes_levels_anew(tmp_path):
     path = make(tmp_path / "a.zarr", padded(), (8, 8))
     digests = [
-        build_pyramid(path, levels=1, progress=False, **settings)[1]["digest"]
-        for settings in ({}, {"nodata": 0}, {"nodata": 0, "nodata_share": 0.9}, {"nodata": 3}, {})
+        build_pyramid(path, levels=1, progress=False, **keys)[1]["digest"]
+        for keys in ({}, {"nodata": 0}, {"nodata": 0, "nodata_share": 0.9}, {"nodata": 3}, {})
     ]
     assert len({*digests}) == 4
     assert digests[0] == digests[-1]
@@ -170,18 +255,18 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("voxels", "settings", "message"), REFUSED)
-def test_refused(tmp_path, voxels, settings, message):
+@pytest.mark.parametrize(("voxels", "keys", "message"), REFUSED)
+def test_refused(tmp_path, voxels, keys, message):
     path = make(tmp_path / "a.zarr", voxels, voxels.shape, names="cyx")
     with pytest.raises(ConfigError) as caught:
-        build_pyramid(path, levels=1, progress=False, **settings)
+        build_pyramid(path, levels=1, progress=False, **keys)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert sorted(item.name for item in path.iterdir()) == ["0", "zarr.json"]
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("text", "expected"),
     [
         ("auto", None),
         (".nan", "nan"),
@@ -193,8 +278,8 @@ def test_refused(tmp_path, voxels, settings, message):
         ("1e20", 1e20),
     ],
 )
-def test_forms(given, expected):
-    config = yaml.safe_load(f"{{store: a, nodata: {given}}}")
+def test_forms(text, expected):
+    config = yaml.safe_load(f"{{store: a, nodata: {text}}}")
     assert image_config("a", check_config(config)).nodata == expected
 
 
@@ -232,3 +317,8 @@ def test_records_that_strangers_wrote(tmp_path, harm, capsys):
     assert main(["verify", str(path), "--repair", "--full"]) == 0
     assert main(["verify", str(path), "--full"]) == 0
     assert "Traceback" not in "".join(capsys.readouterr())
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(golden_digests(Path(folder)), indent=1))

@@ -115,6 +115,7 @@ FORMS = {
     "through zarr-python": ({"zarr_format": 2, "filters": [numcodecs.Delta("u2")]}, {}),
     "left out": ({}, {"write_empty_chunks": False}),
     "parts": ({}, {"part_size": 9000}),
+    "nodata": ({}, {"nodata": 7, "nodata_share": 0.9}),
     "factors": ({}, {"scale_factors": [[1, 2, 3], [3, 1, 2]]}),
 }
 

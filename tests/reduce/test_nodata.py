@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from oracles import bits, of_data_by_hand
 from strategies import LAYOUTS, laid_out
 from zarrpyramid.reduce.dtypes import stored_number
+from zarrpyramid.reduce.loading import load_compiled
 from zarrpyramid.reduce.methods import METHODS
 from zarrpyramid.reduce.moments import describe
 from zarrpyramid.reduce.no_data import NoData
@@ -98,18 +99,37 @@ def test_table(dtype, nodata, share, window, voxel, why):
     assert bits(out) == bits(np.array([voxel], dtype)), why
 
 
-def test_each_channel_has_its_own():
-    source = np.array([[0, 0, 5, 7], [9, 9, 4, 6], [0, 0, 4, 8]], "uint8")[:, np.newaxis]
-    out = np.empty((3, 1, 2), "uint8")
-    no_data = NoData(values=(0, 9, None), axis=0)
-    reduce_windows("mean", source, (1, 1, 2), out, no_data=no_data)
-    assert out[:, 0].tolist() == [[0, 6], [9, 5], [0, 6]]
-    alone = np.empty((1, 1, 2), "uint8")
-    there = no_data.at((1, 0, 0), (1, 1, 4))  # a task that reads the second channel
-    assert (there.values, there.axis) == ((9,), None)
-    reduce_windows("mean", source[1:2], (1, 1, 2), alone, no_data=there)
-    assert (alone == out[1:2]).all()
-    assert no_data.at((2, 0, 0), (1, 1, 4)) == NoData()
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_each_channel_has_its_own(axis):
+    channels = np.array([[0, 0, 5, 7], [9, 9, 4, 6], [0, 0, 4, 8]], "uint8")[:, np.newaxis]
+    source = np.moveaxis(channels, 0, axis)
+    factors = tuple(np.insert((1, 2), axis, 1).tolist())
+    out = np.empty(np.moveaxis(np.empty((3, 1, 2)), 0, axis).shape, "uint8")
+    no_data = NoData(values=(0, 9, None), axis=axis)
+    reduce_windows("mean", source, factors, out, no_data=no_data)
+    found = np.moveaxis(out, axis, 0)
+    assert found[:, 0].tolist() == [[0, 6], [9, 5], [0, 6]]
+    # A task that reads the second channel, and one that reads the third.
+    second, third = ([n if each == axis else 0 for each in range(3)] for n in (1, 2))
+    one = [1 if each == axis else 4 for each in range(3)]
+    assert no_data.at(second, one) == NoData(values=(9,))
+    assert no_data.at(third, one) == NoData()
+    assert no_data.at(second, [extent + 1 for extent in one]).values == (9, None)
+    assert [no_data.numbers(channel) for channel in range(3)] == [(0,), (9,), ()]
+
+
+@pytest.mark.slow
+@given(cases())
+@settings(max_examples=100)
+def test_the_compiled_form_gives_equal_bits(case):
+    source, factors, value, share = case
+    load_compiled("mean", source.dtype).join(timeout=60)
+    no_data = NoData(values=(value,), share=share)
+    shape = [-(-n // by) for n, by in zip(source.shape, factors, strict=True)]
+    outs = [np.empty(shape, source.dtype) for _ in range(2)]
+    for out, compiled in zip(outs, (False, True), strict=True):
+        reduce_windows("mean", source, factors, out, no_data=no_data, compiled=compiled)
+    assert bits(outs[0]) == bits(outs[1])
 
 
 def test_a_block_of_data_alone_is_as_ever():

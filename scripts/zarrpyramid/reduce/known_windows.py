@@ -56,7 +56,9 @@ def reduce_declared(
             known = ~gone
             if method == "nanmean" and source.dtype.kind != "f":
                 counts = count_known(known, window)
-                means, _ = _means_of_integers(np.where(gone, 0, piece), counts, window)
+                means, _ = _means_of_integers(
+                    np.where(gone, source.dtype.type(0), piece), counts, window
+                )
                 np.copyto(part, means, casting="unsafe", where=counts > 0)
             else:
                 _REDUCE[method](piece, known, window, part)
