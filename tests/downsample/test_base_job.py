@@ -72,7 +72,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_level_0_holds_the_voxels_of_the_file(tmp_path, form):
+def test_level_0_holds_the_voxels_of_the_file(tmp_path, form, capsys):
     keys = FORMS[form]
     record = build(saved(tmp_path), **keys)
     expected = VOXELS
@@ -93,6 +93,9 @@ def test_level_0_holds_the_voxels_of_the_file(tmp_path, form):
     assert level["source"]["fingerprint"] == record["fingerprint"]
     write_multiscales(image)
     assert main(["verify", "--full", str(tmp_path / "new.zarr")]) == 0
+    assert (
+        "digest of all 47520 voxels, as they were" in capsys.readouterr().out or form == "cropped"
+    )
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", ">i2", "float16", ">f8", "complex64", "int64"])
@@ -229,3 +232,26 @@ def test_a_whole_pyramid_in_one_call(tmp_path):
     group = zarr.open_group(tmp_path / "new.zarr/raw", mode="r")
     assert [axis["name"] for axis in group.attrs["ome"]["multiscales"][0]["axes"]] == [*"zyx"]
     assert main(["status", str(tmp_path / "new.zarr/raw")]) == 0
+
+
+@pytest.mark.parametrize("levels", ["auto", 1])
+@pytest.mark.parametrize("harm", ["other voxels", "missing"])
+def test_verify_sees_what_is_not_as_it_was_read(tmp_path, levels, harm, capsys):
+    """Also of an image that is too small for another level."""
+    saved(tmp_path)
+    image = image_of(tmp_path, levels=levels)
+    store = str(tmp_path / "new.zarr")
+    keys = {"source": tmp_path / "a.npy", "chunks": CHUNKS, "levels": levels, "progress": False}
+    build_pyramid(store, **keys)
+    assert main(["verify", "--full", store]) == 0
+    assert "as they were read from the source" in capsys.readouterr().out
+    if harm == "missing":
+        (tmp_path / "new.zarr/0/c/1/1/1").unlink()
+    else:
+        zarr.open_array(tmp_path / "new.zarr/0")[0, 0, 0] += 1
+    assert main(["verify", "--full", store]) == 1
+    told = capsys.readouterr().out
+    assert ("lacks 1 of the objects" if harm == "missing" else "digest of the voxels") in told
+    build_pyramid(store, **keys)  # the way out
+    assert main(["verify", "--full", store]) == 0
+    assert image.input is not None

@@ -42,8 +42,9 @@ rule copy_base:
     params:
         image=unwatched(RUN.settings),
         source=of_job(RUN.source),
+        taking=unwatched(RUN.taking),
     message:
-        "Taking level 0 of {wildcards.image} from its source"
+        "Taking level 0 of {wildcards.image} from {params.taking}"
     script:
         "../../scripts/copy_base.py"
 

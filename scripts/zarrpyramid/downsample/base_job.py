@@ -81,7 +81,7 @@ class BaseJob(Job):
     def made_from(self, task: BaseTask, opened: OpenNotes) -> Callable[[Index], bytes]:
         """Return what returns the digest of the files that an object is made from."""
         del opened  # files have no notes
-        known = {path: (size, time) for path, size, time in self.source.objects()}
+        known = self.source.versions()
 
         @functools.lru_cache(maxsize=64)
         def of_slab(place: Index) -> bytes:

@@ -18,7 +18,7 @@ from zarrpyramid.inputs import arrange, open_input
 from zarrpyramid.metadata import Axis, axis_type, encoded_as, groups_above, new_array, read_node
 from zarrpyramid.reduce import ITEM_SIZES
 
-from .axes import space_axes
+from .axes import space_axes, times
 from .chunks import cube_within
 from .decision import Decision
 from .slabs import choose_slab
@@ -72,39 +72,49 @@ class InputSource:
         return self.image.name
 
     @property
+    def figure(self) -> str:
+        """What is read, for people: how much, and of how many files."""
+        form, files = self.image.form, self.objects()
+        n_bytes = sum(size for _, size, _ in files)
+        return (
+            f"read: {times(form.shape)} voxels of {form.dtype}, axes {', '.join(form.axes)}, of "
+            f"{len(files)} file{'s' * (len(files) > 1)} of {n_bytes / 1e9:.4g} GB"
+        )
+
+    @property
     def blocks(self) -> Shape:
         """Extents of what the file decodes at once."""
         return self.image.form.blocks
 
     def objects(self) -> list[tuple[str, int, int]]:
-        """Return path, bytes and time of change of all files.
+        """Return name, bytes and time of change of all files.
+
+        A folder that is moved holds the same image: names are without the folders above.
+        """
+        return [
+            (os.path.basename(path), *seen)  # noqa: PTH119 - of thousands of files
+            for path, seen in self.versions().items()
+        ]
+
+    def versions(self) -> dict[str, tuple[int, int]]:
+        """Return bytes and time of change of all files, by path.
 
         Raises
         ------
         StoreError
             If one is not there.
         """
-        return seen_files(self.image.files())
+        return {os.fspath(path): _version(path) for path in self.image.files()}
 
 
-def seen_files(paths: Sequence[os.PathLike[str]]) -> list[tuple[str, int, int]]:
-    """Return path, bytes and time of change of files.
-
-    Raises
-    ------
-    StoreError
-        If one is not there.
-    """
-    found = []
-    for path in paths:
-        try:
-            seen = os.stat(path)  # noqa: PTH116 - of thousands of files
-        except OSError as error:
-            raise StoreError(
-                f"{path} cannot be read ({error.strerror}); restore the source, and run again"
-            ) from None
-        found.append((os.fspath(path), seen.st_size, seen.st_mtime_ns))
-    return found
+def _version(path: os.PathLike[str]) -> tuple[int, int]:
+    try:
+        seen = os.stat(path)  # noqa: PTH116
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be read ({error.strerror}); restore the source, and run again"
+        ) from None
+    return seen.st_size, seen.st_mtime_ns
 
 
 def find_input(config: ImageConfig, store: Store, path: str) -> InputSource | None:

@@ -62,7 +62,7 @@ def forecast(image: Image, logs: Path, n_workers: int, *, is_refused: bool = Fal
     seconds = 0.0
     for level in plan.levels:
         number, cells = level.level, ("-", "-", "-")
-        if number:
+        if number or image.input:
             need, n_parts = level_need(image, number, n_workers, rate), plan.cut(number).n_parts
             seconds += need.seconds * n_parts
             cells = (str(n_parts), f"{need.memory / 1e6:.0f}", _shown(need.seconds * n_parts))
@@ -113,7 +113,8 @@ def _source(image: Image) -> list[str]:
     if image.source is None:
         return []
     seen = watched_by(image, image.source)
-    return [f"level 0 comes from {image.source.name}, changes of which are seen by: {seen}"]
+    lines = [f"level 0 comes from {image.source.name}, changes of which are seen by: {seen}"]
+    return [*lines, image.input.figure] if image.input else lines
 
 
 def _is_measured(image: Image, rate: float) -> bool:

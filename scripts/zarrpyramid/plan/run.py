@@ -196,6 +196,13 @@ class Run:
         watch = run_image.source_layout.watch if image.copies else None
         return [image.source.name if image.source else None, image.copies, watch]
 
+    def taking(self, job: Job) -> str:
+        """Return what level 0 is taken from, for the message of its job."""
+        image = self.images[job.image].image
+        if image.source is None:
+            return ""
+        return f"{image.source.name}" + (f" ({image.input.figure})" if image.input else "")
+
     def watch(self, job: Job) -> str | None:
         """Return what changes with any object of level 0, for jobs that depend on its voxels."""
         image = self.images[job.image]

@@ -12,10 +12,11 @@ lists its levels without a verdict. The report and the viewers read the same mod
    (of 0.6), `display` and `labels`, by the forms in `entries`. `collection` reads plates and other
    groups of images, by the rules in `plates`.
 4. Objects: `objects`; `absent` tells which levels are not there at all.
-5. Voxels: `sampling` chooses blocks. `voxels` checks levels made here, by the task in `comparison`
-   that makes blocks again. `foreign` checks levels of other programs by two tasks over `boxes`: the
-   one in `explanation` tries the methods in `candidates` and counts in `fits`, the one in
-   `neighbourhood` gathers `evidence` for what no method explains. `faults` says what follows.
+5. Voxels: `sampling` chooses blocks. `copied` checks a level 0 that was made of files, `voxels`
+   levels made here, by the task in `comparison` that makes blocks again. `foreign` checks levels of
+   other programs by two tasks over `boxes`: the one in `explanation` tries the methods in
+   `candidates` and counts in `fits`, the one in `neighbourhood` gathers `evidence` for what no
+   method explains. `faults` says what follows.
 6. `votes` says what most documents say, `planned` holds each of them against it. `repair` mends
    by it, and by `base_entry` and `base_document` what is said of level 0;
    `reproduction`, `status`.

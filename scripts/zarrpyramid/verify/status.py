@@ -11,6 +11,7 @@ from zarrpyramid.plan import expected_objects, record_of, stored_objects, why_in
 
 from .absent import absent_levels
 from .consolidation import check_consolidated
+from .copied import copied_record
 from .documents import NO_LIST, NO_VOXELS, NOT_LISTED, check_documents
 from .findings import DEFECT, Finding
 from .objects import check_codecs, check_remains
@@ -35,7 +36,8 @@ class LevelStatus:
     level
         Number of the level, by its path.
     record
-        What the level says of itself; None for level 0 and for levels of other programs.
+        What the level says of itself; None for levels of other programs, and for a level 0 that
+        was not made of files.
     n_objects, expected_objects
         Stored objects found, and those that it has when none is lost: None where nobody knows, as
         an older release left empty chunks out.
@@ -106,9 +108,9 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
             is_known = factors is not None and len(factors) == len(sizes)
             downsampling = geometry.multiply(downsampling, factors or ()) if is_known else None
         objects = stored_objects(pyramid.store, level.at)
-        record = record_of(metadata) if number else None
+        record = record_of(metadata) if number else copied_record(level)
         # Other programs leave out what holds fill value alone, and so may who wrote level 0.
-        is_promised = record is not None
+        is_promised = record is not None and number > 0
         yield LevelStatus(
             level=number,
             path=level.path,

@@ -17,6 +17,7 @@ from zarrpyramid.metadata import join, locate
 from .absent import stands_alone
 from .collection import check_labels, read_collection
 from .consolidation import check_consolidated
+from .copied import check_copied, check_copied_objects, copied_record
 from .documents import check_documents
 from .findings import ALONE, DEFECT, Check, Finding, Report
 from .foreign import check_foreign_voxels
@@ -131,6 +132,7 @@ def _verify_levels(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
             found = take_inventory(pyramid, level, scope)
             stored[level.path] = found.sample
             yield from check_objects(pyramid, level, found)
+    yield from check_copied_objects(pyramid)
     closed = {found.level for found in coded}
     read = {level.path for level in pyramid.levels if level.number in closed}
     for level in pyramid.levels[1:]:
@@ -144,7 +146,12 @@ def _verify_levels(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
         elif 0 not in (*level.array.shape, *finer.array.shape):
             read |= yield from check_foreign_voxels(pyramid, level, finer, scope, stored)
     for level in pyramid.levels:
-        if level.metadata is not None and level.path not in read:
+        if level.metadata is None or level.path in read:
+            continue
+        is_alone = len(pyramid.levels) == 1 or scope.full
+        if level.number == 0 and is_alone and copied_record(level) and not closed:
+            yield from check_copied(pyramid, scope)
+        else:
             yield from check_decoding(pyramid, level, scope)
 
 

@@ -17,6 +17,7 @@ from zarrpyramid.plan import times
 from zarrpyramid.reduce import METHODS, kind_of
 
 from .comparison import CompareTask, compare_all, on_places, proof
+from .copied import compare_copied, copied_record
 from .findings import MOST_SHOWN, Check
 from .origins import left_out_of, recipe_of
 from .sampling import draw_sample
@@ -76,6 +77,10 @@ def check_voxels(
         if expected != found:
             what = f"{what} is not that of {level.path}'s record"
             yield whose.finding(what, expected=expected, found=found, way_out=repair)
+    if finer.number == 0 and copied_record(finer):
+        yield from compare_copied(finer, proof(seen.source, finer.array))
+        figure = f"digest of all {seen.source.n_voxels} voxels, as they were read from the source"
+        yield Check(name="source", level=finer.number, figure=figure)
     figure = f"digest and statistics, {len(facts)} figures"
     yield Check(name="record", level=level.number, figure=figure)
     return {level.path, finer.path}

@@ -1,0 +1,81 @@
+"""Whether a level 0 that was made of files of another format still holds what was read of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from zarrpyramid import geometry
+from zarrpyramid.arrays import open_chunks
+from zarrpyramid.downsample import BlockResult
+from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata import RECORD_ENTRY
+from zarrpyramid.plan import COPY_KEY, expected_objects, stored_objects
+
+from .comparison import counted, on_places, proof
+from .findings import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zarrpyramid.metadata import Record
+
+    from .findings import Finding
+    from .pyramid import FoundLevel, Pyramid
+    from .sampling import Scope
+
+WAY_OUT = "run the workflow, which reads the source again, or restore level 0 from a copy"
+
+
+def copied_record(level: FoundLevel) -> Record | None:
+    """Return what level 0 records of the voxels that it was made of; None where that is nothing."""
+    record = level.array.attributes.get(COPY_KEY) if level.metadata is not None else None
+    return record if isinstance(record, dict) and isinstance(record.get("digest"), str) else None
+
+
+def check_copied(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
+    """Yield in what the voxels of level 0 are not those that were read from its source.
+
+    All of them are decoded. Nothing is yielded of a level 0 that was not made of files.
+    """
+    level = pyramid.levels[0]
+    record = copied_record(level)
+    if record is None:
+        return
+    chunks, seen = open_chunks(pyramid.store, level.at, level.array), BlockResult()
+    grid = geometry.grid_shape(level.array.shape, level.array.write_shape)
+    try:
+        for one in on_places(
+            partial(counted, chunks), geometry.iterate_units(grid), scope.n_workers
+        ):
+            seen.merge(one)
+    except StoreError as error:
+        yield level.finding(str(error), way_out=WAY_OUT)
+        return
+    known = proof(seen.target, level.array)
+    yield from compare_copied(level, known)
+    figure = f"digest of all {seen.target.n_voxels} voxels, as they were read from the source"
+    yield Check(name="source", level=level.number, figure=figure)
+
+
+def compare_copied(level: FoundLevel, known: Record) -> Iterator[Finding]:
+    """Yield the figures of level 0's voxels that are not those which were read from its source."""
+    record = copied_record(level) or {}
+    for key, found in known.items():
+        if record.get(key) != found:
+            what = f"{key} of the voxels is not that of those which were read from the source"
+            yield level.finding(what, expected=record.get(key), found=found, way_out=WAY_OUT)
+
+
+def check_copied_objects(pyramid: Pyramid) -> Iterator[Finding]:
+    """Yield that level 0 has lost objects which were written when it was made of files."""
+    level = pyramid.levels[0]
+    record = copied_record(level)
+    if record is None:
+        return
+    objects = record.get(RECORD_ENTRY)
+    expected = objects.get("n") if isinstance(objects, dict) else expected_objects(level.array)
+    found = sum(size > 0 for _, size, _ in stored_objects(pyramid.store, level.at))
+    if isinstance(expected, int) and found < expected:
+        what = f"lacks {expected - found} of the objects that were written of its source"
+        yield level.finding(what, way_out=WAY_OUT)
