@@ -15,13 +15,14 @@ include: "workflow/rules/levels.smk"
 include: "workflow/rules/multiscales.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/batches.smk"
 include: "workflow/rules/verify.smk"
 
 
 rule all:
     default_target: True
     input:
-        all_targets,
+        after_all(RUN.targets),
     localrule: True
 
 

@@ -72,6 +72,7 @@ DOORS = {
         *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),
+        "report.contact_sheet",
     },
 }
 # Names of types, which exist for type checkers alone.

@@ -19,7 +19,7 @@ from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.downsample.stale import stale_sentinels
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan.base_objects import base_layout
-from zarrpyramid.plan.conflicts import check_places, nested_images
+from zarrpyramid.plan.conflicts import check_places, why_nested
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.pyramid_sampler import Downsampler
 from zarrpyramid.verify.findings import Finding
@@ -448,9 +448,11 @@ def test_an_image_inside_a_level_of_another_is_refused(tmp_path, inner):
         "outer": outer,
     }
     level = tmp_path / "a.zarr" / inner[0]
-    assert nested_images(images) == {
+    assert {name: why_nested(image, images) for name, image in images.items()} == {
         "inner": f"image inner: its group {tmp_path}/a.zarr/{inner} lies in {level}, where a level "
-        "of image outer is or will be; choose another store or field"
+        "of image outer is or will be; choose another store or field",
+        "beside": "",
+        "outer": "",
     }
 
 

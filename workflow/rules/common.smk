@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.logging import logger
 
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.plan import Job, Run
+from zarrpyramid.plan import Batch, Job, Run
 from zarrpyramid.downsample import Mode, Start, is_worth_saying
 from zarrpyramid.report import close_run
 
@@ -32,7 +32,7 @@ logger.addFilter(lambda record: is_worth_saying(record, RULES))
 wildcard_constraints:
     # In a module its own images alone, so that two modules can share a folder of results.
     image=(
-        r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+        rf"(?!{re.escape(RUN.title)}/)[A-Za-z0-9_][A-Za-z0-9_.-]*"
         if workflow.modifier.is_main_snakefile()
         else "|".join(map(re.escape, RUN.images))
     ),
@@ -51,14 +51,14 @@ def mode():
     )
 
 
-def of_job(answer):
+def of_job(answer, kind=Job):
     """Return a function of wildcards that asks the run about a job."""
-    return lambda wildcards: answer(Job.of(wildcards))
+    return lambda wildcards: answer(kind.of(wildcards))
 
 
-def unwatched(answer):
+def unwatched(answer, kind=Job):
     """Return the same; taking `input` keeps what it returns out of Snakemake's rerun triggers."""
-    return lambda wildcards, input: answer(Job.of(wildcards))
+    return lambda wildcards, input: answer(kind.of(wildcards))
 
 
 def in_run(answer):
@@ -81,21 +81,31 @@ def base_inputs(wildcards):
     return [local(ready)] if ready else sentinels  # a module's prefix is not for others' files
 
 
-def needed(rule):
+def needed(rule, kind=Job):
     """Return the resources of a rule's jobs by name; more at each attempt."""
 
     def amount(key):
         return lambda wildcards, threads, attempt: (
-            attempt * RUN.resources(rule, Job.of(wildcards), threads)[key]
+            attempt * RUN.resources(rule, kind.of(wildcards), threads)[key]
         )
 
     return {key: amount(key) for key in ("mem_mb", "runtime", "disk_mb")}
 
 
-def all_targets(wildcards):
-    """Return every sentinel of the run."""
-    START.settle_all(mode())
-    return RUN.targets()
+def batch_inputs(wildcards):
+    """Return nothing: level 0 is there; images of the batch are held and stale sentinels go."""
+    START.batch_ready(wildcards, mode())
+    return []
+
+
+def after_all(answer):
+    """Return a function of wildcards that asks the run when every image is settled."""
+
+    def answered(wildcards):
+        START.settle_all(mode())
+        return answer()
+
+    return answered
 
 
 def verify_targets(wildcards):

@@ -6,7 +6,8 @@ configuration imports nothing but the standard library, because a cluster parses
 every job.
 
 In reading order: `settings` (the settings of an image; here a new one is added), `bases` (those of
-a level 0 that is not there yet), `run` (the keys of a whole configuration, and the images in it),
+a level 0 that is not there yet), `run` (the keys of a whole configuration, and the images in it, or
+the container that holds them), `samples` (a table of images),
 `image` (the record of one image, and what contradicts itself), `names`; below them `declare` (what
 is said of a setting), `forms` (what a value may be), `files` (YAML) and `extent` (how much of it is
 read). `schema` writes the JSON schema and the signature, and `keywords` for type checkers.

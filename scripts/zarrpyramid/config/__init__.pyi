@@ -7,8 +7,12 @@ from .image import restore as restore
 from .keywords import Keywords as Keywords
 from .names import check_names as check_names
 from .names import group_path as group_path
+from .names import path_name as path_name
+from .names import place_digits as place_digits
 from .names import short_name as short_name
+from .run import Container as Container
 from .run import check_config as check_config
+from .run import container_config as container_config
 from .run import image_configs as image_configs
 from .run import options_for as options_for
 from .schema import takes_settings as takes_settings

@@ -264,3 +264,21 @@ class MappingOf(Form):
 
     def _holds(self, value: Any) -> bool:
         return isinstance(value, dict)
+
+
+class AutoOr(Form):
+    """The word ``auto``, or a value of another form, whose messages stay as they are."""
+
+    words = ("auto",)
+
+    def __init__(self, form: Form) -> None:
+        self.form, self.annotation = form, f"str | {form.annotation}"
+        self.schema = {"anyOf": [Choice(*self.words).schema, form.schema]}
+
+    def fit(self, value: Any, where: str, expected: str) -> Any:
+        """Return ``auto``, or a value in the type of the other form."""
+        if isinstance(value, str) and value in self.words:
+            return value
+        if not isinstance(self._typed(value), dict):
+            raise self._misfit(value, where, expected)
+        return self.form.fit(value, where, expected)

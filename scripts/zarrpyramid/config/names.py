@@ -39,7 +39,7 @@ def short_name(store: str, field: str, results: Path | None = None) -> str:
     stem = Path(path).name
     stem = re.sub(r"(\.ome)?\.(zarr|zr)$", "", stem) or stem
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{stem}/{field}").strip("-.") or "image"
-    digits = hashlib.sha256(group_path(path, field).encode()).hexdigest()[:6]
+    digits = place_digits(group_path(path, field))
     if _is_unusable(name):
         name = f"{name[:_LONGEST]}-{digits}"
     if results is not None:
@@ -50,6 +50,24 @@ def short_name(store: str, field: str, results: Path | None = None) -> str:
         if (known.get("store"), known.get("field")) != (path, field):
             return f"{name}-{digits}"
     return name
+
+
+def path_name(path: str, before: str, container: str) -> str:
+    """Name an image after its path in a container; one that is the container has its name.
+
+    >>> path_name("B/03/0", "", "plate"), path_name("B/03/0", "plate", "plate")
+    ('B.03.0', 'plate.B.03.0')
+    """
+    steps = [step for step in (before, *path.split("/")) if step]
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", ".".join(steps)).strip("-.")
+    if not name:
+        return container
+    return f"{name[:_LONGEST]}-{place_digits(path)}" if _is_unusable(name) else name
+
+
+def place_digits(place: str) -> str:
+    """Return a few digits that are a place's own."""
+    return hashlib.sha256(place.encode()).hexdigest()[:6]
 
 
 def checked_name(name: object) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError
@@ -12,26 +14,51 @@ from zarrpyramid.stores import is_url
 from .bases import TestImage
 from .declare import Setting, Settings, settings_of
 from .extent import check_extent
-from .forms import MappingOf, Text
+from .forms import AutoOr, ListOf, MappingOf, Place, Text
 from .image import image_config
 from .names import checked_name, group_path, short_name
+from .samples import read_samples
 from .settings import IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from .settings import ImageConfig
 
 _OPTIONAL_STORE = dataclasses.replace(IMAGE["store"], default=None)
+_AUTO = "auto"
 
 RUN = {
     "images": Setting(
-        MappingOf(Settings(IMAGE, expected="a mapping of settings, with at least store")),
+        AutoOr(MappingOf(Settings(IMAGE, expected="a mapping of settings, with at least store"))),
         "The images to make pyramids of. Each has a name, and under it `store`, `field` and every "
-        "other setting that this image needs for itself.",
-        expected="a mapping of image names to their settings",
+        "other setting that this image needs for itself. `auto` finds those of a `container`.",
+        expected="auto, or a mapping of image names to their settings",
         default={},
+    ),
+    "container": Setting(
+        Place(),
+        "Path or URL of a store, a group in it, or a folder, all images of which are built: fields "
+        "of the wells of plates, series of bioformats2raw, and every other group with a level 0; "
+        "and of each image the `labels`, by the image's factors and number of levels. A setting at "
+        "the top counts for all. An image is named by its path: `B.03.0` is `B/03/0`.",
+        expected="a path or a URL",
+        default="",
+    ),
+    "select": Setting(
+        ListOf(Text(least=1)) | Text(least=1),
+        "Which images of the `container` are built: those whose paths match, or lie in a group "
+        "whose path does. `*` and `?` stand for any characters but `/`, `**` for any groups.",
+        expected="a pattern such as B/03/*, or a list of them",
+        default="**",
+    ),
+    "samples": Setting(
+        Place(),
+        "A table of images, one a row, with a header: tab-separated, or with commas if its name "
+        "ends with .csv. The column `sample` names the image; every other column is a setting of "
+        "an image, such as `store`. An empty cell leaves a setting as it is for all.",
+        expected="the path of a table, such as samples.tsv",
+        default="",
     ),
     **{key: known for key, known in IMAGE.items() if known.for_all},
     "store": _OPTIONAL_STORE,
@@ -70,8 +97,54 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Container:
+    """The container of a run.
+
+    Attributes
+    ----------
+    name
+        Names the folder of its summary.
+    template
+        The settings of all its images; its `store` is the container.
+    select
+        Patterns of the paths of images.
+    """
+
+    name: str
+    template: ImageConfig
+    select: tuple[str, ...]
+
+
+def container_config(config: Mapping[str, Any]) -> Container | None:
+    """Return the container whose images a configuration asks for, if it does.
+
+    Raises
+    ------
+    ConfigError
+        If a setting does not fit.
+    """
+    checked = check_config(config)
+    if not checked.get("container"):
+        return None
+    for key in ("images", "samples", "store", "field", "source", "link_base", "base", "base_ready"):
+        if checked.get(key) and checked[key] != _AUTO:
+            raise ConfigError(
+                f"container and {key} do not go together: the images of a container are those that "
+                f"are found in it; leave {key} out"
+            )
+    own = {key: value for key, value in checked.items() if key in IMAGE}
+    template = image_config("container", {**own, "store": checked["container"]})
+    select = checked.get("select", RUN["select"].default)
+    return Container(
+        name=short_name(template.store, ""),
+        template=template,
+        select=(select,) if isinstance(select, str) else tuple(select),
+    )
+
+
 def image_configs(config: Mapping[str, Any], results: Path | None = None) -> list[ImageConfig]:
-    """Return the images of a run in the order of the configuration.
+    """Return the images that a configuration names, in its order.
 
     Parameters
     ----------
@@ -92,18 +165,27 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
         if own is None:
             msg = f"images.{name} is empty; give it a store, such as {name}: {{store: PATH}}"
             raise ConfigError(msg)
+    for key, is_given in (("images: auto", given == _AUTO), ("select", "select" in checked)):
+        if is_given:
+            msg = f"{key} is about the images of a container; give container: PATH beside it"
+            raise ConfigError(msg)
     images, store, field = (checked.pop(key, None) for key in ("images", "store", "field"))
     demo = checked.pop("demo", {})
-    checked.pop("pathvars", None)  # Snakemake's own
-    for key, value in (("source", checked.get("source") or None), ("field", field)):
+    if samples := checked.pop("samples", ""):
+        if images or store is not None:
+            other = "images" if images else "store"
+            raise ConfigError(f"samples and {other} both name images; keep one of them")
+        images = read_samples(Path(samples), IMAGE)
+    shared = {key: value for key, value in checked.items() if key in IMAGE}
+    for key, value in (("source", shared.get("source") or None), ("field", field)):
         if value is not None and store is None and not images:
             raise ConfigError(f"{key} {value!r} is given without a store; add --config store=PATH")
     if store is not None:
-        own = {**checked, "store": store, "field": field or ""}
+        own = {**shared, "store": store, "field": field or ""}
         image = image_config(short_name(store, field or ""), own)
         configs = [dataclasses.replace(image, name=short_name(image.store, image.field, results))]
     elif images:
-        shared = checked if field is None else {"field": field, **checked}
+        shared = shared if field is None else {"field": field, **shared}
         configs = [
             image_config(checked_name(name), {**shared, **own}) for name, own in images.items()
         ]
@@ -111,7 +193,7 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
         made = {key: demo.pop(key) for key in ("store", "field") if key in demo}
         if "store" not in made:
             raise ConfigError("demo: store is missing; add the path where the demo is to be made")
-        configs = [image_config("demo", {**checked, **made, "test_image": demo})]
+        configs = [image_config("demo", {**shared, **made, "test_image": demo})]
     else:
         msg = "no image is named; give --config store=PATH field=NAME, or images: in a config file"
         raise ConfigError(msg)
@@ -130,7 +212,8 @@ def options_for(path: str, config: Mapping[str, Any]) -> dict[str, Any]:
         If a setting does not fit.
     """
     checked = check_config(config)
-    for own in checked.get("images", {}).values():
+    named = checked.get("images", {})
+    for own in named.values() if named != _AUTO else ():
         field = own.get("field", checked.get("field", ""))
         if group_path(own["store"], field) == path.rstrip("/") and "storage_options" in own:
             return dict(own["storage_options"])

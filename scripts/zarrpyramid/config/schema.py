@@ -31,7 +31,8 @@ class Keywords(TypedDict, total=False):
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a configuration, for editors."""
     schema = Settings(RUN).schema
-    images = schema["properties"]["images"]["additionalProperties"]
+    _, named = schema["properties"]["images"]["anyOf"]
+    images = named["additionalProperties"]
     for properties in (schema["properties"], images["properties"]):
         for key in properties.keys() & IMAGE.keys():
             properties[key] = {"$ref": f"#/$defs/{key}"}

@@ -17,8 +17,8 @@ Then: ``opening`` and ``parts`` (a level made by many jobs), ``publish`` (docume
 ``resume``, ``notes`` and ``leftovers`` (what a killed run made is kept), ``stale`` (sentinels held
 against the store), ``base`` and ``base_copy`` (level 0), ``base_job`` and ``base_task`` (of files
 of other formats), ``made_from`` (what notes say of sources), ``pyramid`` (all in one process),
-``start`` (what a run does before its first job), ``synthetic`` (images that are made), ``progress``
-and ``log``.
+``batch`` (many small images in one job), ``start`` (what a run does before its first job),
+``synthetic`` (images that are made), ``progress`` and ``log``.
 """
 
 import lazy_loader

@@ -1,5 +1,6 @@
 from .base import seal_base as seal_base
 from .base_copy import copy_base as copy_base
+from .batch import build_batch as build_batch
 from .job import LevelJob as LevelJob
 from .job import check_codecs as check_codecs
 from .job import digest_header as digest_header

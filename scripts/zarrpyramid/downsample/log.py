@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _FAILURE = "zarrpyramid: error: "
+_TOLD = "zarrpyramid: failed: "
 _INTERRUPTED = "zarrpyramid: interrupted"
 _SILENT = re.compile(r"returned non-zero exit status (1|130|143)\.")
 _NAMED = 5
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class ToldError(PyramidError, RuntimeError):
+    """A job has failed for reasons that stand in other logs, which the run names in its place."""
 
 
 @contextlib.contextmanager
@@ -64,6 +69,9 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     except SystemExit:
         _append(text, f"{_INTERRUPTED}\n")
         raise
+    except ToldError as error:
+        _append(text, f"{_TOLD}{error}\n")
+        raise SystemExit(1) from None
     except Exception as error:
         line, is_known = _last_line(error)
         is_told = _append(text, f"{traceback.format_exc()}{_FAILURE}{line}\n")
@@ -86,6 +94,14 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
         logger.removeHandler(terminal)
         logger.removeHandler(handler)
         handler.close()
+
+
+def write_failure(path: Path, error: Exception) -> None:
+    """Write the log of an image that a job of many could not build, as `job_log` ends it."""
+    line, _ = _last_line(error)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    _append(str(path), f"{traceback.format_exc()}{_FAILURE}{line}\n")
 
 
 @contextlib.contextmanager
@@ -203,6 +219,8 @@ def failures(folder: Path, *, since: float = 0.0) -> list[Failure]:
         is_interrupt = last == _INTERRUPTED
         if last.startswith(_FAILURE):
             reason = last.removeprefix(_FAILURE)
+        elif last.startswith(_TOLD):
+            continue
         elif is_interrupt:
             reason = "interrupted"
         elif _has_ended(path, last):

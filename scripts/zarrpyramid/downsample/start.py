@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import PyramidError
+from zarrpyramid.plan import Batch
 from zarrpyramid.stores import release_hold, take_hold
 
 from .log import refusal_line
 from .stale import set_aside, stale_sentinels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from zarrpyramid.plan import Job, Run, RunImage
     from zarrpyramid.stores import Hold
@@ -92,7 +93,8 @@ class Start:
         self.run, self.since = run, time.time()
         self.has_begun = self.has_succeeded = False
         self._closing, self._closes = closing, False
-        self._settled: set[str] = set()
+        self._settled: set[str | Batch] = set()
+        self._stale: set[Path] = set()
         self._has_seen_room = False
 
     def refuse(self, mode: Mode) -> None:
@@ -124,8 +126,24 @@ class Start:
         self.settle(job.image, mode)
         return job
 
+    def batch_ready(self, wildcards: Mapping[str, str], mode: Mode) -> Batch:
+        """Return the batch with these wildcards, all images of which are settled.
+
+        Raises
+        ------
+        SystemExit
+            If the configuration has no such batch.
+        """
+        self._see_room(mode)
+        batch = Batch.of(wildcards)
+        try:
+            self.settle_batch(batch, mode)
+        except PyramidError as error:
+            raise SystemExit(f"zarrpyramid: {error}") from None
+        return batch
+
     def settle_all(self, mode: Mode) -> None:
-        """Settle every image.
+        """Settle every image, and every batch.
 
         Raises
         ------
@@ -135,6 +153,8 @@ class Start:
         self.refuse(mode)
         for name in self.run.images:
             self.settle(name, mode)
+        for batch in self.run.batches.all:
+            self.settle_batch(batch, mode)
         self._begin(mode)
 
     def settle_refused(self, name: str, mode: Mode) -> None:
@@ -172,6 +192,45 @@ class Start:
         else:
             source = image.source_layout if image.image.source else None
             stale = stale_sentinels(image.image, folder, image.base_layout, source)
+        self._stale.update(stale)
+        self._tell(stale, mode)
+
+    def settle_batch(self, batch: Batch, mode: Mode) -> None:
+        """Settle the images of a batch; its sentinel is stale where one of theirs is, or is absent.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such batch.
+        """
+        names = self.run.batches.members(batch)
+        if batch in self._settled or not mode.plans:
+            return
+        self._settled.add(batch)
+        for name in names:
+            self.settle(name, mode)
+        path = self.run.folder / self.run.title / batch.file
+        if path.exists() and (absent := self._first_absent(names)) is not None:
+            self._tell({path: f"{absent} is not there, or is stale"}, mode)
+
+    def _first_absent(self, names: Sequence[str]) -> Path | None:
+        """Return the first sentinel of some images that is not there, or that is stale."""
+        for name in names:
+            run_image, folder = self.run.images[name], self.run.folder / name
+            if run_image.refusal:
+                continue
+            levels = range(len(run_image.image.plan.levels))
+            paths = (
+                *(folder / "levels" / f"{n}.json" for n in levels),
+                folder / "multiscales.json",
+            )
+            for path in paths:
+                if path in self._stale or not path.exists():
+                    return path
+        return None
+
+    def _tell(self, stale: dict[Path, str], mode: Mode) -> None:
+        """Set stale sentinels aside; a dry run only says which they are."""
         if mode.makes:
             set_aside(stale)
             return

@@ -8,7 +8,8 @@ parses costs little. Read in this order:
    served, `creation` makes that of a new one, `encodings` gives it another compressor;
    `conventions` has what CF says of numbers.
 3. `nodes`, `group`, `tree` and `consolidated`: reading groups and arrays, finding an image's group,
-   changing the tree, and keeping the consolidated metadata of all groups above up to date.
+   changing the tree, and keeping the consolidated metadata of all groups above up to date;
+   `container` finds the images of plates, series and labels.
 4. `multiscales`, `placement`, `versions` and `units`: OME-NGFF in a group's attributes, read;
    `spelling`, `listing`, `omero` and `label_image`: changed.
 5. `record`, `recipe`, `json_numbers` and `digests`: what a sentinel says of a level, its objects,

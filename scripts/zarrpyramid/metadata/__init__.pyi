@@ -3,6 +3,8 @@ from .array import ArrayMetadata as ArrayMetadata
 from .array import Document as Document
 from .consolidated import read_consolidated as read_consolidated
 from .consolidated import tell_ancestors as tell_ancestors
+from .container import Member as Member
+from .container import find_members as find_members
 from .conventions import no_data_values as no_data_values
 from .conventions import packing as packing
 from .creation import new_array as new_array

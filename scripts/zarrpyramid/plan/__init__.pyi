@@ -12,6 +12,7 @@ from .base_objects import source_layout as source_layout
 from .base_objects import watched_by as watched_by
 from .base_place import note_base_path as note_base_path
 from .base_place import way_to_base as way_to_base
+from .batches import Batch as Batch
 from .chunks import why_extreme as why_extreme
 from .conflicts import check_base_place as check_base_place
 from .conflicts import check_place as check_place

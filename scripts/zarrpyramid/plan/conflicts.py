@@ -48,23 +48,26 @@ def check_places(image: Image) -> None:
         check_listed(image)
 
 
-def nested_images(images: Mapping[str, Image]) -> dict[str, str]:
-    """Return, by name, why images cannot be built: their group lies in a level of another image."""
-    levels: dict[str, str] = {}
-    for name, image in images.items():
-        for level in image.plan.levels:
-            path = f"{image.plan.where}/{image.paths.path(level.level)}"
-            levels[os.path.realpath(path)] = name
-    nested = {}
-    for name, image in images.items():
-        group = Path(os.path.realpath(image.plan.where))
-        for place in map(str, (group, *group.parents)):
-            if place in levels:
-                nested[name] = (
-                    f"image {name}: its group {image.plan.where} lies in {place}, where a level of "
-                    f"image {levels[place]} is or will be; choose another store or field"
+def why_nested(image: Image, around: Mapping[str, Image]) -> str:
+    """Return why an image cannot be built: its group lies in a level of another image; else "".
+
+    Parameters
+    ----------
+    around
+        Images by name in whose groups it may lie.
+    """
+    group = Path(os.path.realpath(image.plan.where))
+    places = {str(group), *map(str, group.parents)}
+    for name, other in around.items():
+        for level in other.plan.levels:
+            path = f"{other.plan.where}/{other.paths.path(level.level)}"
+            place = os.path.realpath(path)
+            if place in places:
+                return (
+                    f"image {image.plan.image.name}: its group {image.plan.where} lies in {place}, "
+                    f"where a level of image {name} is or will be; choose another store or field"
                 )
-    return nested
+    return ""
 
 
 def _check_base_whole(image: Image) -> None:

@@ -143,10 +143,16 @@ def _room(image: Image) -> list[str]:
     ]
 
 
-def check_build(image: Image) -> None:
+def check_build(image: Image, groups_read: set[str] | None = None) -> None:
     """Check what a build needs on any machine: axes that are sure, and places that are free.
 
     The group and those above, whose consolidated metadata is kept in step, can be read.
+
+    Parameters
+    ----------
+    groups_read
+        Names of groups above that were found so, and are not read again; those that are read now
+        are added.
 
     Raises
     ------
@@ -155,8 +161,12 @@ def check_build(image: Image) -> None:
     """
     check_axes(image.plan)
     check_places(image)
+    known = set() if groups_read is None else groups_read
     for path in (*groups_above(image.path), image.path):
-        read_consolidated(image.store, path, image.plan.base.zarr_format)
+        name = f"{image.store.name}/{path}"
+        if name not in known:
+            read_consolidated(image.store, path, image.plan.base.zarr_format)
+            known.add(name)
 
 
 def check_room(image: Image, layout: BaseLayout) -> None:

@@ -6,18 +6,19 @@ The rules ask it; a job is known by its wildcards. It looks at stores and reads 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.config import image_configs
+from zarrpyramid.config import container_config, path_name
 from zarrpyramid.errors import ConfigError, suggestion
 
-from .conflicts import nested_images
-from .levels import describe_level, provenance
-from .run_image import RunImage
+from .batches import Batch
+from .levels import describe_level
+from .run_batches import RunBatches
+from .run_images import run_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from zarrpyramid.metadata import Record
 
@@ -64,11 +65,16 @@ class Run:
     def __init__(
         self, config: Mapping[str, Any], *, results: str, folder: Path, logs: Path
     ) -> None:
+        self.config = config
         self.results, self.folder, self.logs = results, folder, logs
-        self.images = {image.name: RunImage(image, logs) for image in image_configs(config, folder)}
-        found = {name: image for name, image in self.found.items() if image is not None}
-        for name, reason in nested_images(found).items():
-            self.images[name].refusal = reason
+        container = container_config(config)
+        self.images = run_images(config, container, folder, logs)
+        samples = path_name(Path(config.get("samples") or "images").stem, "", "samples")
+        self.title = samples if container is None else container.name
+        if self.title in self.images:  # each has its folder of results
+            self.title += "-images"
+        together = f"{results}/{self.title}"
+        self.batches = RunBatches(self.images, together, is_container=container is not None)
 
     @property
     def found(self) -> dict[str, Image | None]:
@@ -119,19 +125,47 @@ class Run:
 
     def targets(self) -> list[str]:
         """Return every sentinel: asking for the last one alone misses a deleted one before it."""
-        targets = []
+        batched = self.batches.names
+        targets = self.batches.sentinels()
         for name, image in self.images.items():
             if image.refusal:  # its first job fails, and says what is wrong
                 targets += self._named(name, "levels/0.json")
-                continue
-            files = ["multiscales.json", "summary.md", "report.html"]
-            files += ["labels.json"] * image.config.label_report
-            targets += [*self.level_sentinels(Job(image=name)), *self._named(name, *files)]
+            elif name not in batched:
+                files = ["multiscales.json", "summary.md", "report.html"]
+                files += ["labels.json"] * image.config.label_report
+                targets += [*self.level_sentinels(Job(image=name)), *self._named(name, *files)]
+        if self.batches.sum_up:
+            targets += self._named(self.title, "summary.md", "report.html")
         return targets
 
     def verdicts(self) -> list[str]:
-        """Return the reports on all pyramids."""
-        return [path for name in self.images for path in self._named(name, "verify.json")]
+        """Return the reports on all pyramids; those that are built in batches have one."""
+        batched = self.batches.names
+        reports = self._named(self.title, *(["verify.json"] * bool(batched)))
+        alone = [name for name in self.images if name not in batched]
+        return [*reports, *(path for name in alone for path in self._named(name, "verify.json"))]
+
+    def summed_up(self) -> list[str]:
+        """Return the sentinels that the summary of all images waits for."""
+        batched = self.batches.names
+        others = {name for name, image in self.images.items() if not image.refusal} - batched
+        listed = [path for name in sorted(others) for path in self._named(name, "multiscales.json")]
+        return [*self.batches.sentinels(), *listed]
+
+    @classmethod
+    def again(cls, given: Mapping[str, Any]) -> Run:
+        """Return the run that another process described by `given`."""
+        folder, logs = Path(given["folder"]), Path(given["logs"])
+        return cls(given["config"], results=given["results"], folder=folder, logs=logs)
+
+    def given(self) -> dict[str, Any]:
+        """Return what this run is made from, for jobs that look at all images."""
+        folders = {"folder": str(self.folder), "logs": str(self.logs)}
+        return {"config": dict(self.config), "results": self.results, **folders}
+
+    def names(self) -> list[str]:
+        """Return the names of the images."""
+        return list(self.images)
 
     def level_sentinels(self, job: Job) -> list[str]:
         """Return the sentinels of all levels of an image."""
@@ -172,10 +206,7 @@ class Run:
 
     def recipe(self, job: Job) -> Record:
         """Return the recipe of a level; Snakemake rebuilds the level when it changes."""
-        plan = self.images[job.image].image.plan
-        given = {"compressor": plan.image.compressor, "checksum": plan.image.checksum}
-        codecs = {} if given == {"compressor": "same", "checksum": False} else given
-        return {**plan.levels[job.level].expected, **codecs}
+        return self.images[job.image].recipe(job.level)
 
     def step(self, job: Job) -> str:
         """Return a level's factors, shape and voxel size for its message."""
@@ -183,9 +214,7 @@ class Run:
 
     def listed(self, job: Job) -> list[Any]:
         """Return what the list of levels depends on beside the levels themselves."""
-        plan = self.images[job.image].image.plan
-        axes = [[axis.name, axis.type, axis.size, axis.unit, axis.offset] for axis in plan.axes]
-        return [axes, provenance(plan), plan.image.labels, plan.image.omero]
+        return self.images[job.image].listed
 
     def source(self, job: Job) -> list[Any]:
         """Return what level 0 is taken from, and what changes with any object of that.
@@ -233,8 +262,10 @@ class Run:
         """Return the submission of an image's last jobs."""
         return f"{job.image}-levels"
 
-    def resources(self, rule: str, job: Job, threads: int) -> dict[str, int]:
+    def resources(self, rule: str, job: Job | Batch, threads: int) -> dict[str, int]:
         """Return the resources that a job of a rule needs, by Snakemake's names."""
+        if isinstance(job, Batch):
+            return self.batches.resources(job)
         return self.images[job.image].resources(rule, job.level, threads)
 
     def timings(self, job: Job) -> str:

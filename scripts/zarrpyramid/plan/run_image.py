@@ -6,11 +6,14 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid.config import group_path
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import read_node
 
 from .base_objects import base_layout, source_layout
 from .image import open_image
+from .levels import provenance
+from .members import labels_config
 from .needs import (
     PROCESS_BYTES,
     Need,
@@ -24,41 +27,105 @@ from .needs import (
 from .preflight import check_build, check_room
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from zarrpyramid.config import ImageConfig
+    from zarrpyramid.metadata import Record
 
     from .base_objects import BaseLayout
     from .image import Image
 
 
 class RunImage:
-    """One image of a run. Each thing that has to be looked up is looked up once.
+    """One image of a run, looked at when it is asked for. What has to be looked up is so once.
+
+    Parameters
+    ----------
+    config
+        Its settings.
+    logs
+        Folder of the logs of all images.
+    labelled
+        The image that it labels and follows, where it is one of labels in a container.
+    fault
+        Why it cannot even be looked at.
 
     Attributes
     ----------
-    config, name
-        Its settings, and its name among the images of the run.
-    refusal
-        Why it is not built, or "".
-    is_made
-        Whether this run may make its level 0, so that what is there now is not what jobs will find.
+    name
+        Its name among the images of the run.
+    groups_read
+        Names of groups above images that can be read, which images of one run look at once.
+    why_nested
+        Returns why it cannot be where it is among the other images, or "".
     """
 
-    def __init__(self, config: ImageConfig, logs: Path) -> None:
-        self.config, self.name, self.logs = config, config.name, logs / config.name
-        self.refusal, self.is_made = "", False
-        self.found: Image | None = None
+    def __init__(
+        self,
+        config: ImageConfig,
+        logs: Path,
+        *,
+        labelled: RunImage | None = None,
+        fault: str = "",
+    ) -> None:
+        self.name, self.logs = config.name, logs / config.name
+        self.why_nested: Callable[[RunImage], str] = lambda image: ""
+        self.groups_read: set[str] = set()
+        self._given, self._labelled = config, labelled
+        self._refusal: str | None = fault or None
         self._needs: dict[tuple[str, int, int], dict[str, int]] = {}
+
+    @cached_property
+    def _opened(self) -> tuple[Image | None, str, bool]:
+        """The image, why there is none, and whether this run may make its level 0."""
+        if self._refusal is not None and self._refusal:
+            return None, self._refusal, False
         try:
-            self.found = open_image(config)
+            image = open_image(self.config)
         except PyramidError as error:
-            self.refusal = str(error)
-        else:
-            image = self.found
-            self.is_made = bool(config.base_ready) or (
-                read_node(image.store, image.level_path(0)) is None
-            )
+            return None, str(error), False
+        is_made = bool(self.config.base_ready) or (
+            read_node(image.store, image.level_path(0)) is None
+        )
+        return image, "", is_made
+
+    @property
+    def where(self) -> str:
+        """Path of its group, as it is given."""
+        return group_path(self._given.store, self._given.field)
+
+    @cached_property
+    def config(self) -> ImageConfig:
+        """Its settings; of labels, those that follow from the image that they label."""
+        if self._labelled is None:
+            return self._given
+        image, reason, _ = self._labelled._opened
+        if image is None:
+            raise StoreError(f"image {self.name}: what it labels cannot be planned: {reason}")
+        return labels_config(self._given, image)
+
+    @property
+    def found(self) -> Image | None:
+        """The image; None for one that cannot be planned."""
+        return self._opened[0]
+
+    @property
+    def is_made(self) -> bool:
+        """Whether this run may make its level 0, so that jobs find another one than is there."""
+        return self._opened[2]
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not built, or ""."""
+        if self._refusal is None:
+            self._refusal = self._opened[1] or self.why_nested(self)
+        return self._refusal
+
+    @refusal.setter
+    def refusal(self, reason: str) -> None:
+        _ = self._opened
+        self._refusal = reason
 
     @property
     def image(self) -> Image:
@@ -87,7 +154,7 @@ class RunImage:
         if self.found is None:
             return self.refusal
         try:
-            check_build(self.found)
+            check_build(self.found, self.groups_read)
         except PyramidError as error:
             return str(error)
         return ""
@@ -104,6 +171,20 @@ class RunImage:
             return str(error)
         return ""
 
+    def recipe(self, level: int) -> Record:
+        """Return the recipe of a level; Snakemake rebuilds the level when it changes."""
+        plan = self.image.plan
+        given = {"compressor": plan.image.compressor, "checksum": plan.image.checksum}
+        codecs = {} if given == {"compressor": "same", "checksum": False} else given
+        return {**plan.levels[level].expected, **codecs}
+
+    @property
+    def listed(self) -> list[Any]:
+        """What the list of levels depends on beside the levels themselves."""
+        plan = self.image.plan
+        axes = [[axis.name, axis.type, axis.size, axis.unit, axis.offset] for axis in plan.axes]
+        return [axes, provenance(plan), plan.image.labels, plan.image.omero]
+
     def watch(self) -> str | None:
         """Return what changes with any object of level 0."""
         if self.image.source:
@@ -118,10 +199,11 @@ class RunImage:
         """Return the resources that a job of a rule needs, by Snakemake's names."""
         key = rule, level, threads
         if key not in self._needs:
-            self._needs[key] = self._need(rule, level, threads).resources
+            self._needs[key] = self.need(rule, level, threads).resources
         return self._needs[key]
 
-    def _need(self, rule: str, level: int, threads: int) -> Need:
+    def need(self, rule: str, level: int, threads: int) -> Need:
+        """Return what a job of a rule needs."""
         if self.refusal:  # the job ends before it needs anything
             return Need(memory=PROCESS_BYTES, seconds=1.0, disk=0)
         gathers = rule == "downsample_level" and self.image.plan.cut(level).n_parts > 1

@@ -9,7 +9,8 @@ Read in this order:
    was built; `closing` says them, or why jobs failed, when a run ends.
 2. The page: `page` gathers what it says for `templates/page.html.jinja`. `slices` reads pictures
    and histograms from few chunks, `figures` encodes pictures, `cards` arranges them, and `charts`
-   places what `templates/chart.svg.jinja` draws.
+   places what `templates/chart.svg.jinja` draws. `images_page` is the page of many images, with
+   small pictures by `contact_sheet`.
 3. Labels: `labels` is the recipe, `counts` adds up ids.
 4. Viewers: `viewer_rules` with `viewer_conditions`; `neuroglancer`, whose files `serving` sends.
 """

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from zarrpyramid.downsample import failures, logs_since
 from zarrpyramid.errors import PyramidError
 
-from .summary import is_done, levels_done, near, success_lines, write_overview
+from .summary import (
+    is_done,
+    levels_done,
+    near,
+    success_line_of_all,
+    success_lines,
+    write_overview,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,11 +37,13 @@ def close_run(start: Start, results: Path, logs: Path) -> None:
         Absolute folders of all images.
     """
     run = start.run
-    failed = [job for job in failures(logs, since=start.since) if job.image in run.images]
-    ran = [log for log in logs_since(logs, start.since) if log.parent.name in run.images]
+    known = {*run.images, run.title}
+    failed = [job for job in failures(logs, since=start.since) if job.image in known]
+    ran = [log for log in logs_since(logs, start.since) if log.parent.name in known]
     if start.has_begun or ran:
+        batched = run.batches.names
         try:
-            write_overview(run.found, run.refused, failed, results, logs)
+            write_overview(run.found, run.refused, failed, results, logs, batched=batched)
         except PyramidError as error:
             print(f"zarrpyramid: error: {error}", file=sys.stderr)
     if ran:
@@ -51,12 +60,18 @@ def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -
         yield f"zarrpyramid: and {len(causes) - len(shown)} more errors"
     if any(job.is_interrupt for job in failed):
         yield "zarrpyramid: interrupted"
-    run = start.run
+    run, batched = start.run, start.run.batches.names
     open_ones = [
-        name for name, image in run.found.items() if not image or not is_done(image, results)
+        name
+        for name, image in run.found.items()
+        if not image or not is_done(image, results, in_batch=name in batched)
     ]
     if not failed and (start.has_succeeded or not open_ones):
-        yield from success_lines(run.built(results), results, logs)
+        built = run.built(results)
+        if built and run.batches.sum_up:
+            yield from success_line_of_all(built, run.title, results)
+        else:
+            yield from success_lines(built, results, logs)
     elif open_ones:
         yield from _what_is_open(run, open_ones, results, is_mended=not causes)
 

@@ -94,7 +94,7 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
         if preview.absent and shown
     ]
     has_ids = is_labels and not image.plan.base.dtype.startswith(("float", "complex"))
-    template = _template()
+    template = page_template("page.html.jinja")
     for side in _SIDES if shown else ():
         text = template.render(
             content,
@@ -107,7 +107,8 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
     return template.render(content, channels=())
 
 
-def _template() -> jinja2.Template:
+def page_template(name: str) -> jinja2.Template:
+    """Return a template of a page, in which names cannot become markup."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -116,7 +117,7 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}."
-    return environment.get_template("page.html.jinja")
+    return environment.get_template(name)
 
 
 def _header(
@@ -125,7 +126,7 @@ def _header(
     plan = image.plan
     faults = [f"level {level.plan.level} {level.fault}" for level in facts if level.fault]
     n_files = sum(level.n_objects or 0 for level in facts[1:])
-    added = _bytes(sum(level.stored_bytes or 0 for level in facts[1:]))
+    added = as_bytes(sum(level.stored_bytes or 0 for level in facts[1:]))
     seconds = [level.seconds for level in facts if level.seconds is not None]
     axes = "".join(axis.name for axis in plan.axes)
     return {
@@ -138,7 +139,7 @@ def _header(
             "voxels of level 0": f"{geometry.count(plan.levels[0].shape):,}",
             "voxels": f"{plan.base.dtype}, {axes}",
             "method": plan.image.method,
-            "level 0 on disk": "-" if (size := facts[0].stored_bytes) is None else _bytes(size),
+            "level 0 on disk": "-" if (size := facts[0].stored_bytes) is None else as_bytes(size),
             "added by levels": f"{added}, {n_files:,} files",
             **({"seconds of jobs": f"{sum(seconds):.3g}"} if seconds else {}),
         },
@@ -180,11 +181,11 @@ def _level_row(facts: Sequence[LevelFacts], level: LevelFacts) -> Sequence[str]:
         crosses(plan.chunks),
         crosses(plan.shards) if plan.shards else "-",
         "-" if level.n_objects is None else f"{level.n_objects:,}",
-        "-" if size is None else _bytes(size),
+        "-" if size is None else as_bytes(size),
         "-" if size is None else f"{size / plan.raw_bytes:.1%}",
         *(_short(level.statistics.get(key)) for key in ("mean", "min", "max", "n_nan")),
         *("-" if n is None else f"{n:.3g}" for n in (level.seconds, level.planned_seconds, rate)),
-        *("-" if n is None else _bytes(n) for n in (level.peak_bytes, level.planned_bytes)),
+        *("-" if n is None else as_bytes(n) for n in (level.peak_bytes, level.planned_bytes)),
         str(level.statistics.get("digest", "-"))[:12],
     )
 
@@ -256,10 +257,10 @@ def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else number(value)
 
 
-def _bytes(size: int) -> str:
+def as_bytes(size: int) -> str:
     """Return bytes for people.
 
-    >>> _bytes(999), _bytes(25_113_866)
+    >>> as_bytes(999), as_bytes(25_113_866)
     ('999 B', '25.1 MB')
     """
     value, unit = float(size), "B"

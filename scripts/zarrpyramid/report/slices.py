@@ -116,6 +116,21 @@ def read_previews(
     return previews[::-1], edges
 
 
+def read_planes(image: Image, level: int) -> list[Block]:
+    """Return a middle slice of each channel of a level, of the first pair of its space axes.
+
+    Raises
+    ------
+    PyramidError
+        If the level is absent or damaged.
+    """
+    preview, _ = _read_level(image, level, np.empty(0), BUDGET)
+    planes: dict[int | None, Block] = {}
+    for found in preview.slices:
+        planes.setdefault(found.channel, found.pixels)
+    return list(planes.values())
+
+
 def _recorded_extremes(records: Sequence[Record]) -> list[float]:
     """Return the extremes of all levels; none are recorded of complex voxels or a lone level."""
     described = [*records, *(record.get("source", {}) for record in records)]

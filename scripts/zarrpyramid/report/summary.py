@@ -24,7 +24,7 @@ from zarrpyramid.tables import markdown_table
 from .facts import number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from zarrpyramid.downsample import Failure
     from zarrpyramid.plan import Image
@@ -64,6 +64,8 @@ def write_overview(
     failed: Sequence[Failure],
     results: Path,
     logs: Path,
+    *,
+    batched: Collection[str] = (),
 ) -> None:
     """Write a table of all images of a run into the folder of results, whatever became of them.
 
@@ -75,6 +77,8 @@ def write_overview(
         Why images were refused before the run, by name.
     failed
         The jobs that did not end well; those that were interrupted failed not.
+    batched
+        Names of the images that are built in batches.
 
     Raises
     ------
@@ -82,7 +86,10 @@ def write_overview(
         If the table cannot be written.
     """
     reasons = {**refused, **{job.image: job.reason for job in failed if not job.is_interrupt}}
-    rows = [_image_row(name, image, reasons, results, logs) for name, image in images.items()]
+    rows = [
+        _image_row(name, image, reasons, results, logs, in_batch=name in batched)
+        for name, image in images.items()
+    ]
     n_done = sum(row[1] == "done" for row in rows)
     table = markdown_table(_IMAGE_COLUMNS, rows)
     text = f"# Images\n\n{n_done} of {len(rows)} are done.\n\n{table}".encode()
@@ -112,6 +119,18 @@ def success_lines(images: Sequence[Image], results: Path, logs: Path) -> list[st
     return lines
 
 
+def success_line_of_all(images: Sequence[Image], title: str, results: Path) -> list[str]:
+    """Return the lines that end a run whose images have one summary."""
+    n_levels = sum(len(image.plan.levels) - 1 for image in images)
+    n_images = f"{len(images)} image{'s' * (len(images) != 1)}"
+    lines = [
+        f"zarrpyramid: {title}: the pyramids of {n_images} are complete ({n_levels} levels made); "
+        f"all of them: {near(results / 'summary.md')}",
+        f"  report: {near(results / title / 'report.html')}",
+    ]
+    return lines + [f"  {way}" for image in images[:1] for way in _ways_to_look(image)]
+
+
 def _success_line(image: Image, logs: Path) -> str:
     plan = image.plan
     name, last, where = plan.image.name, len(plan.levels) - 1, shlex.quote(plan.where)
@@ -137,9 +156,9 @@ def _ways_to_look(image: Image) -> list[str]:
     return ways or [command("zarrpyramid", "status", where) + options]
 
 
-def is_done(image: Image, results: Path) -> bool:
-    """Tell whether all that a run makes of an image is there."""
-    made = ["multiscales.json", "summary.md", "report.html"]
+def is_done(image: Image, results: Path, *, in_batch: bool = False) -> bool:
+    """Tell whether all that a run makes of an image is there; of one in a batch, no report."""
+    made = ["multiscales.json", *(() if in_batch else ("summary.md", "report.html"))]
     made += ["labels.json"] * image.plan.image.label_report
     folder = results / image.plan.image.name
     return all(_levels_there(image, results)) and all((folder / file).exists() for file in made)
@@ -167,13 +186,20 @@ def _levels_there(image: Image, results: Path) -> list[bool]:
 
 
 def _image_row(
-    name: str, image: Image | None, failed: Mapping[str, str], results: Path, logs: Path
+    name: str,
+    image: Image | None,
+    failed: Mapping[str, str],
+    results: Path,
+    logs: Path,
+    *,
+    in_batch: bool,
 ) -> Sequence[str]:
     """Return the row of an image: done, failed, or absent where the run ended before its turn."""
     if image is None:
         return (name, "failed", "-", "-", "-", "-", failed[name])
     plan, there = image.plan, _levels_there(image, results)
-    state = "failed" if name in failed else "done" if is_done(image, results) else "absent"
+    state = "failed" if name in failed else "absent"
+    state = "done" if state == "absent" and is_done(image, results, in_batch=in_batch) else state
     seconds = [read_timing(path).get("seconds") for path in (logs / name).glob("*.json")]
     return (
         name,

@@ -10,5 +10,6 @@ from .reproduction import reproduce as reproduce
 from .sampling import SAMPLE as SAMPLE
 from .status import LevelStatus as LevelStatus
 from .status import pyramid_status as pyramid_status
+from .verify import assure_images as assure_images
 from .verify import assure_pyramid as assure_pyramid
 from .verify import verify_pyramid as verify_pyramid

@@ -6,11 +6,13 @@ their records, levels of other programs with what known methods make of the fine
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid.config import group_path
 from zarrpyramid.errors import PyramidError, VoxelError
 from zarrpyramid.metadata import join, locate
 
@@ -28,8 +30,9 @@ from .sampling import SAMPLE, Scope
 from .voxels import check_decoding, check_voxels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from zarrpyramid.config import ImageConfig
     from zarrpyramid.geometry import Index
 
     from .pyramid import Pyramid
@@ -178,3 +181,32 @@ def assure_pyramid(
         first = next(finding for finding in report.findings if finding.grade == DEFECT)
         raise VoxelError(f"{report.verdict}; the first: {first.line}")
     return report
+
+
+def assure_images(images: Sequence[ImageConfig], *, n_workers: int = 1, seed: int = 0) -> str:
+    """Verify the pyramids of some images into the log, and return their reports as JSON by name.
+
+    Raises
+    ------
+    VoxelError
+        If one is not sound; all are looked at before.
+    """
+    reports: dict[str, Any] = {}
+    faults: list[str] = []
+    for image in images:
+        try:
+            report = assure_pyramid(
+                group_path(image.store, image.field),
+                n_workers=n_workers,
+                seed=seed,
+                follow_links=image.follow_links,
+                storage_options=image.storage_options,
+            )
+        except PyramidError as error:
+            logger.warning("%s", error)
+            faults.append(str(error))
+        else:
+            reports[image.name] = json.loads(report.json())
+    if faults:
+        raise VoxelError(f"{len(faults)} of {len(images)} images; the first: {faults[0]}")
+    return json.dumps(reports, indent=1)

@@ -1,0 +1,88 @@
+"""The images of a run by name: those that a configuration names, or those of its container."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid.config import image_configs
+from zarrpyramid.stores import is_url
+
+from .conflicts import why_nested
+from .members import chosen, container_members, member_names
+from .run_image import RunImage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from zarrpyramid.config import Container
+
+
+def run_images(
+    config: Mapping[str, Any], container: Container | None, results: Path, logs: Path
+) -> dict[str, RunImage]:
+    """Return the images of a run by name, none of which has been opened.
+
+    Parameters
+    ----------
+    config
+        As Snakemake merged it from files and command line.
+    container
+        The container that it names.
+    results, logs
+        Folders of all images.
+
+    Raises
+    ------
+    PyramidError
+        If a setting does not fit, the container cannot be read, or no image is in it or selected.
+    """
+    if container is None:
+        images = {image.name: RunImage(image, logs) for image in image_configs(config, results)}
+    else:
+        images = _members(container, results, logs)
+    around = _Around(images)
+    groups_read: set[str] = set()
+    for image in images.values():
+        image.why_nested, image.groups_read = around.why_nested, groups_read
+    return images
+
+
+def _members(container: Container, results: Path, logs: Path) -> dict[str, RunImage]:
+    """Return the images of a container that are selected."""
+    members = container_members(container)
+    names = member_names(list(members), container, results)
+    made: dict[str, RunImage] = {}
+    for path, member in members.items():  # labels come after the image that they label
+        config = replace(container.template, name=names[path], field=path)
+        labelled = None if member.image is None else made[member.image]
+        fault = member.fault and f"image {names[path]}: {member.fault}"
+        made[path] = RunImage(config, logs, labelled=labelled, fault=fault)
+    paths = chosen(list(made), container.select, container.template.store)
+    return {names[path]: made[path] for path in paths}
+
+
+class _Around:
+    """The images of a run by the real paths of their groups, resolved at the first question."""
+
+    def __init__(self, images: dict[str, RunImage]) -> None:
+        self.images = images
+        self._by_place: dict[str, list[str]] = {}
+
+    def why_nested(self, image: RunImage) -> str:
+        """Return why an image cannot be where it is, or ""; opens those in whose groups it lies."""
+        if not self._by_place:
+            for name, other in self.images.items():
+                self._by_place.setdefault(_real(other.where), []).append(name)
+        above = Path(_real(image.where)).parents
+        names = [name for place in above for name in self._by_place.get(str(place), ())]
+        others = {name: self.images[name].found for name in names}
+        there = {name: other for name, other in others.items() if other is not None}
+        return why_nested(image.image, there) if there else ""
+
+
+def _real(place: str) -> str:
+    return place if is_url(place) else os.path.realpath(place)
