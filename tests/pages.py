@@ -19,8 +19,9 @@ import numpy as np
 import yaml
 import zarr
 
+from plates import make_image, make_plate
 from processes import finish
-from zarrpyramid.config import image_configs
+from zarrpyramid.config import container_config, image_configs
 
 ROOT = Path(__file__).parents[1]
 RUN = ("bash", "python", "yaml")
@@ -87,6 +88,9 @@ def make_images(data):
     make("labels.zarr/cells", (40, 100, 80), "u4", (16, 16, 16))
     make("em.zarr/raw", (20, 128, 128), "u1", (16, 16, 16))
     make("movie.zarr/raw", (2, 3, 20, 128, 128), "u2", (1, 1, 16, 32, 32))
+    make_plate(data / "plate.zarr", "AB", ("02", "03"), n_fields=2, shape=(2, 96, 80))
+    make_image(data / "cells.zarr", (2, 12, 96, 80))
+    make("cells.zarr/labels/nuclei", (12, 96, 80), "u4", (6, 24, 20))
 
 
 def run(command, folder, **environment):
@@ -108,7 +112,8 @@ def run_page(page, folder):
         if not block.is_run or "pip install" in body:
             continue
         if block.language == "yaml":
-            assert image_configs(yaml.safe_load(body))
+            given = yaml.safe_load(body)
+            assert container_config(given) or image_configs(given)
         if block.file:
             (folder / block.file).write_text(body, encoding="utf-8")
         elif block.language == "python":

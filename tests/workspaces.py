@@ -27,8 +27,11 @@ _JOBS = {
     "Building part ": "part ",
     "Building level ": "",
     "Listing the levels": "list",
+    "Building images": "batch",
+    "Summing up all": "summary of all",
     "Summing up": "summary",
     "Counting the labels": "labels",
+    "Verifying all": "verify all",
     "Verifying": "verify",
 }
 

@@ -25,6 +25,7 @@ def rules(new_workspace):
 
 def test_rules_are_those_of_the_plan(rules):
     assert sorted(rules) == [
+        "build_batch",
         "copy_base",
         "downsample_level",
         "downsample_part",
@@ -32,7 +33,9 @@ def test_rules_are_those_of_the_plan(rules):
         "open_level",
         "report_labels",
         "seal_base",
+        "summarize_images",
         "summarize_pyramid",
+        "verify_images",
         "verify_pyramid",
         "write_multiscales",
     ]
