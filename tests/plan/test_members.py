@@ -1,4 +1,4 @@
-"""The images of a container in a run: chosen, named, batched, and labels that follow their image."""
+"""The images of a container: chosen, named, batched, and labels that follow their image."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from plates import make_image, make_plate, write_group
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.plan.batches import MOST_IMAGES, MOST_VOXELS, Batch, cut_batches
+from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.members import chosen
 from zarrpyramid.plan.run import Job, Run
 
@@ -58,9 +59,9 @@ def test_a_run_of_a_plate_opens_what_it_is_asked_for_alone(tmp_path, new_run, mo
     make_plate(tmp_path / "p.zarr", n_fields=2)
     opened = []
 
-    def counted(config, real=__import__("zarrpyramid.plan.run_image").plan.run_image.open_image):
+    def counted(config):
         opened.append(config.name)
-        return real(config)
+        return open_image(config)
 
     monkeypatch.setattr("zarrpyramid.plan.run_image.open_image", counted)
     run = new_run(container=str(tmp_path / "p.zarr"), levels=1)

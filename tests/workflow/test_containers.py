@@ -103,9 +103,8 @@ def test_one_damaged_image_of_a_plate(plate):
     (workspace / "p.zarr/A/02/0/0/zarr.json").write_text("{")
     outcome = run(workspace, code=1)
     assert outcome.jobs == []
-    assert outcome.lines[-1].startswith(
-        "zarrpyramid: 1 of 8 images cannot be built: image A.02.0: "
-    )
+    said = "zarrpyramid: 1 of 8 images cannot be built: image A.02.0: "
+    assert outcome.lines[-1].startswith(said)
     outcome = run(workspace, "--keep-going", code=1)
     assert sorted(outcome.jobs) == ["0", "batch", "summary of all"]
     table = (workspace / "results/p/summary.md").read_text(encoding="utf-8")
