@@ -382,6 +382,25 @@ FAULTS = {
         lambda p: image(p, voxels=VOXELS.astype("int64")), {"method": "sum", "dtype": "int64"},
         "which no dtype holds; choose mean", [changed(method="mean", dtype=None)],
     ),
+    "nodata of a method that takes none": (
+        image, {"nodata": 0, "method": "nanmean"}, "choose mean, .*, or give nodata: auto",
+        [changed(method="mean"), changed(nodata="auto")],
+    ),
+    "nodata of labels": (
+        image, {**LABELS, "nodata": 0}, "give nodata: auto; of labels, method: mode_nonzero",
+        [changed(nodata="auto"), changed(nodata="auto", method="mode_nonzero")],
+    ),
+    "nodata that no voxel has": (
+        image, {"nodata": -1}, "give the number that stands for no data", [changed(nodata=1)],
+    ),
+    "nodata of other channels": (
+        image, {"nodata": [0, 0]}, "give one for each, or one number for all",
+        [changed(nodata=[0]), changed(nodata=0)],
+    ),
+    "a share of nothing": (
+        image, {"nodata_share": 0.9}, "give nodata: NUMBER, or leave nodata_share out",
+        [changed(nodata=0), changed(nodata_share=None)],
+    ),
     "factors that scale nothing": (
         image, {"scale_factors": 1}, "leave it out", [changed(scale_factors=None)],
     ),

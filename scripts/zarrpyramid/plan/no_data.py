@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Axis
 
 _INSTEAD = {
-    "nanmean": "choose mean, which leaves nodata out as nanmean does NaN, or leave nodata out",
-    "mode": "leave nodata out, or choose mode_nonzero for labels among which 0 is none",
-    "mode_nonzero": "leave nodata out: mode_nonzero leaves out 0",
+    "nanmean": "choose mean, which leaves nodata out as nanmean does NaN, or give nodata: auto",
+    "mode": "give nodata: auto; of labels, method: mode_nonzero leaves out 0",
+    "mode_nonzero": "give nodata: auto; mode_nonzero leaves out 0 as it is",
 }
-_OTHERWISE = "leave nodata out, or choose mean"
+_OTHERWISE = "give nodata: auto, or choose mean"
 """The way out for methods that do not take `nodata`."""
 
 
