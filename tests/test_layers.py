@@ -36,7 +36,7 @@ ROOF = {"__init__", "__main__", "pyramid_sampler"}
 # The modules that may import what this project does not contain.
 DOORS = {
     "zarr": {"arrays.foreign", "stores.zarr_store"},
-    "numcodecs": {"arrays.codecs", "arrays.compressors"},
+    "numcodecs": {"arrays.codecs", "arrays.compressors", "inputs.n5_blocks"},
     "dask": {"downsample.run", "downsample.synthetic"},
     "distributed": {"downsample.cluster"},
     "numba": {"reduce.numba_mean"},  # whose decorator `numba_windows` takes
@@ -69,6 +69,7 @@ DOORS = {
         *("inputs.mrc", "inputs.nifti", "inputs.raw_array"),
         *("inputs.raw_files", "inputs.tiff", "inputs.tiff_checks", "inputs.tiff_file"),
         "inputs.tiff_page",
+        *("inputs.n5", "inputs.n5_blocks"),
         *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),

@@ -14,6 +14,8 @@ one format by the library of its field, which it imports when the format is aske
 3. `tiff` by tifffile (a folder, a pattern or a file), with `slice_names` (order, missing numbers),
    `tiff_file` (the series of one file), `tiff_checks` (truncation), `tiff_page` and `tiff_header`
    (one page), `tiff_scale` (voxel size, channels); `raw_files` reads voxels by offset.
+4. `n5`, with `n5_metadata` (its attributes) and `n5_blocks` (its blocks), of the codecs of
+   numcodecs.
 
 `rows` cuts arrays without blocks of their own, `units` knows what files write for units.
 """

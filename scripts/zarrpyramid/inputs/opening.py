@@ -26,6 +26,7 @@ READERS = {
     "numpy": ("npy", "open_npy"),
     "HDF5": ("hdf5", "open_hdf5"),
     "Imaris": ("imaris", "open_imaris"),
+    "N5": ("n5", "open_n5"),
     "NIfTI": ("nifti", "open_nifti"),
     "MRC": ("mrc", "open_mrc"),
     "TIFF": ("tiff", "open_tiff"),

@@ -77,7 +77,7 @@ FORMATS = (
         extra="hdf5",
         inside="::DATASET",
     ),
-    ImageFormat(name="N5", suffixes=(".n5",), extra="n5"),
+    ImageFormat(name="N5", suffixes=(".n5",)),
     ImageFormat(name="CZI", marks=((0, b"ZISRAWFILE"),), suffixes=(".czi",), extra="czi"),
     ImageFormat(name="ND2", marks=((0, b"\xda\xce\xbe\n"),), suffixes=(".nd2",), extra="nd2"),
     ImageFormat(name="LIF", suffixes=(".lif",), extra="lif"),
@@ -113,6 +113,7 @@ FORMATS = (
 
 _START, _MOST_LISTED = 512, 1000
 _N5_DOCUMENT = "attributes.json"
+_ZARR_DOCUMENTS = ("zarr.json", ".zgroup", ".zarray")
 
 
 def image_format(place: str) -> ImageFormat | None:
@@ -167,10 +168,13 @@ def _found_n5(folder: Path) -> tuple[ImageFormat, str, str] | None:
     """Return N5 where a folder, or one above it, says that it is N5's."""
     n5 = next(known for known in FORMATS if known.name == "N5")
     for above in (folder, *folder.parents):
-        if above.name.lower().endswith(n5.suffixes) and (above / _N5_DOCUMENT).is_file():
+        is_named = above.name.lower().endswith(n5.suffixes) and above.is_dir()
+        if is_named and not any((above / document).exists() for document in _ZARR_DOCUMENTS):
             return n5, str(folder), ""
         with contextlib.suppress(OSError, ValueError):
-            if "n5" in json.loads((above / _N5_DOCUMENT).read_bytes()):
+            said = json.loads((above / _N5_DOCUMENT).read_bytes())
+            # A container says so, but need not be named; a dataset says what it is.
+            if "n5" in said or (above == folder and {"dimensions", "blockSize"} <= set(said)):
                 return n5, str(folder), ""
     return None
 
