@@ -176,10 +176,8 @@ def test_voxel_sizes(custom, tmp_path):
     unit, z, xy = expected
     assert form.voxel_size == {"z": z, "y": xy, "x": xy}
     assert form.unit == (dict.fromkeys("zyx", unit) if unit else {})
-    assert (
-        form.origins["voxel_size"]
-        == f"the attributes of {'it' if own and 'down' not in str(own) else 'em'}"
-    )
+    where = "the attributes of em" if custom.startswith("above") else "its attributes"
+    assert form.origins["voxel_size"] == where
 
 
 def test_names_of_axes_are_in_the_order_of_n5(tmp_path):
