@@ -93,6 +93,9 @@ def test_labels_take_factors_levels_and_place_of_their_image(tmp_path, new_run):
         assert [level.factors for level in plan.levels[1:]] == [(1, 1, 2, 2)] * 2
         assert [axis.size for axis in plan.axes] == [1, 0.5, 0.5, 0.5]
         assert plan.image.method == ("mean" if image.name == "i" else "mode")
+    padded = new_run(container=str(tmp_path / "i.zarr"), nodata=0, nodata_share=0.9, **asked)
+    rules = [image.image.plan.levels[1].no_data.values for image in padded.images.values()]
+    assert rules == [(0,), (), ()]  # of ids none is no data
     auto = new_run(container=str(tmp_path / "i.zarr"))  # small enough to stand alone
     assert [len(image.image.plan.levels) for image in auto.images.values()] == [1, 1, 1]
     sparse = new_run(container=str(tmp_path / "i.zarr"), method="mode_nonzero", levels=1)

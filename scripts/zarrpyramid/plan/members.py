@@ -21,7 +21,7 @@ from zarrpyramid.metadata import (
     read_multiscales,
     read_node,
 )
-from zarrpyramid.reduce import METHODS
+from zarrpyramid.reduce import ALL_DATA, METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,8 +149,8 @@ def _is_taken(folder: Path, store: str, path: str) -> bool:
 def labels_config(config: ImageConfig, image: Image) -> ImageConfig:
     """Return the settings of labels that follow the image that they label.
 
-    What is given for all images counts as far as it can: no mean of ids is made, and what has one
-    number for each axis of the image is left out.
+    What is given for all images counts as far as it can: no mean of ids is made, no id stands for
+    no data, and what has one number for each axis of the image is left out.
     """
     plan = image.plan
     steps = tuple(
@@ -173,6 +173,8 @@ def labels_config(config: ImageConfig, image: Image) -> ImageConfig:
         scale_factors=steps or "auto",
         levels=None if steps else 0,
         method=asked if picks else "auto",
+        nodata=None,
+        nodata_share=ALL_DATA.share,
         dtype=None,
         axes=None,
         voxel_size=sizes,
