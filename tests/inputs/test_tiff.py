@@ -292,6 +292,23 @@ def test_slices_that_are_numbered_in_steps(tmp_path):
     check(open_input(str(tmp_path)), voxels)
 
 
+def test_slices_with_thumbnails(tmp_path):
+    voxels = noise(3, 20, 17)
+    for n, plane in enumerate(voxels):
+        with tifffile.TiffWriter(tmp_path / f"{n}.tif") as file:
+            file.write(plane, photometric="minisblack")
+            file.write(plane[::2, ::2], photometric="minisblack")
+    assert "0.tif has 2 series" in refused(ConfigError, tmp_path)
+    check(open_input(str(tmp_path), 0), voxels)
+    check(open_input(str(tmp_path), 1), voxels[:, ::2, ::2])
+
+
+def test_slices_of_the_same_number(tmp_path):
+    for name in ("z1.tif", "z01.tif", "z2.tif"):
+        write(tmp_path / name, noise(8, 8))
+    assert "holds z01.tif and z1.tif, which have the same number" in refused(ConfigError, tmp_path)
+
+
 def test_names_that_count_channels_and_slices(tmp_path):
     voxels = noise(2, 3, 8, 9)
     for c, z in np.ndindex(2, 3):
@@ -381,6 +398,9 @@ def test_an_ome_tiff_in_several_files(tmp_path):
     files = [tmp_path / "c0.ome.tif", tmp_path / "c1.ome.tif"]
     assert image.files() == files
     assert image.files((slice(1, 2), *whole(image)[1:])) == files[1:]
+    check(open_input(str(tmp_path)), voxels)
+    write(tmp_path / "c2.ome.tif", voxels[0])
+    assert "holds 3 files, the OME-XML of " in refused(ConfigError, tmp_path)
     files[1].unlink()
     assert "no voxels for the plane at c 1, z 0 (3 of 6 planes" in refused(StoreError, files[0])
 
@@ -514,7 +534,8 @@ def test_voxel_size_and_unit(tmp_path, case):
     form = open_input(str(tmp_path / "a.tif")).form
     assert form.voxel_size == pytest.approx(size, rel=1e-6)
     assert form.unit == unit
-    assert form.origins == ({"voxel_size": origin, "unit": origin} if size else {})
+    origins = {name: said for name, said in form.origins.items() if name != "axes"}
+    assert origins == ({"voxel_size": origin, "unit": origin} if size else {})
 
 
 def test_slices_have_the_scale_of_the_first(tmp_path):
@@ -529,7 +550,8 @@ def test_names_of_channels(tmp_path):
     names = {"Channel": {"Name": ["DAPI", "GFP"]}, "axes": "CZYX"}
     write(tmp_path / "a.ome.tif", voxels, ome=True, metadata=names)
     form = open_input(str(tmp_path / "a.ome.tif")).form
-    assert (form.channels, form.origins) == (("DAPI", "GFP"), {"channels": "its OME-XML"})
+    assert form.channels == ("DAPI", "GFP")
+    assert form.origins == {"axes": "its OME-XML", "channels": "its OME-XML"}
     for labels, expected in [
         (["DAPI", "GFP"] * 3, ("DAPI", "GFP")),
         ([f"slice {n}" for n in range(6)], ()),
@@ -607,7 +629,7 @@ TRUNCATED = {
 
 @pytest.mark.parametrize("case", TRUNCATED)
 @pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.9, 0.999])
-def test_a_truncated_file_is_refused(tmp_path, case, part):
+def test_a_truncated_file_is_refused(tmp_path, caplog, case, part):
     path = tmp_path / "a.tif"
     voxels = noise(6, 40, 37)
     write(path, voxels, **TRUNCATED[case])
@@ -617,6 +639,7 @@ def test_a_truncated_file_is_refused(tmp_path, case, part):
         return
     message = refused(StoreError, path)
     assert "restore it" in message or "write" in message
+    assert not caplog.records  # one line is enough
 
 
 @pytest.mark.parametrize("keys", [{}, {"compression": "zlib"}, {"tile": (16, 16)}])

@@ -157,11 +157,18 @@ def _grid(
     """Return files whose names count along several axes."""
     template = split[ordered[0]]
     axes = tuple(_axis(template, n) for n in counting)
-    if "" in axes or len({*axes}) < len(axes):
+    if len({*numbers}) == len(numbers) and ("" in axes or len({*axes}) < len(axes)):
         raise ConfigError(
             f"names in {where} count by {len(counting)} numbers, from {ordered[0]} to "
             f"{ordered[-1]}, and what each of them counts cannot be told; give a pattern that "
             "fits one value of all but one of them, or put t, c or z before each number"
+        )
+    if len({*numbers}) < len(numbers):
+        same = next(n for n, row in enumerate(numbers) if row in numbers[:n])
+        first = ordered[numbers.index(numbers[same])]
+        raise ConfigError(
+            f"{where} holds {first} and {ordered[same]}, which have the same number; take one of "
+            "them out, or give a pattern"
         )
     values = [sorted({row[n] for row in numbers}) for n in counting]
     there = {

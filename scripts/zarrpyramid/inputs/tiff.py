@@ -19,6 +19,7 @@ from .raw_files import Files, files_at
 from .slice_names import in_order
 from .tiff_file import TiffImage, open_file
 from .tiff_header import read_header
+from .tiff_page import Layout, Segments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from .image_input import Block, Input, InputForm, Place
     from .raw_files import Stamp
-    from .tiff_page import Layout
 
 _SUFFIXES = (".tif", ".tiff", ".btf", ".lsm")
 """Ends of names of those files in a folder that are slices."""
@@ -41,6 +41,8 @@ class TiffSlices:
     ----------
     grid
         Files along each of the axes that they stand for.
+    series
+        What was asked for of the series of each file.
     layout
         How the first one stores its voxels.
     tags
@@ -51,6 +53,7 @@ class TiffSlices:
     form: InputForm
     known: Files
     grid: Shape
+    series: int | str | None
     layout: Layout
     tags: tuple[object, ...]
 
@@ -71,20 +74,23 @@ class TiffSlices:
             layout = self.layout
             if not header.is_single or header.form != self.tags:
                 layout = self._other_layout(path, stamp)
-            if len(header.offsets) != layout.n_segments or len(header.counts) not in (
-                0,
-                layout.n_segments,
-            ):
+            counts = header.counts or (layout.n_bytes,)
+            if not len(header.offsets) == len(counts) == layout.n_segments:
                 raise StoreError(
                     f"{path} has {len(header.offsets)} strips or tiles, expected "
                     f"{layout.n_segments}; restore it from a copy"
                 )
-            counts = header.counts or (layout.n_bytes,)
-            layout.read(file, path, header.offsets, counts, header.tables, region, out)
+            segments = Segments(
+                start=layout.start(header.offsets, counts),
+                offsets=header.offsets,
+                counts=counts,
+                tables=header.tables,
+            )
+            layout.read(file, path, segments, region, out)
 
     def _other_layout(self, path: str, stamp: Stamp) -> Layout:
         """Return the layout of a slice that is stored otherwise than the first."""
-        image = _opened(path, stamp)
+        image = _opened(path, self.series, stamp)
         first = self.known.paths[0]
         if image.layout.shape != image.form.shape:
             raise StoreError(
@@ -107,6 +113,7 @@ class TiffStacks:
     form: InputForm
     known: Files
     grid: Shape
+    series: int | str | None
     part: TiffImage = field(repr=False)
 
     def read(self, region: Region) -> Block:
@@ -119,7 +126,7 @@ class TiffStacks:
             number = unit_number(place, self.grid)
             path = self.known.paths[number]
             with self.known.opened(number):  # it is as it was when the image was opened
-                image = _opened(path, self.known.stamps[number])
+                image = _opened(path, self.series, self.known.stamps[number])
                 _check_alike(
                     image.form, path, self.part.form.shape, self.form.dtype, self.known.paths[0]
                 )
@@ -184,10 +191,13 @@ def _open_files(place: Place, paths: Sequence[str]) -> Input:
     order = in_order([path[start:] for path in paths], place.path)
     known = files_at(f"{folder.rstrip('/')}/{name}" for name in order.names)
     first = open_file(known.paths[0], place.series)
+    if len(first.known.paths) > 1:
+        return _ome_files(first, place, known)
     part = first.form
-    is_slice = part.shape == first.layout.shape
-    axes = order.axes
-    if is_slice and axes == ("",):
+    with known.opened(0) as file:
+        header = read_header(file, known.paths[0], known.stamps[0][0])
+    axes, is_plane = order.axes, part.shape == first.layout.shape
+    if is_plane and axes == ("",):
         axes = ("z",)
     elif "" in axes or {*axes} & {*part.axes}:
         raise ConfigError(
@@ -195,9 +205,7 @@ def _open_files(place: Place, paths: Sequence[str]) -> Input:
             f"{list(part.axes)}, and which axis they make cannot be told; put t, c or z, one that "
             "they do not have, before the number in their names, or give one file"
         )
-    if not part.axes:
-        axes = ()
-    shape, axes = (*order.shape, *part.shape), (*axes, *part.axes)
+    shape, axes = (*order.shape, *part.shape), (*axes, *part.axes) if part.axes else ()
     scale = first.scale.along(axes, shape)
     form = replace(
         part,
@@ -207,19 +215,29 @@ def _open_files(place: Place, paths: Sequence[str]) -> Input:
         voxel_size=scale.size,
         unit=scale.unit,
         channels=scale.channels,
-        origins=scale.origins(),
+        origins={"axes": "the names of its files", **scale.origins()},
     )
     kept: dict[str, Any] = {
         "name": place.path,
         "form": form,
         "known": known,
         "grid": order.shape,
+        "series": place.series,
     }
-    if not is_slice:
-        return TiffStacks(part=first, **kept)
-    with known.opened(0) as file:
-        header = read_header(file, known.paths[0], known.stamps[0][0])
-    return TiffSlices(layout=first.layout, tags=header.form, **kept)
+    if is_plane and header.is_single:
+        return TiffSlices(layout=first.layout, tags=header.form, **kept)
+    return TiffStacks(part=first, **kept)
+
+
+def _ome_files(image: TiffImage, place: Place, known: Files) -> TiffImage:
+    """Return the image of files whose OME-XML puts them together."""
+    named, there = ({os.path.realpath(path) for path in f.paths} for f in (image.known, known))
+    if named != there:
+        raise ConfigError(
+            f"{place.path} holds {len(there)} files, the OME-XML of {known.paths[0]} puts "
+            f"{len(named)} together; give that file as source"
+        )
+    return replace(image, name=place.path)
 
 
 def _check_alike(found: InputForm, path: str, shape: Shape, dtype: str, first: str) -> None:
@@ -237,7 +255,7 @@ def _files_of(known: Files, grid: Shape, region: Region | None) -> Sequence[Path
     return [Path(known.paths[unit_number(place, grid)]) for place in places]
 
 
-@functools.lru_cache(maxsize=64)
-def _opened(path: str, stamp: Stamp) -> TiffImage:
+@functools.lru_cache(maxsize=1024)
+def _opened(path: str, series: int | str | None, stamp: Stamp) -> TiffImage:
     """Open a file; one that has changed is another one."""
-    return open_file(path)
+    return open_file(path, series)

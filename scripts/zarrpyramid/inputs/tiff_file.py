@@ -5,6 +5,8 @@ All pages' places are found once, at opening. Of pyramids in a file level 0 is t
 
 from __future__ import annotations
 
+import logging
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -13,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tifffile import TiffFile
 
-from zarrpyramid.errors import ConfigError, StoreError, nearest
+from zarrpyramid.errors import ConfigError, PyramidError, StoreError, nearest
 from zarrpyramid.geometry import count, region_shape, unit_number
 
 from .image_input import InputForm
 from .raw_files import Files, files_at, read_box
 from .rows import row_blocks
 from .tiff_checks import check_chain, check_kind, check_pages, check_size
-from .tiff_page import Layout, layout_of
+from .tiff_page import Layout, Segments, layout_of
 from .tiff_scale import Scale, scale_of
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from .image_input import Block
 
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
+# What tifffile logs of a damaged file is said here, by one error.
+_IS_SILENT = ContextVar("_IS_SILENT", default=False)
+logging.getLogger("tifffile").addFilter(lambda record: not _IS_SILENT.get())
 
 _UNNAMED = "IQ"
 """Letters of axes that a file does not name."""
@@ -52,6 +58,8 @@ class Pages:
         The number of each page's file.
     offsets, counts
         Place and size of each strip or tile: one row a page.
+    starts
+        Where each page's voxels lie one after the other, or None.
     tables
         Tables of JPEG, one a page, or () where no page has any.
     """
@@ -59,7 +67,17 @@ class Pages:
     file: Numbers
     offsets: Numbers
     counts: Numbers
+    starts: tuple[int | None, ...]
     tables: tuple[bytes | None, ...]
+
+    def segments(self, number: int) -> Segments:
+        """Return where the strips or tiles of a page lie."""
+        return Segments(
+            start=self.starts[number],
+            offsets=self.offsets[number],
+            counts=self.counts[number],
+            tables=self.tables[number] if self.tables else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +119,8 @@ class TiffImage:
                 for number, target in zip(numbers, targets, strict=True):
                     if pages.file[number] != number_of_file:
                         continue
-                    self.layout.read(
-                        file,
-                        path,
-                        pages.offsets[number].tolist(),
-                        pages.counts[number].tolist(),
-                        pages.tables[number] if pages.tables else None,
-                        region[n_outer:],
-                        target,
-                    )
+                    inner = region[n_outer:]
+                    self.layout.read(file, path, pages.segments(number), inner, target)
         return out
 
     def files(self, region: Region | None = None) -> Sequence[Path]:
@@ -131,24 +142,23 @@ def open_file(path: str, series: int | str | None = None) -> TiffImage:
     ConfigError
         If it has several series, and none of them is chosen.
     """
+    said = _IS_SILENT.set(True)
     try:
-        opened = TiffFile(path)
+        with TiffFile(path) as file:
+            chosen = _chosen(file, path, series)
+            return _image(file, chosen, path, len(file.series) > 1)
+    except PyramidError:
+        raise
     except Exception as error:  # whatever a damaged file leads to
         raise StoreError(
             f"{path} cannot be read as TIFF ({error}); restore it from a copy"
         ) from error
-    with opened as file:
-        chosen = _chosen(file, path, series)
-        return _image(file, chosen, path, len(file.series) > 1)
+    finally:
+        _IS_SILENT.reset(said)
 
 
 def _chosen(file: TiffFile, path: str, wanted: int | str | None) -> TiffPageSeries:
-    try:
-        there = list(file.series)
-    except Exception as error:
-        raise StoreError(
-            f"{path} cannot be read as TIFF ({error}); restore it from a copy"
-        ) from error
+    there = list(file.series)
     if not there:
         raise StoreError(f"{path} has no image; restore it from a copy")
     if file.is_lsm and wanted is None:
@@ -211,12 +221,18 @@ def _image(file: TiffFile, series: TiffPageSeries, path: str, is_one_of: bool) -
         voxel_size=scale.size,
         unit=scale.unit,
         channels=scale.channels,
-        origins=scale.origins(),
+        origins={"axes": _why_axes(series, said.origin), **scale.origins()},
     )
     name = f"{path} (series {series._index})" if is_one_of else path
     return TiffImage(
         name=name, form=form, known=known, layout=layout, scale=said, start=start, pages=pages
     )
+
+
+def _why_axes(series: TiffPageSeries, origin: str) -> str:
+    if {*series.axes} & {*_UNNAMED}:
+        return "the order of its pages"
+    return origin if series.kind in ("ome", "imagej", "lsm") else "its format"
 
 
 def axis_names(letters: str) -> tuple[str, ...]:
@@ -255,6 +271,7 @@ def _places(series: TiffPageSeries, layout: Layout, known: Files) -> Pages:
         file=np.array(files, np.int64),
         offsets=np.array(offsets, np.int64),
         counts=np.array(counts, np.int64),
+        starts=tuple(map(layout.start, offsets, counts)),
         tables=tuple(tables) if any(tables) else (),
     )
     ends = (pages.offsets + pages.counts).max(axis=1)

@@ -25,8 +25,28 @@ if TYPE_CHECKING:
     from .image_input import Block
     from .raw_files import Stamp
 
+    Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
 _JPEG = (6, 7, 34892, 33007)
 """Codecs whose strips need what stands in the page's header."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segments:
+    """Where the strips or tiles of a page lie.
+
+    Attributes
+    ----------
+    start
+        Where the page's voxels lie one after the other, or None.
+    tables
+        What all strips of a JPEG share.
+    """
+
+    start: int | None
+    offsets: Numbers | Sequence[int]
+    counts: Numbers | Sequence[int]
+    tables: bytes | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +121,7 @@ class Layout:
             ends = [place + size for place, size in zip(offsets, counts, strict=True)]
             if sum(counts) != self.n_bytes or list(offsets[1:]) != ends[:-1]:
                 return None
-        elif self.is_tiled and self.segment != self.whole[1:4]:
+        if self.is_tiled and self.segment != self.whole[1:4]:
             return None
         return offsets[0] or None
 
@@ -109,9 +129,7 @@ class Layout:
         self,
         file: int,
         path: str,
-        offsets: Sequence[int],
-        counts: Sequence[int],
-        tables: bytes | None,
+        segments: Segments,
         region: Region,
         out: Block,
     ) -> None:
@@ -122,9 +140,8 @@ class Layout:
         StoreError
             If it cannot be read.
         """
-        start = self.start(offsets, counts)
-        if start is not None:
-            read_box(file, path, start, self.shape, region, out)
+        if segments.start is not None:
+            read_box(file, path, segments.start, self.shape, region, out)
             if self.is_swapped:
                 out.byteswap(inplace=True)
             return
@@ -134,9 +151,10 @@ class Layout:
         decode = _decoder(*self.source)
         extra: dict[str, Any] = {}
         if self.is_jpeg:
-            extra = {"jpegtables": tables, "jpegheader": self.jpeg_header}
+            extra = {"jpegtables": segments.tables, "jpegheader": self.jpeg_header}
         units = (1, *self.segment, self.whole[4])
         grid = (self.whole[0], *self.grid, 1)
+        offsets, counts = segments.offsets, segments.counts
         found = [(unit_number(index, grid), index) for index in covering_units(whole, units)]
         for number, index in sorted(found, key=lambda item: offsets[item[0]]):
             box = tuple(
@@ -148,7 +166,7 @@ class Layout:
             if not counts[number]:
                 self._fill(path, number, target)
                 continue
-            coded = read_bytes(file, path, offsets[number], counts[number])
+            coded = read_bytes(file, path, int(offsets[number]), int(counts[number]))
             try:
                 voxels = decode(coded, number, **extra)[0]
             except Exception as error:  # whatever a codec raises
