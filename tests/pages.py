@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tifffile
 import yaml
 import zarr
 
@@ -88,9 +89,29 @@ def make_images(data):
     make("labels.zarr/cells", (40, 100, 80), "u4", (16, 16, 16))
     make("em.zarr/raw", (20, 128, 128), "u1", (16, 16, 16))
     make("movie.zarr/raw", (2, 3, 20, 128, 128), "u2", (1, 1, 16, 32, 32))
+    make_tiffs(data)
     make_plate(data / "plate.zarr", "AB", ("02", "03"), n_fields=2, shape=(2, 96, 80))
     make_image(data / "cells.zarr", (2, 12, 96, 80))
     make("cells.zarr/labels/nuclei", (12, 96, 80), "u4", (6, 24, 20))
+
+
+def make_tiffs(data):
+    """Write slices, an OME-TIFF, and one of two series."""
+    voxels = (np.arange(40 * 96 * 80).reshape(40, 96, 80) % 4001).astype("u2")
+    (data / "slices").mkdir()
+    dots = {"resolution": (1e4 / 0.5, 1e4 / 0.5), "resolutionunit": "CENTIMETER"}
+    for z, plane in enumerate(voxels):
+        tifffile.imwrite(data / f"slices/z{z}.tif", plane, **dots)
+    (data / "slices" / "thumbs.db").write_bytes(b"nothing")
+    sizes = {"PhysicalSizeZ": 2, "PhysicalSizeY": 0.5, "PhysicalSizeX": 0.5}
+    named = {"axes": "CZYX", "Channel": {"Name": ["DAPI", "GFP"]}, **sizes}
+    form = {"photometric": "minisblack", "tile": (32, 32), "compression": "zlib"}
+    tifffile.imwrite(
+        data / "embryo.ome.tif", voxels.reshape(2, 20, 96, 80), ome=True, metadata=named, **form
+    )
+    with tifffile.TiffWriter(data / "two.ome.tif", ome=True) as file:
+        for name, series in (("overview", voxels[:, ::4, ::4]), ("detail", voxels)):
+            file.write(series, metadata={"axes": "ZYX", "Name": name}, **form)
 
 
 def run(command, folder, **environment):
