@@ -53,6 +53,8 @@ DOORS = {
     "h5py": {"inputs.hdf5", "inputs.hdf5_axes", "inputs.hdf5_contents", "inputs.hdf5_parts"}
     | {"inputs.imaris"},
     "hdf5plugin": {"inputs.hdf5"},
+    "bioio": {"inputs.bioio_file"},
+    "bioio_base": {"inputs.bioio_file"},
     "nibabel": {"inputs.nifti"},
     "mrcfile": {"inputs.mrc"},
     "snakemake": set(),
@@ -69,7 +71,7 @@ DOORS = {
         *("inputs.mrc", "inputs.nifti", "inputs.raw_array"),
         *("inputs.raw_files", "inputs.tiff", "inputs.tiff_checks", "inputs.tiff_file"),
         "inputs.tiff_page",
-        *("inputs.n5", "inputs.n5_blocks"),
+        *("inputs.bioio_file", "inputs.n5", "inputs.n5_blocks"),
         *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),

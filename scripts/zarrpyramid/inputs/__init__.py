@@ -16,6 +16,7 @@ one format by the library of its field, which it imports when the format is aske
    (one page), `tiff_scale` (voxel size, channels); `raw_files` reads voxels by offset.
 4. `n5`, with `n5_metadata` (its attributes) and `n5_blocks` (its blocks), of the codecs of
    numcodecs.
+5. `bioio_file`: what bioio and its readers read, among it CZI, ND2 and LIF.
 
 `rows` cuts arrays without blocks of their own, `units` knows what files write for units.
 """

@@ -6,6 +6,7 @@ import glob
 import os
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
     Reader = Callable[[Place], Input]
 
+_BIOIO = ("bioio_file", "open_bioio")
+
 READERS = {
+    **dict.fromkeys(("CZI", "ND2", "LIF"), _BIOIO),
     "numpy": ("npy", "open_npy"),
     "HDF5": ("hdf5", "open_hdf5"),
     "Imaris": ("imaris", "open_imaris"),
@@ -31,7 +35,10 @@ READERS = {
     "MRC": ("mrc", "open_mrc"),
     "TIFF": ("tiff", "open_tiff"),
 }
-"""The module here and its function that opens a format, by the format's name in `stores`."""
+"""The module here and its function that opens a format, by the format's name in `stores`.
+
+What has no name there is left to bioio, where it is installed.
+"""
 
 ENTRY_POINTS = "zarrpyramid.readers"
 """The group of entry points of readers of one's own, each named as the end of a file's name."""
@@ -108,12 +115,21 @@ def _known_reader(place: Place) -> Reader | None:
         known = next(filter(None, map(image_format, matched)), None)  # others may lie beside
     else:
         known = image_format(path)
-    if known is None or known.name not in READERS:
+    if known is None and Path(path).is_file():
+        if find_spec("bioio") is None:
+            raise StoreError(
+                f"{path} is a file of no format that is read here ({', '.join(READERS)}); bioio "
+                "reads others: install bioio and its reader of this format, or name a reader of "
+                "your own"
+            )
+    elif known is None or known.name not in READERS:
         return None
-    module, function = READERS[known.name]
+    module, function = READERS[known.name] if known else _BIOIO
     try:
         reader: Reader = getattr(import_module(f"{__package__}.{module}"), function)
     except ModuleNotFoundError as error:
+        if known is None:
+            raise
         raise StoreError(
             f"{Path(path).name} is of the format {known.name}, which {error.name} reads, a package "
             f"that is not installed; install it: {extra_command(known.extra)}"

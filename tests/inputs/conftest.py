@@ -1,0 +1,3 @@
+"""Scripts of `peers` run in the environments of their programs and are no tests."""
+
+collect_ignore_glob = ["peers/*"]
