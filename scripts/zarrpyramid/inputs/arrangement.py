@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import ConfigError, nearest
+from zarrpyramid.metadata import CHANNEL, SPACE, TIME, axis_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,13 +127,14 @@ def arrange(
     order = _order(image, names, transpose)
     channels = form.channels
     if channel is not None:
-        number = _axis(image, names, "c", "channel")
+        number = _channel_axis(image, names)
         picked = _channels(image, taken[number], channel)
         taken[number] = picked
         if isinstance(channel, int | str):
             order = tuple(axis for axis in order if axis != number)
-    if "c" in names and len(channels) == form.shape[names.index("c")]:
-        channels = tuple(channels[place] for place in taken[names.index("c")])
+    number = next((n for n, name in enumerate(names) if axis_type(name) == CHANNEL), -1)
+    if number >= 0 and len(channels) == form.shape[number]:
+        channels = tuple(channels[place] for place in taken[number])
     arranged = replace(
         form,
         shape=tuple(len(taken[axis]) for axis in order),
@@ -167,9 +169,14 @@ def _order(
     image: Input, names: Sequence[str], transpose: Sequence[str | int] | None
 ) -> tuple[int, ...]:
     if transpose is None:
-        places = {name: place for place, name in enumerate(ORDER)}
-        other = places["z"] - 0.5
-        return tuple(sorted(range(len(names)), key=lambda n: places.get(names[n], other)))
+        places: dict[str, float] = {name: place for place, name in enumerate(ORDER)}
+        places |= {TIME: places["t"], CHANNEL: places["c"], SPACE: places["z"] - 0.5}
+
+        def place(axis: int) -> float:
+            name = names[axis].lower()
+            return places.get(name, places[axis_type(name)])
+
+        return tuple(sorted(range(len(names)), key=place))
     order = [
         axis if isinstance(axis, int) else _axis(image, names, axis, "transpose")
         for axis in transpose
@@ -189,6 +196,11 @@ def _axis(image: Input, names: Sequence[str], axis: str, key: str) -> int:
             f"{nearest(axis, names)}; name others with axes: [...]"
         )
     return names.index(axis)
+
+
+def _channel_axis(image: Input, names: Sequence[str]) -> int:
+    channels = [number for number, name in enumerate(names) if axis_type(name) == CHANNEL]
+    return channels[0] if channels else _axis(image, names, "c", "channel")
 
 
 def _channels(

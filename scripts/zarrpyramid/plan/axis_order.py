@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
+from zarrpyramid.config import group_path
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import CHANNEL, SPACE, TIME, axis_type
 
@@ -33,20 +35,29 @@ def check_order(image: ImageConfig, axes: Sequence[Axis]) -> None:
         return
     way_out = "name them with axes: [...]"
     if numbers[0] <= 1 and numbers[1] <= 1 and numbers[2] <= 3:
-        order = sorted(range(len(axes)), key=places.__getitem__)
-        put_right = _transposed(order, [names[n] for n in order])
-        way_out = f"if these are its axes, {put_right}; else {way_out}"
+        way_out = f"if these are its axes, {_put_right(image, names)}; else {way_out}"
     raise ConfigError(
         f"image {image.name}: axes {names} break OME-NGFF's order: at most one time axis, then "
         f"at most one channel axis, then two or three space axes; {way_out}"
     )
 
 
-def _transposed(order: Sequence[int], names: Sequence[str]) -> str:
-    """Say how an array gets its axes into an order."""
+def is_ordered(names: Sequence[str]) -> bool:
+    """Tell whether axes of these names are in OME-NGFF's order.
+
+    >>> is_ordered("tcyx"), is_ordered("yxc")
+    (True, False)
+    """
+    places = [_ORDER.index(axis_type(name)) for name in names]
+    return places == sorted(places)
+
+
+def _put_right(image: ImageConfig, names: Sequence[str]) -> str:
+    """Say how an image whose axes have these names gets them into order."""
+    group = shlex.quote(image.source or group_path(image.store, image.field))
     return (
-        f"write it with axes ({', '.join(names)}) into another store, as numpy.transpose(array, "
-        f"({', '.join(map(str, order))})) gives it, and give axes: [{', '.join(names)}]"
+        "give the image as source of a new store, which gets them in order: --config "
+        f"source={group} 'axes=[{','.join(names)}]' store=NEW.zarr"
     )
 
 
@@ -71,11 +82,9 @@ def check_axes(plan: ImagePlan) -> None:
         return
     names = DEFAULT_AXES[len(shape) - 1]
     first = int(len(shape) == 5)  # after time
-    order = [*range(first), len(shape) - 1, *range(first, len(shape) - 1)]
-    space = "zyx"[-(len(shape) - 1 - first) :]
+    found = [*names[:first], *"zyx"[-(len(shape) - 1 - first) :], "c"]
     raise ConfigError(
         f"image {image.name}: level 0 has shape {list(shape)} and nothing names its axes, the last "
         f"of which looks like channels or colours; if it is one of space, give axes: "
-        f"[{', '.join(names)}]; if it holds channels, "
-        f"{_transposed(order, [*names[:first], 'c', *space])}"
+        f"[{', '.join(names)}]; if it holds channels, {_put_right(image, found)}"
     )

@@ -23,10 +23,11 @@ from zarrpyramid.metadata import (
 )
 
 from .base_place import check_voxels, level_paths, read_base
-from .input_source import InputSource, explained, find_input
+from .input_source import InputSource, explained, find_input, input_source
 from .levels import ImagePlan, made_base, plan_image
-from .source import BASE_KEY, check_apart, open_source, trust_linked_base
+from .source import BASE_KEY, Source, check_apart, open_source, trust_linked_base
 from .version import check_around
+from .zarr_input import is_read, zarr_input
 
 if TYPE_CHECKING:
     from typing import Any
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from zarrpyramid.config import DeclaredBase, ImageConfig
     from zarrpyramid.metadata import ArrayMetadata
     from zarrpyramid.stores import Store
-
-    from .source import Source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +130,9 @@ def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
     """Plan an image whose level 0 is taken from elsewhere; its group need not be there yet."""
     check_apart(config, store)
     found = find_input(config, store, path)
-    source = found or open_source(config)
+    source: Source | InputSource = found or open_source(config)
+    if isinstance(source, Source) and is_read(config, source):
+        source = found = input_source(config, zarr_input(config, source), store, path)
     group = read_node(store, path)
     if config.link_base:
         store.trust(source.name)

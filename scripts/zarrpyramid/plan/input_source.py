@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.geometry import Shape
-    from zarrpyramid.inputs import Arranged, InputForm
+    from zarrpyramid.inputs import Arranged, Input, InputForm
     from zarrpyramid.metadata import ArrayMetadata
     from zarrpyramid.stores import Store
 
@@ -133,8 +133,12 @@ def find_input(config: ImageConfig, store: Store, path: str) -> InputSource | No
     assert config.source is not None
     with _of_image(config):
         found = open_input(config.source, config.series)
-        if found is None:
-            return None
+    return None if found is None else input_source(config, found, store, path)
+
+
+def input_source(config: ImageConfig, found: Input, store: Store, path: str) -> InputSource:
+    """Return an input as the source of an image; parameters and errors are as for `find_input`."""
+    with _of_image(config):
         if config.link_base:
             raise ConfigError(
                 f"level 0 cannot be a link to {found.name}, which is of no zarr format; leave "

@@ -94,15 +94,14 @@ def open_source(config: ImageConfig) -> Source:
     Raises
     ------
     PyramidError
-        If there is no image or array, it is not served, or only a part of it is asked for.
+        If there is no image or array, or it is not served.
     """
     assert config.source is not None
-    for key in ("series", "channel", "crop", "transpose"):
-        if getattr(config, key):
-            raise ConfigError(
-                f"image {config.name}: {key} takes a part of a source file, but source "
-                f"{config.source} is of zarr, of which level 0 is copied as it is; leave {key} out"
-            )
+    if config.series is not None:
+        raise ConfigError(
+            f"image {config.name}: series chooses an image in a source file, but source "
+            f"{config.source} is of zarr; leave series out, and give the path of the image's group"
+        )
     store = _open(config.source, config)
     node = read_node(store, "")
     if node is None:

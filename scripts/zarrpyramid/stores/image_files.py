@@ -51,6 +51,8 @@ class ImageFormat:
 
     def way_out(self, file: str) -> str:
         """Return how a pyramid is made of a file."""
+        if is_url(file) and not self.command:
+            return "download it, and give the file as source of a new store"
         if self.command:
             return (
                 f"write it as one: {self.command.replace('FILE', shlex.quote(file))}, and give "

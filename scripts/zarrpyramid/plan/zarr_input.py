@@ -1,0 +1,115 @@
+"""A zarr array read as files of other formats are, where a part of it or another order is wanted.
+
+Without such a setting its stored objects are copied as they are, which `source` finds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zarrpyramid import geometry
+from zarrpyramid.errors import ConfigError
+from zarrpyramid.inputs import InputForm
+from zarrpyramid.metadata import join, read_axes
+
+from .axis_order import is_ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zarrpyramid.config import ImageConfig
+    from zarrpyramid.geometry import Region
+    from zarrpyramid.inputs import Block
+    from zarrpyramid.metadata import ArrayMetadata
+    from zarrpyramid.stores import Store
+
+    from .source import Source
+
+PART_KEYS = ("channel", "crop", "transpose")
+"""The settings that take a part of a source, or another order of its axes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZarrInput:
+    """A zarr array in a folder, whose voxels are decoded."""
+
+    store: Store
+    path: str
+    base: ArrayMetadata
+    name: str
+    form: InputForm
+
+    def read(self, region: Region) -> Block:
+        """Return the voxels of a region; a missing chunk is fill value."""
+        import numpy as np
+
+        from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks, read_chunk
+
+        chunks = open_chunks(self.store, self.path, self.base)
+        voxels = np.empty(geometry.region_shape(region), native_dtype(self.base))
+        for index in geometry.covering_units(region, self.base.chunks):
+            here = chunk_region(self.base, index)
+            shared = geometry.intersection(here, region)
+            block = read_chunk(chunks, index)
+            voxels[geometry.relative_region(shared, region)] = block[
+                geometry.relative_region(shared, here)
+            ]
+        return voxels
+
+    def files(self, region: Region | None = None) -> Sequence[Path]:
+        """Return the files of the stored objects that are there."""
+        region = region or tuple(map(slice, (0,) * len(self.base.shape), self.base.shape))
+        indices = geometry.covering_units(region, self.base.write_shape)
+        paths = (
+            Path(self.store.name, join(self.path, self.base.object_key(index))) for index in indices
+        )
+        return [path for path in paths if path.exists()]
+
+
+def is_read(config: ImageConfig, source: Source) -> bool:
+    """Tell whether a source cannot be copied as it is: a part or another order of it is wanted."""
+    return bool(_asked(config)) or not is_ordered(config.axes or _names(source))
+
+
+def _asked(config: ImageConfig) -> list[str]:
+    """Return the settings that take a part or another order; channel 0 is one."""
+    return [key for key in PART_KEYS if getattr(config, key) not in (None, {})]
+
+
+def _names(source: Source) -> tuple[str, ...]:
+    """Return the names of a source's axes; () where nothing names all of them."""
+    base = source.base
+    axes = read_axes(source.attributes, len(base.shape)) or ()
+    names = [axis.name for axis in axes] or [name for name in base.dimension_names or () if name]
+    return tuple(names) if len(names) == len(base.shape) else ()
+
+
+def zarr_input(config: ImageConfig, source: Source) -> ZarrInput:
+    """Return a zarr source as an input.
+
+    Raises
+    ------
+    ConfigError
+        If it is no folder.
+    """
+    if source.store.is_remote:
+        asked = next(iter(_asked(config)), "axes")
+        raise ConfigError(
+            f"image {config.name}: {asked} asks for a part or another order of the source, but "
+            f"{source.name} is a URL, of which level 0 is copied as it is; copy it into a folder "
+            "first, and give that as source"
+        )
+    base = source.base
+    axes = read_axes(source.attributes, len(base.shape)) or ()
+    form = InputForm(
+        shape=base.shape,
+        dtype=base.dtype,
+        axes=_names(source),
+        blocks=base.chunks,
+        voxel_size={axis.name: axis.size for axis in axes},
+        unit={axis.name: axis.unit for axis in axes if axis.unit},
+        origins=dict.fromkeys(("axes", "voxel_size", "unit"), "its group's multiscales"),
+    )
+    return ZarrInput(store=source.store, path=source.path, base=base, name=source.name, form=form)

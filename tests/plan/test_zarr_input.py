@@ -1,0 +1,86 @@
+"""A part of a zarr source, or another order of its axes: level 0 is what numpy makes of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+
+from servers import web_server
+from zarrpyramid.cli.program import main
+from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.errors import ConfigError
+
+VOXELS = np.random.default_rng(2).integers(0, 999, (3, 20, 18, 13)).astype("uint16")
+CHANNELS = {"axes": ["c", "z", "y", "x"], "progress": False, "levels": 1, "scale_factors": 2}
+PARTS = [
+    ({"crop": {"z": [3, 17], "x": [0, 12]}}, VOXELS[:, 3:17, :, :12], "czyx"),
+    ({"channel": 1}, VOXELS[1], "zyx"),
+    ({"channel": [2, 0]}, VOXELS[[2, 0]], "czyx"),
+    ({"transpose": ["c", "x", "y", "z"]}, VOXELS.transpose(0, 3, 2, 1), "cxyz"),
+    ({"axes": ["y", "x", "z", "c"]}, VOXELS.transpose(3, 2, 0, 1), "czyx"),
+]
+FORMS = [{}, {"shards": (2, 16, 16, 16)}, {"zarr_format": 2}]
+
+
+def make(path, zarr_format=3, **options):
+    group = zarr.create_group(path, zarr_format=zarr_format)
+    group.create_array("0", data=VOXELS, chunks=(1, 8, 8, 8), **options)
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["v3", "shards", "v2"])
+@pytest.mark.parametrize(("keys", "expected", "axes"), PARTS)
+def test_a_part(tmp_path, keys, expected, axes, form):
+    source, store = make(tmp_path / "theirs.zarr", **form), tmp_path / "own.zarr"
+    build_pyramid(store, "raw", source=source, **{**CHANNELS, **keys})
+    group = zarr.open_group(store / "raw", mode="r")
+    np.testing.assert_array_equal(group["0"], expected)
+    listed = group.attrs["ome"]["multiscales"][0]["axes"]
+    assert [axis["name"] for axis in listed] == [*axes]
+    assert main(["verify", "--full", str(store / "raw")]) == 0
+
+
+def test_sizes_and_units_come_along(tmp_path):
+    source = make(tmp_path / "theirs.zarr")
+    group = zarr.open_group(source)
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "multiscales": [
+            {
+                "axes": [
+                    {"name": "c", "type": "channel"},
+                    *({"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"),
+                ],
+                "datasets": [
+                    {
+                        "path": "0",
+                        "coordinateTransformations": [{"type": "scale", "scale": [1, 2, 0.5, 0.4]}],
+                    }
+                ],
+            }
+        ],
+    }
+    build_pyramid(tmp_path / "own.zarr", source=source, channel=0, progress=False, levels=1)
+    (own,) = zarr.open_group(tmp_path / "own.zarr", mode="r").attrs["ome"]["multiscales"]
+    assert own["datasets"][0]["coordinateTransformations"][0]["scale"] == [2, 0.5, 0.4]
+    assert [axis["unit"] for axis in own["axes"]] == ["micrometer"] * 3
+
+
+def test_a_missing_chunk_is_fill_value(tmp_path):
+    source = make(tmp_path / "theirs.zarr", fill_value=7)
+    (source / "0/c/0/0/0/0").unlink()
+    build_pyramid(tmp_path / "own.zarr", source=source, channel=0, progress=False, levels=1)
+    found = zarr.open_array(tmp_path / "own.zarr/0", mode="r")[...]
+    assert (found[:8, :8, :8] == 7).all()
+    np.testing.assert_array_equal(found[8:], VOXELS[0, 8:])
+
+
+def test_what_is_refused(tmp_path):
+    source = make(tmp_path / "theirs.zarr")
+    with pytest.raises(ConfigError, match="series chooses an image in a source file"):
+        build_pyramid(tmp_path / "own.zarr", source=source, series=1)
+    message = r"channel asks for a part .* copy it into a folder"
+    with web_server(tmp_path) as url, pytest.raises(ConfigError, match=message):
+        build_pyramid(tmp_path / "own.zarr", source=f"{url}/theirs.zarr", channel=1, **CHANNELS)
+    assert not (tmp_path / "own.zarr").exists()
