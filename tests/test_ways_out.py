@@ -346,7 +346,7 @@ FAULTS = {
     ),
     # The source.
     "a source that is a text": (
-        folder, {"source": "text"}, "give the folder that holds", [changed(source="given")],
+        folder, {"source": "text"}, "give the folder of a zarr store", [changed(source="given")],
     ),
     "a source of two images": (
         folder, {"source": "two"}, "such as .*two/a", [changed(source="two/a")],

@@ -118,9 +118,9 @@ def _known_reader(place: Place) -> Reader | None:
     if known is None and Path(path).is_file():
         if find_spec("bioio") is None:
             raise StoreError(
-                f"{path} is a file of no format that is read here ({', '.join(READERS)}); bioio "
-                "reads others: install bioio and its reader of this format, or name a reader of "
-                "your own"
+                f"{path} is a file of no format that is read here ({', '.join(READERS)}); give the "
+                "folder of a zarr store, or install bioio and its reader of this format, or name a "
+                "reader of your own"
             )
     elif known is None or known.name not in READERS:
         return None
