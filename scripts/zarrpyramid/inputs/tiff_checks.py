@@ -11,6 +11,7 @@ import numpy as np
 from zarrpyramid.errors import StoreError
 
 from .raw_files import read_bytes
+from .tiff_header import NEEDED_TAGS
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
@@ -60,9 +61,14 @@ def check_chain(file: TiffFile, path: str) -> None:
 
     So is one whose first page lacks a tag's value, such as the OME-XML at its end.
     """
-    tags, _ = _page_at(file, path, file.pages.first.offset)
-    size = file.filehandle.size
+    first, size = file.pages.first, file.filehandle.size
+    tags, _ = _page_at(file, path, first.offset)
     for tag, kind, count, value in tags:
+        if tag in NEEDED_TAGS and tag not in first.tags:
+            raise StoreError(
+                f"{path} has a damaged TIFF header (its tag {tag} cannot be read); restore it from "
+                "a copy"
+            )
         n_bytes = count * _SIZES.get(kind, 0)
         place = struct.unpack(file.tiff.offsetformat, value)[0]
         if n_bytes > len(value) and place + n_bytes > size:

@@ -5,40 +5,33 @@ All pages' places are found once, at opening. Of pyramids in a file level 0 is t
 
 from __future__ import annotations
 
-import logging
-from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tifffile import TiffFile
 
-from zarrpyramid.errors import ConfigError, PyramidError, StoreError, nearest
+from zarrpyramid.errors import ConfigError, StoreError, nearest
 from zarrpyramid.geometry import count, region_shape, unit_number
 
 from .image_input import InputForm
 from .raw_files import Files, files_at, read_box
 from .rows import row_blocks
 from .tiff_checks import check_chain, check_kind, check_pages, check_size
-from .tiff_page import Layout, Segments, layout_of
+from .tiff_page import Layout, Segments, layout_of, opened_tiff
 from .tiff_scale import Scale, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tifffile import TiffPageSeries
+    from tifffile import TiffFile, TiffPageSeries
 
     from zarrpyramid.geometry import Region
 
     from .image_input import Block
 
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
-
-# What tifffile logs of a damaged file is said here, by one error.
-_IS_SILENT = ContextVar("_IS_SILENT", default=False)
-logging.getLogger("tifffile").addFilter(lambda record: not _IS_SILENT.get())
 
 _UNNAMED = "IQ"
 """Letters of axes that a file does not name."""
@@ -142,19 +135,9 @@ def open_file(path: str, series: int | str | None = None) -> TiffImage:
     ConfigError
         If it has several series, and none of them is chosen.
     """
-    said = _IS_SILENT.set(True)
-    try:
-        with TiffFile(path) as file:
-            chosen = _chosen(file, path, series)
-            return _image(file, chosen, path, len(file.series) > 1)
-    except PyramidError:
-        raise
-    except Exception as error:  # whatever a damaged file leads to
-        raise StoreError(
-            f"{path} cannot be read as TIFF ({error}); restore it from a copy"
-        ) from error
-    finally:
-        _IS_SILENT.reset(said)
+    with opened_tiff(path) as file:
+        chosen = _chosen(file, path, series)
+        return _image(file, chosen, path, len(file.series) > 1)
 
 
 def _chosen(file: TiffFile, path: str, wanted: int | str | None) -> TiffPageSeries:

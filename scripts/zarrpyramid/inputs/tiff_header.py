@@ -20,7 +20,8 @@ FORM_TAGS = (
 """Tags that say how voxels are stored. Pages that agree in them are decoded alike."""
 
 _OFFSETS, _COUNTS, _TABLES = (273, 324), (279, 325), 347
-_WANTED = frozenset((*FORM_TAGS, *_OFFSETS, *_COUNTS, _TABLES))
+NEEDED_TAGS = frozenset((*FORM_TAGS, *_OFFSETS, *_COUNTS, _TABLES))
+"""Tags without which voxels are not found, or read wrong."""
 _NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}
 _START = 4096
 """Bytes that are read first; most writers have the whole header there."""
@@ -91,7 +92,7 @@ def _read(file: int, path: str, size: int) -> Header:
     tags = at(offset + width, n_tags * step + inline)
     values: dict[int, tuple[int, ...]] = {}
     for tag, kind, count, value in struct.iter_unpack(order + entry, tags[: n_tags * step]):
-        if tag not in _WANTED:
+        if tag not in NEEDED_TAGS:
             continue
         number = _NUMBERS[kind]
         n_bytes = count * struct.calcsize(number)

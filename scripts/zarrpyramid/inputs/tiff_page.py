@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import functools
-import math
+import logging
 import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tifffile import TiffFile, TiffPage
 
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.geometry import count, covering_units, intersection, relative_region, unit_number
 
 from .raw_files import read_box, read_bytes
 from .rows import row_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from zarrpyramid.geometry import Region, Shape
 
@@ -105,10 +107,10 @@ class Layout:
         if self.is_plain and not self.is_tiled:
             return row_blocks(self.shape, np.dtype(self.dtype).itemsize)
         whole = (1, *map(min, self.segment, self.whole[1:4]), self.whole[4])
-        return tuple(whole[n] for n in self._axes)
+        return tuple(whole[n] for n in self.axes)
 
     @property
-    def _axes(self) -> tuple[int, ...]:
+    def axes(self) -> tuple[int, ...]:
         """The axes of the page's array among those of `whole`; those of 1 may be left out."""
         axes = [n for n, extent in enumerate(self.whole) if n in (2, 3) or extent > 1]
         return tuple(axes)
@@ -146,7 +148,7 @@ class Layout:
                 out.byteswap(inplace=True)
             return
         parts = iter(region)
-        whole = tuple(next(parts) if n in self._axes else slice(0, 1) for n in range(5))
+        whole = tuple(next(parts) if n in self.axes else slice(0, 1) for n in range(5))
         view = out.reshape([part.stop - part.start for part in whole])
         decode = _decoder(*self.source)
         extra: dict[str, Any] = {}
@@ -169,12 +171,12 @@ class Layout:
             coded = read_bytes(file, path, int(offsets[number]), int(counts[number]))
             try:
                 voxels = decode(coded, number, **extra)[0]
+                target[...] = voxels[None][relative_region(shared, box)]
             except Exception as error:  # whatever a codec raises
                 raise StoreError(
                     f"{path} cannot be decoded: {self.kind} {number}, at byte {offsets[number]}, "
                     f"coded by {self.codec}: {error}; restore it from a copy"
                 ) from error
-            target[...] = voxels[None][relative_region(shared, box)]
 
     @property
     def kind(self) -> str:
@@ -189,6 +191,33 @@ class Layout:
                 "from a copy"
             )
         out[...] = self.nodata
+
+
+@contextmanager
+def opened_tiff(path: str) -> Iterator[TiffFile]:
+    """Give an open file; what tifffile logs of its damage is left out, since an error says it.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be understood.
+    """
+    silent = _IS_SILENT.set(True)
+    try:
+        with TiffFile(path) as file:
+            yield file
+    except PyramidError:
+        raise
+    except Exception as error:  # whatever a damaged file leads to
+        raise StoreError(
+            f"{path} cannot be read as TIFF ({error}); restore it from a copy"
+        ) from error
+    finally:
+        _IS_SILENT.reset(silent)
+
+
+_IS_SILENT = ContextVar("_IS_SILENT", default=False)
+logging.getLogger("tifffile").addFilter(lambda record: not _IS_SILENT.get())
 
 
 def layout_of(page: TiffPage, path: str, stamp: Stamp) -> Layout:
@@ -231,7 +260,7 @@ def layout_of(page: TiffPage, path: str, stamp: Stamp) -> Layout:
         jpeg_header=page.jpegheader,
         source=(path, page.offset, stamp),
     )
-    if math.prod(page.shape) != math.prod(page.shaped) or 0 in page.shape:
+    if tuple(page.shaped[n] for n in layout.axes) != page.shape or 0 in page.shape:
         raise StoreError(f"{path} has pages of shape {list(page.shape)}; write the file again")
     return layout
 
@@ -252,9 +281,6 @@ def _undecodable(page: TiffPage, path: str, reason: str) -> str:
 @functools.lru_cache(maxsize=64)
 def _decoder(path: str, offset: int, stamp: Stamp) -> Callable[..., tuple[Any, Any, Any]]:
     """Return what decodes strips and tiles of a page's form; each process has its own."""
-    try:
-        with TiffFile(path) as file:
-            file.filehandle.seek(offset)
-            return TiffPage(file, 0).decode
-    except Exception as error:
-        raise StoreError(f"{path} cannot be read as TIFF ({error}); restore it") from error
+    with opened_tiff(path) as file:
+        file.filehandle.seek(offset)
+        return TiffPage(file, 0).decode
