@@ -128,6 +128,11 @@ def test_an_object_that_is_found_damaged_does_not_stop_the_other_images(plate):
     assert state == "zarrpyramid: A.01.1: level 0 of 0 to 2 is complete"
     assert last.startswith("zarrpyramid: 7 of 8 images are complete; mend that, and the same ")
     assert "failed" in (workspace / "results/summary.md").read_text(encoding="utf-8")
+    for file in ("summary.md", "report.html"):  # though their job could not run
+        text = (workspace / "results/p" / file).read_text(encoding="utf-8")
+        assert "7 of 8 images are done" in text
+        assert "failed: " in text
+        assert " is damaged: " in text
     before = workspace.files("p.zarr/B")
     chunk.write_bytes(whole)
     assert run(workspace).jobs == ["batch", "summary of all"]

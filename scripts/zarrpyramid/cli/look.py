@@ -94,13 +94,16 @@ def plan(given: argparse.Namespace) -> int:
 
     if given.path is None and given.configfile is None:
         raise ConfigError("give either STORE/FIELD or --configfile F")
-    logs, faults = Path("logs"), {}
+    logs, faults = Path("logs"), dict[str, str]()
+    batched, in_batches = list[str](), set[str]()
     if given.path is not None:
         image = open_path(given.path, storage_options=options_of(given), is_read=False)
         images = {short_name(image.store.name, image.path): image}
     else:
         config = read_config(Path(given.configfile))
         run = Run(config, results="results", folder=Path("results"), logs=logs)
+        in_batches = run.batches.names
+        batched = run.batches.forecast() if in_batches else []
         images = {name: image for name, image in run.found.items() if image is not None}
         faults = run.refused
     faults |= {
@@ -110,7 +113,10 @@ def plan(given: argparse.Namespace) -> int:
     }
     if not images:
         raise ConfigError("; ".join(faults.values()))
-    tables = [
+    if batched:  # one of them, in place of thousands
+        first = next(name for name in images if name in in_batches)
+        images = {n: image for n, image in images.items() if n == first or n not in in_batches}
+    tables = ["\n".join(batched)] * bool(batched) + [
         forecast(image, logs / name, n_cores(), is_refused=name in faults)
         for name, image in images.items()
     ]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError
+from zarrpyramid.tables import aligned_table
 
+from .axes import times
 from .batches import MANY, Batch, cut_batches, is_small, n_voxels
 from .needs import PROCESS_BYTES, Need
 
@@ -90,6 +93,26 @@ class RunBatches:
             recipes = [image.recipe(level.level) for level in image.image.plan.levels]
             told.append([name, recipes, image.listed, image.watch()])
         return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()
+
+    def forecast(self) -> list[str]:
+        """Return lines about all images that are built in batches: how many of which form."""
+        forms: Counter[tuple[str, ...]] = Counter()
+        n_files = n_bytes = 0
+        for name in sorted(self.names):
+            plan = self._images[name].image.plan
+            steps = [times(level.factors) for level in plan.levels[1:]]
+            made = (str(len(steps)), ", ".join(dict.fromkeys(steps)) or "-", plan.image.method)
+            base = plan.levels[0]
+            forms[(times(base.shape), base.dtype, times(base.chunks), *made)] += 1
+            n_files += sum(level.n_objects for level in plan.levels[1:])
+            n_bytes += sum(level.raw_bytes for level in plan.levels[1:])
+        columns = ("images", "shape", "dtype", "chunks", "levels to make", "factors", "method")
+        rows = [(str(number), *form) for form, number in forms.most_common()]
+        return [
+            f"{len(self.names)} small images in {len(self.all)} batches",
+            *aligned_table(columns, rows),
+            f"levels of all of them: {n_files} files, {n_bytes / 1e9:.4g} GB raw",
+        ]
 
     def resources(self, batch: Batch) -> dict[str, int]:
         """Return the resources that the job of a batch needs, by Snakemake's names."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.downsample import failures, logs_since
 from zarrpyramid.errors import PyramidError
+from zarrpyramid.stores import write_aside
 
 from .summary import (
     is_done,
@@ -44,11 +45,23 @@ def close_run(start: Start, results: Path, logs: Path) -> None:
         batched = run.batches.names
         try:
             write_overview(run.found, run.refused, failed, results, logs, batched=batched)
+            if failed and run.batches.sum_up:
+                _sum_up(run, failed, results)
         except PyramidError as error:
             print(f"zarrpyramid: error: {error}", file=sys.stderr)
     if ran:
         for line in _lines(start, failed, results, logs):
             print(line, file=sys.stderr)
+
+
+def _sum_up(run: Run, failed: Sequence[Failure], results: Path) -> None:
+    """Sum up the images that are there, whose job waits for all of them in vain."""
+    from .images_page import report_images, summarize_images
+
+    reasons = {job.image: job.reason for job in failed}
+    folder = results / run.title
+    write_aside(folder / "report.html", report_images(run, results, reasons).encode())
+    write_aside(folder / "summary.md", summarize_images(run, results, reasons).encode())
 
 
 def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -> Iterator[str]:

@@ -17,7 +17,7 @@ from .facts import number
 from .page import LARGEST, as_bytes, page_template
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from zarrpyramid.metadata import Record
@@ -31,23 +31,25 @@ _MOST_ROWS = 6000
 """Rows of the table in the page; the one in Markdown has all."""
 
 
-def summarize_images(run: Run, results: Path) -> str:
-    """Return a table of all images of a run."""
-    rows = [_row(run, name, results) for name in run.images]
+def summarize_images(run: Run, results: Path, failed: Mapping[str, str] | None = None) -> str:
+    """Return a table of all images of a run; parameters are those of `report_images`."""
+    rows = [_row(run, name, results, failed or {}) for name in run.images]
     n_done = sum(row[1] == "done" for row in rows)
     head = f"# {run.title}\n\n{n_done} of {len(rows)} images are done.\n\n"
     return head + markdown_table(_COLUMNS, rows)
 
 
-def report_images(run: Run, results: Path) -> str:
+def report_images(run: Run, results: Path, failed: Mapping[str, str] | None = None) -> str:
     """Return a page of all images of a run, at most `LARGEST` bytes of HTML.
 
     Parameters
     ----------
     results
         Folder of all images' results.
+    failed
+        Why images failed that are not refused, by name.
     """
-    rows = [_row(run, name, results) for name in run.images]
+    rows = [_row(run, name, results, failed or {}) for name in run.images]
     done = {row[0] for row in rows if row[1] == "done"}
     images = {name: run.images[name].image for name in run.images if name in done}
     n_left = max(0, len(rows) - _MOST_ROWS)
@@ -86,11 +88,11 @@ def _figures(images: dict[str, Image], results: Path, n_all: int) -> dict[str, s
     }
 
 
-def _row(run: Run, name: str, results: Path) -> Sequence[str]:
+def _row(run: Run, name: str, results: Path, failed: Mapping[str, str]) -> Sequence[str]:
     """Return the row of an image: done, failed and why, or absent."""
     run_image = run.images[name]
-    if run_image.refusal or run_image.found is None:
-        return (name, f"failed: {run_image.refusal}", *("-" * (len(_COLUMNS) - 2)))
+    if reason := run_image.refusal or failed.get(name):
+        return (name, f"failed: {reason}", *("-" * (len(_COLUMNS) - 2)))
     image = run_image.image
     folder = results / name
     levels = image.plan.levels
