@@ -12,6 +12,7 @@ from zarrpyramid.errors import ConfigError
 from zarrpyramid.plan.batches import MOST_IMAGES, MOST_VOXELS, Batch, cut_batches
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.members import chosen
+from zarrpyramid.plan.preflight import Room
 from zarrpyramid.plan.run import Job, Run
 
 WELLS = ["A/01/0", "A/01/0/labels/cells", "A/02/0", "B/01/0", "B/01/1"]
@@ -59,9 +60,9 @@ def test_a_run_of_a_plate_opens_what_it_is_asked_for_alone(tmp_path, new_run, mo
     make_plate(tmp_path / "p.zarr", n_fields=2)
     opened = []
 
-    def counted(config):
+    def counted(config, *place):
         opened.append(config.name)
-        return open_image(config)
+        return open_image(config, *place)
 
     monkeypatch.setattr("zarrpyramid.plan.run_image.open_image", counted)
     run = new_run(container=str(tmp_path / "p.zarr"), levels=1)
@@ -165,3 +166,19 @@ def test_few_images_that_are_named_have_a_job_a_level(tmp_path, new_run):
     (tmp_path / "t.tsv").write_text(f"sample\tstore\ns\t{tmp_path}/i.zarr\n")
     run = new_run(samples=str(tmp_path / "t.tsv"))
     assert (run.title, run.batches.sentinels()) == ("t", [])
+
+
+def test_room_is_asked_for_all_images_together(tmp_path, new_run, monkeypatch):
+    make_plate(tmp_path / "p.zarr")
+    run = new_run(container=str(tmp_path / "p.zarr"), levels=1, compressor="none")
+    one = run.images["A.01.0"]
+    assert run.batches.no_room == ""
+    n_bytes = 2 * 12 * 10 * 2  # of a level 1
+    free = Room(n_bytes=8 * n_bytes - 1, n_objects=None)
+    for module in ("preflight", "room_of_all"):
+        monkeypatch.setattr(f"zarrpyramid.plan.{module}.free_room", lambda folder: free)
+    assert one.no_room == ""
+    said = r"the file system of .*/A/01/0 has 3.84e-06 GB free, the levels of all images need about"
+    assert re.match(said, run.batches.no_room)
+    forced = new_run(container=str(tmp_path / "p.zarr"), levels=1, force_space=True)
+    assert forced.batches.no_room == ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import restore
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.metadata import load_sentinel, proofs, remove_beyond, write_sentinel
+from zarrpyramid.metadata import join, load_sentinel, proofs, remove_beyond, write_sentinel
 from zarrpyramid.plan import open_image
 
 from .base import seal_base
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from zarrpyramid.config import ImageConfig
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
 
@@ -60,10 +61,11 @@ def build_batch(
     """
     made: dict[str, list[str]] = {}
     failed: list[str] = []
+    image: Image | None = None
     for settings in batch:
-        name = settings["name"]
+        name, config = settings["name"], restore(settings)
         try:
-            image = open_image(restore(settings))
+            image = open_beside(image, config)
             records = build_image(image, results / name, n_workers=n_workers)
         except (PyramidError, OSError, MemoryError) as error:
             write_failure(logs / name / BATCH_LOG, error)
@@ -74,6 +76,13 @@ def build_batch(
     if failed:
         raise ToldError(f"{len(failed)} of {len(batch)} images: {', '.join(failed)}")
     return {"images": made}
+
+
+def open_beside(before: Image | None, config: ImageConfig) -> Image:
+    """Return an image, in the open store of the one before where that is in the same container."""
+    if before is None or before.plan.image.store != config.store:
+        return open_image(config)
+    return open_image(config, before.store, join(before.place, config.field))
 
 
 def build_image(image: Image, folder: Path, *, n_workers: int) -> list[Record]:

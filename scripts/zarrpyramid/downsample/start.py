@@ -249,6 +249,10 @@ class Start:
                 image.refusal = image.no_room
             else:
                 print(f"zarrpyramid: a run here is refused: {image.no_room}", file=sys.stderr)
+        if reason := self.run.batches.no_room:
+            if mode.makes:
+                raise SystemExit(f"zarrpyramid: {reason}")
+            print(f"zarrpyramid: a run here is refused: {reason}", file=sys.stderr)
 
     def _hold(self, run_image: RunImage, mode: Mode) -> None:
         """Hold an image until this process ends."""

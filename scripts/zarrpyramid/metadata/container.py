@@ -7,6 +7,7 @@ and none in which an array or an image was found.
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -76,8 +77,7 @@ def _below(store: Store, path: str, base: str | None, depth: int) -> Iterator[Me
         return
     said = {} if node is None else {key: _said(node, key) for key in (_PLATE, _WELL, _SERIES)}
     if node is not None and said[_PLATE] is not None and (wells := _paths(said[_PLATE], "wells")):
-        for well in wells:
-            yield from _well(store, join(path, well), node)
+        yield from _wells(store, [join(path, well) for well in wells], node)
     elif node is not None and said[_WELL] is not None:
         yield from _well(store, path, node)
     elif node is not None and said[_SERIES] is not None:
@@ -88,6 +88,17 @@ def _below(store: Store, path: str, base: str | None, depth: int) -> Iterator[Me
     elif depth and store.lists:
         for name in sorted(store.children(path), key=_natural):
             yield from _below(store, join(path, name), base, depth - 1)
+
+
+def _wells(store: Store, paths: Sequence[str], above: Node) -> Iterator[Member]:
+    """Yield the images of wells, which a store with slow requests is asked for side by side."""
+    if store.at_once == 1:
+        for path in paths:
+            yield from _well(store, path, above)
+        return
+    with ThreadPoolExecutor(store.at_once) as pool:
+        for found in pool.map(lambda path: list(_well(store, path, above)), paths):
+            yield from found
 
 
 def _listed_below(store: Store, path: str, base: str | None, depth: int) -> Iterator[Member]:

@@ -12,8 +12,8 @@ is copied from, ``input_source`` what files of other formats it is made of, in `
 ``zarr_input`` a part of a zarr array), ``stored`` (a level as it stands there, opened once) and
 ``current`` (whether it has to be made again). Then ``cut`` (tasks and parts), ``base_objects``
 (level 0 looked at without reading it), ``conflicts`` (what may not be overwritten), ``foreign``
-(levels of others in the list), ``needs`` (memory, time and disk of each job) and ``preflight``
-(whether there is room).
+(levels of others in the list), ``needs`` (memory, time and disk of each job), ``preflight`` and
+``room_of_all`` (whether there is room).
 """
 
 import lazy_loader

@@ -56,6 +56,11 @@ class Image:
     source: Source | InputSource | None = None
 
     @property
+    def place(self) -> str:
+        """Path in the store of what the configuration calls its store."""
+        return self.path[: len(self.path) - len(self.plan.image.field)].rstrip("/")
+
+    @property
     def makes_group(self) -> bool:
         """Whether the run makes the image's group where it is absent."""
         return self.source is not None or self.plan.image.test_image is not None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.config import Container, ImageConfig
     from zarrpyramid.metadata import Member
+    from zarrpyramid.stores import Store
 
     from .image import Image
 
@@ -36,8 +37,13 @@ _NAMED = 5
 """Paths of a container that a message names."""
 
 
-def container_members(container: Container) -> dict[str, Member]:
+def container_members(container: Container) -> tuple[Store, str, dict[str, Member]]:
     """Return the images of a container by their paths in it, whether or not they are chosen.
+
+    Returns
+    -------
+    Store, str, dict of Member
+        The store in which the container is, and its path there; the images.
 
     Raises
     ------
@@ -46,7 +52,11 @@ def container_members(container: Container) -> dict[str, Member]:
     """
     given = container.template
     store, inside = locate(
-        given.store, "", follow_links=given.follow_links, options=given.storage_options
+        given.store,
+        "",
+        follow_links=given.follow_links,
+        options=given.storage_options,
+        durable=given.durability != "none",
     )
     start = len(inside) + 1 if inside else 0
     found = {
@@ -67,7 +77,7 @@ def container_members(container: Container) -> dict[str, Member]:
             else f"container: no image is in {given.store}; expected a plate, series, or groups "
             "with a level 0 (the array 0, or what base_path names)"
         )
-    return found
+    return store, inside, found
 
 
 def chosen(paths: Sequence[str], select: Sequence[str], where: str) -> list[str]:
@@ -186,10 +196,8 @@ def labels_config(config: ImageConfig, image: Image) -> ImageConfig:
 
 def _lists_axes(config: ImageConfig, image: Image) -> bool:
     """Tell whether the group of labels says itself how large its voxels are."""
-    above = image.path[: len(image.path) - len(image.plan.image.field)].rstrip("/")
-    at = join(above, config.field)
     try:
-        node = read_node(image.store, at)
+        node = read_node(image.store, join(image.place, config.field))
     except PyramidError:
         return False
     return node is not None and read_multiscales(node.attributes) is not None

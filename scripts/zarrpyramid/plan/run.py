@@ -15,7 +15,7 @@ from zarrpyramid.errors import ConfigError, suggestion
 from .batches import Batch
 from .levels import describe_level
 from .run_batches import RunBatches
-from .run_images import run_images
+from .run_images import look_at, run_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +96,7 @@ class Run:
 
     def check(self) -> None:
         """Refuse the images that cannot be built in their stores on any machine."""
+        look_at(self.images)
         for image in self.images.values():
             image.refusal = image.refusal or image.fault
 

@@ -14,6 +14,7 @@ from zarrpyramid.tables import aligned_table
 from .axes import times
 from .batches import MANY, Batch, cut_batches, is_small, n_voxels
 from .needs import PROCESS_BYTES, Need
+from .room_of_all import why_no_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +94,12 @@ class RunBatches:
             recipes = [image.recipe(level.level) for level in image.image.plan.levels]
             told.append([name, recipes, image.listed, image.watch()])
         return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()
+
+    @property
+    def no_room(self) -> str:
+        """Why there is no room for all of them together, or ""."""
+        images = (self._images[name] for name in self._small if not self._images[name].refusal)
+        return why_no_room((image.image, image.base_layout) for image in images)
 
     def forecast(self) -> list[str]:
         """Return lines about all images that are built in batches: how many of which form."""

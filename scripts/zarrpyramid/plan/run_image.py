@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.metadata import Record
+    from zarrpyramid.stores import Store
 
     from .base_objects import BaseLayout
     from .image import Image
@@ -46,6 +47,9 @@ class RunImage:
         Its settings.
     logs
         Folder of the logs of all images.
+    store, path
+        Store and path of its group where they are known, so that the images of a container share
+        one store.
     labelled
         The image that it labels and follows, where it is one of labels in a container.
     fault
@@ -66,6 +70,8 @@ class RunImage:
         config: ImageConfig,
         logs: Path,
         *,
+        store: Store | None = None,
+        path: str = "",
         labelled: RunImage | None = None,
         fault: str = "",
     ) -> None:
@@ -73,6 +79,7 @@ class RunImage:
         self.why_nested: Callable[[RunImage], str] = lambda image: ""
         self.groups_read: set[str] = set()
         self._given, self._labelled = config, labelled
+        self._store, self._path = store, path
         self._refusal: str | None = fault or None
         self._needs: dict[tuple[str, int, int], dict[str, int]] = {}
 
@@ -82,7 +89,7 @@ class RunImage:
         if self._refusal is not None and self._refusal:
             return None, self._refusal, False
         try:
-            image = open_image(self.config)
+            image = open_image(self.config, self._store, self._path)
         except PyramidError as error:
             return None, str(error), False
         is_made = bool(self.config.base_ready) or (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import image_configs
+from zarrpyramid.metadata import join
 from zarrpyramid.stores import is_url
 
 from .conflicts import why_nested
@@ -53,16 +55,27 @@ def run_images(
 
 def _members(container: Container, results: Path, logs: Path) -> dict[str, RunImage]:
     """Return the images of a container that are selected."""
-    members = container_members(container)
+    store, inside, members = container_members(container)
     names = member_names(list(members), container, results)
     made: dict[str, RunImage] = {}
     for path, member in members.items():  # labels come after the image that they label
         config = replace(container.template, name=names[path], field=path)
         labelled = None if member.image is None else made[member.image]
         fault = member.fault and f"image {names[path]}: {member.fault}"
-        made[path] = RunImage(config, logs, labelled=labelled, fault=fault)
+        made[path] = RunImage(
+            config, logs, store=store, path=join(inside, path), labelled=labelled, fault=fault
+        )
     paths = chosen(list(made), container.select, container.template.store)
     return {names[path]: made[path] for path in paths}
+
+
+def look_at(images: Mapping[str, RunImage]) -> None:
+    """Open images and check their places; side by side where requests to their store are slow."""
+    first = next((image.found for image in images.values() if image.found is not None), None)
+    if first is not None and first.store.at_once > 1:
+        with ThreadPoolExecutor(first.store.at_once) as pool:
+            for _ in pool.map(lambda image: image.fault, images.values()):
+                pass
 
 
 class _Around:

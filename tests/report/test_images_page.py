@@ -1,0 +1,89 @@
+"""The page of many images: wells where they are on the plate, labels, states in words."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+import zarr
+from PIL import Image
+
+from plates import make_image, make_plate, write_group
+from zarrpyramid.downsample.batch import build_batch
+from zarrpyramid.plan.run import Run
+from zarrpyramid.report.contact_sheet import Contact
+from zarrpyramid.report.images_page import report_images, summarize_images
+
+
+@pytest.fixture
+def built(tmp_path):
+    """Return a function that builds a container and returns its run."""
+
+    def make(**config):
+        folder, logs = tmp_path / "results", tmp_path / "logs"
+        config = {"container": str(tmp_path / "c.zarr"), "levels": 1, **config}
+        run = Run(config, results="results", folder=folder, logs=logs)
+        given = [settings for batch in run.batches.all for settings in run.batches.settings(batch)]
+        build_batch(given, results=folder, logs=logs, n_workers=1)
+        return run
+
+    return make
+
+
+def pixels(source):
+    picture = base64.b64decode(source.partition("base64,")[2])
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("L")).astype(int)
+
+
+def test_wells_stand_as_on_their_plate(tmp_path, built):
+    make_plate(tmp_path / "c.zarr", rows="AC", columns=("2", "10"), n_fields=2, shape=(2, 32, 32))
+    for path, value in (("A/2/0", 0), ("A/10/0", 1000), ("C/2/0", 2000), ("C/10/0", 3000)):
+        zarr.open_array(tmp_path / "c.zarr" / path / "0")[0] = value
+    zarr.open_array(tmp_path / "c.zarr/C/10/1/0")[0] = 0  # a second field, which is not shown
+    run = built(select=["A/*/*", "C"])
+    contact = Contact({name: image.image for name, image in run.images.items()})
+    first, second = contact.sheets(16)
+    assert (first.title, first.columns, second.title) == ("channel 0", ["2", "10"], "channel 1")
+    assert [strip.heading for strip in first.strips] == ["A", "C"]
+    shown = [pixels(strip.source) for strip in first.strips]
+    assert [row.shape for row in shown] == [(16, 32), (16, 32)]
+    means = [row[:, half].mean() for row in shown for half in (slice(16), slice(16, 32))]
+    assert np.allclose(means, [0, 85, 170, 255], atol=4)
+
+
+def test_a_gallery_of_images_and_their_labels(tmp_path, built):
+    make_image(tmp_path / "c.zarr", (2, 6, 24, 20))
+    write_group(tmp_path / "c.zarr/labels", {"labels": ["n"]})
+    make_image(tmp_path / "c.zarr/labels/n", (6, 24, 20), dtype="uint32", listed=False)
+    run = built()
+    page = report_images(run, tmp_path / "results")
+    assert re.findall(r"<h3>(.*)</h3>", page) == ["Channel 0", "Channel 1", "Labels"]
+    assert page.count("<img ") == 3
+    assert "2 of 2 images are done" in page
+
+
+def test_states_are_told_and_the_page_stays_small(tmp_path, built, monkeypatch):
+    make_plate(tmp_path / "c.zarr", n_fields=1)
+    run = built()
+    (tmp_path / "results/A.01.0/multiscales.json").unlink()
+    run.images["A.02.0"].refusal = "there is no <b>array</b>"
+    text = summarize_images(run, tmp_path / "results", {"B.01.0": "damaged"})
+    states = dict(re.findall(r"^\| (\S+) \| ([^|]+) \|", text, re.MULTILINE))
+    assert states == {
+        "image": "state",
+        "---": "---",
+        "A.01.0": "absent",
+        "A.02.0": "failed: there is no <b>array</b>",
+        "B.01.0": "failed: damaged",
+        "B.02.0": "done",
+    }
+    page = report_images(run, tmp_path / "results")
+    assert "<b>array</b>" not in page
+    monkeypatch.setattr("zarrpyramid.report.images_page.LARGEST", len(page) - 1)
+    smaller = report_images(run, tmp_path / "results")
+    assert len(smaller) < len(page)
+    monkeypatch.setattr("zarrpyramid.report.images_page.LARGEST", 100)
+    assert "The table is in summary.md." in report_images(run, tmp_path / "results")
