@@ -15,11 +15,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
+import nibabel
 import numpy as np
 import tifffile
 import yaml
 import zarr
 
+from imaris_files import write_imaris
 from plates import make_image, make_plate
 from processes import finish
 from zarrpyramid.config import container_config, image_configs
@@ -90,6 +93,7 @@ def make_images(data):
     make("em.zarr/raw", (20, 128, 128), "u1", (16, 16, 16))
     make("movie.zarr/raw", (2, 3, 20, 128, 128), "u2", (1, 1, 16, 32, 32))
     make_tiffs(data)
+    make_other_formats(data)
     make_plate(data / "plate.zarr", "AB", ("02", "03"), n_fields=2, shape=(2, 96, 80))
     make_image(data / "cells.zarr", (2, 12, 96, 80))
     make("cells.zarr/labels/nuclei", (12, 96, 80), "u4", (6, 24, 20))
@@ -112,6 +116,16 @@ def make_tiffs(data):
     with tifffile.TiffWriter(data / "two.ome.tif", ome=True) as file:
         for name, series in (("overview", voxels[:, ::4, ::4]), ("detail", voxels)):
             file.write(series, metadata={"axes": "ZYX", "Name": name}, **form)
+
+
+def make_other_formats(data):
+    """Write HDF5, Imaris and NIfTI."""
+    voxels = (np.arange(40 * 96 * 80).reshape(40, 96, 80) % 4001).astype("u2")
+    with h5py.File(data / "scan.h5", "w") as file:
+        file.create_dataset("entry/data", data=voxels, chunks=(5, 40, 33), compression="gzip")
+        file["entry/darks"] = voxels[:2]
+    write_imaris(data / "cells.ims", voxels.reshape(1, 2, 20, 96, 80))
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), data / "head.nii.gz")
 
 
 def run(command, folder, **environment):

@@ -283,7 +283,11 @@ def several(path):
 
 THERE = r"there are .*/entry/instrument/projections \[13, 29, 31\] uint16"
 REFUSED = {
-    "": (ConfigError, r"has 2 datasets that may be meant: /entry/instrument/darks \[2, 29, 31\]"),
+    "": (
+        ConfigError,
+        r"has 2 datasets that may be meant: /entry/instrument/darks \[2, 29, 31\] uint16, .*; give "
+        "one as source: .*::/entry/instrument/projections$",
+    ),
     "::/entry/instrument/projection": (
         ConfigError,
         rf"no dataset .*did you mean '/entry/instrument/projections'\?; {THERE}.*source:",

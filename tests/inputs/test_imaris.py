@@ -6,47 +6,16 @@ import h5py
 import numpy as np
 import pytest
 
+from imaris_files import CHUNKS, letters, write_imaris
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.inputs import arrange, open_input
 
 VOXELS = np.random.default_rng(1).integers(1, 4000, (2, 3, 10, 20, 30)).astype("u2")
-CHUNKS = (4, 16, 16)
-
-
-def letters(text):
-    return np.array([letter.encode() for letter in str(text)], "S1")
-
-
-def write_imaris(path, voxels=VOXELS, unit="um"):
-    """Write voxels (t, c, z, y, x) as Imaris does: levels, padded to whole chunks, with a 0."""
-    extents = voxels.shape[2:]
-    padded = [-(-extent // edge) * edge for extent, edge in zip(extents, CHUNKS, strict=True)]
-    with h5py.File(path, "w") as file:
-        file.attrs["ImarisVersion"] = letters("5.5.0")
-        for level in range(2):
-            for t, c in np.ndindex(voxels.shape[:2]):
-                name = f"DataSet/ResolutionLevel {level}/TimePoint {t}/Channel {c}"
-                group = file.create_group(name)
-                data = np.zeros(padded, voxels.dtype)
-                data[tuple(map(slice, extents))] = voxels[t, c]
-                group.create_dataset("Data", data=data, chunks=CHUNKS, compression="gzip")
-                for axis, extent in zip("ZYX", extents, strict=True):
-                    group.attrs[f"ImageSize{axis}"] = letters(extent)
-        image = file.create_group("DataSetInfo/Image").attrs
-        for number, (axis, extent) in enumerate(zip("XYZ", extents[::-1], strict=True)):
-            image[axis] = letters(extent)
-            image[f"ExtMin{number}"] = letters("-5")
-            image[f"ExtMax{number}"] = letters(-5 + extent * (0.25, 0.5, 2)[number])
-        image["Unit"] = letters(unit)
-        for c in range(voxels.shape[1]):
-            group = file.create_group(f"DataSetInfo/Channel {c}")
-            group.attrs["Name"] = letters(f"dye {c}")
-    return path
 
 
 @pytest.fixture
 def path(tmp_path):
-    return write_imaris(tmp_path / "cells.ims")
+    return write_imaris(tmp_path / "cells.ims", VOXELS)
 
 
 def test_what_it_says(path):
@@ -75,7 +44,7 @@ def test_voxels(path):
 
 
 def test_a_unit_that_is_none_is_left_out(tmp_path):
-    form = open_input(str(write_imaris(tmp_path / "a.ims", unit="pixel"))).form
+    form = open_input(str(write_imaris(tmp_path / "a.ims", VOXELS, unit="pixel"))).form
     assert (form.unit, form.voxel_size["z"]) == ({}, 2.0)
 
 

@@ -24,6 +24,7 @@ class Found:
     path: str
     words: str
     is_image: bool
+    n_voxels: int = 0
 
 
 def found_dataset(file: Any, place: Place) -> tuple[str, Any]:
@@ -157,9 +158,10 @@ def _only(group: Any, path: str, place: Place) -> str:
             f"{place.name} has no dataset of numbers with two axes or more; there are "
             f"{_listed(there)}"
         )
+    largest = max(images, key=lambda image: image.n_voxels)
     raise ConfigError(
         f"{place.name} has {len(images)} datasets that may be meant: {_listed(images)}; give one "
-        f"as source: {place.path}::{images[0].path}"
+        f"as source: {place.path}::{largest.path}"
     )
 
 
@@ -168,7 +170,8 @@ def _described(dataset: Any, path: str) -> Found:
         return Found(path=path, words="empty", is_image=False)
     is_image = not why_no_image(dataset) and dataset.ndim > 1
     kind = dataset.dtype.name if dataset.dtype.kind in "biufc" else _kind(dataset)
-    return Found(path=path, words=f"{list(dataset.shape)} {kind}", is_image=is_image)
+    words = f"{list(dataset.shape)} {kind}"
+    return Found(path=path, words=words, is_image=is_image, n_voxels=dataset.size)
 
 
 def _kind(dataset: Any) -> str:

@@ -102,7 +102,14 @@ def _own_reader(place: Place) -> Reader | None:
     ]
     if not found:
         return None
-    reader: Reader = max(found, key=lambda point: len(point.name)).load()
+    point = max(found, key=lambda point: len(point.name))
+    try:
+        reader: Reader = point.load()
+    except (ImportError, AttributeError) as error:
+        raise StoreError(
+            f"{place.path}: the reader of .{point.name}, {point.value}, cannot be loaded "
+            f"({error}); mend its package, or uninstall it"
+        ) from error
     return reader
 
 

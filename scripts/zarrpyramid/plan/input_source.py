@@ -181,6 +181,8 @@ def explained(config: ImageConfig, source: InputSource) -> tuple[Decision[Any], 
         Decision(key="axes", value=form.axes, given=config.axes is not None, why=why),
         Decision(key="chunks", value=base.chunks, given=isinstance(config.chunks, tuple), why=cut),
     ]
+    if "dtype" in form.origins:
+        decided.append(Decision(key="dtype", value=form.dtype, why=form.origins["dtype"]))
     if sizes and not config.voxel_size:
         why = form.origins.get("voxel_size", "the file says so")
         decided.append(Decision(key="voxel_size", value=sizes, why=why))
