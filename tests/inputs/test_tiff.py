@@ -405,6 +405,30 @@ def test_an_ome_tiff_in_several_files(tmp_path):
     assert "no voxels for the plane at c 1, z 0 (3 of 6 planes" in refused(StoreError, files[0])
 
 
+@pytest.mark.parametrize("keys", [{}, {"compression": "lzw"}])
+def test_an_lsm_without_its_thumbnails(tmp_path, keys):
+    voxels = noise(4, 3, 40, 37, dtype="u1")
+    header = struct.pack(
+        "<10I6d2H5Id8I",
+        *(67127628, 152, 37, 40, 4, 3, 1, 1, 8, 8),  # mark, size, x, y, z, channels, times
+        *(2e-7, 2e-7, 1e-6, 0, 0, 0),  # metres
+        *([0] * 7),
+        *(0.0, *[0] * 8),
+    )
+    said = {"extratags": [(34412, 1, len(header), header, True)]}
+    planes = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    with tifffile.TiffWriter(tmp_path / "a.lsm", byteorder="<") as file:
+        for plane in voxels:
+            file.write(plane, **planes, **said, **keys)
+            file.write(plane[:, ::5, ::5], subfiletype=1, **planes)
+            said = {}
+    image = open_input(str(tmp_path / "a.lsm"))
+    assert image.form.axes == ("z", "c", "y", "x")
+    assert image.form.voxel_size == pytest.approx({"x": 0.2, "y": 0.2, "z": 1.0})
+    assert image.form.unit == UM
+    check(image, voxels)
+
+
 def test_an_imagej_stack_with_one_page_for_all(tmp_path):
     # ImageJ writes stacks of more than 4 GB like this.
     voxels = noise(6, 20, 17)
