@@ -264,7 +264,7 @@ def test_the_order_of_slices_is_that_of_their_numbers(tmp_path):
     folder = write_slices(tmp_path / "slices", voxels, name="scan2_z{}.tif")
     for name in ("thumbs.db", "notes.txt", ".hidden.tif", "._scan2_z1.tif", "preview.jpg"):
         (folder / name).write_bytes(b"nothing")
-    (folder / "raw").mkdir()
+    (folder / "raw.tif").mkdir()
     check(open_input(str(folder)), voxels)
     check(open_input(f"{folder}/"), voxels)
     check(open_input(f"{folder}/*"), voxels)

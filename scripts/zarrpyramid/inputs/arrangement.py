@@ -76,6 +76,8 @@ class Arranged:
 
 
 def _is_run(places: Sequence[int]) -> bool:
+    if isinstance(places, range):
+        return places.step == 1
     return list(places) == [*range(places[0], places[0] + len(places))]
 
 

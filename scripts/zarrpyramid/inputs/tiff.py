@@ -166,7 +166,11 @@ def open_tiff(place: Place) -> Input:
 def _paths(place: Place) -> list[str]:
     if os.path.isdir(place.path):  # noqa: PTH112 - a pattern may be too long for a Path
         with os.scandir(place.path) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".")]
+            names = [
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and not entry.is_dir()
+            ]
         found = [f"{place.path.rstrip('/')}/{name}" for name in names if _is_named_tiff(name)]
         if not found:
             raise StoreError(
