@@ -30,9 +30,9 @@ def test_files_of_czi_of_several_scenes_and_of_other_formats(tmp_path):
 
 
 ABSENT = {
-    "a.czi": (b"ZISRAWFILE", "of the format CZI, which bioio reads, .*install it: .* czi"),
-    "a.nd2": (b"\xda\xce\xbe\n", "of the format ND2, which bioio reads, .*install it: .* nd2"),
-    "a.lif": (b"\x70\0\0\0", "of the format LIF, which bioio reads, .*install it: .* lif"),
+    "a.czi": (b"ZISRAWFILE", "of the format CZI, which bioio reads, .*install it: .*czi"),
+    "a.nd2": (b"\xda\xce\xbe\n", "of the format ND2, which bioio reads, .*install it: .*nd2"),
+    "a.lif": (b"\x70\0\0\0", "of the format LIF, which bioio reads, .*install it: .*lif"),
     "a.oib": (
         b"\xd0\xcf",
         "no format that is read here .*CZI.*TIFF.*, or install bioio and",

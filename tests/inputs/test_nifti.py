@@ -149,6 +149,7 @@ def many_stops(monkeypatch):
     monkeypatch.setattr(gzip_stream, "_INPUT", 300)
     monkeypatch.setattr(gzip_stream, "_OUTPUT", 700)
     monkeypatch.setattr(gzip_stream, "_stops", {})
+    monkeypatch.setattr(gzip_stream, "_ends", {})
 
 
 @pytest.mark.parametrize("members", [1, 3])

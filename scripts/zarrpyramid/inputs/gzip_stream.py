@@ -1,8 +1,8 @@
 """Reads from the middle of a gzip file, without decompressing it from its start each time.
 
-Decoders are kept at places on the way, for as long as the process lives: a copy of one goes on from
-there. The first read of a process decompresses all that comes before it, the next ones at most 32
-MB.
+Decoders are kept on the way, every 32 MB and where the last reads ended, for as long as the process
+lives: a copy of one goes on from there. The first read of a process decompresses all that comes
+before it, one that follows another goes on, and any other decompresses at most 32 MB in vain.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SPACING = 2**25
 """Bytes between two decoders. Each holds about 40 KB."""
 
 _INPUT, _OUTPUT = 2**18, 2**22
-_MOST_FILES = 4
+_MOST_FILES, _MOST_ENDS = 4, 16
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -34,6 +34,7 @@ class _Stop:
 
 
 _stops: dict[tuple[str, int, int], list[_Stop]] = {}
+_ends: dict[tuple[str, int, int], list[_Stop]] = {}
 _lock = Lock()
 
 
@@ -56,6 +57,7 @@ def read_gzip(path: str, start: int, n_bytes: int) -> bytearray:
     key = (path, about.st_size, about.st_mtime_ns)
     stop = _last_stop(key, start)
     decoder, given = stop.decoder.copy(), stop.given
+    before = stop
     with Path(path).open("rb") as file:
         file.seek(stop.read)
         rest = b""
@@ -64,6 +66,8 @@ def read_gzip(path: str, start: int, n_bytes: int) -> bytearray:
                 rest = (decoder.unused_data or file.read(_INPUT)).lstrip(b"\0")
                 decoder = zlib.decompressobj(_GZIP)
             rest = rest or file.read(_INPUT)
+            # What is decompressed last may reach beyond the end, where the next read begins.
+            before = _Stop(read=file.tell() - len(rest), given=given, decoder=decoder.copy())
             try:
                 data = decoder.decompress(rest, _OUTPUT)
             except zlib.error as error:
@@ -82,6 +86,9 @@ def read_gzip(path: str, start: int, n_bytes: int) -> bytearray:
             given += len(data)
             if not decoder.eof:
                 _keep(key, _Stop(read=file.tell() - len(rest), given=given, decoder=decoder))
+    with _lock:
+        _ends.setdefault(key, []).append(before)
+        del _ends[key][:-_MOST_ENDS]
     return found
 
 
@@ -89,10 +96,14 @@ def _last_stop(key: tuple[str, int, int], start: int) -> _Stop:
     with _lock:
         if key not in _stops:
             while len(_stops) >= _MOST_FILES:
-                del _stops[next(iter(_stops))]
+                oldest = next(iter(_stops))
+                del _stops[oldest]
+                _ends.pop(oldest, None)
             _stops[key] = [_Stop(read=0, given=0, decoder=zlib.decompressobj(_GZIP))]
         stops = _stops[key]
-        return stops[bisect_right(stops, start, key=lambda stop: stop.given) - 1]
+        place = bisect_right(stops, start, key=lambda stop: stop.given) - 1
+        ends = [end for end in _ends.get(key, ()) if end.given <= start]
+        return max([stops[place], *ends], key=lambda stop: stop.given)
 
 
 def _keep(key: tuple[str, int, int], stop: _Stop) -> None:
