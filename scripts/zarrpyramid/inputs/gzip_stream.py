@@ -19,7 +19,7 @@ from zarrpyramid.errors import StoreError
 _SPACING = 2**25
 """Bytes between two decoders. Each holds about 40 KB."""
 
-_INPUT, _OUTPUT = 2**18, 2**22
+_INPUT, _OUTPUT, _STEP = 2**18, 2**22, 64
 _MOST_FILES, _MOST_ENDS = 4, 16
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -68,17 +68,9 @@ def read_gzip(path: str, start: int, n_bytes: int) -> bytearray:
             rest = rest or file.read(_INPUT)
             # What is decompressed last may reach beyond the end, where the next read begins.
             before = _Stop(read=file.tell() - len(rest), given=given, decoder=decoder.copy())
-            try:
-                data = decoder.decompress(rest, _OUTPUT)
-            except zlib.error as error:
-                raise StoreError(
-                    f"{path} cannot be decompressed ({error}); it is damaged: copy it again"
-                ) from None
+            data = _decompressed(path, decoder, rest, _OUTPUT)
             if not rest and not data:
-                raise StoreError(
-                    f"{path} is truncated: it holds {given} bytes, expected at least {end}; copy "
-                    "it again"
-                )
+                raise _truncated(path)
             rest = decoder.unconsumed_tail
             first, last = max(start, given), min(end, given + len(data))
             if first < last:
@@ -86,10 +78,29 @@ def read_gzip(path: str, start: int, n_bytes: int) -> bytearray:
             given += len(data)
             if not decoder.eof:
                 _keep(key, _Stop(read=file.tell() - len(rest), given=given, decoder=decoder))
+        if not decoder.eof:
+            # A step on: at the end that compares the checksum, or finds that it is cut off.
+            more = rest or file.read(_STEP)
+            if not _decompressed(path, decoder, more, 1) and not more and not decoder.eof:
+                raise _truncated(path)
     with _lock:
         _ends.setdefault(key, []).append(before)
         del _ends[key][:-_MOST_ENDS]
     return found
+
+
+def _decompressed(path: str, decoder: Any, data: bytes, most: int) -> bytes:
+    try:
+        found: bytes = decoder.decompress(data, most)
+    except zlib.error as error:
+        raise StoreError(
+            f"{path} cannot be decompressed ({error}); it is damaged: copy it again"
+        ) from None
+    return found
+
+
+def _truncated(path: str) -> StoreError:
+    return StoreError(f"{path} is truncated: it ends before the image does; copy it again")
 
 
 def _last_stop(key: tuple[str, int, int], start: int) -> _Stop:

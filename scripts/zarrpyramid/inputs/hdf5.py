@@ -7,6 +7,7 @@ being written (SWMR) is not served.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.programs import extra_command
 
 from .hdf5_axes import described
@@ -24,7 +25,7 @@ from .image_input import InputForm
 from .rows import row_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from zarrpyramid.geometry import Region
 
@@ -135,16 +136,17 @@ def open_hdf5(place: Place) -> Hdf5Input:
         )
 
 
-def opened(path: str) -> Any:
-    """Open a file for reading.
+@contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """Hold a file open for reading.
 
     Raises
     ------
     StoreError
-        If it is truncated or damaged.
+        If it is truncated or damaged, which may show later.
     """
     try:
-        return h5py.File(path, "r", locking=False)
+        file = h5py.File(path, "r", locking=False)
     except FileNotFoundError:
         raise StoreError(f"{path} is not there any more; put it back") from None
     except OSError as error:
@@ -152,6 +154,15 @@ def opened(path: str) -> Any:
         raise StoreError(
             f"{path} cannot be opened as HDF5: it is {why} ({error}); copy or write it again"
         ) from None
+    with file:
+        try:
+            yield file
+        except PyramidError:
+            raise
+        except (RuntimeError, OSError, ValueError, KeyError) as error:
+            raise StoreError(
+                f"{path} cannot be read as HDF5: it is damaged ({error}); copy or write it again"
+            ) from error
 
 
 def filters_of(dataset: Any) -> tuple[int, ...]:

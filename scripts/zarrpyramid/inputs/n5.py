@@ -62,7 +62,8 @@ class N5Input:
                 data = file.read_bytes()
             except FileNotFoundError:
                 continue
-            block = decode_block(str(file), data, self.dataset.dtype, self.dataset.compression)
+            said = self.dataset
+            block = decode_block(str(file), data, said.dtype, said.compression, said.blocks)
             box = unit_region(index, self.dataset.blocks, self.dataset.shape)
             shape = tuple(part.stop - part.start for part in box)
             # Some writers pad blocks at the edge.

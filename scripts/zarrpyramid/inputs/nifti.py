@@ -92,7 +92,7 @@ def open_nifti(place: Place) -> NiftiInput:
     path = str(image.file_map["image"].filename)
     while len(shape) > len(_AXES) and shape[-1] == 1:
         shape = shape[:-1]
-    if not shape or 0 in shape or len(shape) > len(_AXES):
+    if not shape or min(shape) < 1 or len(shape) > len(_AXES):
         raise StoreError(
             f"{place.path} has the shape {list(shape)}, expected 1 to 5 axes (x, y, z, t, and one "
             "of channels) with voxels; write a part of it"

@@ -62,6 +62,11 @@ class RawArray:
             n_bytes = Path(self.path).stat().st_size
         except FileNotFoundError:
             raise StoreError(f"{self.path} is not there; put it back") from None
+        if self.offset < 0:
+            raise StoreError(
+                f"{self.path} says that its voxels begin at byte {self.offset}; copy or write "
+                "it again"
+            )
         expected = self.offset + math.prod(self.shape) * np.dtype(self.dtype).itemsize
         if not self.is_gzip and n_bytes < expected:
             raise StoreError(
