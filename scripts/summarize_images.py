@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 with ends_quietly(snakemake.log.text):
     from zarrpyramid.plan import Run
-    from zarrpyramid.report import report_images, summarize_images
+    from zarrpyramid.report import image_rows, report_images, summarize_images
     from zarrpyramid.stores import write_aside
 
 with job_log(snakemake.log.text, snakemake.log.timing):
     run = Run.again(snakemake.params.run)
     table, report = Path(snakemake.output.table), Path(snakemake.output.report)
-    write_aside(report, report_images(run, table.parents[1]).encode())
-    write_aside(table, summarize_images(run, table.parents[1]).encode())
+    rows = image_rows(run, table.parents[1])
+    write_aside(report, report_images(run, rows).encode())
+    write_aside(table, summarize_images(run, rows).encode())

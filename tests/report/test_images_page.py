@@ -15,7 +15,7 @@ from plates import make_image, make_plate, write_group
 from zarrpyramid.downsample.batch import build_batch
 from zarrpyramid.plan.run import Run
 from zarrpyramid.report.contact_sheet import Contact
-from zarrpyramid.report.images_page import report_images, summarize_images
+from zarrpyramid.report.images_page import image_rows, report_images, summarize_images
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_gallery_of_images_and_their_labels(tmp_path, built):
     write_group(tmp_path / "c.zarr/labels", {"labels": ["n"]})
     make_image(tmp_path / "c.zarr/labels/n", (6, 24, 20), dtype="uint32", listed=False)
     run = built()
-    page = report_images(run, tmp_path / "results")
+    page = report_images(run, image_rows(run, tmp_path / "results"))
     assert re.findall(r"<h3>(.*)</h3>", page) == ["Channel 0", "Channel 1", "Labels"]
     assert page.count("<img ") == 3
     assert "2 of 2 images are done" in page
@@ -70,7 +70,8 @@ def test_states_are_told_and_the_page_stays_small(tmp_path, built, monkeypatch):
     run = built()
     (tmp_path / "results/A.01.0/multiscales.json").unlink()
     run.images["A.02.0"].refusal = "there is no <b>array</b>"
-    text = summarize_images(run, tmp_path / "results", {"B.01.0": "damaged"})
+    rows = image_rows(run, tmp_path / "results", {"B.01.0": "damaged"})
+    text = summarize_images(run, rows)
     states = dict(re.findall(r"^\| (\S+) \| ([^|]+) \|", text, re.MULTILINE))
     assert states == {
         "image": "state",
@@ -80,10 +81,12 @@ def test_states_are_told_and_the_page_stays_small(tmp_path, built, monkeypatch):
         "B.01.0": "failed: damaged",
         "B.02.0": "done",
     }
-    page = report_images(run, tmp_path / "results")
+    page = report_images(run, image_rows(run, tmp_path / "results"))
     assert "<b>array</b>" not in page
     monkeypatch.setattr("zarrpyramid.report.images_page.LARGEST", len(page) - 1)
-    smaller = report_images(run, tmp_path / "results")
+    smaller = report_images(run, image_rows(run, tmp_path / "results"))
     assert len(smaller) < len(page)
     monkeypatch.setattr("zarrpyramid.report.images_page.LARGEST", 100)
-    assert "The table is in summary.md." in report_images(run, tmp_path / "results")
+    assert "The table is in summary.md." in report_images(
+        run, image_rows(run, tmp_path / "results")
+    )

@@ -12,7 +12,10 @@ import pytest
 from oracles import mean_by_hand
 from plates import make_image, make_plate, write_group
 from processes import kill_all, wait_for
+from servers import BUCKET, ENVIRONMENT, s3_server
 from zarrpyramid.stores.hold import HOLD_FILE
+from zarrpyramid.stores.local import LocalStore
+from zarrpyramid.stores.object_store import ObjectStore
 
 NAMES = [f"{row}.{column}.{field}" for row in "AB" for column in ("01", "02") for field in "01"]
 
@@ -195,3 +198,22 @@ def test_a_selection_and_a_table(plate):
     assert outcome.lines[-1].startswith("zarrpyramid: select: 'B/0x' selects none of the 8 images")
     workspace.write("s.tsv", "sample\tstore\tfield\none\tp.zarr\tA/01/0\n")
     assert workspace.run(samples="s.tsv", levels=1).jobs == ["0", "1", "list", "summary"]
+
+
+@pytest.mark.slow
+def test_a_plate_in_an_object_store(plate, monkeypatch):
+    workspace, _ = plate
+    with s3_server() as url:
+        for name, value in ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+        store = f"s3://{BUCKET}/data/p.zarr"
+        files, local = ObjectStore(store, {"endpoint": url}), LocalStore(workspace / "p.zarr")
+        for key in local.keys(""):
+            files.put(key, local.get(key))
+        given = {"container": store, "levels": 2, "storage_options": f"{{endpoint: '{url}'}}"}
+        assert workspace.run(**given).jobs == ["batch", "summary of all"]
+        assert workspace.run(**given).jobs == []
+    remote = {name: workspace.sentinels(name) for name in NAMES}
+    (workspace / "results").rename(workspace / "remote")
+    run(workspace)
+    assert {name: workspace.sentinels(name) for name in NAMES} == remote

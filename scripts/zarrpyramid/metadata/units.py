@@ -6,6 +6,7 @@ Each unit has its size in metres or seconds.
 from __future__ import annotations
 
 import difflib
+from functools import lru_cache
 
 _PREFIXES = (
     *("yotta", "zetta", "exa", "peta", "tera", "giga", "mega", "kilo", "hecto", "deca", "", "deci"),
@@ -50,6 +51,7 @@ _OTHERS = {symbol.replace("µ", micro): unit for unit, symbol in SYMBOLS.items()
 _OTHERS |= {"micron": "micrometer", "microns": "micrometer", "sec": "second"}
 
 
+@lru_cache(maxsize=256)  # thousands of images have the same few
 def meant_unit(unit: str) -> str | None:
     """Return the unit that a misspelled one stands for; None if it is a unit, or like none.
 

@@ -1,5 +1,6 @@
 from .closing import close_run as close_run
 from .facts import level_facts as level_facts
+from .images_page import image_rows as image_rows
 from .images_page import report_images as report_images
 from .images_page import summarize_images as summarize_images
 from .labels import label_table as label_table

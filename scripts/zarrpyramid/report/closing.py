@@ -56,12 +56,12 @@ def close_run(start: Start, results: Path, logs: Path) -> None:
 
 def _sum_up(run: Run, failed: Sequence[Failure], results: Path) -> None:
     """Sum up the images that are there, whose job waits for all of them in vain."""
-    from .images_page import report_images, summarize_images
+    from .images_page import image_rows, report_images, summarize_images
 
-    reasons = {job.image: job.reason for job in failed}
+    rows = image_rows(run, results, {job.image: job.reason for job in failed})
     folder = results / run.title
-    write_aside(folder / "report.html", report_images(run, results, reasons).encode())
-    write_aside(folder / "summary.md", summarize_images(run, results, reasons).encode())
+    write_aside(folder / "report.html", report_images(run, rows).encode())
+    write_aside(folder / "summary.md", summarize_images(run, rows).encode())
 
 
 def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -> Iterator[str]:

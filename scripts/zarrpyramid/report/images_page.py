@@ -31,16 +31,10 @@ _MOST_ROWS = 6000
 """Rows of the table in the page; the one in Markdown has all."""
 
 
-def summarize_images(run: Run, results: Path, failed: Mapping[str, str] | None = None) -> str:
-    """Return a table of all images of a run; parameters are those of `report_images`."""
-    rows = [_row(run, name, results, failed or {}) for name in run.images]
-    n_done = sum(row[1] == "done" for row in rows)
-    head = f"# {run.title}\n\n{n_done} of {len(rows)} images are done.\n\n"
-    return head + markdown_table(_COLUMNS, rows)
-
-
-def report_images(run: Run, results: Path, failed: Mapping[str, str] | None = None) -> str:
-    """Return a page of all images of a run, at most `LARGEST` bytes of HTML.
+def image_rows(
+    run: Run, results: Path, failed: Mapping[str, str] | None = None
+) -> list[Sequence[str]]:
+    """Return a row of the table for each image of a run.
 
     Parameters
     ----------
@@ -49,7 +43,18 @@ def report_images(run: Run, results: Path, failed: Mapping[str, str] | None = No
     failed
         Why images failed that are not refused, by name.
     """
-    rows = [_row(run, name, results, failed or {}) for name in run.images]
+    return [_row(run, name, results, failed or {}) for name in run.images]
+
+
+def summarize_images(run: Run, rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of all images of a run, by its rows."""
+    n_done = sum(row[1] == "done" for row in rows)
+    head = f"# {run.title}\n\n{n_done} of {len(rows)} images are done.\n\n"
+    return head + markdown_table(_COLUMNS, rows)
+
+
+def report_images(run: Run, rows: Sequence[Sequence[str]]) -> str:
+    """Return a page of all images of a run, at most `LARGEST` bytes of HTML, by their rows."""
     done = {row[0] for row in rows if row[1] == "done"}
     images = {name: run.images[name].image for name in run.images if name in done}
     n_left = max(0, len(rows) - _MOST_ROWS)
@@ -59,7 +64,7 @@ def report_images(run: Run, results: Path, failed: Mapping[str, str] | None = No
         "is_complete": len(done) == len(rows),
         "verdict": f"{len(done)} of {len(rows)} images are done, each made from the level before, "
         "whose voxels were checked on the way.",
-        "figures": _figures(images, results, len(rows)),
+        "figures": _figures(images, len(rows)),
         "is_plate": contact.is_plate,
         "n_left_out": contact.n_left_out,
         "columns": _COLUMNS,
@@ -75,7 +80,7 @@ def report_images(run: Run, results: Path, failed: Mapping[str, str] | None = No
     return template.render(content, sheets=())
 
 
-def _figures(images: dict[str, Image], results: Path, n_all: int) -> dict[str, str]:
+def _figures(images: dict[str, Image], n_all: int) -> dict[str, str]:
     plans = [image.plan for image in images.values()]
     voxels = sum(count(plan.levels[0].shape) for plan in plans)
     raw = sum(level.raw_bytes for plan in plans for level in plan.levels[1:])
