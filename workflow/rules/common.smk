@@ -41,6 +41,9 @@ wildcard_constraints:
 
 def mode():
     """Return how Snakemake runs, which it does not know yet while it parses."""
+    rate = getattr(workflow.scheduling_settings, "max_jobs_per_timespan", None)
+    if rate is not None and not rate.timespan:  # none at all, as the default profile means it
+        workflow.scheduling_settings.max_jobs_per_timespan = None
     return Mode(
         is_main=workflow.is_main_process,
         executes=workflow.executor_plugin is not None,
