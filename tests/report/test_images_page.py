@@ -49,8 +49,8 @@ def test_wells_stand_as_on_their_plate(tmp_path, built):
     assert (first.title, first.columns, second.title) == ("channel 0", ["2", "10"], "channel 1")
     assert [strip.heading for strip in first.strips] == ["A", "C"]
     shown = [pixels(strip.source) for strip in first.strips]
-    assert [row.shape for row in shown] == [(16, 32), (16, 32)]
-    means = [row[:, half].mean() for row in shown for half in (slice(16), slice(16, 32))]
+    assert [row.shape for row in shown] == [(17, 34), (17, 34)]
+    means = [row[:16, left : left + 16].mean() for row in shown for left in (0, 17)]
     assert np.allclose(means, [0, 85, 170, 255], atol=4)
 
 

@@ -128,22 +128,22 @@ class Contact:
         rows = list(dict.fromkeys(row for row, _ in wells.values()))
         found = {column for _, column in wells.values()}
         columns = sorted(found, key=lambda name: (len(name), name))  # 2 before 10
-        grid = {row: np.full((side, side * len(columns)), np.nan) for row in rows}
+        tiles = {name: _square(plane, side) for name, plane in planes.items()}
+        cell = 1 + max(max(tile.shape) for tile in tiles.values())  # a dark line between wells
+        grid = {row: np.full((cell, cell * len(columns)), window[0]) for row in rows}
         for name, (row, column) in wells.items():
-            left = side * columns.index(column)
-            tile = _square(planes[name], side)
+            tile, left = tiles[name], cell * columns.index(column)
             grid[row][: tile.shape[0], left : left + tile.shape[1]] = tile
         strips = []
         for row, pixels in grid.items():
-            shown = np.where(np.isfinite(pixels), pixels, window[0])
             strips.append(
                 Strip(
                     heading=row,
-                    source=_url(slice_picture(shown, window, max(shown.shape))),
+                    source=_url(slice_picture(pixels, window, max(pixels.shape))),
                     alt=f"row {row}: the first field of each well, coarsest level, {title}",
                 )
             )
-        return Sheet(title=title, columns=columns, strips=strips, side=side)
+        return Sheet(title=title, columns=columns, strips=strips, side=cell)
 
 
 def _plate_of(image: Image) -> object | None:
