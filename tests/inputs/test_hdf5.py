@@ -115,6 +115,13 @@ def test_the_only_image_needs_no_path(tmp_path):
     np.testing.assert_array_equal(read(image), VOXELS)
 
 
+def test_a_file_of_matlab_begins_with_a_block_of_its_own(tmp_path):
+    path = tmp_path / "scan.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["stack"] = VOXELS
+    np.testing.assert_array_equal(read(open_input(str(path))), VOXELS)
+
+
 def test_nexus_leads_to_the_signal(tmp_path):
     path = written(tmp_path / "scan.nxs", name="entry/plot/counts")
     written(path, VOXELS[:2], "entry/darks")

@@ -101,10 +101,11 @@ def test_no_cell_is_no_size(tmp_path):
     assert (form.voxel_size, form.unit) == ({}, {})
 
 
-def test_gzip(tmp_path):
+@pytest.mark.parametrize("name", ["a.mrc", "emd_1.map.gz"])
+def test_gzip(name, tmp_path):
     path = write_mrc(tmp_path / "b.mrc")
-    (tmp_path / "a.mrc").write_bytes(gzip.compress(path.read_bytes()))
-    image = open_input(f"{tmp_path}/a.mrc")
+    (tmp_path / name).write_bytes(gzip.compress(path.read_bytes()))
+    image = open_input(f"{tmp_path}/{name}")
     np.testing.assert_array_equal(read(image), VOXELS)
     region = (slice(2, 5), slice(1, 14), slice(3, 4))
     np.testing.assert_array_equal(image.read(region), VOXELS[region])

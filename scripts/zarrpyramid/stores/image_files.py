@@ -74,7 +74,8 @@ FORMATS = (
     ImageFormat(name="Imaris", suffixes=(".ims",), extra="hdf5"),
     ImageFormat(
         name="HDF5",
-        marks=((0, b"\x89HDF\r\n\x1a\n"),),
+        # Matlab's files begin with a block of its own.
+        marks=((0, b"\x89HDF\r\n\x1a\n"), (512, b"\x89HDF\r\n\x1a\n")),
         suffixes=(".h5", ".hdf5", ".hdf", ".nxs"),
         extra="hdf5",
         inside="::DATASET",
@@ -86,7 +87,7 @@ FORMATS = (
     ImageFormat(
         name="MRC",
         marks=((208, b"MAP "),),
-        suffixes=(".mrc", ".mrcs", ".rec", ".map", ".st", ".ali"),
+        suffixes=(".mrc", ".mrcs", ".rec", ".map", ".st", ".ali", ".mrc.gz", ".map.gz"),
         extra="mrc",
     ),
     ImageFormat(
@@ -113,7 +114,7 @@ FORMATS = (
 )
 """Formats that people take for a store; of two that share their first bytes, the name decides."""
 
-_START, _MOST_LISTED = 512, 1000
+_START, _MOST_LISTED = 520, 1000
 _N5_DOCUMENT = "attributes.json"
 _ZARR_DOCUMENTS = ("zarr.json", ".zgroup", ".zarray")
 
