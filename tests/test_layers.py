@@ -70,7 +70,7 @@ DOORS = {
         *("inputs.hdf5", "inputs.hdf5_axes", "inputs.imaris"),
         *("inputs.mrc", "inputs.nifti", "inputs.raw_array"),
         *("inputs.raw_files", "inputs.tiff", "inputs.tiff_checks", "inputs.tiff_file"),
-        "inputs.tiff_page",
+        *("inputs.tiff_page", "inputs.tiff_axes"),
         *("inputs.bioio_file", "inputs.n5", "inputs.n5_blocks"),
         *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),

@@ -405,6 +405,34 @@ def test_an_ome_tiff_in_several_files(tmp_path):
     assert "no voxels for the plane at c 1, z 0 (3 of 6 planes" in refused(StoreError, files[0])
 
 
+@pytest.mark.parametrize(
+    ("planes", "axes"), [("contig", "TCYXS"), ("contig", "CZYXS"), ("separate", "ZCSYX")]
+)
+def test_channels_with_samples_are_channels(tmp_path, planes, axes):
+    extents = dict(zip("TCZSYX", (2, 4, 2, 3, 20, 17), strict=True))
+    voxels = noise(*(extents[axis] for axis in axes), dtype="u1")
+    keys = {"photometric": "rgb", "planarconfig": planes, "ome": True}
+    write(tmp_path / "a.ome.tif", voxels, metadata={"axes": axes}, **keys)
+    image = open_input(str(tmp_path / "a.ome.tif"))
+    assert "".join(image.form.axes).upper() == axes.replace("S", "")
+    merged = np.moveaxis(voxels, axes.index("S"), axes.index("C") + 1)
+    place = axes.index("C")
+    check(image, merged.reshape(*merged.shape[:place], 12, *merged.shape[place + 2 :]))
+    assert image.files(whole(image)) == [tmp_path / "a.ome.tif"]
+
+
+def test_axes_that_are_none_of_space_are_none_of_space_here(tmp_path):
+    voxels = noise(2, 3, 20, 17)
+    for axes, expected in {"RZYX": "czyx", "CAYX": "ctyx", "TEYX": "tcyx"}.items():
+        write(tmp_path / "a.tif", voxels, ome=True, metadata={"axes": axes})
+        assert "".join(open_input(str(tmp_path / "a.tif")).form.axes) == expected, axes
+    assert open_input(str(tmp_path / "a.tif")).form.origins == {
+        "axes": "its OME-XML; lambda is taken for c"
+    }
+    write(tmp_path / "a.tif", noise(2, 2, 3, 9, 8), ome=True, metadata={"axes": "TCRYX"})
+    assert "has the axes TCRYX, in tifffile's letters" in refused(ConfigError, tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("keys", [{}, {"compression": "lzw"}])
 def test_an_lsm_without_its_thumbnails(tmp_path, keys):
     voxels = noise(4, 3, 40, 37, dtype="u1")

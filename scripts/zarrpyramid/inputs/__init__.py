@@ -13,7 +13,7 @@ one format by the library of its field, which it imports when the format is aske
    those, `gzip_stream` where they are compressed.
 3. `tiff` by tifffile (a folder, a pattern or a file), with `slice_names` (order, missing numbers),
    `tiff_file` (the series of one file), `tiff_checks` (truncation), `tiff_page` and `tiff_header`
-   (one page), `tiff_scale` (voxel size, channels); `raw_files` reads voxels by offset.
+   (one page), `tiff_scale` (voxel size, channels), `tiff_axes`; `raw_files` reads voxels by offset.
 4. `n5`, with `n5_metadata` (its attributes) and `n5_blocks` (its blocks), of the codecs of
    numcodecs.
 5. `bioio_file`: what bioio and its readers read, among it CZI, ND2 and LIF.

@@ -17,6 +17,7 @@ from zarrpyramid.geometry import region_shape, unit_number
 
 from .raw_files import Files, files_at
 from .slice_names import in_order
+from .tiff_axes import with_samples_as_channels
 from .tiff_file import TiffImage, open_file
 from .tiff_header import read_header
 from .tiff_page import Layout, Segments
@@ -157,10 +158,10 @@ def open_tiff(place: Place) -> Input:
             "and give series: N where it has several images"
         )
     path = Path(place.path)
-    if path.is_file():
-        return open_file(place.path, place.series)
-    paths = _paths(place)
-    return open_file(paths[0], place.series) if len(paths) == 1 else _open_files(place, paths)
+    paths = [place.path] if path.is_file() else _paths(place)
+    if len(paths) == 1:
+        return with_samples_as_channels(open_file(paths[0], place.series))
+    return with_samples_as_channels(_open_files(place, paths))
 
 
 def _paths(place: Place) -> list[str]:
@@ -209,7 +210,7 @@ def _open_files(place: Place, paths: Sequence[str]) -> Input:
             f"{list(part.axes)}, and which axis they make cannot be told; put t, c or z, one that "
             "they do not have, before the number in their names, or give one file"
         )
-    shape, axes = (*order.shape, *part.shape), (*axes, *part.axes) if part.axes else ()
+    shape, axes = (*order.shape, *part.shape), (*axes, *part.axes)
     scale = first.scale.along(axes, shape)
     form = replace(
         part,

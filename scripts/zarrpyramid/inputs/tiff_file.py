@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tifffile import TIFF
+
 from zarrpyramid.errors import ConfigError, StoreError, nearest
 from zarrpyramid.geometry import count, region_shape, unit_number
 
 from .image_input import InputForm
 from .raw_files import Files, files_at, read_box
 from .rows import row_blocks
+from .tiff_axes import UNNAMED, axis_names
 from .tiff_checks import check_chain, check_kind, check_pages, check_size
 from .tiff_page import Layout, Segments, layout_of, opened_tiff
 from .tiff_scale import Scale, scale_of
@@ -33,12 +36,8 @@ if TYPE_CHECKING:
 
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
-_UNNAMED = "IQ"
-"""Letters of axes that a file does not name."""
 _OWN_CHAINS = ("imagej", "lsm", "mmstack", "ndpi", "ndtiff", "stk")
 """Kinds of series whose planes are counted by other means than the chain of pages."""
-_UNNAMED_ARE = ("z", "c", "t")
-"""What they are taken for, from the last one on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,6 +193,12 @@ def _image(file: TiffFile, series: TiffPageSeries, path: str, is_one_of: bool) -
         pages = _places(series, layout, known)
         blocks = (*(1,) * (len(shape) - len(layout.shape)), *layout.blocks)
     axes = axis_names(series.axes)
+    if not axes:
+        raise ConfigError(
+            f"{path} has the axes {series.axes}, in tifffile's letters, of extents {list(shape)}, "
+            "expected no more than time, channels, z, y and x; write the parts of it as files of "
+            "their own"
+        )
     said = scale_of(file, series)
     scale = said.along(axes, shape)
     form = InputForm(
@@ -213,25 +218,12 @@ def _image(file: TiffFile, series: TiffPageSeries, path: str, is_one_of: bool) -
 
 
 def _why_axes(series: TiffPageSeries, origin: str) -> str:
-    if {*series.axes} & {*_UNNAMED}:
+    if {*series.axes} & {*UNNAMED}:
         return "the order of its pages"
-    return origin if series.kind in ("ome", "imagej", "lsm") else "its format"
-
-
-def axis_names(letters: str) -> tuple[str, ...]:
-    """Return the names of axes for tifffile's letters; () where too many have none.
-
-    >>> axis_names("TZCYX"), axis_names("IYXS"), axis_names("QQYX")
-    (('t', 'z', 'c', 'y', 'x'), ('z', 'y', 'x', 'c'), ('c', 'z', 'y', 'x'))
-    """
-    taken = {letter.lower() for letter in letters if letter not in _UNNAMED}
-    if "c" not in taken:  # samples such as red, green and blue are channels
-        letters, taken = letters.replace("S", "C"), {*taken, *("c" if "S" in letters else "")}
-    free = iter([name for name in _UNNAMED_ARE if name not in taken])
-    names = [
-        next(free, "") if letter in _UNNAMED else letter.lower() for letter in reversed(letters)
-    ]
-    return () if "" in names or len(set(names)) < len(names) else tuple(reversed(names))
+    why = origin if series.kind in ("ome", "imagej", "lsm") else "its format"
+    pairs = zip(series.axes, axis_names(series.axes), strict=True)
+    others = [f"{TIFF.AXES_NAMES[a]} is taken for {b}" for a, b in pairs if a not in "TCZYXS"]
+    return "; ".join([why, *others])
 
 
 def _places(series: TiffPageSeries, layout: Layout, known: Files) -> Pages:
