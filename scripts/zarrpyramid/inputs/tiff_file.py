@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from tifffile import TIFF
 
 from zarrpyramid.errors import ConfigError, StoreError, nearest
