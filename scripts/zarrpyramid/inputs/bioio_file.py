@@ -1,7 +1,7 @@
 """Reads what bioio's readers read: CZI, ND2, LIF, and others of which a reader is installed.
 
 The axes are bioio's: T, C, Z, Y, X, with the samples of colours as the channels. Mosaics are put
-together as bioio does. bioio takes a second to open a file, and decodes whole planes.
+together as bioio does. bioio takes seconds to be imported, and decodes whole planes.
 """
 
 from __future__ import annotations
