@@ -707,7 +707,7 @@ def test_damaged_bytes_never_give_voxels_of_another_shape(tmp_path):
     folder = write_slices(tmp_path / "slices", voxels, compression="zlib")
     path = folder / "z0001.tif"
     sound = path.read_bytes()
-    for place in range(0, len(sound), 7):
+    for place in range(0, len(sound), 17):
         path.write_bytes(sound[:place] + bytes([sound[place] ^ 0x55]) + sound[place + 1 :])
         with contextlib.suppress(PyramidError):
             image = open_input(str(folder))
