@@ -37,7 +37,11 @@ def default_folder() -> Path:
 
 
 def environment(
-    folder: Path, name: str, requirements: Sequence[str], shown: Sequence[str]
+    folder: Path,
+    name: str,
+    requirements: Sequence[str],
+    shown: Sequence[str],
+    python_wanted: str = PYTHON,
 ) -> Environment:
     """Return the environment of a name, made anew where its requirements are others.
 
@@ -45,19 +49,21 @@ def environment(
     ----------
     shown
         Packages whose versions are wanted.
+    python_wanted
+        A Python as uv takes it, such as "3.12".
 
     Raises
     ------
     InstallError
         If uv cannot make it.
     """
-    wanted = json.dumps([sys.version, *requirements])
+    wanted = json.dumps([sys.version, python_wanted, *requirements])
     place = folder / f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
     python, complete = place / "bin" / "python", place / "complete"
     if not complete.exists():
         say(f"installing {name} into {place}")
         shutil.rmtree(place, ignore_errors=True)
-        _uv("venv", "--quiet", "--python", PYTHON, str(place))
+        _uv("venv", "--quiet", "--python", python_wanted, str(place))
         # Our own environment has bytecode too; without it imports take twice as long.
         _uv("pip", "install", "--compile-bytecode", "--python", str(python), *requirements)
         complete.touch()
