@@ -185,6 +185,28 @@ def test_parts_of_a_remote_store_make_what_one_machine_makes(slurm, new_workspac
             assert files.get(f"raw/{key}") == made.get(f"raw/{key}"), key
 
 
+def test_a_level_0_of_files_is_made_in_parts(slurm, new_workspace):
+    """Its parts read the same file on several nodes; one job on this machine makes the same."""
+    alone, workspace = new_workspace(), new_workspace()
+    voxels = np.random.default_rng(0).integers(0, 99, (128, 96, 96), "u2")
+    keys = {"store": "image.zarr", "field": "raw", "source": "a.npy", "chunks": "[16,16,16]"}
+    for place in (alone, workspace):
+        np.save(place / "a.npy", voxels)
+        os.utime(place / "a.npy", ns=(10**18, 10**18))
+    alone.run(**keys, levels=1)
+    n_before = len(jobs())
+    with started(workspace, "cluster-generic", **keys, levels=1, part_size=voxels.size // 4) as process:
+        text = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, text
+    assert {state for _, state, _ in jobs()[n_before:]} == {"COMPLETED"}
+    assert len(list((workspace / "results/image-raw/parts").glob("0.*-of-4.json"))) == 4
+    assert workspace.tree("image.zarr") == alone.tree("image.zarr")
+    mine, expected = workspace.sentinels(), alone.sentinels()
+    assert list(mine) == ["0", "1"]
+    assert mine == expected
+    np.testing.assert_array_equal(workspace.voxels("image.zarr/raw/0"), voxels)
+
+
 def test_a_cancelled_part_is_made_again(slurm, image, local):
     with started(image, "cluster-generic") as process:
         number, _ = a_running_part(process)
