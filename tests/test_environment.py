@@ -24,7 +24,8 @@ def split(requirement):
 def test_bounds_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = dict(map(split, project["project"]["dependencies"]))
-    wanted |= dict(map(split, project["project"]["optional-dependencies"]["workflow"]))
+    for extra in ("workflow", "tiff"):
+        wanted |= dict(map(split, project["project"]["optional-dependencies"][extra]))
     wanted = {CONDA_NAMES.get(name, name): bounds for name, bounds in wanted.items()}
     wanted["python"] = project["project"]["requires-python"]
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))

@@ -34,8 +34,9 @@ def test_commands(tmp_path):
         command = body.removeprefix(INSTALL).replace("uv run", f"{pages.UV} run")
         command = command.replace("/data/", f"{data}/")
         told.append(pages.run(command, folder, **pages.ENVIRONMENT))
-    demo, own = told
+    demo, slices, own = told
     assert "levels 0 to 3 are complete in" in demo
+    assert f"are complete in {data}/slices.zarr" in slices
     assert f"levels 0 to 1 are complete in {data}/brain.zarr/raw" in own
 
 

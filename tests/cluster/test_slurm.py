@@ -195,7 +195,9 @@ def test_a_level_0_of_files_is_made_in_parts(slurm, new_workspace):
         os.utime(place / "a.npy", ns=(10**18, 10**18))
     alone.run(**keys, levels=1)
     n_before = len(jobs())
-    with started(workspace, "cluster-generic", **keys, levels=1, part_size=voxels.size // 4) as process:
+    with started(
+        workspace, "cluster-generic", **keys, levels=1, part_size=voxels.size // 4
+    ) as process:
         text = process.communicate(timeout=240)[0]
     assert process.returncode == 0, text
     assert {state for _, state, _ in jobs()[n_before:]} == {"COMPLETED"}
