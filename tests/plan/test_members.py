@@ -48,6 +48,7 @@ def test_a_pattern_selects_what_it_matches_and_what_is_in_it(select, expected):
     ("select", "end"),
     [
         (["B/01/2"], "selects none of the 5 images of plate; did you mean 'B/01/0'?"),
+        (["C/01"], "selects none of the 5 images of plate; did you mean "),
         (["A", "scan"], "'scan' selects none of the 5 images of plate; they are 'A/01/0', "),
     ],
 )
@@ -120,7 +121,7 @@ def test_labels_of_an_image_that_is_damaged_are_refused_too(tmp_path, new_run):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "container: there is no "),
+        (lambda path: None, "container: there is nothing at "),
         (lambda path: path.mkdir(), "container: no image is in "),
         (lambda path: write_group(path / "a"), "container: no image is in "),
     ],

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.errors import PyramidError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _FAILURE = "zarrpyramid: error: "
 _TOLD = "zarrpyramid: failed: "
@@ -273,15 +273,23 @@ def refusal_line(refused: Mapping[str, str], n_images: int) -> str:
     """
     if n_images == 1:
         return f"zarrpyramid: {next(iter(refused.values()))}"
-    reasons = [
-        reason if reason.startswith(f"image {name}: ") else f"image {name}: {reason}"
-        for name, reason in refused.items()
-    ]
-    more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+    named: dict[str, list[str]] = {}
+    for name, reason in refused.items():
+        named.setdefault(reason.removeprefix(f"image {name}: "), []).append(name)
+    reasons = [f"{_images(names)}: {reason}" for reason, names in named.items()]
+    left = len(refused) - sum(map(len, list(named.values())[:_NAMED]))
+    more = f"; and {left} more" if left else ""
     return (
-        f"zarrpyramid: {len(reasons)} of {n_images} images cannot be built: "
+        f"zarrpyramid: {len(refused)} of {n_images} images cannot be built: "
         f"{'; '.join(reasons[:_NAMED])}{more}; mend them, or build the others with --keep-going"
     )
+
+
+def _images(names: Sequence[str]) -> str:
+    """Return some images as the begin of a sentence."""
+    shown = ", ".join(names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"image{'s' * (len(names) > 1)} {shown}{more}"
 
 
 def _peak_bytes() -> int:

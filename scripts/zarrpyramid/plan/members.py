@@ -6,9 +6,9 @@ Labels follow the image that they label: they get its factors, and as many level
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import path_name, place_digits
@@ -16,6 +16,7 @@ from zarrpyramid.errors import ConfigError, PyramidError, nearest
 from zarrpyramid.metadata import (
     SPACE,
     find_members,
+    groups_above,
     join,
     locate,
     read_multiscales,
@@ -25,7 +26,6 @@ from zarrpyramid.reduce import ALL_DATA, METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from zarrpyramid.config import Container, ImageConfig
     from zarrpyramid.metadata import Member
@@ -68,14 +68,11 @@ def container_members(container: Container) -> tuple[Store, str, dict[str, Membe
         for member in find_members(store, inside, given.base_path)
     }
     if not found:
-        reason = store.why_absent(inside)
-        if not reason and store.folder(inside) is not None and not os.path.exists(given.store):  # noqa: PTH110 - also of what cannot be read
-            reason = f"there is no {given.store}"
+        if store.why_absent(inside) or not (store.is_remote or Path(given.store).exists()):
+            raise ConfigError(f"container: there is nothing at {given.store}; check the path")
         raise ConfigError(
-            f"container: {reason}"
-            if reason
-            else f"container: no image is in {given.store}; expected a plate, series, or groups "
-            "with a level 0 (the array 0, or what base_path names)"
+            f"container: no image is in {given.store}; expected a plate, series, or groups with a "
+            "level 0 (the array 0, or what base_path names)"
         )
     return store, inside, found
 
@@ -98,7 +95,7 @@ def chosen(paths: Sequence[str], select: Sequence[str], where: str) -> list[str]
         steps = [step for step in pattern.split("/") if step]
         found = [path for path in paths if _matches(path.split("/") if path else [], steps)]
         if not found:
-            near = nearest(pattern, paths)
+            near = nearest(pattern, [*paths, *{above for p in paths for above in groups_above(p)}])
             more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
             known = ", ".join(repr(path) for path in paths[:_NAMED])
             raise ConfigError(
