@@ -32,8 +32,8 @@ def configuration() -> str:
     lines = [
         *("# Configuration", "", NOTE.format("scripts/zarrpyramid/config"), ""),
         "Keys go on the command line after `--config`, or into a file given with `--configfile`. "
-        "All but `images`, `demo` and `pathvars` may also stand under an image's name in `images`; "
-        "`test_image` stands there alone.",
+        "All but `images`, `container`, `select`, `samples`, `demo` and `pathvars` may also stand "
+        "under an image's name in `images`; `test_image` stands there alone.",
     ]
     for key, known in RUN.items():
         lines += section(key, known.schema)

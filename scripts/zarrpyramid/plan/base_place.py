@@ -6,6 +6,7 @@ Imports no array library.
 from __future__ import annotations
 
 import shlex
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from zarrpyramid.stores import Store
 
     from .image import Image
+
+_MOST_NAMED = 8
+"""Fields that a message names."""
 
 
 def level_paths(config: ImageConfig, store: Store, path: str, group: Node | None) -> LevelPaths:
@@ -154,13 +158,16 @@ def way_to_base(store: Store, path: str, given: str | None = None) -> str:
     if shapes:
         return _way_of_arrays(store, path, shapes)
     below, beside = (
-        ", ".join(repr(field) for field in find_images(store, place)) for place in (path, "")
+        [repr(field) for field in islice(find_images(store, place), _MOST_NAMED + 1)]
+        for place in (path, "")
     )
     if below:
-        return f"; groups below it that have one: {below}; give one as field"
+        whole = f"{store.name}/{path}".rstrip("/")
+        all_of_them = f", or all of them by container: {whole}" if len(below) > 1 else ""
+        return f"; groups below it that have one: {_few(below)}; give one as field{all_of_them}"
     held = f"; it holds {_named(inside)}; "
     if beside:
-        return f"{held}fields of its store that have one: {beside}"
+        return f"{held}fields of its store that have one: {_few(beside)}"
     return f"{held}write the image there as array 0, or give it as source"
 
 
@@ -185,6 +192,12 @@ def _way_of_arrays(store: Store, path: str, shapes: dict[str, Shape]) -> str:
     names = (shlex.quote(f"{folder}/{name}") for name in (first, "0"))
     moved = "" if folder is None else f", or rename it: mv {' '.join(names)}"
     return f"; {which} {first}: give base_path: {first}{anew}{moved}"
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return names as a list, cut short where there are many: a plate has thousands."""
+    more = ", ..." if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _named(names: Sequence[str]) -> str:
