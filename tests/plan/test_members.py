@@ -103,6 +103,11 @@ def test_labels_take_factors_levels_and_place_of_their_image(tmp_path, new_run):
     sparse = new_run(container=str(tmp_path / "i.zarr"), method="mode_nonzero", levels=1)
     methods = [image.image.plan.image.method for image in sparse.images.values()]
     assert methods == ["mode_nonzero"] * 3
+    given = {"nodata": 7, "nodata_share": 0.3, "chunks": [1, 6, 8, 8], "voxel_size": [1, 3, 2, 2]}
+    image, _, bare = new_run(container=str(tmp_path / "i.zarr"), levels=1, **given).images.values()
+    assert (image.config.nodata, bare.config.nodata) == (7, None)
+    assert [axis.size for axis in bare.image.plan.axes] == [1, 3, 2, 2]
+    assert (image.image.plan.levels[1].chunks, bare.refusal) == ((1, 6, 8, 8), "")
     only = new_run(container=str(tmp_path / "i.zarr"), select="labels/bare", **asked)
     assert list(only.images) == ["labels.bare"]
     assert len(only.images["labels.bare"].image.plan.levels) == 3
