@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from zarrpyramid.cli.program import main
@@ -178,6 +179,26 @@ def test_a_run_that_fails_keeps_its_objects(tmp_path, monkeypatch, parts):
     monkeypatch.undo()
     clean(str(tmp_path / "new.zarr"), base=True)
     assert build(tmp_path) == record
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_of_a_level_0_that_is_whole_a_changed_slice_is_read_again(tmp_path, monkeypatch, parts):
+    slices = tmp_path / "slices"
+    slices.mkdir()
+    for number, voxels in enumerate(VOXELS):
+        tifffile.imwrite(slices / f"{number:02}.tif", voxels)
+    keys, asked = {"source": str(slices), "parts": parts}, []
+    build(tmp_path, tmp_path / "results", **keys)
+    tifffile.imwrite(slices / "17.tif", VOXELS[17] + 1)
+    make = base_task.BaseTask.__call__
+    monkeypatch.setattr(
+        base_task.BaseTask, "__call__", lambda self, place: asked.append(place) or make(self, place)
+    )
+    build(tmp_path, tmp_path / "results", **keys)
+    assert [tuple(place) for place in asked] == [(2, 0, 0)]
+    expected = VOXELS.copy()
+    expected[17] += 1
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "new.zarr/0", mode="r"), expected)
 
 
 def test_a_source_that_changes_while_it_is_read_is_not_published(tmp_path, monkeypatch):

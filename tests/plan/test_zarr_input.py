@@ -84,3 +84,46 @@ def test_what_is_refused(tmp_path):
     with web_server(tmp_path) as url, pytest.raises(ConfigError, match=message):
         build_pyramid(tmp_path / "own.zarr", source=f"{url}/theirs.zarr", channel=1, **CHANNELS)
     assert not (tmp_path / "own.zarr").exists()
+
+
+def test_what_a_group_says_holds_for_a_part_of_it(tmp_path):
+    """Ids are not averaged, and the part stays where it was in space."""
+    source = make(tmp_path / "theirs.zarr", attributes={"_FillValue": 3, "scale_factor": 0.5})
+    group, steps = zarr.open_group(source), [{"type": "scale", "scale": [1, 2, 0.5, 0.4]}]
+    steps.append({"type": "translation", "translation": [0, 10, 0, 0]})
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "image-label": {"version": "0.5"},
+        "omero": {"channels": [{"label": name} for name in ("dapi", "gfp", "rfp")]},
+        "multiscales": [
+            {
+                "axes": [{"name": "c", "type": "channel"}]
+                + [{"name": name, "type": "space"} for name in "zyx"],
+                "datasets": [{"path": "0", "coordinateTransformations": steps}],
+            }
+        ],
+    }
+    keys = {"source": source, "progress": False, "levels": 1, "scale_factors": 2}
+    build_pyramid(tmp_path / "own.zarr", channel="rfp", crop={"z": [3, 17]}, **keys)
+    own = zarr.open_group(tmp_path / "own.zarr", mode="r")
+    np.testing.assert_array_equal(own["0"], VOXELS[2, 3:17])
+    assert own["0"].attrs["scale_factor"] == own["1"].attrs["scale_factor"] == 0.5
+    (listed,) = own.attrs["ome"]["multiscales"]
+    assert listed["type"] == "mode"
+    _, placed = listed["datasets"][0]["coordinateTransformations"]
+    assert placed["translation"] == [10 + 3 * 2, 0, 0]
+
+
+def test_channels_that_are_chosen_anew_are_read_anew_and_named(tmp_path):
+    """Also where their first, their last and their number are as before."""
+    source = tmp_path / "theirs.zarr"
+    voxels, names = np.concatenate([VOXELS, VOXELS + 1]), [*"abcdef"]
+    group = zarr.create_group(source)
+    group.create_array("0", data=voxels, chunks=(1, 8, 8, 8))
+    group.attrs["ome"] = {"omero": {"channels": [{"label": name} for name in names]}}
+    for picked in ([0, 1, 3], [0, 2, 3], [3, 5]):
+        build_pyramid(tmp_path / "own.zarr", source=source, channel=picked, **CHANNELS)
+        own = zarr.open_group(tmp_path / "own.zarr", mode="r")
+        np.testing.assert_array_equal(own["0"], voxels[picked])
+        shown = own.attrs["ome"]["omero"]["channels"]
+        assert [channel["label"] for channel in shown] == [names[place] for place in picked]

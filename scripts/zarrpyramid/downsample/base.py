@@ -134,15 +134,17 @@ def publish_base(image: Image, copied: ArrayMetadata | None) -> None:
 def _carried(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of a group, with the source's multiscales if the group has none.
 
-    A group that has multiscales keeps them, and so what a user has changed, such as a name.
+    A group that has multiscales keeps them, and so what a user has changed, such as a name. Names
+    of channels are those of the channels that are taken now.
     """
     source = image.source
     assert source is not None
-    if read_multiscales(attributes) is not None:
-        return attributes
-    carried = carried_over(source.attributes, image.paths.path(0), source.base.zarr_format)
+    others = {key: item for key, item in attributes.items() if key != CHANNELS_KEY}
     named = {key: item for key, item in source.attributes.items() if key == CHANNELS_KEY}
-    return {**attributes, **carried, **named}
+    if read_multiscales(attributes) is not None:
+        return {**others, **named}
+    carried = carried_over(source.attributes, image.paths.path(0), source.base.zarr_format)
+    return {**others, **carried, **named}
 
 
 def remove_base(image: Image) -> bool:

@@ -87,7 +87,7 @@ class BaseJob(Job):
         def of_slab(place: Index) -> bytes:
             region = geometry.unit_region(place, task.unit, task.target.shape)
             paths = map(str, self.source.image.files(region))
-            return source_digest(repr((path, known[path])).encode() for path in paths)
+            return source_digest(repr((path, known.get(path))).encode() for path in paths)
 
         def of_object(index: Index) -> bytes:
             return of_slab(geometry.cell_of(task.target.write_shape, index, task.unit))
@@ -161,7 +161,8 @@ class BaseJob(Job):
 
     def published(self, record: Record) -> ArrayMetadata:
         """Return the metadata of level 0 with its record, and with what its source looked like."""
-        return replace(self.wanted, attributes={COPY_KEY: record, SEEN_KEY: self.state})
+        seen = {COPY_KEY: record, SEEN_KEY: self.state}
+        return replace(self.wanted, attributes={**self.wanted.attributes, **seen})
 
     @property
     def published_record(self) -> Record | None:

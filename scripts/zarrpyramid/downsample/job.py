@@ -135,6 +135,11 @@ class Job(ABC):
 
     @property
     @abstractmethod
+    def wanted(self) -> ArrayMetadata:
+        """The metadata of the level that is made, without its record."""
+
+    @property
+    @abstractmethod
     def identity(self) -> bytes:
         """Digest of the level's place, recipe and form, and of the form of what it is made of."""
 
@@ -231,6 +236,11 @@ class LevelJob(Job):
     def source(self) -> Level:
         """The level before it."""
         return Level(self.image, self.level - 1)
+
+    @property
+    def wanted(self) -> ArrayMetadata:
+        """The planned metadata."""
+        return self.target.planned
 
     @property
     def identity(self) -> bytes:

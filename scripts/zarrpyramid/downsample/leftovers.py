@@ -61,7 +61,7 @@ def may_keep(job: Job) -> bool:
         return False
     target = job.target
     is_same = target.node is None or (
-        target.record is not None and target.metadata.document == target.planned.document
+        job.published_record is not None and target.metadata.document == job.wanted.document
     )
     paths, wanted = note_files(job.results, job.level), job.identity
     if paths and is_same and not any(_is_foreign(path, wanted) for path in paths):

@@ -37,6 +37,8 @@ class InputForm:
         then an edge may be 1.
     voxel_size, unit
         By name of axis. Units are spelled as OME-NGFF does (micrometer, millimeter, second).
+    offset
+        By name of axis, where the centre of the first voxel is, in `unit`.
     channels
         Names of the channels, one for each place along c, or ().
     origins
@@ -49,6 +51,7 @@ class InputForm:
     blocks: Shape
     voxel_size: dict[str, float] = field(default_factory=dict)
     unit: dict[str, str] = field(default_factory=dict)
+    offset: dict[str, float] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
 

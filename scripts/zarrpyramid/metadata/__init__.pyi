@@ -62,6 +62,7 @@ from .nodes import read_array as read_array
 from .nodes import read_node as read_node
 from .omero import OMERO_DIGEST as OMERO_DIGEST
 from .omero import channel_colors as channel_colors
+from .omero import channel_names as channel_names
 from .omero import omero_document as omero_document
 from .omero import others_omero as others_omero
 from .omero import with_omero as with_omero

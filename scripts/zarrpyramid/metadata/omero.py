@@ -123,6 +123,17 @@ def without_omero(attributes: Document) -> Document:
     return kept if holder is attributes else {**attributes, "ome": kept}
 
 
+def channel_names(attributes: Document) -> tuple[str, ...]:
+    """Return the names that a group's `omero` gives channels; () where not all have one."""
+    found = ome_attributes(attributes, "omero").get("omero")
+    channels = found.get("channels") if isinstance(found, dict) else None
+    if not isinstance(channels, list):
+        return ()
+    told = [channel.get("label") if isinstance(channel, dict) else None for channel in channels]
+    names = [name for name in told if isinstance(name, str) and name]
+    return tuple(names) if len(names) == len(told) else ()
+
+
 def others_omero(attributes: Document) -> bool:
     """Tell whether a group has an `omero` whose channels others wrote or changed."""
     found = ome_attributes(attributes, "omero").get("omero")

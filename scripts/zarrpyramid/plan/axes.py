@@ -65,8 +65,8 @@ def plan_axes(
         ]
     names = [axis.name for axis in axes]
     _check_dimension_names(image, base, [axis.dimension for axis in axes])
-    sizes = _by_axis(image, "voxel_size", axes)
-    units = _by_axis(image, "unit", axes)
+    sizes = given_by_axis(image, "voxel_size", axes)
+    units = given_by_axis(image, "unit", axes)
     for axis in axes:
         _check_unit(image, axis, units.get(axis.name, ""))
     units = {name: None if unit == NO_UNIT else unit for name, unit in units.items()}
@@ -144,7 +144,7 @@ def _names(image: ImageConfig, base: ArrayMetadata) -> list[str]:
     return usable if len(set(usable)) == n_axes else list(DEFAULT_AXES[n_axes - 1])
 
 
-def _by_axis(image: ImageConfig, key: str, axes: Sequence[Axis]) -> dict[str, Any]:
+def given_by_axis(image: ImageConfig, key: str, axes: Sequence[Axis]) -> dict[str, Any]:
     """Return a setting by axis name: as it is given, in axis order, or one for all space axes."""
     values, names = getattr(image, key), [axis.name for axis in axes]
     if isinstance(values, str):

@@ -17,6 +17,7 @@ from zarrpyramid.metadata import (
     listed_paths,
     locate,
     open_group,
+    packing,
     read_array,
     read_node,
     without_paths,
@@ -27,7 +28,7 @@ from .input_source import InputSource, explained, find_input, input_source
 from .levels import ImagePlan, made_base, plan_image
 from .source import BASE_KEY, Source, check_apart, open_source, trust_linked_base
 from .version import check_around
-from .zarr_input import is_read, zarr_input
+from .zarr_input import is_read, kept_attributes, zarr_input
 
 if TYPE_CHECKING:
     from typing import Any
@@ -137,7 +138,14 @@ def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
     found = find_input(config, store, path)
     source: Source | InputSource = found or open_source(config)
     if isinstance(source, Source) and is_read(config, source):
-        source = found = input_source(config, zarr_input(config, source), store, path)
+        source = found = input_source(
+            config,
+            zarr_input(config, source),
+            store,
+            path,
+            packed=packing(source.base.attributes),
+            kept=kept_attributes(config, source),
+        )
     group = read_node(store, path)
     if config.link_base:
         store.trust(source.name)

@@ -9,22 +9,31 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.inputs import arrange, open_input
-from zarrpyramid.metadata import Axis, axis_type, encoded_as, groups_above, new_array, read_node
+from zarrpyramid.metadata import (
+    CHANNEL,
+    Axis,
+    axis_type,
+    encoded_as,
+    groups_above,
+    new_array,
+    read_node,
+)
 from zarrpyramid.reduce import ITEM_SIZES
 
-from .axes import space_axes, times
+from .axes import given_by_axis, space_axes, times
 from .chunks import cube_within
 from .decision import Decision
 from .slabs import choose_slab
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.geometry import Shape
@@ -58,8 +67,11 @@ class InputSource:
     def taken(self) -> list[Any]:
         """What of the file is taken, and how, as JSON holds it."""
         image = self.image
-        ends = [[places[0], places[-1], len(places)] for places in image.taken]
-        return [os.path.basename(self.name), [*image.order], ends]  # noqa: PTH119 - not a path
+        places = [
+            [taken.start, taken.stop] if isinstance(taken, range) else [[*taken]]
+            for taken in image.taken
+        ]
+        return [os.path.basename(self.name), [*image.order], places]  # noqa: PTH119 - not a path
 
     @property
     def short_name(self) -> str:
@@ -136,8 +148,24 @@ def find_input(config: ImageConfig, store: Store, path: str) -> InputSource | No
     return None if found is None else input_source(config, found, store, path)
 
 
-def input_source(config: ImageConfig, found: Input, store: Store, path: str) -> InputSource:
-    """Return an input as the source of an image; parameters and errors are as for `find_input`."""
+def input_source(
+    config: ImageConfig,
+    found: Input,
+    store: Store,
+    path: str,
+    *,
+    packed: Mapping[str, Any] = MappingProxyType({}),
+    kept: Mapping[str, Any] = MappingProxyType({}),
+) -> InputSource:
+    """Return an input as the source of an image; the rest is as for `find_input`.
+
+    Parameters
+    ----------
+    packed
+        Attributes that level 0 gets.
+    kept
+        What OME-NGFF has the group say beside the list.
+    """
     with _of_image(config):
         if config.link_base:
             raise ConfigError(
@@ -153,18 +181,11 @@ def input_source(config: ImageConfig, found: Input, store: Store, path: str) -> 
         )
         form = image.form
         _check_form(image)
-    axes = [
-        Axis(
-            name=name,
-            type=axis_type(name),
-            size=form.voxel_size.get(name, 1.0),
-            unit=form.unit.get(name),
-        )
-        for name in form.axes
-    ]
+    axes = _axes(config, image)
     zarr_format = _zarr_format(config, store, path)
-    base = _base(config, form, axes, zarr_format)
-    return InputSource(image=image, base=base, attributes=_attributes(form, axes, zarr_format))
+    base = replace(_base(config, form, axes, zarr_format), attributes=dict(packed))
+    attributes = _attributes(form, axes, kept, zarr_format)
+    return InputSource(image=image, base=base, attributes=attributes)
 
 
 def explained(config: ImageConfig, source: InputSource) -> tuple[Decision[Any], ...]:
@@ -230,6 +251,29 @@ def _check_form(image: Arranged) -> None:
             raise StoreError(f"{image.name} gives axis {name} voxels of {size}, expected > 0")
 
 
+def _axes(config: ImageConfig, image: Arranged) -> list[Axis]:
+    """Return the axes of level 0; a box of the source stays where it was in space."""
+    form = image.form
+    axes = [
+        Axis(
+            name=name,
+            type=axis_type(name),
+            size=form.voxel_size.get(name, 1.0),
+            unit=form.unit.get(name),
+            offset=form.offset.get(name),
+        )
+        for name in form.axes
+    ]
+    sizes = {**form.voxel_size, **given_by_axis(config, "voxel_size", axes)}
+    starts = {name: image.taken[axis][0] for name, axis in zip(form.axes, image.order, strict=True)}
+    return [
+        replace(axis, offset=(axis.offset or 0.0) + starts[axis.name] * sizes[axis.name])
+        if axis.type != CHANNEL and starts[axis.name] and axis.name in sizes
+        else axis
+        for axis in axes
+    ]
+
+
 def _zarr_format(config: ImageConfig, store: Store, path: str) -> int:
     """Return the format of the group that is there or is to hold the image."""
     for above in (path, *reversed([*groups_above(path)])):
@@ -270,23 +314,22 @@ def _base(
     return encoded_as(base, config.compressor, checksum=config.checksum, where=where)
 
 
-def _attributes(form: InputForm, axes: Sequence[Axis], zarr_format: int) -> dict[str, Any]:
+def _attributes(
+    form: InputForm, axes: Sequence[Axis], kept: Mapping[str, Any], zarr_format: int
+) -> dict[str, Any]:
     """Return the attributes of a group that says of level 0 what the file says."""
+    steps: list[dict[str, Any]] = [{"type": "scale", "scale": [axis.size for axis in axes]}]
+    if any(axis.offset is not None for axis in axes):
+        offsets = [axis.offset or 0.0 for axis in axes]
+        steps.append({"type": "translation", "translation": offsets})
     described = {
         "axes": [
             {"name": axis.name, "type": axis.type, **({"unit": axis.unit} if axis.unit else {})}
             for axis in axes
         ],
-        "datasets": [
-            {
-                "path": "0",
-                "coordinateTransformations": [
-                    {"type": "scale", "scale": [axis.size for axis in axes]}
-                ],
-            }
-        ],
+        "datasets": [{"path": "0", "coordinateTransformations": steps}],
     }
     named = {CHANNELS_KEY: [*form.channels]} if form.channels else {}
     if zarr_format == 2:
-        return {"multiscales": [{"version": "0.4", **described}], **named}
-    return {"ome": {"version": "0.5", "multiscales": [described]}, **named}
+        return {"multiscales": [{"version": "0.4", **described}], **kept, **named}
+    return {"ome": {"version": "0.5", "multiscales": [described], **kept}, **named}

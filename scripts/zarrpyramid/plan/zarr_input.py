@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.inputs import InputForm
-from zarrpyramid.metadata import join, read_axes
+from zarrpyramid.metadata import channel_names, join, ome_attributes, read_axes
 
 from .axis_order import is_ordered
 
@@ -73,6 +73,16 @@ def is_read(config: ImageConfig, source: Source) -> bool:
     return bool(_asked(config)) or not is_ordered(config.axes or _names(source))
 
 
+def kept_attributes(config: ImageConfig, source: Source) -> dict[str, Any]:
+    """Return what a source's group says that also holds for a part of it.
+
+    That is what makes it an image of labels, and how viewers show its channels, if all are taken.
+    """
+    keys = ("image-label", *(["omero"] if config.channel is None else []))
+    holders = {key: ome_attributes(source.attributes, key) for key in keys}
+    return {key: holder[key] for key, holder in holders.items() if key in holder}
+
+
 def _asked(config: ImageConfig) -> list[str]:
     """Return the settings that take a part or another order; channel 0 is one."""
     return [key for key in PART_KEYS if getattr(config, key) not in (None, {})]
@@ -110,6 +120,8 @@ def zarr_input(config: ImageConfig, source: Source) -> ZarrInput:
         blocks=base.chunks,
         voxel_size={axis.name: axis.size for axis in axes},
         unit={axis.name: axis.unit for axis in axes if axis.unit},
+        offset={axis.name: axis.offset for axis in axes if axis.offset is not None},
+        channels=channel_names(source.attributes),
         origins=dict.fromkeys(("axes", "voxel_size", "unit"), "its group's multiscales"),
     )
     return ZarrInput(store=source.store, path=source.path, base=base, name=source.name, form=form)
