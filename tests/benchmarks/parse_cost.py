@@ -41,7 +41,7 @@ def main() -> None:
     mode = names["Mode"](**how, goes_on=False, is_elsewhere=False)
     planned_run = names["Run"](config, results="results", folder=results, logs=Path("logs"))
     planned_run.check()
-    names["Start"](planned_run).settle_all(mode)
+    names["Start"](planned_run, names["close_run"]).settle_all(mode)
     planned = time.process_time()
     packages = {name.partition(".")[0] for name in set(sys.modules) - known}
     report = {

@@ -42,16 +42,17 @@ def main() -> None:
         run([PYTHON, HERE / "make_plate.py", folder / "plate.zarr", *extents])
         shutil.copytree(folder / "plate.zarr", folder / "other.zarr")
         runs = _measured(folder, given.cores)
-    n_images = given.rows * given.columns * given.fields
-    rows = [
-        (what, f"{found.wall:.1f}", f"{found.cpu:.1f}", megabytes(found.peak))
-        for what, found in runs.items()
-    ]
-    share = runs["built"].cpu / runs["a bare loop of build_pyramid"].cpu
-    print(f"{n_images} images of 2 x 512 x 512 uint16, two levels each, {given.cores} cores\n")
-    print(table(("", "wall s", "CPU s", "MB of the largest process"), rows))
-    print(f"\nCPU of the build over that of the loop: {share:.2f}\n")
-    print("\n".join(machine()))
+        n_images = given.rows * given.columns * given.fields
+        rows = [
+            (what, f"{found.wall:.1f}", f"{found.cpu:.1f}", megabytes(found.peak))
+            for what, found in runs.items()
+        ]
+        share = runs["built"].cpu / runs["a bare loop of build_pyramid"].cpu
+        print(f"{n_images} images of 2 x 512 x 512 uint16, two levels each, {given.cores} cores\n")
+        print(table(("", "wall s", "CPU s", "MB of the largest process"), rows))
+        print(f"\nCPU of the build over that of the loop: {share:.2f}\n")
+        print("\n".join(machine()))
+        say("removing the plates")
 
 
 def _measured(folder: Path, cores: int) -> dict[str, Run]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -188,3 +189,16 @@ def test_room_is_asked_for_all_images_together(tmp_path, new_run, monkeypatch):
     assert re.match(said, run.batches.no_room)
     forced = new_run(container=str(tmp_path / "p.zarr"), levels=1, force_space=True)
     assert forced.batches.no_room == ""
+
+
+def test_a_forecast_counts_images_of_one_form(tmp_path, new_run):
+    make_plate(tmp_path / "p.zarr", columns=("01",), n_fields=2)
+    shutil.rmtree(tmp_path / "p.zarr/B/01/1")
+    make_image(tmp_path / "p.zarr/B/01/1", (2, 48, 20))
+    run = new_run(container=str(tmp_path / "p.zarr"), levels=1)
+    head, columns, *rows, total = run.batches.forecast()
+    assert head == "4 small images in 1 batch"
+    assert columns.split()[:4] == ["images", "shape", "dtype", "chunks"]
+    assert [row.split("  ")[0] for row in rows] == ["3", "1"]
+    assert "2 x 24 x 20" in rows[0]
+    assert total.startswith("levels of all of them: ")

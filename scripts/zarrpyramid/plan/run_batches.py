@@ -115,8 +115,9 @@ class RunBatches:
             n_bytes += sum(level.raw_bytes for level in plan.levels[1:])
         columns = ("images", "shape", "dtype", "chunks", "levels to make", "factors", "method")
         rows = [(str(number), *form) for form, number in forms.most_common()]
+        n_batches = len(self.all)
         return [
-            f"{len(self.names)} small images in {len(self.all)} batches",
+            f"{len(self.names)} small images in {n_batches} batch{'es' * (n_batches != 1)}",
             *aligned_table(columns, rows),
             f"levels of all of them: {n_files} files, {n_bytes / 1e9:.4g} GB raw",
         ]
