@@ -151,8 +151,12 @@ class Start:
             If images are refused and the run does not go on with the others.
         """
         self.refuse(mode)
-        for name in self.run.images:
-            self.settle(name, mode)
+        names = [name for name in self.run.images if name not in self._settled]
+        if names and mode.plans:
+            self._settled.update(names)
+            self._prepare(mode)
+            for stale in self.run.ask(names, lambda image: self._held_stale(image, mode)):
+                self._take(stale, mode)
         for batch in self.run.batches.all:
             self.settle_batch(batch, mode)
         self._begin(mode)
@@ -183,15 +187,21 @@ class Start:
         if name in self._settled or not mode.plans:
             return
         self._settled.add(name)
-        image, folder = self.run.images[name], self.run.folder / name
+        self._prepare(mode)
+        self._take(self._held_stale(self.run.images[name], mode), mode)
+
+    def _held_stale(self, image: RunImage, mode: Mode) -> dict[Path, str]:
+        """Hold an image, and return the sentinels that its store contradicts, and why."""
+        folder = self.run.folder / image.name
         if not image.refusal and mode.makes:
             self._hold(image, mode)
         if image.refusal:
             sealed = folder / "levels" / "0.json"
-            stale = {sealed: image.refusal} if sealed.exists() else {}
-        else:
-            source = image.source_layout if image.image.source else None
-            stale = stale_sentinels(image.image, folder, image.base_layout, source)
+            return {sealed: image.refusal} if sealed.exists() else {}
+        source = image.source_layout if image.image.source else None
+        return stale_sentinels(image.image, folder, image.base_layout, source)
+
+    def _take(self, stale: dict[Path, str], mode: Mode) -> None:
         self._stale.update(stale)
         self._tell(stale, mode)
 
@@ -254,12 +264,18 @@ class Start:
                 raise SystemExit(f"zarrpyramid: {reason}")
             print(f"zarrpyramid: a run here is refused: {reason}", file=sys.stderr)
 
-    def _hold(self, run_image: RunImage, mode: Mode) -> None:
-        """Hold an image until this process ends."""
+    def _prepare(self, mode: Mode) -> None:
+        """Prepare this process to let go of images when it ends, whatever ends it."""
+        if not mode.makes:
+            return
         # Signals that nobody handles end a process without a word; Snakemake takes over later.
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _let_go)
+        self._close_later()
+
+    def _hold(self, run_image: RunImage, mode: Mode) -> None:
+        """Hold an image until this process ends."""
         image = run_image.image
         try:
             hold = take_hold(image.store, image.path, makes_group=image.makes_group)
@@ -271,7 +287,6 @@ class Start:
             return
         _HELD.append(hold)
         atexit.register(release_hold, hold)
-        self._close_later()
 
     def _begin(self, mode: Mode) -> None:
         """Note that a run begins to make its targets."""

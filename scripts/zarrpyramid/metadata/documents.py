@@ -103,6 +103,8 @@ def _is_shallow(document: Document) -> bool:
     """Tell whether a document can be written, copied and compared within Python's stack."""
     level: list[Any] = [document]
     for _ in range(_DEEPEST):
+        if not level:
+            break
         level = [
             item
             for holder in level

@@ -169,20 +169,22 @@ def check_build(image: Image, groups_read: set[str] | None = None) -> None:
             known.add(name)
 
 
-def check_room(image: Image, layout: BaseLayout) -> None:
+def check_room(image: Image, layout: BaseLayout, room: tuple[Room, Room] | None = None) -> None:
     """Check that the store can be written and has room for the levels that are not there.
 
     Parameters
     ----------
     layout
         Layout of level 0's objects, or of those of its source.
+    room
+        What `room_needed` returns, where it is known.
 
     Raises
     ------
     StoreError
         If it cannot be written, or has no room and the configuration does not force it.
     """
-    if refusal := _refusal(image, *room_needed(image, layout)):
+    if refusal := _refusal(image, *(room or room_needed(image, layout))):
         raise StoreError(refusal)
 
 

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .preflight import Room, free_room, room_needed, standing_folder
+from .preflight import Room, free_room, standing_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from .base_objects import BaseLayout
-    from .image import Image
+    from .run_image import RunImage
 
 
-def why_no_room(images: Iterable[tuple[Image, BaseLayout]]) -> str:
+def why_no_room(images: Iterable[RunImage]) -> str:
     """Return why a file system does not hold the levels of all images that are not there, or "".
 
-    Parameters
-    ----------
-    images
-        Each with the layout of its level 0; those that are built whatever is free do not count.
+    Images that are built whatever is free do not count.
     """
     nothing = Room(n_bytes=0, n_objects=0)
     found: dict[int, tuple[Path, Room, Room]] = {}
-    for image, layout in images:
+    for run_image in images:
+        image = run_image.image
         folder = standing_folder(image.store, image.path)
         if folder is None or image.plan.image.force_space:
             continue
-        need, freed = room_needed(image, layout)
+        need, freed = run_image.room
         device = folder.stat().st_dev
         first, needed, free = found.get(device, (folder, nothing, nothing))
         found[device] = first, needed.plus(need), free.plus(freed)

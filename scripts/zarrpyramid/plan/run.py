@@ -15,14 +15,18 @@ from zarrpyramid.errors import ConfigError, suggestion
 from .batches import Batch
 from .levels import describe_level
 from .run_batches import RunBatches
-from .run_images import look_at, run_images
+from .run_images import ask_all, run_images
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypeVar
 
     from zarrpyramid.metadata import Record
 
     from .image import Image
+    from .run_image import RunImage
+
+    _Answer = TypeVar("_Answer")
 
 _MOST_THREADS = 32
 
@@ -96,9 +100,13 @@ class Run:
 
     def check(self) -> None:
         """Refuse the images that cannot be built in their stores on any machine."""
-        look_at(self.images)
+        self.ask(list(self.images), lambda image: image.look())
         for image in self.images.values():
             image.refusal = image.refusal or image.fault
+
+    def ask(self, names: Sequence[str], question: Callable[[RunImage], _Answer]) -> list[_Answer]:
+        """Return what images answer; they are asked side by side where requests are slow."""
+        return ask_all([self.images[name] for name in names], question)
 
     def job(self, wildcards: Mapping[str, str]) -> Job:
         """Return the job with these wildcards, which the configuration has.

@@ -98,8 +98,8 @@ class RunBatches:
     @property
     def no_room(self) -> str:
         """Why there is no room for all of them together, or ""."""
-        images = (self._images[name] for name in self._small if not self._images[name].refusal)
-        return why_no_room((image.image, image.base_layout) for image in images)
+        images = (self._images[name] for name in self._small)
+        return why_no_room(image for image in images if not image.refusal)
 
     def forecast(self) -> list[str]:
         """Return lines about all images that are built in batches: how many of which form."""

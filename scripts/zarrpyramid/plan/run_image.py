@@ -24,7 +24,7 @@ from .needs import (
     level_need,
     measured_rate,
 )
-from .preflight import check_build, check_room
+from .preflight import check_build, check_room, room_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from .base_objects import BaseLayout
     from .image import Image
+    from .preflight import Room
 
 
 class RunImage:
@@ -166,14 +167,28 @@ class RunImage:
             return str(error)
         return ""
 
+    def look(self) -> None:
+        """Look at its place, and where that costs requests, at all that a plan will ask for."""
+        if not self.fault and self.image.store.at_once > 1:
+            _ = self.no_room
+
+    @property
+    def _origin(self) -> BaseLayout:
+        """What the objects look like that levels are made from: level 0's, or its source's."""
+        return self.base_layout if self.image.source is None else self.source_layout
+
+    @cached_property
+    def room(self) -> tuple[Room, Room]:
+        """What its levels will take, and what goes before they are written."""
+        return room_needed(self.image, self._origin)
+
     @cached_property
     def no_room(self) -> str:
         """Why this machine cannot hold what is to be built, or ""."""
         if self.found is None or self.refusal:
             return ""
-        is_taken = self.found.source is not None
         try:
-            check_room(self.found, self.source_layout if is_taken else self.base_layout)
+            check_room(self.found, self._origin, self.room)
         except StoreError as error:
             return str(error)
         return ""

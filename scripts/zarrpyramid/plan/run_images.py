@@ -17,10 +17,12 @@ from .members import chosen, container_members, member_names
 from .run_image import RunImage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
 
     from zarrpyramid.config import Container
+
+    _Answer = TypeVar("_Answer")
 
 
 def run_images(
@@ -69,13 +71,13 @@ def _members(container: Container, results: Path, logs: Path) -> dict[str, RunIm
     return {names[path]: made[path] for path in paths}
 
 
-def look_at(images: Mapping[str, RunImage]) -> None:
-    """Open images and check their places; side by side where requests to their store are slow."""
-    first = next((image.found for image in images.values() if image.found is not None), None)
-    if first is not None and first.store.at_once > 1:
-        with ThreadPoolExecutor(first.store.at_once) as pool:
-            for _ in pool.map(lambda image: image.fault, images.values()):
-                pass
+def ask_all(images: Sequence[RunImage], ask: Callable[[RunImage], _Answer]) -> list[_Answer]:
+    """Return the answers of images, which are asked side by side where requests are slow."""
+    first = next((image.found for image in images if image.found is not None), None)
+    if first is None or first.store.at_once == 1:
+        return [ask(image) for image in images]
+    with ThreadPoolExecutor(first.store.at_once) as pool:
+        return list(pool.map(ask, images))
 
 
 class _Around:

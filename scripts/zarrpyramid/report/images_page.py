@@ -61,6 +61,7 @@ def report_images(run: Run, rows: Sequence[Sequence[str]]) -> str:
     contact = Contact(images)
     content = {
         "name": run.title,
+        "where": run.config.get("container") or run.config.get("samples") or "",
         "is_complete": len(done) == len(rows),
         "verdict": f"{len(done)} of {len(rows)} images are done, each made from the level before, "
         "whose voxels were checked on the way.",
