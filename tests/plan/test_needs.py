@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 import zarrpyramid
+from zarrpyramid import geometry
 from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.needs import (
@@ -20,6 +24,24 @@ from zarrpyramid.plan.needs import (
     peak_memory,
     read_timing,
 )
+
+COPY = """\
+import json, sys
+from zarrpyramid.config import image_config
+from zarrpyramid.plan.image import open_image
+from zarrpyramid.downsample.base_copy import copy_base
+from zarrpyramid.downsample.log import job_log
+
+store, n_workers, keys = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+with job_log(f"{store}.log", f"{store}.json") as told:
+    told.update(n_workers=n_workers, voxels=0)
+    image = open_image(image_config("image", {"store": store, "levels": 1, **keys}))
+    copy_base(
+        image,
+        n_workers=n_workers,
+        on_block=lambda n_voxels: told.update(voxels=told["voxels"] + n_voxels),
+    )
+"""
 
 JOB = """\
 import sys
@@ -55,9 +77,9 @@ FORMS = {
 }
 
 
-def run_job(store, n_workers):
+def run_job(store, n_workers, code=JOB, *more):
     subprocess.run(
-        [sys.executable, "-c", JOB, str(store), str(n_workers)],
+        [sys.executable, "-c", code, str(store), str(n_workers), *more],
         check=True,
         env={"PYTHONPATH": str(Path(zarrpyramid.__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"},
     )
@@ -82,6 +104,50 @@ def test_a_job_takes_the_memory_that_was_planned(name, tmp_path):
     measured = peak_memory(told)
     assert told["voxels"] == array.size
     assert measured / 2 < planned.memory < measured * 2, (planned, told)
+
+
+VOXELS = np.random.default_rng(1).integers(0, 4000, (128, 512, 512)).astype("uint16")
+
+
+def save_slices(folder):
+    folder.mkdir()
+    for number, voxels in enumerate(VOXELS):
+        tifffile.imwrite(folder / f"{number:03}.tif", voxels)
+    return str(folder)
+
+
+def save_chunk(path):
+    """Write all of it as one compressed chunk, which is decoded whole."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("entry", data=VOXELS, chunks=VOXELS.shape, compression="lzf")
+    return f"{path}::/entry"
+
+
+def save_array(path):
+    np.save(path.with_suffix(".npy"), VOXELS.reshape(8, 16, 512, 512))
+    return str(path.with_suffix(".npy"))
+
+
+SOURCES = {
+    "one large chunk": (save_chunk, {}, 2),
+    "a crop of it": (save_chunk, {"crop": {"z": [0, 32]}, "chunks": [32, 64, 64]}, 1),
+    "slices": (save_slices, {}, 2),
+    "slices in shards": (save_slices, {"chunks": [64] * 3, "shards": [128, 512, 512]}, 1),
+    "chosen channels": (save_array, {"axes": [*"czyx"], "channel": [0, 2, 5]}, 2),
+}
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_copy_of_files_takes_no_more_than_was_planned(name, tmp_path):
+    save, keys, n_workers = SOURCES[name]
+    keys = {"source": save(tmp_path / "source"), **keys}
+    store = tmp_path / "image.zarr"
+    image = open_image(image_config("image", {"store": str(store), "levels": 1, **keys}))
+    planned = level_need(image, 0, n_workers, measured_rate(image, tmp_path))
+    told = run_job(store, n_workers, COPY, json.dumps(keys))
+    assert told["voxels"] == geometry.count(image.plan.base.shape)
+    assert peak_memory(told) < 1.25 * planned.memory < 5 * peak_memory(told), (planned, told)
 
 
 def test_a_part_needs_the_same_however_large_its_level_is(tmp_path):

@@ -57,11 +57,13 @@ class Arranged:
         else:  # one by one
             import numpy as np
 
-            parts = [
-                self.input.read(_box([*places[:scattered], [place], *places[scattered + 1 :]]))
-                for place in places[scattered]
-            ]
-            voxels = np.concatenate(parts, axis=scattered)
+            before, after = places[:scattered], places[scattered + 1 :]
+            for number, place in enumerate(places[scattered]):
+                taken = self.input.read(_box([*before, [place], *after]))
+                if number == 0:
+                    voxels = np.empty([*map(len, places)], taken.dtype)
+                into = np.moveaxis(voxels, scattered, 0)[number]
+                np.copyto(into, np.moveaxis(taken, scattered, 0)[0], casting="no")
         dropped = [axis for axis in range(voxels.ndim) if axis not in self.order]
         shape = tuple(n for axis, n in enumerate(voxels.shape) if axis not in dropped)
         kept = [axis for axis in range(voxels.ndim) if axis in self.order]

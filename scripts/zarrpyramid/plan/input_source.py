@@ -98,6 +98,12 @@ class InputSource:
         """Extents of what the file decodes at once."""
         return self.image.form.blocks
 
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block, which is decoded whole also where a part of it is read."""
+        form = self.image.input.form
+        return geometry.count(form.blocks) * ITEM_SIZES[form.dtype]
+
     def objects(self) -> list[tuple[str, int, int]]:
         """Return name, bytes and time of change of all files.
 

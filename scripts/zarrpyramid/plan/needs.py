@@ -142,11 +142,13 @@ def input_need(image: Image, n_workers: int, rate: float) -> Need:
     n_slabs = -(-geometry.count(cut.grid) // cut.n_parts)
     slab = geometry.count(tuple(map(min, plan.slab.extents, base.shape))) * base.item_size
     n_busy, n_chunk = min(n_workers, n_slabs), geometry.count(base.write_shape) * base.item_size
+    assert image.input is not None
+    block = image.input.block_bytes
     n_voxels = geometry.count(base.shape) // cut.n_parts
     return Need(
         memory=PROCESS_BYTES
         + READER_BYTES
-        + n_busy * (WORKER_BYTES + READER_BYTES + slab + 3 * n_chunk)
+        + n_busy * (WORKER_BYTES + READER_BYTES + slab + 2 * block + 3 * n_chunk)
         + OBJECT_BYTES * base.n_objects,
         seconds=_START_SECONDS + 2 * n_voxels / (rate * n_workers),
         disk=-(-base.raw_bytes // cut.n_parts),
