@@ -42,6 +42,27 @@ def test_an_image_is_one_white_layer_between_its_extremes(tmp_path):
     assert state["crossSectionScale"] == pytest.approx(64 / 400)
 
 
+@pytest.mark.parametrize(
+    ("units", "relative"),
+    [
+        ({}, None),
+        (dict.fromkeys("zyx", "micrometer"), None),
+        # neuroglancer's meters would make it a million times as long as the others.
+        ({"y": "micrometer", "x": "micrometer"}, {"z": 0.25e-6}),
+        ({"x": "nanometer"}, {"z": 0.25e-9, "y": 1e-9}),
+    ],
+    ids=["none", "all", "not z", "x alone"],
+)
+def test_an_axis_without_a_unit_is_drawn_in_voxels_of_the_others(tmp_path, units, relative):
+    data = np.full((16, 12, 20), 5, "uint16")
+    sizes = {"z": 2.0, "y": 0.5, "x": 0.5}
+    state = viewer_state(*build(tmp_path / "a.zarr", data, voxel_size=sizes, unit=units), URL)
+    assert state.get("relativeDisplayScales") == (relative and pytest.approx(relative))
+    # 20 voxels of the least size, or z's 16 voxels of four of it.
+    widest = 64 if relative is None else 20
+    assert state["crossSectionScale"] == pytest.approx(widest / 400)
+
+
 def test_channels_and_time(tmp_path):
     data = np.zeros((2, 3, 16, 12), "uint8")
     place = build(tmp_path / "a.zarr", data, axes=["t", "c", "y", "x"])

@@ -206,6 +206,11 @@ CASES = {
         levels(dtype="uint32"),
     ),
     "neuroglancer-unit": (unit("um"), "'um' of x", unit("micrometer")),
+    "neuroglancer-no-unit": (
+        unit("micrometer"),
+        "axis y has no unit",
+        changed(lambda _, multiscales: [axis.update(unit="m") for axis in multiscales["axes"]]),
+    ),
     "axis-keys": (changed(misspell), "units of x for unit", unit("micrometer")),
     "neuroglancer-version": (version(None), "no version", version("0.5")),
     "neuroglancer-codec": (

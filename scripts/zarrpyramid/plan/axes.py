@@ -13,8 +13,10 @@ from zarrpyramid.metadata import (
     SPACE,
     Axis,
     axis_type,
+    first_dataset,
     listed_axes,
     meant_unit,
+    placed,
     read_axes,
     read_multiscales,
 )
@@ -203,9 +205,28 @@ def n_channels(axes: Sequence[Axis], shape: Shape) -> int:
     return 1 if axis is None else shape[axis]
 
 
+def says_sizes(attributes: dict[str, Any], n_axes: int) -> bool:
+    """Tell whether a group says how large voxels are."""
+    multiscales = read_multiscales(attributes) or {}
+    scale, _ = placed(multiscales, first_dataset(multiscales), n_axes)
+    return scale is not None and read_axes(attributes, n_axes) is not None
+
+
 def voxel_size(axes: Sequence[Axis], downsampling: Shape) -> tuple[float, ...]:
     """Return the extents of a level's voxels, each in its axis's unit."""
     return tuple(axis.size * factor for axis, factor in zip(axes, downsampling, strict=True))
+
+
+def shown_sizes(axes: Sequence[Axis], downsampling: Shape) -> str:
+    """Return the extents of a level's voxels for people: a unit for all, else one for each axis."""
+    sizes = voxel_size(axes, downsampling)
+    units = {axis.unit for axis in axes if axis.type != CHANNEL}
+    if len(units) == 1:
+        return " ".join([times(sizes), *(unit for unit in units if unit)])
+    return " x ".join(
+        f"{size:.10g} {axis.unit or '(no unit)'}" if axis.type != CHANNEL else f"{size:.10g}"
+        for axis, size in zip(axes, sizes, strict=True)
+    )
 
 
 def times(extents: Sequence[float]) -> str:

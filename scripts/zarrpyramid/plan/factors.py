@@ -44,8 +44,11 @@ def decide_factors(
     sizes, units = [axis.size for axis in space], {axis.unit for axis in space}
     shown = " ".join([times(sizes), *(unit for unit in units if unit)])
     value: int | str = 2
+    unknown = [axis.name for axis in space if axis.unit is None]
     if not sized:
         why = "nothing says how large voxels are; all space axes alike"
+    elif len(units) > 1 and unknown:
+        why = f"axis {', '.join(unknown)} has no unit, others have; all space axes alike"
     elif len(units) > 1:
         why = "the units of the space axes differ; all space axes alike"
     elif _is_near(sizes):

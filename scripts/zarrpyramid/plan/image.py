@@ -24,7 +24,8 @@ from zarrpyramid.metadata import (
 )
 
 from .base_place import check_voxels, level_paths, read_base
-from .input_source import InputSource, explained, find_input, input_source
+from .input_decisions import explained
+from .input_source import InputSource, find_input, input_source
 from .levels import ImagePlan, made_base, plan_image
 from .source import BASE_KEY, Source, check_apart, open_source, trust_linked_base
 from .version import check_around

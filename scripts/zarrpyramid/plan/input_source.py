@@ -18,6 +18,7 @@ from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.inputs import arrange, open_input
 from zarrpyramid.metadata import (
     CHANNEL,
+    SPACE,
     Axis,
     axis_type,
     encoded_as,
@@ -29,8 +30,6 @@ from zarrpyramid.reduce import ITEM_SIZES
 
 from .axes import given_by_axis, space_axes, times
 from .chunks import cube_within
-from .decision import Decision
-from .slabs import choose_slab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -194,31 +193,6 @@ def input_source(
     return InputSource(image=image, base=base, attributes=attributes)
 
 
-def explained(config: ImageConfig, source: InputSource) -> tuple[Decision[Any], ...]:
-    """Return what was decided of level 0, whose chunks and axes the file does not have."""
-    form, base = source.image.form, source.base
-    slab = choose_slab(base.shape, base.write_shape, source.blocks, base.item_size)
-    why = form.origins.get("axes", "the file names none; the usual ones of so many")
-    sizes = {name: form.voxel_size[name] for name in form.axes if name in form.voxel_size}
-    units = {name: form.unit[name] for name in form.axes if name in form.unit}
-    cut = f"near cubes; each block {list(source.blocks)} of the file is decoded "
-    cut += "once" if slab.decodes == 1 else f"{slab.decodes:.3g} times"
-    decided: list[Decision[Any]] = [
-        Decision(key="source", value=source.name, given=True),
-        Decision(key="axes", value=form.axes, given=config.axes is not None, why=why),
-        Decision(key="chunks", value=base.chunks, given=isinstance(config.chunks, tuple), why=cut),
-    ]
-    if "dtype" in form.origins:
-        decided.append(Decision(key="dtype", value=form.dtype, why=form.origins["dtype"]))
-    if sizes and not config.voxel_size:
-        why = form.origins.get("voxel_size", "the file says so")
-        decided.append(Decision(key="voxel_size", value=sizes, why=why))
-    if units and not config.unit:
-        why = form.origins.get("unit", form.origins.get("voxel_size", "the file says so"))
-        decided.append(Decision(key="unit", value=units, why=why))
-    return tuple(decided)
-
-
 def source_folder(source: str) -> str:
     """Return the file or folder of a source that is no URL, for one that is a pattern its folder.
 
@@ -258,19 +232,35 @@ def _check_form(image: Arranged) -> None:
 
 
 def _axes(config: ImageConfig, image: Arranged) -> list[Axis]:
-    """Return the axes of level 0; a box of the source stays where it was in space."""
+    """Return the axes of level 0; a box of the source stays where it was in space.
+
+    Of a size that nothing gives, level 0 has to list a number all the same: that of the smallest
+    voxels along other axes, with which they look like cubes. It has no unit, unless the setting
+    gives the size: then it is in the unit of the others.
+    """
     form = image.form
+    space = [name for name in form.axes if axis_type(name) == SPACE]
+    least = min((form.voxel_size[name] for name in space if name in form.voxel_size), default=1.0)
+    units = {form.unit[name] for name in space if name in form.unit}
     axes = [
         Axis(
             name=name,
             type=axis_type(name),
-            size=form.voxel_size.get(name, 1.0),
+            size=form.voxel_size.get(name, least if name in space else 1.0),
             unit=form.unit.get(name),
             offset=form.offset.get(name),
         )
         for name in form.axes
     ]
-    sizes = {**form.voxel_size, **given_by_axis(config, "voxel_size", axes)}
+    given = given_by_axis(config, "voxel_size", axes)
+    if len(units) == 1:
+        axes = [
+            replace(axis, unit=axis.unit or next(iter(units)))
+            if axis.type == SPACE and axis.name in given
+            else axis
+            for axis in axes
+        ]
+    sizes = {**form.voxel_size, **given}
     starts = {name: image.taken[axis][0] for name, axis in zip(form.axes, image.order, strict=True)}
     return [
         replace(axis, offset=(axis.offset or 0.0) + starts[axis.name] * sizes[axis.name])
@@ -324,7 +314,9 @@ def _attributes(
     form: InputForm, axes: Sequence[Axis], kept: Mapping[str, Any], zarr_format: int
 ) -> dict[str, Any]:
     """Return the attributes of a group that says of level 0 what the file says."""
-    steps: list[dict[str, Any]] = [{"type": "scale", "scale": [axis.size for axis in axes]}]
+    steps: list[dict[str, Any]] = []
+    if form.voxel_size or form.unit:
+        steps.append({"type": "scale", "scale": [axis.size for axis in axes]})
     if any(axis.offset is not None for axis in axes):
         offsets = [axis.offset or 0.0 for axis in axes]
         steps.append({"type": "translation", "translation": offsets})

@@ -18,16 +18,16 @@ from zarrpyramid.metadata import (
     encoded_as,
     new_array,
     no_data_entries,
-    read_axes,
 )
 from zarrpyramid.reduce import ALL_DATA, ITEM_SIZES, METHODS
 
 from .axes import (
     decide_axes,
     plan_axes,
+    says_sizes,
+    shown_sizes,
     space_axes,
     times,
-    voxel_size,
     with_transform,
 )
 from .axis_order import DEFAULT_AXES
@@ -224,7 +224,7 @@ def plan_image(
     method = decide_method(image, base, labels.value)
     omero = decide_omero(image, base, axes, attributes, labels.value)
     image = replace(image, labels=labels.value, method=method.value, omero=omero.value)
-    sized = bool(image.voxel_size) or read_axes(attributes, len(base.shape)) is not None
+    sized = bool(image.voxel_size) or says_sizes(attributes, len(base.shape))
     factors = decide_factors(image, axes, sized=sized)
     ladder = plan_ladder(image, factors.value, base.shape, axes, sized=sized)
     cuts = decide_chunks(image, base, space_axes(axes), ladder)
@@ -290,11 +290,9 @@ def plan_image(
 def describe_level(plan: ImagePlan, level: int) -> str:
     """Return a level's step of the ladder for people: factors, shape and voxel size."""
     wanted = plan.levels[level]
-    units = {axis.unit for axis in plan.axes if axis.unit is not None}
-    unit = f" {units.pop()}" if len(units) == 1 else ""
+    size = shown_sizes(plan.axes, wanted.downsampling)
     step = f"factors {times(wanted.factors)}, " if level else ""
-    size = times(voxel_size(plan.axes, wanted.downsampling))
-    return f"{step}shape {times(wanted.shape)}, voxel size {size}{unit}{_parts(plan, level)}"
+    return f"{step}shape {times(wanted.shape)}, voxel size {size}{_parts(plan, level)}"
 
 
 def _parts(plan: ImagePlan, level: int) -> str:

@@ -116,7 +116,7 @@ def viewer_state(store: Store, path: str, url: str) -> State:
 def _space(pyramid: Pyramid) -> State:
     """Return which axes are shown, and how near."""
     sizes: dict[str, tuple[float, str]] = {}
-    extents = []
+    space = []
     shape = pyramid.arrays[0].shape if pyramid.arrays else [1] * len(pyramid.axes)
     for axis, kind, size, extent in zip(
         pyramid.axes, pyramid.types, pyramid.voxel_sizes, shape, strict=True
@@ -125,17 +125,31 @@ def _space(pyramid: Pyramid) -> State:
         if kind != CHANNEL:
             sizes[axis["name"]] = (size * scale, unit)
         if kind == SPACE:
-            extents.append((axis["name"], size * scale, extent))
+            space.append((axis["name"], extent))
+    relative = _relative_scales([name for name, _ in space], sizes)
+    drawn = {name: sizes[name][0] * relative.get(name, 1) for name, _ in space}
     # Canonical voxels, in which zoom is counted: of the least size of all axes shown.
-    widest = max(size * extent for _, size, extent in extents) / min(size for _, size, _ in extents)
+    widest = max(drawn[name] * extent for name, extent in space) / min(drawn.values())
     return {
         "dimensions": sizes,
         # Otherwise the first axes are shown, which may be time, and z from left to right.
-        "displayDimensions": [name for name, _, _ in extents][::-1],
+        "displayDimensions": [name for name, _ in space][::-1],
+        **({"relativeDisplayScales": relative} if relative else {}),
         "crossSectionScale": widest / 400,
         "projectionScale": 1.5 * widest,
-        "layout": "4panel" if len(extents) > 2 else "xy",
+        "layout": "4panel" if len(space) > 2 else "xy",
     }
+
+
+def _relative_scales(space: list[str], sizes: dict[str, tuple[float, str]]) -> dict[str, float]:
+    """Return how much smaller axes without a unit are drawn, where others have one.
+
+    neuroglancer counts a size without a unit in meters: beside micrometers the image is a million
+    times too long, and nothing of it is seen. Its voxels are drawn as long as the smallest others.
+    """
+    known = [sizes[name][0] for name in space if sizes[name][1]]
+    unknown = [name for name in space if not sizes[name][1]]
+    return {name: min(known) / sizes[name][0] for name in unknown} if known else {}
 
 
 def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:

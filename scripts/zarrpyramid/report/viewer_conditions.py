@@ -233,6 +233,13 @@ def unknown_units(pyramid: Pyramid) -> list[str]:
     ]
 
 
+def partly_without_unit(pyramid: Pyramid) -> list[str]:
+    """Return the space axes without a unit beside others that have one."""
+    axes = [axis for axis, kind in zip(pyramid.axes, pyramid.types, strict=True) if kind == SPACE]
+    without = [axis["name"] for axis in axes if "unit" not in axis]
+    return without if len(without) < len(axes) else []
+
+
 def misspelled(pyramid: Pyramid) -> list[str]:
     """Return keys of axes that no reader looks for."""
     return [
