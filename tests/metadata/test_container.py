@@ -79,6 +79,8 @@ def test_other_groups_and_folders_are_looked_through_in_natural_order(tmp_path):
     make_image(tmp_path / "a10.zarr/inside", (24, 20))  # of an image nothing else is looked at
     zarr.create_array(tmp_path / "array.zarr", shape=(4, 4), dtype="u1")
     (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/again").symlink_to(tmp_path)  # which would never end
+    (tmp_path / "b/same.zarr").symlink_to(tmp_path / "a10.zarr")
     assert paths(tmp_path) == ["a2.zarr/x", "a10.zarr", "b/c.zarr/deep/raw"]
 
 

@@ -10,6 +10,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import MetadataError, StoreError
@@ -87,7 +88,17 @@ def _below(store: Store, path: str, base: str | None, depth: int) -> Iterator[Me
         yield from _image(store, path, node.zarr_format)
     elif depth and store.lists:
         for name in sorted(store.children(path), key=_natural):
-            yield from _below(store, join(path, name), base, depth - 1)
+            if not _leads_back(store, join(path, name)):
+                yield from _below(store, join(path, name), base, depth - 1)
+
+
+def _leads_back(store: Store, path: str) -> bool:
+    """Tell whether a path is a link to what has another name in the store, or holds the store."""
+    folder = store.folder(path) if store.is_link(path) else None
+    if folder is None:
+        return False
+    root, target = Path(store.name).resolve(), folder.resolve()
+    return target.is_relative_to(root) or root.is_relative_to(target)
 
 
 def _wells(store: Store, paths: Sequence[str], above: Node) -> Iterator[Member]:
