@@ -108,6 +108,17 @@ def test_data_types_are_kept(tmp_path, dtype):
     np.testing.assert_array_equal(found, voxels)
 
 
+@pytest.mark.parametrize(("shape", "n_levels"), [((50,), 2), ((1,), 1), ((1, 1), 1), ((3, 70), 2)])
+def test_few_axes_and_voxels(tmp_path, shape, n_levels):
+    """Of one axis OME-NGFF has no list, so none is made of what a file says."""
+    saved(tmp_path, VOXELS.ravel()[: np.prod(shape)].reshape(shape))
+    levels = n_levels - 1 or "auto"
+    source, store = tmp_path / "a.npy", tmp_path / "new.zarr"
+    assert len(build_pyramid(store, source=source, levels=levels, progress=False)) == n_levels
+    np.testing.assert_array_equal(zarr.open_array(store / "0", mode="r"), np.load(source))
+    assert ("ome" in zarr.open_group(store, mode="r").attrs) == (len(shape) > 1)
+
+
 def test_a_digest_does_not_depend_on_slabs_workers_and_parts(tmp_path, monkeypatch):
     saved(tmp_path)
     records = [build(tmp_path)]
@@ -233,6 +244,7 @@ REFUSED = [
     ({"crop": {"q": [0, 1]}}, "image a: crop speaks of axis 'q'"),
     ({"shards": [16, 16, 16], "ngff_version": "0.4"}, "zarr v2 has none"),
     ({"chunks": [8, 8, 8], "shards": [12, 16, 16]}, "do not divide"),
+    ({"crop": {"z": [4, 4]}}, "crop.z: expected a start and a larger stop"),
 ]
 
 
@@ -241,6 +253,13 @@ def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, keys, me
     saved(tmp_path)
     with pytest.raises((ConfigError, StoreError), match=message):
         image_of(tmp_path, **keys)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_an_image_without_voxels_is_refused(tmp_path):
+    saved(tmp_path, VOXELS[:0])
+    with pytest.raises(StoreError, match="has no voxels, its shape is"):
+        image_of(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
 
 

@@ -160,6 +160,21 @@ def test_workers_that_do_not_see_the_store_are_refused(tmp_path):
     assert tree(store).keys() == before.keys()
 
 
+def test_workers_that_do_not_see_a_source_are_refused(tmp_path):
+    """They would find no stored objects of it, and write fill value."""
+    hidden = tmp_path / "data"
+    hidden.mkdir()
+    source, store = make(hidden / "image.zarr"), tmp_path / "own.zarr"
+    hide = f'mount -t tmpfs none "{hidden}" && exec "$@"'
+    keys = {"source": source, "crop": {"x": [0, 40]}, "progress": False, "levels": 1}
+    with (
+        Elsewhere(tmp_path / "blind", prefix=("unshare", "--mount", "sh", "-c", hide, "sh")) as to,
+        pytest.raises(WorkerError, match=rf"2 of 2 dask workers .*{hidden}.* same file system"),
+    ):
+        build_pyramid(store, dask_scheduler=to, **keys)
+    assert not (store / "0").exists()
+
+
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("zarrpyramid.downsample.cluster._PATIENCE", 1)
     with socket.socket() as free:

@@ -135,13 +135,15 @@ def _carried(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of a group, with the source's multiscales if the group has none.
 
     A group that has multiscales keeps them, and so what a user has changed, such as a name. Names
-    of channels are those of the channels that are taken now.
+    of channels are those of the channels that are taken now. What a file says makes no list where
+    OME-NGFF has none.
     """
     source = image.source
     assert source is not None
     others = {key: item for key, item in attributes.items() if key != CHANNELS_KEY}
     named = {key: item for key, item in source.attributes.items() if key == CHANNELS_KEY}
-    if read_multiscales(attributes) is not None:
+    is_unlisted = image.input is not None and not image.plan.lists_levels
+    if is_unlisted or read_multiscales(attributes) is not None:
         return {**others, **named}
     carried = carried_over(source.attributes, image.paths.path(0), source.base.zarr_format)
     return {**others, **carried, **named}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
@@ -22,6 +23,7 @@ from zarrpyramid.plan import (
     source_layout,
     watched_by,
 )
+from zarrpyramid.stores import open_store
 
 from .base import clear_base, publish_base
 from .base_task import BaseTask
@@ -31,16 +33,20 @@ from .made_from import source_digest
 from .opening import purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.plan import InputSource
+    from zarrpyramid.stores import Store
 
     from .job import OpenNotes
     from .result import BlockResult
 
 logger = logging.getLogger(__name__)
+
+_MOST_SHOWN = 1 << 26
+"""Bytes, at most, of a file that dask workers are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +83,15 @@ class BaseJob(Job):
     def knows_sources(self) -> bool:
         """Whether files are looked at for changes; if not, no object is kept."""
         return watched_by(self.image, self.source) == "objects"
+
+    @property
+    def witnesses(self) -> Sequence[tuple[Store, str]]:
+        """The smallest file of the source: without its files, a zarr array reads as fill value."""
+        sizes = {Path(path): size for path, (size, _) in self.source.versions().items()}
+        path = min(sizes, key=lambda path: sizes[path], default=None)
+        if path is None or sizes[path] > _MOST_SHOWN:
+            return ()  # a reader of large files fails without them
+        return [(open_store(str(path.parent), trusted=["/"]), path.name)]
 
     def made_from(self, task: BaseTask, opened: OpenNotes) -> Callable[[Index], bytes]:
         """Return what returns the digest of the files that an object is made from."""

@@ -44,7 +44,7 @@ from .publish import publish_level, withdraw_levels
 from .task import LevelTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from threading import Thread
 
@@ -147,6 +147,11 @@ class Job(ABC):
     @abstractmethod
     def knows_sources(self) -> bool:
         """Whether it can be known at little cost what each object is made from."""
+
+    @property
+    def witnesses(self) -> Sequence[tuple[Store, str]]:
+        """Objects elsewhere that every process which makes voxels must find as they are here."""
+        return ()
 
     @abstractmethod
     def made_from(self, task: Any, opened: OpenNotes) -> Callable[[Index], bytes | None]:

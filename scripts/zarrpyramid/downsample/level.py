@@ -96,7 +96,9 @@ def make_level(job: Job) -> Record:
     image, target = job.image, job.target
     before = job.stamp()
     # Refused before anything is written.
-    with open_cluster(image.plan.image.dask_scheduler, image.store, image.path) as cluster:
+    with open_cluster(
+        image.plan.image.dask_scheduler, image.store, image.path, job.witnesses
+    ) as cluster:
         job.clear_place(keep=may_keep(job))
         n_sharing = job.n_workers if cluster is None else cluster.n_threads
         task = job.task(shared_block_bytes(target.plan, n_sharing))

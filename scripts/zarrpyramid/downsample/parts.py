@@ -123,7 +123,9 @@ def build_part(
         numbers = cut.tasks(part)
         mine = (part, cut.n_parts)
         with (
-            open_cluster(image.plan.image.dask_scheduler, image.store, image.path) as cluster,
+            open_cluster(
+                image.plan.image.dask_scheduler, image.store, image.path, job.witnesses
+            ) as cluster,
             resuming(job, task, numbers=numbers, part=mine) as resume,
         ):
             seen = run_tasks(job, task, numbers, cluster=cluster, resume=resume)

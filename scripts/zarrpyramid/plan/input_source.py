@@ -261,7 +261,8 @@ def _axes(config: ImageConfig, image: Arranged) -> list[Axis]:
             for axis in axes
         ]
     sizes = {**form.voxel_size, **given}
-    starts = {name: image.taken[axis][0] for name, axis in zip(form.axes, image.order, strict=True)}
+    taken = zip(form.axes, image.order, strict=True)
+    starts = {name: next(iter(image.taken[axis]), 0) for name, axis in taken}
     return [
         replace(axis, offset=(axis.offset or 0.0) + starts[axis.name] * sizes[axis.name])
         if axis.type != CHANNEL and starts[axis.name] and axis.name in sizes
