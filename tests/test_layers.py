@@ -27,6 +27,7 @@ PACKAGES = (
     "downsample",
     "verify",
     "report",
+    "yt",
     "cli",
 )
 # Modules of the root: those that every package may import, and those that may import every package.
@@ -57,6 +58,8 @@ DOORS = {
     "bioio_base": {"inputs.bioio_file"},
     "nibabel": {"inputs.nifti"},
     "mrcfile": {"inputs.mrc"},
+    "yt": {"yt.importing"},
+    "unyt": {"yt.importing"},
     "snakemake": set(),
     "numpy": {
         *("reduce.mean", "reduce.moments", "reduce.windows", "reduce.numpy_windows"),
@@ -76,6 +79,7 @@ DOORS = {
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),
         *("report.counts", "report.labels", "report.slices", "report.figures"),
         "report.contact_sheet",
+        *("yt.dataset", "yt.frame", "yt.level_0", "yt.viewer_copy", "yt.voxels"),
     },
 }
 # Names of types, which exist for type checkers alone.

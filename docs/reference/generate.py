@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-import zarrpyramid
+import zarrpyramid.yt
 from zarrpyramid.cli.program import make_parser
 from zarrpyramid.config.run import RUN
 from zarrpyramid.config.schema import json_schema, keywords_stub
@@ -108,7 +108,8 @@ def python() -> str:
     """Return the page of all public names, from their docstrings."""
     lines = [
         *("# Python", "", NOTE.format("the docstrings"), ""),
-        "Names of the package `zarrpyramid`. All others are the package's own, and may change.",
+        "Names of the packages `zarrpyramid` and `zarrpyramid.yt`. All others are the package's "
+        "own, and may change.",
     ]
     for name in sorted(zarrpyramid.__all__, key=str.lower):
         value = getattr(zarrpyramid, name)
@@ -120,6 +121,8 @@ def python() -> str:
             for method, function in methods:
                 if not method.startswith("_"):
                     lines += described(f"{name}.{method}", function)
+    for name in zarrpyramid.yt.__all__:
+        lines += described(f"yt.{name}", getattr(zarrpyramid.yt, name))
     constants = [
         f"- `VOXEL_REVISION`: {zarrpyramid.VOXEL_REVISION}. A release that changes any voxel has "
         "another one, by which levels of an older one are made again.",
@@ -159,7 +162,8 @@ def signature(name: str, value: object) -> str:
         if item.kind is item.KEYWORD_ONLY and "    *," not in lines:
             lines.append("    *,")
         default = "" if item.default is item.empty else f" = {item.default!r}"
-        lines.append(f"    {item.name}: {item.annotation}{default},")
+        stars = "**" if item.kind is item.VAR_KEYWORD else ""
+        lines.append(f"    {stars}{item.name}: {item.annotation}{default},")
     result = "" if inspect.isclass(value) else f" -> {found.return_annotation}"
     return "\n".join([f"{name}(", *lines, f"){result}"])
 

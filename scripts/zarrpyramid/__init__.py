@@ -3,6 +3,7 @@
 A package imports only those below it. From the top down:
 
 - ``cli``, ``pyramid_sampler``: the command line, and the interface of pyramid-sampler
+- ``yt``: datasets of yt, by its `load_pyramid`, `sample_fields` and `write_viewer_field`
 - ``report``: tables, pages and viewers
 - ``verify``: proof and repair of a pyramid
 - ``downsample``: how levels are made and published

@@ -25,11 +25,13 @@ from .publish import remove_left_overs as remove_left_overs
 from .publish import withdraw_levels as withdraw_levels
 from .publish import write_multiscales as write_multiscales
 from .pyramid import base_taken as base_taken
+from .pyramid import build_pyramid as build_pyramid
 from .pyramid import clean as clean
 from .pyramid import find_image as find_image
 from .pyramid import listed_foreign as listed_foreign
 from .pyramid import n_cores as n_cores
 from .pyramid import open_path as open_path
+from .pyramid import plain as plain
 from .result import BlockResult as BlockResult
 from .result import count_chunk as count_chunk
 from .run import run_blocks as run_blocks
