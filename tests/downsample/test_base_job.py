@@ -133,6 +133,16 @@ def test_a_digest_does_not_depend_on_slabs_workers_and_parts(tmp_path, monkeypat
     assert records == [records[0]] * 4
 
 
+def test_a_box_of_a_file_stays_in_its_place(tmp_path):
+    """Also by sizes that the file does not have."""
+    saved(tmp_path)
+    keys = {"crop": {"y": [4, 36]}, "voxel_size": {"y": 0.5}, "levels": 1, "progress": False}
+    build_pyramid(tmp_path / "new.zarr", source=tmp_path / "a.npy", **keys)
+    (listed,) = zarr.open_group(tmp_path / "new.zarr", mode="r").attrs["ome"]["multiscales"]
+    scale, moved = listed["datasets"][0]["coordinateTransformations"]
+    assert (scale["scale"][1], moved["translation"]) == (0.5, [0, 2, 0])
+
+
 def test_what_is_there_is_not_read_again(tmp_path, monkeypatch):
     record, before = build(saved(tmp_path)), objects(tmp_path)
     monkeypatch.setattr(npy.NpyInput, "read", None)

@@ -11,8 +11,8 @@ import pytest
 import zarr
 
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.job import LevelJob
 from zarrpyramid.downsample.level import build_level
+from zarrpyramid.downsample.level_job import LevelJob
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.local import LocalStore

@@ -176,7 +176,7 @@ def test_levels_of_others_are_kept_unless_given_up(tmp_path, names):
 
 def test_a_level_that_is_given_up_is_first_taken_out_of_the_list(tmp_path, monkeypatch):
     make(tmp_path, "s0", "s1", "s2", "s3")
-    from zarrpyramid.downsample import job as levels
+    from zarrpyramid.downsample import level_job as levels
     from zarrpyramid.downsample import publish
 
     seen = []

@@ -1,12 +1,12 @@
 from .base import seal_base as seal_base
 from .base_copy import copy_base as copy_base
 from .batch import build_batch as build_batch
-from .job import LevelJob as LevelJob
 from .job import check_codecs as check_codecs
 from .job import digest_header as digest_header
 from .leftovers import remove_litter as remove_litter
 from .level import build_level as build_level
 from .level import make_level as make_level
+from .level_job import LevelJob as LevelJob
 from .log import Failure as Failure
 from .log import ends_quietly as ends_quietly
 from .log import failures as failures

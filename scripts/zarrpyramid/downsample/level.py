@@ -15,8 +15,8 @@ from zarrpyramid.plan import describe_level, shared_block_bytes
 
 from .base_job import BaseJob
 from .cluster import open_cluster
-from .job import LevelJob
 from .leftovers import forget, may_keep
+from .level_job import LevelJob
 from .result import BlockResult
 from .resume import resuming
 from .run import run_blocks

@@ -17,9 +17,9 @@ from zarrpyramid.plan import describe_level, why_incomplete
 
 from .base_job import BaseJob
 from .cluster import open_cluster
-from .job import LevelJob
 from .leftovers import forget, forget_parts, join_parts, may_keep, remove_litter
 from .level import run_tasks
+from .level_job import LevelJob
 from .opening import begin_opening, end_opening, find_opening, wanted_form
 from .result import BlockResult
 from .resume import resuming

@@ -39,7 +39,7 @@ from .foreign import may_be_removed as may_be_removed
 from .image import Image as Image
 from .image import check_declared as check_declared
 from .image import open_image as open_image
-from .input_source import CHANNELS_KEY as CHANNELS_KEY
+from .input_base import CHANNELS_KEY as CHANNELS_KEY
 from .input_source import InputSource as InputSource
 from .labels import may_have_windows as may_have_windows
 from .levels import VOXEL_REVISION as VOXEL_REVISION

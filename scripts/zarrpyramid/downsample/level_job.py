@@ -1,0 +1,221 @@
+"""The job of a level that is averaged from the level before it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import StoreError, VoxelError
+from zarrpyramid.metadata import (
+    RECORD_ENTRY,
+    WINDOWS_KEY,
+    delete_array,
+    hide_array,
+    make_groups,
+    tell_ancestors,
+)
+from zarrpyramid.plan import (
+    MOST_COUNTED,
+    Level,
+    base_layout,
+    channel_axis,
+    check_place,
+    may_have_windows,
+    n_channels,
+    watched_by,
+    why_remade,
+)
+
+from .job import Job, check_whole, digest_header, fingerprint
+from .leftovers import identity, notes_path, remove_litter
+from .made_from import FinerObjects
+from .opening import purpose
+from .publish import publish_level, withdraw_levels
+from .task import LevelTask
+
+if TYPE_CHECKING:
+    from zarrpyramid.metadata import ArrayMetadata, Record
+
+    from .job import OpenNotes
+    from .result import BlockResult
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LevelJob(Job):
+    """The job of a level that is made of the level before it.
+
+    Attributes
+    ----------
+    finer
+        Record of the level before, as its sentinel holds it.
+    """
+
+    finer: Record
+
+    @cached_property
+    def source(self) -> Level:
+        """The level before it."""
+        return Level(self.image, self.level - 1)
+
+    @property
+    def wanted(self) -> ArrayMetadata:
+        """The planned metadata."""
+        return self.target.planned
+
+    @property
+    def identity(self) -> bytes:
+        """Digest of the level's place, recipe and form, and of the form of the one before."""
+        return identity(self.target, self.source.metadata.form)
+
+    @property
+    def knows_sources(self) -> bool:
+        """Whether versions of all source objects can be known; in remote stores they are listed."""
+        return not self.target.store.is_remote or self.source.plan.n_objects <= MOST_COUNTED
+
+    def made_from(self, task: LevelTask, opened: OpenNotes) -> FinerObjects:
+        """Return what returns the digest of the objects of the level before."""
+        finer_notes, results = None, self.results
+        if self.level > 1 and results is not None:
+            path = notes_path(results, self.level - 1)
+            before = b""
+            if path.exists():
+                finest = Level(self.image, self.level - 2).metadata.form
+                before = identity(self.source, finest)
+            finer_notes = opened(path, before)
+            if finer_notes.digest != self.finer["digest"]:
+                finer_notes.close()  # and reads as nothing
+        return FinerObjects(task, finer_notes)
+
+    def source_proof(self) -> Record:
+        """Return what a current level records of its source; reads a watched level 0, raw."""
+        if self.source.number > 0:
+            return {"digest": self.finer["digest"]}
+        if watched_by(self.image) != "objects":
+            return {}  # only its document is compared, and that is done already
+        return {"fingerprint": fingerprint(self.source)}
+
+    def check(self) -> None:
+        """See that the level's place is free, and that the level before is its sentinel's."""
+        check_place(self.target)
+        source, sealed = self.source, self.source.plan
+        found = source.metadata
+        if found.shape != sealed.shape or found.dtype != sealed.dtype:
+            raise StoreError(
+                f"{source.name} has shape {found.shape} and dtype {found.dtype}, expected "
+                f"{sealed.shape} and {sealed.dtype}; run the workflow again"
+            )
+        if source.number > 0 and source.record != self.finer:
+            raise StoreError(
+                f"{source.name} is not the level that its sentinel records; run the workflow "
+                "again, which makes it again"
+            )
+
+    def current_record(self) -> Record | None:
+        """Return the record of a level that was made by the same recipe of the same voxels."""
+        target = self.target
+        if target.record is None or why_remade(target, made_from=self.source_proof):
+            return None
+        logger.info("%s is up to date: same recipe, same source", target.name)
+        tell_ancestors(target.store, target.path)  # a run may have been killed before it did
+        return target.record
+
+    def purpose(self) -> Record:
+        """Return what the level is to be, and the voxels that it is made from."""
+        return purpose(self.target, self.finer)
+
+    def stamp(self) -> object:
+        """Return how the objects of level 0 look for level 1; the other levels prove themselves."""
+        return base_layout(self.image) if self.level == 1 else None
+
+    def clear_place(self, *, keep: bool = False) -> None:
+        """Withdraw the level from the list, and remove what is left of it, or all but objects."""
+        image, store, path = self.image, self.target.store, self.target.path
+        self.before_rebuild()
+        withdraw_levels(image, self.target.number, [self.target])
+        # Also where no array is found: consolidated metadata may still show what was removed.
+        if keep:
+            hide_array(store, path)
+            remove_litter(self.target)
+        else:
+            delete_array(store, path)
+        above = path.rpartition("/")[0]
+        if above != image.path:
+            make_groups(store, above, image.plan.base.zarr_format, below=image.path)
+
+    def task(self, block_bytes: int) -> LevelTask:
+        """Return the task that makes any place of the level."""
+        target, source, wanted = self.target, self.source, self.target.plan
+        axes = self.image.plan.axes
+        return LevelTask(
+            store=target.store,
+            source_path=source.path,
+            source=source.metadata,
+            target_path=target.path,
+            target=target.planned,
+            factors=wanted.factors,
+            write_empty=wanted.write_empty_chunks,
+            method=wanted.method,
+            block_bytes=block_bytes,
+            needs_all=source.number == 0 and self.image.plan.image.missing_chunks == "error",
+            counts_values=source.number == 0 and may_have_windows(source.metadata, axes),
+            channel_axis=channel_axis(axes),
+            no_data=wanted.no_data,
+        )
+
+    def contradiction(self, seen: BlockResult) -> str:
+        """Return in what the level before holds other voxels than it records, or ""."""
+        digest = seen.source.digest(digest_header(self.source.metadata))
+        if self.source.number == 0 or digest == self.finer["digest"]:
+            return ""
+        return (
+            f"{self.source.name} holds other voxels than its record says (digest {digest}, "
+            f"recorded {self.finer['digest']}); remove that level to have it made again"
+        )
+
+    def record(self, seen: BlockResult) -> Record:
+        """Check what was read and written, and return the level's record."""
+        wanted, source = self.target.plan, self.source.metadata
+        read, written = seen.source, seen.target
+        for array, tally in ((source, read), (wanted, written)):
+            check_whole(array, tally)
+        if wrong := self.contradiction(seen):
+            raise VoxelError(wrong)
+        made_from: Record = {"digest": read.digest(digest_header(source))}
+        if self.source.number == 0:
+            made_from["fingerprint"] = read.fingerprint(source.form)
+            made_from.update(read.statistics(dtype=source.dtype))
+            if seen.counts is not None:
+                made_from[WINDOWS_KEY] = seen.counts.windows(
+                    source.dtype, n_channels(self.image.plan.axes, source.shape)
+                )
+        return {
+            **wanted.expected,
+            "digest": written.digest(digest_header(wanted)),
+            **written.statistics(dtype=wanted.dtype),
+            **({} if wanted.write_empty_chunks else {RECORD_ENTRY: seen.objects.record}),
+            "source": made_from,
+        }
+
+    def publish(self, record: Record) -> None:
+        """Write the level's documents."""
+        publish_level(self.target, record)
+
+    def published(self, record: Record) -> ArrayMetadata:
+        """Return the planned metadata with a record."""
+        return self.target.published(record)
+
+    @property
+    def published_record(self) -> Record | None:
+        """The record that the level carried when the job looked first."""
+        return self.target.record
+
+    def changed(self) -> VoxelError:
+        """Return the error of a level 1 whose level 0 has changed since it was begun."""
+        return VoxelError(
+            f"{self.image.name(0)} has changed while level 1 was made of it, which is not "
+            "published; run again when nobody writes to it"
+        )
