@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from strategies import DTYPES
+from zarrpyramid import geometry
 from zarrpyramid.reduce.dtypes import kind_of
 from zarrpyramid.reduce.methods import METHODS
 
@@ -72,6 +73,18 @@ def by_hand(method, values, kind):
 def mean_by_hand(source, factors):
     """Return the coarser level of a small array: block means."""
     return reduce_by_hand("mean", source, factors, source.dtype)
+
+
+def mean_of_base(base, downsampling):
+    """Return the mean of all voxels of level 0 below each voxel, rounded half to even."""
+    found = np.empty(geometry.coarse_shape(base.shape, downsampling), object)
+    for place in np.ndindex(found.shape):
+        window = base[
+            tuple(slice(i * d, i * d + d) for i, d in zip(place, downsampling, strict=True))
+        ]
+        mean, over = divmod(sum(map(int, window.flat)), window.size)
+        found[place] = mean + (2 * over + mean % 2 > window.size)
+    return found
 
 
 def reduce_by_hand(method, source, factors, dtype):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 DTYPES = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
+INTEGERS = DTYPES
 DTYPES += ("float16", "float32", "float64")
 
 
@@ -47,3 +48,21 @@ def laid_out(voxels, layout):
     if layout == "read-only":
         block.flags.writeable = False
     return block
+
+
+@st.composite
+def ladders(draw):
+    """Draw a level 0, the factors of some levels, and chunks in which to read level 0."""
+    n_axes = draw(st.integers(1, 3))
+    extents = st.tuples(*[st.integers(1, 13)] * n_axes)
+    dtype = np.dtype(draw(st.sampled_from(INTEGERS)))
+    shape = draw(extents)
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    if dtype == np.bool_:
+        base = rng.random(shape) < draw(st.floats(0, 1))
+    else:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        low, high = draw(st.sampled_from([(low, high), (0, 3), (high - 2, high), (low, low + 1)]))
+        base = rng.integers(low, high, shape, dtype, endpoint=True)
+    steps = draw(st.lists(st.tuples(*[st.integers(1, 4)] * n_axes), min_size=1, max_size=4))
+    return base, steps, draw(extents)

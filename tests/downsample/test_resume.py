@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 
 import numcodecs
-import numpy as np
 import pytest
 import zarr
 
+from rebuilds import build, bytes_of, change, check_as_anew, image_of, make, objects
 from strategies import DTYPES
-from zarrpyramid.config import image_config
 from zarrpyramid.downsample import made_from
 from zarrpyramid.downsample import resume as resumption
 from zarrpyramid.downsample.base import seal_base
@@ -28,83 +27,7 @@ from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import VoxelError
-from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.files import TEMPORARY_SUFFIX
-
-SHAPE, CHUNKS = (40, 36, 33), (8, 8, 8)
-
-
-def make(store, dtype="uint16", shape=SHAPE, chunks=CHUNKS, zarr_format=3, **settings):
-    draw = np.random.default_rng(3)
-    voxels = (draw.random(shape) * 200).astype(dtype)
-    if np.dtype(dtype).kind in "fc":
-        voxels[..., :2] = np.nan
-    group = zarr.open_group(store, mode="w", zarr_format=zarr_format).create_group("raw")
-    group.create_array("0", data=voxels, chunks=chunks, **settings)
-    return store
-
-
-def image_of(store, **keys):
-    return open_image(image_config("brain", {"store": str(store), "field": "raw", **keys}))
-
-
-def build(store, results, n_parts=1, **keys):
-    """Build all levels as the workflow does, and return their records."""
-    results = Path(results)
-    results.mkdir(exist_ok=True)
-    image = image_of(store, **keys)
-    records = [seal_base(image)]
-    for level in range(1, len(image.plan.levels)):
-        cut = image.plan.cut(level)
-        if cut.n_parts == 1:
-            made = build_level(image, level, records[-1], n_workers=1, results=results)
-        else:
-            opening = open_level(image, level, records[-1], results=results)
-            parts = [
-                build_part(image, level, n + 1, records[-1], opening, n_workers=1, results=results)
-                for n in range(cut.n_parts)
-            ]
-            made = gather_level(image, level, records[-1], parts, results=results)
-        records.append(made)
-    write_multiscales(image)
-    return records
-
-
-def objects(store, level):
-    """Return the objects of a level, each with what tells whether it was written again."""
-    folder = Path(store) / f"raw/{level}"
-    return {
-        str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_ctime_ns)
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "zarr.json" and not path.name.startswith(".z")
-    }
-
-
-def bytes_of(store):
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in Path(store).rglob("*")
-        if path.is_file()
-    }
-
-
-def change(store, *places):
-    base = zarr.open_array(Path(store) / "raw/0")
-    for place in places:
-        value = base[place]
-        base[place] = ~value if base.dtype.kind in "uib" else value + 1
-
-
-def check_as_anew(store, records, tmp_path, **keys):
-    """Hold a pyramid against one that is built in a copy of level 0, to the byte."""
-    copy = tmp_path / f"anew-{time.monotonic_ns()}.zarr"
-    shutil.copytree(store, copy)
-    for level in range(1, len(records)):
-        shutil.rmtree(copy / f"raw/{level}")
-    assert build_pyramid(copy, "raw", progress=False, **keys)[1:] == records[1:]
-    mine, anew = bytes_of(store), bytes_of(copy)
-    assert mine == anew
-
 
 FORMS = {
     "plain": ({}, {}),
@@ -116,6 +39,15 @@ FORMS = {
     "left out": ({}, {"write_empty_chunks": False}),
     "parts": ({}, {"part_size": 9000}),
     "nodata": ({}, {"nodata": 7, "nodata_share": 0.9}),
+    "once": ({}, {"rounding": "once"}),
+    "once, in parts and shards": (
+        {"shards": (16, 16, 16)},
+        {"rounding": "once", "part_size": 9000, "write_empty_chunks": False},
+    ),
+    "once, across, through zarr-python": (
+        {"zarr_format": 2, "filters": [numcodecs.Delta("u2")]},
+        {"rounding": "once", "chunks": [5, 6, 7], "scale_factors": 3},
+    ),
     "factors": ({}, {"scale_factors": [[1, 2, 3], [3, 1, 2]]}),
 }
 
@@ -246,7 +178,8 @@ def test_a_gather_whose_parts_trusted_wrong_notes_says_to_run_again(tmp_path, mo
 def test_another_recipe_keeps_nothing(tmp_path):
     store, results = make(tmp_path / "brain.zarr"), tmp_path / "results"
     build(store, results, levels=2)
-    for keys in ({"method": "max"}, {"chunks": [4, 4, 4]}, {}, {"compressor": "none"}):
+    once = {"rounding": "once"}
+    for keys in ({"method": "max"}, {"chunks": [4, 4, 4]}, {}, once, {"compressor": "none"}):
         records = build(store, results, levels=2, **keys)
         check_as_anew(store, records, tmp_path, levels=2, **keys)
 
@@ -295,7 +228,7 @@ from pathlib import Path
 from zarrpyramid.downsample import resume as resumption
 from zarrpyramid.downsample.log import job_log
 sys.path.insert(0, sys.argv[1])
-from test_resume import build
+from rebuilds import build
 resumption.PAUSE = float(sys.argv[5])
 if len(sys.argv) > 6:  # the job ends itself by this signal, once some objects are made
     note, calls = resumption.Resume.note, []
@@ -338,12 +271,12 @@ def slow_store(store):
     return make(store, shape=(48, 48, 48), chunks=(8, 8, 8), zarr_format=2, compressors=codec)
 
 
-def check_killed(tmp_path, n_kills, kill=signal.SIGKILL, seed=11):
+def check_killed(tmp_path, n_kills, kill=signal.SIGKILL, seed=11, **more):
     """Kill builds at random moments; return how many runs found objects to keep."""
     draw = random.Random(seed)
     plain, store = slow_store(tmp_path / "plain.zarr"), tmp_path / "brain.zarr"
-    forms = [{"levels": 2}, {"levels": 2, "part_size": 40000}]
-    expected = build(plain, tmp_path / "results", levels=2)[1:]
+    forms = [{"levels": 2, **more}, {"levels": 2, "part_size": 40000, **more}]
+    expected = build(plain, tmp_path / "results", levels=2, **more)[1:]
     whole, found = bytes_of(plain), []
     store_of_0 = tmp_path / "zero.zarr"
     slow_store(store_of_0)
@@ -392,6 +325,12 @@ def check_killed(tmp_path, n_kills, kill=signal.SIGKILL, seed=11):
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_level_killed_at_random_moments_is_resumed(tmp_path, kill):
     killed, _ = check_killed(tmp_path, 1, kill)
+    assert killed
+
+
+@pytest.mark.slow
+def test_a_level_that_is_rounded_once_is_resumed_too(tmp_path):
+    killed, _ = check_killed(tmp_path, N_KILLS // 4, rounding="once")
     assert killed
 
 

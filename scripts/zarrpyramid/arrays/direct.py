@@ -45,12 +45,16 @@ class DirectChunks:
         codec: ChunkCodec,
         shards: ShardCodec | None,
         write_empty: bool,
+        buffers: str,
     ) -> None:
         self.metadata = metadata
         # With v2's null as fill value a missing chunk means nothing: then all are stored.
         self._write_empty = write_empty or metadata.document.get("fill_value") is None
         self._store = store
         self._path = path
+        self._payload, self._decoded, self._encoded = (
+            f"{buffers}{name}" for name in ("payload", "decoded", "encoded")
+        )
         self._codec = codec
         self._shards = shards
         self._dtype = native_dtype(metadata)
@@ -61,7 +65,7 @@ class DirectChunks:
         self._room = (raw + raw // 8 + 4096,)
 
     def payload(self, index: Index) -> bytes | memoryview | None:
-        buffer = scratch("payload", self._room, np.dtype(np.uint8)).data
+        buffer = scratch(self._payload, self._room, np.dtype(np.uint8)).data
         if self._shards is None:
             return self._store.get_into(self._key(index), buffer)
         place, inner = geometry.split_index(index, self._grid)
@@ -79,7 +83,7 @@ class DirectChunks:
         try:
             chunk = self._codec.view(payload)
             if chunk is None:
-                chunk = scratch("decoded", self.metadata.chunks, self._dtype)
+                chunk = scratch(self._decoded, self.metadata.chunks, self._dtype)
                 self._codec.decode(payload, chunk)
         except StoreError as error:
             raise self._damaged(index, error) from error
@@ -90,7 +94,7 @@ class DirectChunks:
             return None
         if block.shape == self.metadata.chunks and block.flags.c_contiguous:
             return self._codec.encode(block)
-        chunk = scratch("encoded", self.metadata.chunks, self._dtype)
+        chunk = scratch(self._encoded, self.metadata.chunks, self._dtype)
         if block.shape != self.metadata.chunks:
             chunk[...] = self.metadata.fill_value
         chunk[_inside(self.metadata, index)] = block

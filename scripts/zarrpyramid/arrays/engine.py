@@ -16,15 +16,26 @@ if TYPE_CHECKING:
 
 
 def open_chunks(
-    store: Store, path: str, metadata: ArrayMetadata, *, write_empty: bool = True
+    store: Store,
+    path: str,
+    metadata: ArrayMetadata,
+    *,
+    write_empty: bool = True,
+    buffers: str = "",
 ) -> Chunks:
     """Return the chunks of an array, which need not be in the store yet.
 
-    Unless `write_empty`, chunks that hold nothing but the fill value are not stored.
+    Parameters
+    ----------
+    write_empty
+        Whether chunks that hold nothing but the fill value are stored.
+    buffers
+        What the thread's buffers are called, where payloads and blocks of two arrays are held at
+        the same time.
     """
     codec, shards = chunk_codec(metadata), shard_codec(metadata)
     if codec is None or (metadata.shards is not None and shards is None):
         from .foreign import ForeignChunks  # which imports zarr
 
         return ForeignChunks(store, path, metadata, write_empty)
-    return DirectChunks(store, path, metadata, codec, shards, write_empty)
+    return DirectChunks(store, path, metadata, codec, shards, write_empty, buffers)

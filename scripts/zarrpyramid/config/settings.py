@@ -199,6 +199,14 @@ class ImageConfig:
         "sum and median are refused. Complex numbers take mean, sum or stride.",
         default="auto",
     )
+    rounding: str = setting(
+        Choice("each", "once"),
+        "When means of integers are rounded. `each` rounds at every level, from the level before: "
+        "a coarse voxel may be one off the mean of level 0. `once` makes every voxel of every "
+        "level the mean of all voxels of level 0 below it, rounded half to even once. For the "
+        "method mean of integers and bool.",
+        default="each",
+    )
     nodata: Value | tuple[Value | None, ...] | None = setting(
         Choice("auto") | _VALUE | ListOf(Either(_VALUE, Nothing())),
         "The number that stands for no data in level 0, such as the 0 around a padded stack; `nan` "

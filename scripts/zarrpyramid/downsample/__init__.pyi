@@ -14,6 +14,7 @@ from .log import is_worth_saying as is_worth_saying
 from .log import job_log as job_log
 from .log import logs_since as logs_since
 from .log import warn_to_stderr as warn_to_stderr
+from .once_task import OnceTask as OnceTask
 from .parts import build_part as build_part
 from .parts import gather_level as gather_level
 from .parts import open_level as open_level
@@ -22,6 +23,7 @@ from .publish import listed_attributes as listed_attributes
 from .publish import omero_holds as omero_holds
 from .publish import publish_level as publish_level
 from .publish import remove_left_overs as remove_left_overs
+from .publish import remove_remainders as remove_remainders
 from .publish import withdraw_levels as withdraw_levels
 from .publish import write_multiscales as write_multiscales
 from .pyramid import base_taken as base_taken

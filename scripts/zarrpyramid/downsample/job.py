@@ -172,6 +172,10 @@ class Job(ABC):
     def task(self, block_bytes: int) -> Task:
         """Return the task that makes any place of the level."""
 
+    def distrusts(self) -> bool:
+        """Drop what was carried only to save work; tell whether there may have been some."""
+        return False
+
     @abstractmethod
     def contradiction(self, seen: BlockResult) -> str:
         """Return in what the voxels that were read contradict what is recorded of them, or ""."""

@@ -109,17 +109,16 @@ def make_level(job: Job) -> Record:
                 raise job.changed()
             # What notes say is never taken on trust alone.
             kept = 0 if resume is None else resume.n_kept
-            if not (kept and job.contradiction(seen)):
+            if not (job.contradiction(seen) and (job.distrusts() or kept)):
                 record = job.record(seen)
                 if resume is not None:
                     resume.flush(record["digest"])
                 job.publish(record)
                 return record
-    assert job.results is not None
-    logger.warning(
-        "%s: its notes contradict the finer level; the whole level is made again", target.name
-    )
-    forget(job.results, target.number)
+    what = "its notes contradict the finer level" if kept else "what that carries is not its own"
+    logger.warning("%s: %s; the whole level is made again", target.name, what)
+    if job.results is not None:
+        forget(job.results, target.number)
     return make_level(job)
 
 

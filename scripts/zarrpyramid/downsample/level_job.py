@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import (
@@ -18,12 +18,16 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.plan import (
     MOST_COUNTED,
+    ONCE,
     Level,
     base_layout,
     channel_axis,
     check_place,
+    made_of,
     may_have_windows,
     n_channels,
+    remainders_header,
+    remainders_path,
     watched_by,
     why_remade,
 )
@@ -31,8 +35,9 @@ from zarrpyramid.plan import (
 from .job import Job, check_whole, digest_header, fingerprint
 from .leftovers import identity, notes_path, remove_litter
 from .made_from import FinerObjects
+from .once_task import OnceTask
 from .opening import purpose
-from .publish import publish_level, withdraw_levels
+from .publish import may_carry, publish_level, remove_remainders, withdraw_levels
 from .task import LevelTask
 
 if TYPE_CHECKING:
@@ -69,7 +74,21 @@ class LevelJob(Job):
     @property
     def identity(self) -> bytes:
         """Digest of the level's place, recipe and form, and of the form of the one before."""
-        return identity(self.target, self.source.metadata.form)
+        form: Any = self.source.metadata.form
+        if self.is_once:  # what a voxel stands for
+            form = [form, self.remainders_header]
+        return identity(self.target, form)
+
+    @property
+    def is_once(self) -> bool:
+        """Whether remainders are carried from level to level."""
+        return self.target.plan.rounding == ONCE
+
+    @property
+    def remainders_header(self) -> Record:
+        """What the digest of the level's remainders covers beside them."""
+        wanted = self.target.plan
+        return remainders_header(wanted, wanted.downsampling, self.image.plan.base.shape)
 
     @property
     def knows_sources(self) -> bool:
@@ -83,8 +102,7 @@ class LevelJob(Job):
             path = notes_path(results, self.level - 1)
             before = b""
             if path.exists():
-                finest = Level(self.image, self.level - 2).metadata.form
-                before = identity(self.source, finest)
+                before = replace(self, level=self.level - 1, finer={}).identity
             finer_notes = opened(path, before)
             if finer_notes.digest != self.finer["digest"]:
                 finer_notes.close()  # and reads as nothing
@@ -93,7 +111,7 @@ class LevelJob(Job):
     def source_proof(self) -> Record:
         """Return what a current level records of its source; reads a watched level 0, raw."""
         if self.source.number > 0:
-            return {"digest": self.finer["digest"]}
+            return made_of(self.finer)
         if watched_by(self.image) != "objects":
             return {}  # only its document is compared, and that is done already
         return {"fingerprint": fingerprint(self.source)}
@@ -117,7 +135,11 @@ class LevelJob(Job):
     def current_record(self) -> Record | None:
         """Return the record of a level that was made by the same recipe of the same voxels."""
         target = self.target
-        if target.record is None or why_remade(target, made_from=self.source_proof):
+        if target.record is None:
+            return None
+        if why := why_remade(target, made_from=self.source_proof):
+            if "rounding" in why:
+                logger.info("%s; it is made again", why)
             return None
         logger.info("%s is up to date: same recipe, same source", target.name)
         tell_ancestors(target.store, target.path)  # a run may have been killed before it did
@@ -150,26 +172,56 @@ class LevelJob(Job):
         """Return the task that makes any place of the level."""
         target, source, wanted = self.target, self.source, self.target.plan
         axes = self.image.plan.axes
-        return LevelTask(
-            store=target.store,
-            source_path=source.path,
-            source=source.metadata,
-            target_path=target.path,
-            target=target.planned,
-            factors=wanted.factors,
-            write_empty=wanted.write_empty_chunks,
-            method=wanted.method,
-            block_bytes=block_bytes,
-            needs_all=source.number == 0 and self.image.plan.image.missing_chunks == "error",
-            counts_values=source.number == 0 and may_have_windows(source.metadata, axes),
-            channel_axis=channel_axis(axes),
-            no_data=wanted.no_data,
+        form: dict[str, Any] = {
+            "store": target.store,
+            "source_path": source.path,
+            "source": source.metadata,
+            "target_path": target.path,
+            "target": target.planned,
+            "factors": wanted.factors,
+            "write_empty": wanted.write_empty_chunks,
+            "method": wanted.method,
+            "block_bytes": block_bytes,
+            "needs_all": source.number == 0 and self.image.plan.image.missing_chunks == "error",
+            "counts_values": source.number == 0 and may_have_windows(source.metadata, axes),
+            "channel_axis": channel_axis(axes),
+            "no_data": wanted.no_data,
+        }
+        if not self.is_once:
+            return LevelTask(**form)
+        base = Level(self.image, 0)
+        return OnceTask(
+            **form,
+            base_path=base.path,
+            base=base.metadata,
+            downsampling=source.plan.downsampling,
+            keeps=self.level + 1 < len(self.image.plan.levels) and may_carry(target.store),
         )
+
+    def distrusts(self) -> bool:
+        """Remove the remainders of the level before, which are then made again from level 0."""
+        if not self.is_once or self.source.number == 0 or not may_carry(self.target.store):
+            return False
+        path = remainders_path(self.source.path)
+        is_there = any(self.target.store.keys(path))
+        remove_remainders(self.image, self.source.number)
+        return is_there
 
     def contradiction(self, seen: BlockResult) -> str:
         """Return in what the level before holds other voxels than it records, or ""."""
         digest = seen.source.digest(digest_header(self.source.metadata))
-        if self.source.number == 0 or digest == self.finer["digest"]:
+        if self.source.number == 0:
+            return ""
+        if self.is_once and digest == self.finer["digest"]:
+            finer = replace(self, level=self.source.number, finer={})
+            left = seen.source.fingerprint(finer.remainders_header)
+            if left == self.finer["remainders"]:
+                return ""
+            return (
+                f"{self.image.name(0)} holds other voxels than {self.source.name} was made from, "
+                "by what rounding left; run again, which makes it again"
+            )
+        if digest == self.finer["digest"]:
             return ""
         return (
             f"{self.source.name} holds other voxels than its record says (digest {digest}, "
@@ -185,6 +237,8 @@ class LevelJob(Job):
         if wrong := self.contradiction(seen):
             raise VoxelError(wrong)
         made_from: Record = {"digest": read.digest(digest_header(source))}
+        if self.is_once and self.source.number > 0:
+            made_from["remainders"] = self.finer["remainders"]
         if self.source.number == 0:
             made_from["fingerprint"] = read.fingerprint(source.form)
             made_from.update(read.statistics(dtype=source.dtype))
@@ -197,12 +251,14 @@ class LevelJob(Job):
             "digest": written.digest(digest_header(wanted)),
             **written.statistics(dtype=wanted.dtype),
             **({} if wanted.write_empty_chunks else {RECORD_ENTRY: seen.objects.record}),
+            **({"remainders": written.fingerprint(self.remainders_header)} if self.is_once else {}),
             "source": made_from,
         }
 
     def publish(self, record: Record) -> None:
-        """Write the level's documents."""
+        """Write the level's documents; what the level before carried for it is not needed now."""
         publish_level(self.target, record)
+        remove_remainders(self.image, self.source.number)
 
     def published(self, record: Record) -> ArrayMetadata:
         """Return the planned metadata with a record."""

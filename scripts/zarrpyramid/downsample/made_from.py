@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 
+from .once_task import OnceTask
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -31,6 +33,7 @@ class FinerObjects:
 
     def __init__(self, task: LevelTask, finer_notes: Notes | None) -> None:
         self._task, self._finer_notes = task, finer_notes
+        self._carries = isinstance(task, OnceTask)  # then remainders are a part of what is taken
         self._grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
 
     def __call__(self, index: Index) -> bytes | None:
@@ -44,10 +47,15 @@ class FinerObjects:
                 version = self._version(task.source.object_key(place))
                 parts.append(repr(version).encode())
                 continue
-            voxels = self._finer_notes.voxels(geometry.unit_number(place, self._grid))
+            number = geometry.unit_number(place, self._grid)
+            voxels = self._finer_notes.voxels(number)
             if voxels is None:
                 return None
             parts.append(voxels)
+            if self._carries:
+                note = self._finer_notes.read(number)
+                left = 0 if note is None else note.seen.target.payload_sum
+                parts.append(left.to_bytes(16, "little"))
         return source_digest(parts)
 
     @functools.cached_property

@@ -11,7 +11,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from zarrpyramid.metadata import OPENING_DOCUMENT, fits, join, put_document, read_document
-from zarrpyramid.plan import base_form, base_layout, source_layout
+from zarrpyramid.plan import base_form, base_layout, made_of, source_layout
 
 if TYPE_CHECKING:
     from zarrpyramid.metadata import Record
@@ -46,7 +46,8 @@ def purpose(level: Level, finer: Record, layout: BaseLayout | None = None) -> Re
         return {**form, "source": (layout or source_layout(level.image)).watch}
     if level.number == 1:
         return {**form, "source": (layout or base_layout(level.image)).watch}
-    return {**form, "source": finer["digest"]}
+    of = made_of(finer)
+    return {**form, "source": of["digest"] if len(of) == 1 else of}
 
 
 def wanted_form(level: Level) -> Record:

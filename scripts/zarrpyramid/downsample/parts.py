@@ -206,7 +206,8 @@ def _gathered(job: Job, parts: Sequence[Record]) -> Record:
     if not all("counts" in part["seen"] for part in parts):
         seen.counts = None  # a release without counts made some of the parts
     if job.contradiction(seen):
-        # The notes of a part may be what is wrong.
+        # The notes of a part may be what is wrong, or what the level before carries.
+        job.distrusts()
         if job.results is not None:
             forget(job.results, job.level)
         end_opening(job.target)

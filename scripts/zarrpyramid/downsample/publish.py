@@ -37,15 +37,18 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.plan import (
     CHANNELS_KEY,
+    ONCE,
     Level,
     check_listed,
     foreign_levels,
     left_overs,
+    made_of,
     may_be_removed,
     n_channels,
     our_levels,
     provenance,
     record_of,
+    remainders_path,
 )
 from zarrpyramid.reduce import METHODS
 
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
+    from zarrpyramid.stores import Store
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +91,8 @@ def write_multiscales(image: Image) -> Record:
             remove_foreign(image)
         check_listed(image)
         remove_levels(image, len(plan.levels))
+        for level in plan.levels[1:]:
+            remove_remainders(image, level.level)  # of a run that was killed before it did
         if plan.lists_levels:
             change_group_attributes(image.store, image.path, partial(listed_attributes, image))
             _list_labels(image)
@@ -119,8 +125,8 @@ def _check_chain(image: Image) -> None:
     for plan in image.plan.levels[1:]:
         level = Level(image, plan.level)
         record = record_of(level.metadata) or {}
-        made_from = record.get("source", {}).get("digest")
-        if not fits(record, plan.expected) or (before and made_from != before.get("digest")):
+        is_of = not before or fits(record.get("source", {}), made_of(before))
+        if not fits(record, plan.expected) or not is_of:
             raise StoreError(
                 f"{level.name} is not the level that this run has made: another run has "
                 "changed it; run again, and let one run have the image to itself"
@@ -231,6 +237,17 @@ def remove_levels(image: Image, first: int) -> list[int]:
     if ours:
         withdraw_levels(image, first, ours)
     return _remove(ours)
+
+
+def may_carry(store: Store) -> bool:
+    """Tell whether remainders may be written, which have to be found and removed again."""
+    return store.deletes and store.lists
+
+
+def remove_remainders(image: Image, level: int) -> None:
+    """Remove what a level that is rounded once carries for the next one, if it is there."""
+    if level > 0 and image.plan.image.rounding == ONCE and may_carry(image.store):
+        image.store.delete_tree(remainders_path(image.level_path(level)))
 
 
 def remove_foreign(image: Image) -> list[str]:

@@ -107,6 +107,7 @@ def well_formed(record: Record) -> Record:
         and all(type(factor) is int and 0 < factor < 2**63 for factor in factors)
         and type(recipe.get("voxel_revision", 0)) is int
         and type(recipe.get("write_empty_chunks", True)) is bool
+        and type(recipe.get("rounding", "")) is str
         and says_no_data(recipe),
         "objects": isinstance(objects, dict)
         and type(objects.get("n")) is int

@@ -55,6 +55,13 @@ from .needs import read_timing as read_timing
 from .preflight import check_build as check_build
 from .preflight import check_room as check_room
 from .preflight import forecast as forecast
+from .remainders import EACH as EACH
+from .remainders import ONCE as ONCE
+from .remainders import REMAINDERS as REMAINDERS
+from .remainders import made_of as made_of
+from .remainders import remainders_array as remainders_array
+from .remainders import remainders_header as remainders_header
+from .remainders import remainders_path as remainders_path
 from .run import Job as Job
 from .run import Run as Run
 from .run_image import RunImage as RunImage

@@ -21,6 +21,7 @@ from zarrpyramid.metadata import (
 
 from .base_objects import missing_objects
 from .foreign import check_listed, groups_between, is_shared
+from .remainders import REMAINDERS
 from .source import BASE_KEY, COPY_KEY
 from .stored import LITTER_KEY, OBJECT_KEY, Level
 
@@ -186,6 +187,7 @@ def _check_remains(level: Level) -> None:
         if not (
             OBJECT_KEY.fullmatch(key)
             or LITTER_KEY.fullmatch(key)
+            or key.startswith(f"{REMAINDERS}/")
             or (key == ".zattrs" and _is_our_zattrs(level))
         ):
             raise StoreError(

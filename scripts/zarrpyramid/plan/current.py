@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.metadata import RECORD_ENTRY, fits, tally_keys
 
+from .remainders import EACH
 from .stored import record_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def why_remade(
     if record is None or proof not in (None, record):
         return f"{level.name} is absent or another level"
     if not is_as_planned(level):
-        return f"{level.name} was made by another recipe"
+        return f"{level.name} was made by another recipe{_rounded_otherwise(level)}"
     if most_counted is None or level.plan.n_objects <= most_counted:
         fault = why_incomplete(level.metadata, level.objects())
         if fault:
@@ -65,6 +66,13 @@ def why_remade(
     if not fits(record["source"], made_from()):
         return f"{level.name} was made from other voxels"
     return ""
+
+
+def _rounded_otherwise(level: Level) -> str:
+    """Return what rounding was and is to be, where a recipe rounds otherwise than is planned."""
+    found = (level.record or {}).get("recipe", {}).get("rounding", EACH)
+    wanted = level.plan.rounding
+    return "" if found == wanted else f", rounding {found}, and is to have rounding {wanted}"
 
 
 def is_as_planned(level: Level) -> bool:

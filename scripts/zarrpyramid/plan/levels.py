@@ -36,6 +36,7 @@ from .cut import Cut, cut_level, wanted_parts
 from .factors import decide_factors, decide_levels, plan_ladder
 from .labels import decide_labels, decide_method, decide_omero
 from .no_data import no_data_decisions, plan_no_data
+from .remainders import ONCE, check_rounding, rounding_entries
 from .slabs import choose_slab, cut_base
 from .version import decide_version
 
@@ -68,6 +69,8 @@ class LevelPlan:
         How many voxels of level 0 make one of this level, along each axis.
     no_data
         What stands for no data in the level before.
+    rounding
+        "once" where remainders are carried from level to level, else "each".
     parts
         How many jobs are asked for; `ImagePlan.cut` says how many make it.
     """
@@ -83,6 +86,7 @@ class LevelPlan:
     write_empty_chunks: bool
     parts: int
     no_data: NoData = ALL_DATA
+    rounding: str = "each"
 
     @property
     def item_size(self) -> int:
@@ -124,6 +128,7 @@ class LevelPlan:
                 "voxel_revision": VOXEL_REVISION,
                 "write_empty_chunks": self.write_empty_chunks,
                 **no_data_entries(self.no_data, self.method),
+                **rounding_entries(self.rounding),
             },
         }
 
@@ -231,6 +236,7 @@ def plan_image(
     chunks, shards = cuts[0].value, cuts[1].value
     dtype = plan_dtype(image, base, ladder, chunks)
     no_data = plan_no_data(image, base, axes, ladder)
+    check_rounding(image, base)
     ones = (1,) * len(base.shape)
 
     def level(
@@ -249,6 +255,7 @@ def plan_image(
             write_empty_chunks=image.write_empty_chunks,
             parts=n_parts,
             no_data=no_data,
+            rounding=image.rounding,
         )
 
     n_base = geometry.count(base.shape)
@@ -306,7 +313,8 @@ def _parts(plan: ImagePlan, level: int) -> str:
 
 def provenance(plan: ImagePlan) -> dict[str, Any]:
     """Return what a multiscales says of how its levels were made."""
-    rounding = {"rounding": "half to even"} if METHODS[plan.image.method].rounds else {}
+    once = ", once" if plan.image.rounding == ONCE else ""
+    rounding = {"rounding": f"half to even{once}"} if METHODS[plan.image.method].rounds else {}
     last = plan.levels[-1]
     given = no_data_entries(last.no_data, last.method) if last.no_data.is_given else {}
     return {

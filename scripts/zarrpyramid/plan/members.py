@@ -24,6 +24,8 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.reduce import ALL_DATA, METHODS
 
+from .remainders import EACH
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -182,6 +184,7 @@ def labels_config(config: ImageConfig, image: Image) -> ImageConfig:
         method=asked if picks else "auto",
         nodata=None,
         nodata_share=ALL_DATA.share,
+        rounding=EACH,
         dtype=None,
         axes=None,
         voxel_size=sizes,

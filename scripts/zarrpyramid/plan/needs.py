@@ -16,11 +16,13 @@ from zarrpyramid.stores import is_url
 
 from .base_objects import stored_share
 from .cut import FEW, compiled_pays, shared_block_bytes, spread_threads, task_bytes, task_extents
+from .remainders import ONCE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .image import Image
+    from .levels import LevelPlan
 
 PROCESS_BYTES = 47_000_000
 """Resident set of a job's process without numba: 44 MB, 49 MB with dask; 47 MB under Snakemake."""
@@ -102,6 +104,8 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     n_tasks = -(-n_all // cut.n_parts)
     n_steps = geometry.count(geometry.grid_shape(unit, step))
     buffers, held = task_bytes(*form, share=stored_share(image))
+    if target.rounding == ONCE:
+        buffers += _carried_bytes(image, level)
     n_voxels = geometry.count(source.shape) * n_tasks // n_all
     compiled = compiled_pays(target.method, n_voxels, n_tasks)
     process = PROCESS_BYTES + compiled * NUMBA_BYTES
@@ -122,6 +126,18 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
         seconds=_START_SECONDS + n_voxels / (rate * n_workers),
         disk=-(-target.raw_bytes // cut.n_parts),
     )
+
+
+def _carried_bytes(image: Image, level: int) -> int:
+    """Return what a thread takes for remainders of one step, made from level 0 where need be."""
+    base, source, target = (image.plan.levels[n] for n in (0, level - 1, level))
+    sums = 8 * geometry.count(source.chunks)
+    # Sums and remainders of a source chunk, its counts times itself, those of the step, level 0.
+    return 4 * sums + 16 * geometry.count(target.chunks) + 2 * _chunk_bytes(base)
+
+
+def _chunk_bytes(level: LevelPlan) -> int:
+    return geometry.count(level.chunks) * level.item_size
 
 
 def base_need(image: Image, n_workers: int, rate: float) -> Need:

@@ -4,8 +4,14 @@ from .dtypes import ITEM_SIZES as ITEM_SIZES
 from .dtypes import kind_of as kind_of
 from .dtypes import limits as limits
 from .dtypes import parse_fill as parse_fill
+from .dtypes import remainder_dtype as remainder_dtype
 from .dtypes import spell_fill as spell_fill
 from .dtypes import stored_number as stored_number
+from .exact_mean import add_sums as add_sums
+from .exact_mean import exact_total as exact_total
+from .exact_mean import reduce_once as reduce_once
+from .exact_mean import remainders_of as remainders_of
+from .exact_mean import voxel_counts as voxel_counts
 from .known_windows import find_no_data as find_no_data
 from .loading import compiled_is_ready as compiled_is_ready
 from .loading import load_compiled as load_compiled

@@ -124,3 +124,15 @@ def spell_fill(value: bool | int | float | complex, dtype: str) -> object:
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     return float(value)
+
+
+def remainder_dtype(largest_count: int) -> str:
+    """Return the data type of remainders, by the most voxels of level 0 that a voxel stands for.
+
+    >>> [remainder_dtype(count) for count in (1, 255, 256, 2**16, 2**32)]
+    ['int8', 'int8', 'int16', 'int32', 'int64']
+    """
+    for bits in (8, 16, 32):
+        if largest_count // 2 < 1 << (bits - 1):
+            return f"int{bits}"
+    return "int64"

@@ -36,6 +36,9 @@ class Store(ABC):
     lists: bool = True
     """Whether it lists its keys; without, `keys`, `children` and `stats` raise StoreError."""
 
+    deletes: bool = True
+    """Whether objects can be removed."""
+
     tells_versions: bool = True
     """Whether `version` and `stats` show that an object has been written anew."""
 

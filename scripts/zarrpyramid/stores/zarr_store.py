@@ -54,6 +54,10 @@ class ZarrStore(Store):
             return not _REMOTE.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
         return False
 
+    @property
+    def deletes(self) -> bool:  # type: ignore[override]
+        return bool(self.store.supports_deletes)
+
     def get(self, key: str) -> bytes | None:
         return self._get(key, None)
 

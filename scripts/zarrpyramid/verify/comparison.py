@@ -14,7 +14,14 @@ import numpy as np
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, chunks_of_object, open_chunks, read_chunk
-from zarrpyramid.downsample import BlockResult, LevelTask, count_chunk, digest_header, run_blocks
+from zarrpyramid.downsample import (
+    BlockResult,
+    LevelTask,
+    OnceTask,
+    count_chunk,
+    digest_header,
+    run_blocks,
+)
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan import shared_block_bytes
 from zarrpyramid.reduce import ALL_DATA
@@ -87,6 +94,7 @@ class StoredTask(LevelTask):
         factors: geometry.Shape,
         method: str = "mean",
         no_data: NoData = ALL_DATA,
+        **more: Any,
     ) -> Self:
         """Return the task of a finer array and a level's, each a path and its metadata."""
         (source_path, source), (target_path, target) = arrays
@@ -99,6 +107,7 @@ class StoredTask(LevelTask):
             factors=factors,
             method=method,
             no_data=no_data,
+            **more,
         )
 
     @property
@@ -135,6 +144,20 @@ class CompareTask(StoredTask):
         except StoreError as error:
             result.differences.append(Difference(index=None, what=str(error)))
         return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOnceTask(CompareTask, OnceTask):
+    """The same of a level that is rounded once: what was carried is made again from level 0."""
+
+    keeps: bool = False
+    trusts: bool = False
+
+    @property
+    def voxels_below(self) -> int:
+        """Voxels of level 0 of which one place is made."""
+        whole = geometry.multiply(self.unit, self.whole)
+        return geometry.count(tuple(map(min, whole, self.base.shape)))
 
 
 class _Comparer:

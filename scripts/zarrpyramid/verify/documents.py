@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.metadata import SPACE, axis_type, fits_no_data, listed_paths, read_axes, rules_of
-from zarrpyramid.plan import VOXEL_REVISION, times
+from zarrpyramid.plan import ONCE, VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
 from .findings import DEFECT, NOTE, WARNING, Check, Finding
 from .ngff import check_ngff
 from .origins import CLOSE, finer_of, is_padded, left_out_of, recipe_of, scale_ratio
 from .planned import check_planned
+from .rounding import method_name, rounding_of
 from .versions import version_of
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
 def _check_each(pyramid: Pyramid) -> Iterator[Check | Finding]:
     every = pyramid.every_level
     arrays = {level.path: level.metadata for level in every if level.metadata is not None}
-    methods = sorted({recipe[0] for level in pyramid.levels if (recipe := recipe_of(level))})
-    maker = f"made by zarrpyramid ({', '.join(methods)})" if methods else "made by others"
+    methods = sorted({name for level in pyramid.levels if (name := method_name(level))})
+    maker = f"made by zarrpyramid ({'; '.join(methods)})" if methods else "made by others"
     version = version_of(pyramid.attributes, pyramid.zarr_format)
     listed = f"OME-NGFF {version}" if version else "no list of levels"
     yield Check(
@@ -190,6 +191,12 @@ def _check_record(
         yield defect("its record lacks the digests that prove it")
     elif finer.record is not None and source.get("digest") != digest:
         yield defect(f"was not made from {finer.path} as that is now", digest, source.get("digest"))
+    elif rounding_of(record) == ONCE and not isinstance(record.get("remainders"), str):
+        yield defect("its record lacks the digest of its remainders")
+    elif finer.record is not None and rounding_of(record) == ONCE:
+        left, taken = finer.record.get("remainders"), source.get("remainders")
+        if left != taken:
+            yield defect(f"was not made from remainders of {finer.path} as it is now", left, taken)
     first = pyramid.ours[0]
     if _codecs(first.array) != _codecs(metadata):
         what = f"is encoded otherwise than {first.path}"

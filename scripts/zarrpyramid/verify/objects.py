@@ -21,7 +21,7 @@ from zarrpyramid.metadata import (
     object_stats,
     read_node,
 )
-from zarrpyramid.plan import LITTER_KEY, OBJECT_KEY, expected_objects
+from zarrpyramid.plan import LITTER_KEY, OBJECT_KEY, REMAINDERS, expected_objects
 
 from .findings import DEFECT, MOST_SHOWN, NOTE, WARNING, Check, Finding
 
@@ -78,7 +78,7 @@ def take_inventory(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Invento
             continue
         index = _place(metadata, key, grid)
         if index is None:
-            (found.litter if LITTER_KEY.fullmatch(key) else found.strange).append(key)
+            (found.litter if _is_litter(key) else found.strange).append(key)
         elif size == 0:
             found.empty.append(key)
         else:
@@ -169,7 +169,7 @@ def check_remains(pyramid: Pyramid) -> Iterator[Finding]:
         except MetadataError:
             continue
         keys = [] if is_there else list(pyramid.store.keys(place))
-        n_objects = sum(bool(OBJECT_KEY.fullmatch(k) or LITTER_KEY.fullmatch(k)) for k in keys)
+        n_objects = sum(bool(OBJECT_KEY.fullmatch(key)) or _is_litter(key) for key in keys)
         if n_objects:
             yield Finding(
                 what=f"holds {n_objects} objects and no array: a run died while it made it",
@@ -177,6 +177,11 @@ def check_remains(pyramid: Pyramid) -> Iterator[Finding]:
                 key=join(pyramid.where, path),
                 way_out=pyramid.repair() if pyramid.ours else "remove the folder",
             )
+
+
+def _is_litter(key: str) -> bool:
+    """Tell whether a key is of what a run removes when it ends, and a run that died did not."""
+    return bool(LITTER_KEY.fullmatch(key)) or key.startswith(f"{REMAINDERS}/")
 
 
 def _missing(metadata: ArrayMetadata, found: Inventory) -> list[str]:

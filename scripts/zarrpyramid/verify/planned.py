@@ -60,7 +60,8 @@ def _check_level(
         ("its record's ", recipe, (level.record or {}).get("recipe", {})),
     ]
     for whose, expected, found in pairs:
-        for key in sorted(expected.keys() | (found.keys() if not whose else {"no_data", "nodata"})):
+        more = {"no_data", "nodata", "rounding"} if whose else found.keys()
+        for key in sorted(expected.keys() | more):
             if expected.get(key) != found.get(key):
                 yield level.finding(
                     f"{whose}{key} is not what the other documents make it",

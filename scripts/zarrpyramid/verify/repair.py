@@ -24,6 +24,7 @@ from zarrpyramid.downsample import (
     publish_level,
     remove_left_overs,
     remove_litter,
+    remove_remainders,
     withdraw_levels,
     write_multiscales,
 )
@@ -38,10 +39,12 @@ from zarrpyramid.metadata import (
     tell_ancestors,
 )
 from zarrpyramid.plan import (
+    ONCE,
     Level,
     check_listed,
     check_place,
     follows_recipe,
+    made_of,
     record_of,
     why_incomplete,
 )
@@ -49,7 +52,15 @@ from zarrpyramid.stores import held
 
 from .base_document import mend_base
 from .base_entry import mend_list
-from .comparison import CompareTask, Comparison, compare_all, counted, on_places, proof
+from .comparison import (
+    CompareOnceTask,
+    CompareTask,
+    Comparison,
+    compare_all,
+    counted,
+    on_places,
+    proof,
+)
 from .findings import WARNING, Check, Finding
 from .pyramid import find_pyramid
 from .sampling import SAMPLE, Scope, draw_sample
@@ -213,7 +224,7 @@ def _mend_level(
     """
     level, n_workers = Level(image, number), scope.n_workers
     record = _known_record(level)
-    if record is None or (number > 1 and record["source"].get("digest") != finer["digest"]):
+    if record is None or (number > 1 and not fits(record["source"], made_of(finer))):
         return _make_level(image, number, finer, n_workers), None
     remove_litter(level)
     if level.metadata.meaning != level.planned.meaning:
@@ -304,6 +315,7 @@ def _make_objects(level: Level, objects: set[Index], n_workers: int) -> set[Inde
     places = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
     for _ in on_places(task, sorted(places), n_workers):
         pass
+    remove_remainders(level.image, level.number)
     level.store.sync()
     return objects
 
@@ -345,5 +357,15 @@ def _compare(level: Level, scope: Scope) -> Comparison:
 def _compare_task(level: Level) -> CompareTask:
     finer = Level(level.image, level.number - 1)
     arrays = [(each.path, each.metadata) for each in (finer, level)]
-    plan = level.plan
+    plan, base = level.plan, Level(level.image, 0)
+    if plan.rounding == ONCE and level.number > 1:
+        return CompareOnceTask.of(
+            level.store,
+            arrays,
+            plan.factors,
+            plan.method,
+            base_path=base.path,
+            base=base.metadata,
+            downsampling=finer.plan.downsampling,
+        )
     return CompareTask.of(level.store, arrays, plan.factors, plan.method, plan.no_data)

@@ -17,12 +17,13 @@ from zarrpyramid.metadata import (
     stated_version,
     version_written,
 )
-from zarrpyramid.plan import VOXEL_REVISION
+from zarrpyramid.plan import EACH, VOXEL_REVISION
 from zarrpyramid.programs import command
 from zarrpyramid.reduce import ALL_DATA, METHODS
 
 from .origins import left_out_of, recipe_of
 from .pyramid import find_pyramid
+from .rounding import rounding_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,6 +81,7 @@ def reproduced_settings(pyramid: Pyramid) -> dict[str, Any]:
         factors=[list(factors) for _, factors in chain],
         method=chain[0][0],
         no_data=_no_data(pyramid, ours),
+        rounding=_rounding(pyramid, ours),
         dtype=first.dtype,
         chunks=first.chunks,
         shards=first.shards,
@@ -98,6 +100,7 @@ def as_settings(
     factors: list[list[int]],
     method: str,
     no_data: NoData,
+    rounding: str,
     dtype: str,
     chunks: Shape,
     shards: Shape | None,
@@ -116,6 +119,7 @@ def as_settings(
         "scale_factors": factors,
         "method": method,
         **_nodata(no_data),
+        **({} if rounding == EACH else {"rounding": rounding}),
         # Means that were made of labels are made again as they are.
         **({"labels": False} if METHODS[method].mixes and holds_ids else {}),
         **({} if stated is None or OMERO_DIGEST in stated else {"omero": False}),
@@ -160,6 +164,17 @@ def _recipes(pyramid: Pyramid, ours: Mapping[int, FoundLevel]) -> list[tuple[str
             f"{VOXEL_REVISION}; build it anew"
         )
     return [recipes[number] for number in sorted(recipes)]
+
+
+def _rounding(pyramid: Pyramid, ours: Mapping[int, FoundLevel]) -> str:
+    """Return how all levels are rounded."""
+    found = {rounding_of(level.record) for level in ours.values()}
+    if len(found) > 1:
+        raise StoreError(
+            f"{pyramid.where} has levels of rounding each and others of rounding once, expected "
+            "one of them; build it anew"
+        )
+    return found.pop()
 
 
 def _no_data(pyramid: Pyramid, ours: Mapping[int, FoundLevel]) -> NoData:

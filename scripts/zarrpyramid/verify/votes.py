@@ -23,12 +23,13 @@ from zarrpyramid.metadata import (
     no_data_of,
     says_no_data,
 )
-from zarrpyramid.plan import open_image
+from zarrpyramid.plan import EACH, ONCE, open_image
 from zarrpyramid.reduce import ALL_DATA, METHODS
 
 from .origins import factors_between, scale_ratio
 from .pyramid import ABSENT, FoundLevel
 from .reproduction import as_settings, compression, encoding_of
+from .rounding import rounding_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -172,6 +173,14 @@ class Votes:
         ]
 
     @property
+    def rounding(self) -> str:
+        """How means are rounded, by most records and the list."""
+        said = [rounding_of(record) for record in self.records.values() if "recipe" in record]
+        stated = str((self.pyramid.provenance or {}).get("rounding", ""))
+        said += [ONCE if stated.endswith(ONCE) else EACH] if stated else []
+        return _most(said)[0] if said else EACH
+
+    @property
     def factors(self) -> list[list[int]]:
         """The factors of each level, by its record, the list and the shapes."""
         listed = (self.pyramid.provenance or {}).get("factors")
@@ -231,6 +240,7 @@ class Votes:
             factors=self.factors,
             method=method,
             no_data=no_data,
+            rounding=self.rounding if method == "mean" and not no_data.is_given else EACH,
             dtype=as_base if METHODS[method].keeps_dtype else (_most(dtypes) or [as_base])[0],
             chunks=chunks,
             shards=shards,

@@ -13,13 +13,14 @@ from zarrpyramid.arrays import chunks_of_object, open_chunks
 from zarrpyramid.downsample import BlockResult, digest_header
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import fits_no_data
-from zarrpyramid.plan import times
+from zarrpyramid.plan import remainders_header, times
 from zarrpyramid.reduce import METHODS, kind_of
 
-from .comparison import CompareTask, compare_all, on_places, proof
+from .comparison import CompareOnceTask, compare_all, on_places, proof
 from .copied import compare_copied, copied_record
 from .findings import MOST_SHOWN, Check
 from .origins import left_out_of, recipe_of
+from .rounding import affordable, comparison_of, method_name
 from .sampling import draw_sample
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.reduce import NoData
 
-    from .comparison import Comparison, Difference
+    from .comparison import CompareTask, Comparison, Difference
     from .findings import Finding
     from .pyramid import FoundLevel, Pyramid
     from .sampling import Scope
@@ -42,15 +43,13 @@ def check_voxels(
 
     Returns the paths of the levels of which every voxel in scope was read.
     """
-    recipe = recipe_of(level)
-    left_out = left_out_of(level)
-    if recipe is None or not _is_possible(level.array, finer.array, *recipe, left_out):
+    recipe, task = recipe_of(level), comparison_of(pyramid, level, finer)
+    is_possible = recipe and _is_possible(level.array, finer.array, *recipe, left_out_of(level))
+    if recipe is None or task is None or not is_possible:
         figure = "not made again: documents contradict it"
         yield Check(name="voxels", level=level.number, figure=figure)
         return set()
-    method, factors = recipe
-    arrays = [(each.at, each.array) for each in (finer, level)]
-    task = CompareTask.of(pyramid.store, arrays, factors, method, left_out)
+    _, factors = recipe
     results, chosen = _comparisons(task, level, scope)
     seen, is_partial, n_wrong = BlockResult(), False, 0
     repair = pyramid.repair(scope.options)
@@ -67,12 +66,16 @@ def check_voxels(
     yield Check(
         name="voxels",
         level=level.number,
-        figure=f"{chosen}, {seen.target.n_voxels} voxels made again by {method} of "
-        f"{times(factors)}, {n_wrong} chunks differ",
+        figure=f"{chosen}, {seen.target.n_voxels} voxels made again by "
+        f"{method_name(level)} of {times(factors)}, {n_wrong} chunks differ",
     )
     if not scope.full or is_partial:
         return {level.path, finer.path}
     facts = _facts(level, finer, seen, is_equal=not n_wrong)
+    if isinstance(task, CompareOnceTask) and not n_wrong:
+        header = remainders_header(level.array, task.whole, task.base.shape)
+        left = seen.target.fingerprint(header)
+        facts.append((level, "digest of remainders", (level.record or {}).get("remainders"), left))
     for whose, what, expected, found in facts:
         if expected != found:
             what = f"{what} is not that of {level.path}'s record"
@@ -128,6 +131,10 @@ def _comparisons(
     mended = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
     places = sorted({*sample.places, *mended})
     chosen = sample.figure + (f", {len(mended)} mended" if mended else "")
+    n_read = affordable(task, len(places))
+    if n_read < len(places):
+        places = sorted(scope.draw.sample(places, n_read))
+        chosen = f"{n_read} of {sample.n_blocks} blocks, as each is made of much of level 0"
     return on_places(task, places, scope.n_workers), chosen
 
 
