@@ -378,7 +378,8 @@ def refined(yt):
         grid([2, 5, 11], [10, 13, 23], 1),
         grid([3, 7, 12], [7, 9, 14], 2),
     ]
-    return yt.load_amr_grids(grids, [20, 24, 28], bbox=box, length_unit="kpc")
+    ends = (True, True, False)
+    return yt.load_amr_grids(grids, [20, 24, 28], bbox=box, length_unit="kpc", periodicity=ends)
 
 
 def cells(ds, level, field, unit):
@@ -405,6 +406,7 @@ def test_a_dataset_there_and_back(yt, tmp_path, monkeypatch):
     assert found.attrs["yt"] == {
         "length_unit": "kpc",
         "left_edge": [-2.0, 1.0, 3.0],
+        "periodicity": [True, True, False],
         "unit": "kg/m**3",
     }
     listed = found.attrs["ome"]["multiscales"][0]
@@ -412,10 +414,49 @@ def test_a_dataset_there_and_back(yt, tmp_path, monkeypatch):
     assert listed["datasets"][0]["coordinateTransformations"][0]["scale"] == [250.0] * 3
     back = load_pyramid(tmp_path, ["runs/density", "runs/temperature"])
     assert np.array_equal(back.domain_left_edge.to_value("kpc"), [-2, 1, 3])
+    assert back.periodicity == (True, True, False)
     assert np.allclose(back.domain_right_edge.to_value("kpc"), [18, 25, 31], rtol=1e-14)
     for name, unit in (("density", "kg/m**3"), ("temperature", "K")):
         found = cells(back, 2, ("stream", name), unit)
         assert np.array_equal(found, cells(ds, 2, ("stream", name), unit))
+
+
+@pytest.mark.system
+def test_a_sampling_that_ends_early_leaves_no_image(yt, tmp_path, monkeypatch):
+    ds, place = refined(yt), "zarrpyramid.yt.sampling.put_box"
+    from zarrpyramid.yt import sampling
+
+    original, written = sampling.put_box, []
+
+    def put_box(*box):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(original(*box))
+
+    monkeypatch.setattr("zarrpyramid.yt.level_0._BOX_VOXELS", 20_000)
+    with monkeypatch.context() as patched:
+        patched.setattr(place, put_box)
+        with pytest.raises(KeyboardInterrupt):
+            sample_fields(ds, ("gas", "density"), tmp_path, chunks=16, max_level=1)
+    assert "0" not in zarr.open_group(tmp_path / "density", mode="r")
+    sample_fields(ds, ("gas", "density"), tmp_path, chunks=20, max_level=1)
+    found = zarr.open_array(tmp_path / "density/0", mode="r")
+    assert np.array_equal(found[:], cells(ds, 1, ("gas", "density"), "g/cm**3").T)
+    beside = {path.name for path in (tmp_path / "density/0").iterdir()}
+    assert beside == {"zarr.json", "c"}
+
+
+@pytest.mark.system
+def test_an_octree(yt, tmp_path):
+    from yt.testing import fake_octree_ds
+
+    ds = fake_octree_ds(num_zones=2)
+    field = ("gas", "density")
+    with pytest.raises(PyramidError, match="give max_level"):
+        sample_fields(ds, [field], tmp_path)
+    sample_fields(ds, [field], tmp_path, max_level=2, chunks=8)
+    found = zarr.open_array(tmp_path / field[1] / "0", mode="r")
+    assert np.array_equal(found[:], cells(ds, 2, field, str(ds.field_info[field].units)).T)
 
 
 @pytest.mark.system

@@ -82,7 +82,8 @@ def load_pyramid(
     storage_options
         For a URL.
     **more
-        For ``yt.load_amr_grids``, such as ``periodicity``. Images are not periodic unless given.
+        For ``yt.load_amr_grids``, such as ``periodicity``: an image is periodic where its group
+        says so. Gradients and what else needs cells around a grid need a periodic one.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def load_pyramid(
         bbox=np.array([[side[0], side[-1]] for side in edges[0]]),
         **{
             "length_unit": None if frame.unit == "code_length" else frame.unit,
-            "periodicity": (False,) * 3,
+            "periodicity": frame.periodicity,
             "refine_by": max(2, ladder.factor),
             "dataset_name": first.where.rpartition("/")[2],
             **more,

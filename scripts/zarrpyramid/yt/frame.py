@@ -1,8 +1,8 @@
 """Where the voxels of a pyramid stand in yt: units of lengths and fields, and edges.
 
 OME-NGFF knows the parsec alone of astronomers' units. What a pyramid's group says to yt stands in
-its attributes under ``yt``: ``length_unit``, ``unit`` (of the field) and ``left_edge`` (x, y, z, in
-that length).
+its attributes under ``yt``: ``length_unit``, ``unit`` (of the field), and along x, y and z
+``left_edge`` (in that length) and ``periodicity``.
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ class Frame:
         Outer corner of the first voxel.
     voxel
         Extents of a voxel.
+    periodicity
+        Whether the domain goes on at its other end, along each axis.
     """
 
     unit: str
     left_edge: tuple[float, ...]
     voxel: tuple[float, ...]
+    periodicity: tuple[bool, ...] = (False, False, False)
 
     def edge(self, axis: int, number: int) -> float:
         """Return where a voxel begins along an axis."""
@@ -73,7 +76,8 @@ def said_to_yt(attributes: Document, where: str) -> Document:
     if not _is_readable(said):
         raise MetadataError(
             f"{where}: its attribute {YT_KEY!r} is {str(said)[:80]}, expected a mapping with the "
-            "texts length_unit and unit, and left_edge with three numbers; mend or remove it"
+            "texts length_unit and unit, left_edge with three numbers, and periodicity with three "
+            "truth values; mend or remove it"
         )
     return dict(said)
 
@@ -81,12 +85,13 @@ def said_to_yt(attributes: Document, where: str) -> Document:
 def _is_readable(said: object) -> bool:
     if not isinstance(said, dict):
         return False
-    edge = said.get("left_edge", [0, 0, 0])
+    texts = [said.get(key, "") for key in ("length_unit", "unit")]
+    edge, ends = said.get("left_edge", [0, 0, 0]), said.get("periodicity", [False] * 3)
     return (
-        all(isinstance(said.get(key, ""), str) for key in ("length_unit", "unit"))
-        and isinstance(edge, list)
-        and len(edge) == 3
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(each, list) and len(each) == 3 for each in (edge, ends))
         and all(isinstance(n, int | float) for n in edge)
+        and all(isinstance(end, bool) for end in ends)
     )
 
 
@@ -127,7 +132,8 @@ def find_frame(
     else:
         middle = [n * size for n, size in zip(centre or [0.0] * len(sizes), sizes, strict=True)]
         left = tuple(n - width / 2 for n, width in zip(middle, scaled, strict=True))
-    return Frame(unit=target, left_edge=left, voxel=scaled)
+    ends = tuple(said.get("periodicity", [False] * 3))
+    return Frame(unit=target, left_edge=left, voxel=scaled, periodicity=ends)
 
 
 def convert(value: float, unit: str, target: str, where: str) -> float:

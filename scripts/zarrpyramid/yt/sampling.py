@@ -46,8 +46,8 @@ def sample_fields(
     holds.
 
     An image is the group ``path/NAME`` with the axes z, y, x (y, x of a dataset in two dimensions);
-    NAME is the field's name without its type. Its attribute ``yt`` holds the units and the edge of
-    the domain for `load_pyramid`.
+    NAME is the field's name without its type. Its attribute ``yt`` holds the units, the edge and
+    the periodicity of the domain for `load_pyramid`.
 
     Parameters
     ----------
@@ -118,6 +118,7 @@ def sample_fields(
             said={
                 "length_unit": unit,
                 "left_edge": ds.domain_left_edge.to_value(unit).tolist(),
+                "periodicity": [bool(axis) for axis in ds.periodicity],
                 "unit": _unit(ds, field, own.get(name)),
             },
             storage_options=storage_options,
@@ -214,9 +215,11 @@ def _domain(ds: Any, max_level: int | None) -> tuple[Shape, int]:
             f"{ds} has {ds.dimensionality} axes of {ds.geometry} coordinates; expected 2 or 3 "
             "Cartesian ones"
         )
-    level = int(ds.index.max_level) if max_level is None else max_level
-    if level != int(level) or level < 0:
-        raise ConfigError(f"max_level={max_level!r}: expected a whole number from 0 on")
+    finest = getattr(ds.index, "max_level", None)  # octrees in memory do not say
+    level = finest if max_level is None else max_level
+    if level is None or level != int(level) or level < 0:
+        raise ConfigError(f"max_level={level!r}: expected a whole number from 0 on; give max_level")
+    level = int(level)
     factors = _refine_by(ds)
     cells = [int(n) for n in ds.domain_dimensions[: ds.dimensionality]]
     return tuple(n * k**level for n, k in zip(cells, factors, strict=False)), level
