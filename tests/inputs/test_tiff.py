@@ -597,6 +597,28 @@ def test_slices_have_the_scale_of_the_first(tmp_path):
     assert form.voxel_size == pytest.approx({"x": 0.5, "y": 0.25, "z": 2.0})
 
 
+@pytest.mark.parametrize(
+    ("shape", "options", "expected"),
+    [
+        ((40, 37, 3), {"photometric": "rgb"}, ("red", "green", "blue")),
+        ((4, 40, 37, 3), {"photometric": "rgb"}, ("red", "green", "blue")),
+        ((40, 37, 3), {"photometric": "rgb", "compression": "jpeg"}, ("red", "green", "blue")),
+        (
+            (40, 37, 4),
+            {"photometric": "rgb", "extrasamples": ["unassalpha"]},
+            ("red", "green", "blue", "alpha"),
+        ),
+        # Channels of a microscope, and samples that are no colours.
+        ((3, 40, 37), {"photometric": "minisblack"}, ()),
+        ((40, 37, 3), {"photometric": "minisblack", "planarconfig": "contig"}, ()),
+    ],
+    ids=["RGB", "RGB stack", "JPEG", "RGBA", "planes", "samples"],
+)
+def test_samples_of_a_picture_in_colour_have_names(tmp_path, shape, options, expected):
+    tifffile.imwrite(tmp_path / "a.tif", noise(*shape, dtype="u1"), **options)
+    assert open_input(str(tmp_path / "a.tif")).form.channels == expected
+
+
 def test_names_of_channels(tmp_path):
     voxels = noise(2, 3, 8, 9)
     names = {"Channel": {"Name": ["DAPI", "GFP"]}, "axes": "CZYX"}

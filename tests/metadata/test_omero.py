@@ -52,6 +52,32 @@ def test_channels_have_labels_and_colours_of_their_own(n_channels):
     assert made["rdefs"] == {"model": "color", "defaultT": 0, "defaultZ": 4}
 
 
+RGB = ["red", "green", "blue"]
+PHOTOS = {
+    "8 bits": ("uint8", [[3, 90], [0, 255], None], RGB, [(0, 255)] * 3, [True] * 3),
+    "16 bits": ("uint16", [[3, 90], [5, 900], [4, 50]], RGB, [(3, 900)] * 3, [True] * 3),
+    "a black channel": ("uint16", [[3, 90], None, [4, 50]], RGB, [(3, 90)] * 3, [True] * 3),
+    # A white fourth colour on top of the others leaves nothing of them.
+    "alpha": ("uint8", [[3, 90]] * 4, [*RGB, "alpha"], [(0, 255)] * 3, [True] * 3 + [False]),
+    "other names": ("uint8", [[3, 90], [1, 9], [2, 8]], ["a", "b", "c"], [(3, 90)], [True] * 3),
+}
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_picture_in_colour_keeps_its_colours(name):
+    dtype, windows, labels, expected, active = PHOTOS[name]
+    made = omero_document(
+        windows, n_channels=len(windows), name="slide", dtype=dtype, labels=labels
+    )
+    found = [channel["window"] for channel in made["channels"]]
+    ends = [(window["start"], window["end"]) for window in found]
+    assert ends[: len(expected)] == expected
+    assert [channel["active"] for channel in made["channels"]] == active
+    assert [channel["label"] for channel in made["channels"]] == labels
+    colours = [channel["color"] for channel in made["channels"]]
+    assert colours[:3] == ["FF0000", "00FF00", "0000FF"]
+
+
 @pytest.mark.parametrize(
     "windows",
     [

@@ -22,7 +22,7 @@ from .rows import row_blocks
 from .tiff_axes import UNNAMED, axis_names
 from .tiff_checks import check_chain, check_kind, check_pages, check_size
 from .tiff_page import Layout, Segments, layout_of, opened_tiff
-from .tiff_scale import Scale, scale_of
+from .tiff_scale import Scale, scale_of, with_colours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,7 +198,7 @@ def _image(file: TiffFile, series: TiffPageSeries, path: str, is_one_of: bool) -
             "expected no more than time, channels, z, y and x; write the parts of it as files of "
             "their own"
         )
-    said = scale_of(file, series)
+    said = with_colours(scale_of(file, series), series)
     scale = said.along(axes, shape)
     form = InputForm(
         shape=shape,

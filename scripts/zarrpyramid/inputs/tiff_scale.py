@@ -7,7 +7,7 @@ inch that programs write for printers.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -27,6 +27,11 @@ _PRINTED = 10.0
 """Micrometers of a dot of 2540 per inch; coarser ones are those of printers and screens."""
 _USUAL = (1, 72, 75, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 360, 400, 600, 720, 1200, 2400)
 """Dots per inch that programs write without knowing of any, in inches or centimeters."""
+
+
+_COLOURED = (2, 6)
+"""PhotometricInterpretation of RGB, and of YCbCr, which is decoded to RGB."""
+_COLOURS = ("red", "green", "blue", "alpha")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +86,15 @@ def _is_extent(value: object) -> bool:
     except (TypeError, ValueError):
         return False
     return math.isfinite(extent) and extent > 0
+
+
+def with_colours(scale: Scale, series: TiffPageSeries) -> Scale:
+    """Return a scale that names the samples of a picture in colour, of a series without channels."""
+    is_coloured = int(series.keyframe.photometric) in _COLOURED
+    n_samples = series.shape[series.axes.index("S")] if "S" in series.axes else 0
+    if not is_coloured or "C" in series.axes or n_samples not in (3, 4):
+        return scale
+    return replace(scale, channels=_COLOURS[:n_samples])
 
 
 def _ome(text: str, series: TiffPageSeries) -> Scale:

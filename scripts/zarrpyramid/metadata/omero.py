@@ -31,6 +31,9 @@ _FEW = {
 }
 """Colours of images of few channels, as vizarr chooses them."""
 
+_PHOTO = ("red", "green", "blue", "alpha")
+"""Names of channels that are a picture in colour."""
+
 
 def omero_document(
     windows: Any,
@@ -57,7 +60,9 @@ def omero_document(
     middle
         The plane along z that is shown first.
     labels
-        Names of all channels, as a source file gives them, or None.
+        Names of all channels, as a source file gives them, or None. Red, green and blue share one
+        window, since other proportions are other colours; a fourth, alpha, is not shown at first:
+        added to them it makes everything white.
     """
     if not isinstance(windows, list) or len(windows) != n_channels:
         return None
@@ -66,14 +71,19 @@ def omero_document(
         return None
     is_named = isinstance(labels, list) and len(labels) == n_channels
     usual = [name] if len(found) == 1 else [f"channel {number}" for number in range(len(found))]
+    colors = channel_colors(len(found))
+    is_photo = is_named and len(found) in (3, 4) and tuple(labels) == _PHOTO[: len(found)]
+    if is_photo:
+        found[:3] = [_shared(found[:3], dtype)] * 3
+        colors = [*channel_colors(3), "FFFFFF"][: len(found)]
     channels = [
         {
-            "active": True,
+            "active": not (is_photo and number == 3),
             "label": str(labels[number]) if is_named else usual[number],
             "color": color,
             "window": _window(pair, dtype, _pair(extremes)),
         }
-        for number, (pair, color) in enumerate(zip(found, channel_colors(len(found)), strict=True))
+        for number, (pair, color) in enumerate(zip(found, colors, strict=True))
     ]
     model = "greyscale" if len(found) == 1 else "color"
     return {"channels": channels, "rdefs": {"model": model, "defaultT": 0, "defaultZ": middle}}
@@ -183,6 +193,14 @@ def _window(
     elif start >= end:
         start, end = (start, start + 1) if start < largest else (start - 1, start)
     return {"min": min(least, start), "max": max(largest, end), "start": start, "end": end}
+
+
+def _shared(found: Sequence[tuple[float, float] | None], dtype: str) -> tuple[float, float] | None:
+    """Return one window for red, green and blue: of 8 bits as on a screen, else around theirs."""
+    known = [pair for pair in found if pair is not None]
+    if dtype == "uint8" or not known:
+        return None
+    return min(start for start, _ in known), max(end for _, end in known)
 
 
 def channel_colors(n_channels: int) -> Sequence[str]:

@@ -176,6 +176,7 @@ def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:
             "source": source,
             "shader": _SHADER.format(color=color),
             "opacity": 1,
+            **({"visible": False} if known.get("active") is False else {}),
             "blend": "additive",
             **({"shaderControls": {"normalized": {"range": window}}} if window else {}),
             **({**local, "localPosition": [channel]} if local else {}),
