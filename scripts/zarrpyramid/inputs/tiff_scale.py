@@ -89,7 +89,7 @@ def _is_extent(value: object) -> bool:
 
 
 def with_colours(scale: Scale, series: TiffPageSeries) -> Scale:
-    """Return a scale that names the samples of a picture in colour, of a series without channels."""
+    """Return a scale that names red, green and blue, of a series without other channels."""
     is_coloured = int(series.keyframe.photometric) in _COLOURED
     n_samples = series.shape[series.axes.index("S")] if "S" in series.axes else 0
     if not is_coloured or "C" in series.axes or n_samples not in (3, 4):
