@@ -266,6 +266,22 @@ def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, keys, me
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
 
 
+def test_a_source_that_is_gone_is_needed_no_more(tmp_path):
+    """Also where it was one of several images in a file."""
+    saved(tmp_path)
+    keys = {"source": tmp_path / "a.npy", "levels": 1, "progress": False}
+    records = build_pyramid(tmp_path / "new.zarr", **keys)
+    (tmp_path / "a.npy").unlink()
+    for more in ({}, {"series": 1}):
+        with pytest.raises(StoreError, match=r"a\.npy is not there; check .* leave source out"):
+            build_pyramid(tmp_path / "new.zarr", **keys, **more)
+    del keys["source"]
+    for path in (tmp_path / "new.zarr/1").glob("c/**/*"):
+        path.unlink() if path.is_file() else None
+    assert build_pyramid(tmp_path / "new.zarr", **keys)[1] == records[1]
+    assert main(["verify", "--full", str(tmp_path / "new.zarr")]) == 0
+
+
 def test_an_image_without_voxels_is_refused(tmp_path):
     saved(tmp_path, VOXELS[:0])
     with pytest.raises(StoreError, match="has no voxels, its shape is"):

@@ -8,8 +8,11 @@ import zarr
 
 from servers import web_server
 from zarrpyramid.cli.program import main
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
+from zarrpyramid.plan import zarr_input
+from zarrpyramid.plan.image import open_image
 
 VOXELS = np.random.default_rng(2).integers(0, 999, (3, 20, 18, 13)).astype("uint16")
 CHANNELS = {"axes": ["c", "z", "y", "x"], "progress": False, "levels": 1, "scale_factors": 2}
@@ -74,6 +77,28 @@ def test_a_missing_chunk_is_fill_value(tmp_path):
     found = zarr.open_array(tmp_path / "own.zarr/0", mode="r")[...]
     assert (found[:8, :8, :8] == 7).all()
     np.testing.assert_array_equal(found[8:], VOXELS[0, 8:])
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["v3", "shards", "v2"])
+def test_files_of_a_region_are_found_by_name_or_in_the_list_of_all(tmp_path, monkeypatch, form):
+    source, long = make(tmp_path / "theirs.zarr", **form), 16 if "shards" in form else 8
+    (source / "0/c/0/0/0/0" if "zarr_format" not in form else source / "0/0.0.0.0").unlink()
+    keys = {"store": str(tmp_path / "own.zarr"), "source": str(source), "axes": [*"czyx"]}
+    for crop in ({"z": [8, 20]}, {"c": [2, 3], "x": [9, 13]}, {"y": [0, 18]}):
+        source_input = open_image(image_config("own", {**keys, "crop": crop})).input.image
+        found = [[*source_input.files()]]
+        monkeypatch.setattr(zarr_input, "_FEW", 0)
+        found.append([*source_input.files()])
+        monkeypatch.undo()
+        assert found[0] == found[1]
+        whole = dict(zip("czyx", VOXELS.shape, strict=True))
+        edges = {"c": 2 if "shards" in form else 1, "z": long, "y": long, "x": long}
+        spans = {axis: crop.get(axis, (0, stop)) for axis, stop in whole.items()}
+        n_objects = [
+            -(-stop // edges[axis]) - start // edges[axis] for axis, (start, stop) in spans.items()
+        ]
+        is_lost = all(start < edges[axis] for axis, (start, _) in spans.items())
+        assert len(found[0]) == np.prod(n_objects) - is_lost
 
 
 def test_what_is_refused(tmp_path):

@@ -97,21 +97,24 @@ def open_source(config: ImageConfig) -> Source:
         If there is no image or array, or it is not served.
     """
     assert config.source is not None
-    if config.series is not None:
-        raise ConfigError(
-            f"image {config.name}: series chooses an image in a source file, but source "
-            f"{config.source} is of zarr; leave series out, and give the path of the image's group"
-        )
     store = _open(config.source, config)
     node = read_node(store, "")
     if node is None:
         folder = store.folder("")
         if folder is not None and not folder.exists():
-            what = f"{config.source} is not there; check the path"
+            what = (
+                f"{config.source} is not there; check the path, or leave source out where level 0 "
+                "is made of it already"
+            )
         else:
             what = why_no_store(config.source) or store.why_absent("")
         what = what or f"{config.source} is neither a zarr group nor an array{way_to_image(store)}"
         raise StoreError(f"image {config.name}: source {what}")
+    if config.series is not None:
+        raise ConfigError(
+            f"image {config.name}: series chooses an image in a source file, but source "
+            f"{config.source} is of zarr; leave series out, and give the path of the image's group"
+        )
     if node.kind == "array":
         base = parse_array(node.documents, config.source)
         return Source(store=store, path="", base=base, attributes={})

@@ -5,7 +5,11 @@ Without such a setting its stored objects are copied as they are, which `source`
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
+from itertools import product
+from operator import contains
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +19,7 @@ from zarrpyramid.inputs import InputForm
 from zarrpyramid.metadata import channel_names, join, ome_attributes, read_axes
 
 from .axis_order import is_ordered
+from .stored import OBJECT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +34,9 @@ if TYPE_CHECKING:
 
 PART_KEYS = ("channel", "crop", "transpose")
 """The settings that take a part of a source, or another order of its axes."""
+
+_FEW = 1 << 10
+"""Stored objects, at most, that are asked for one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +68,27 @@ class ZarrInput:
 
     def files(self, region: Region | None = None) -> Sequence[Path]:
         """Return the files of the stored objects that are there."""
-        region = region or tuple(map(slice, (0,) * len(self.base.shape), self.base.shape))
-        indices = geometry.covering_units(region, self.base.write_shape)
-        paths = (
-            Path(self.store.name, join(self.path, self.base.object_key(index))) for index in indices
-        )
+        base = self.base
+        region = region or tuple(map(slice, (0,) * len(base.shape), base.shape))
+        edges = zip(region, base.write_shape, strict=True)
+        span = [range(part.start // edge, -(-part.stop // edge)) for part, edge in edges]
+        if math.prod(map(len, span)) > _FEW:  # most may be absent
+            there = self.store.keys(self.path)
+            keys = sorted(key for key in there if OBJECT_KEY.fullmatch(key) and _is_in(key, span))
+            return [Path(self.store.name, join(self.path, key)) for key in keys]
+        keys = [base.object_key(index) for index in product(*span)]
+        paths = [Path(self.store.name, join(self.path, key)) for key in keys]
         return [path for path in paths if path.exists()]
+
+
+def _is_in(key: str, span: Sequence[range]) -> bool:
+    """Tell whether an object of this key lies in ranges of places.
+
+    >>> _is_in("c/1/10", [range(2), range(11)]), _is_in("2.0", [range(2), range(11)])
+    (True, False)
+    """
+    numbers = [int(number) for number in re.findall(r"\d+", key)]
+    return len(numbers) == len(span) and all(map(contains, span, numbers))
 
 
 def is_read(config: ImageConfig, source: Source) -> bool:
