@@ -156,6 +156,7 @@ REFUSED = [
     ("a name twice", {"fields": ["density", "run/density"]}, "two of the fields are called"),
     ("absent level", {"fields": "density", "levels": [0, 7]}, r"some of \[0, 1, 2\]"),
     ("coarsest first", {"fields": "density", "levels": [1, 0]}, "the finest first"),
+    ("no chunks a grid", {"fields": "density", "grid_chunks": 0}, "from 1 on"),
     ("axis in at", {"fields": "density", "at": {"t": 0}}, r"at names axis 't'.*: \[\]"),
     ("several channels", {"fields": "channels"}, "2 images along axis 'c'.*at={'c': 0}"),
     ("channel 2", {"fields": "channels", "at": {"c": 2}}, "expected 0 to 1"),
@@ -354,6 +355,10 @@ def test_a_channel_of_a_store_in_memory(yt):
     group.create_array("0", data=voxels, chunks=(1, 8, 8, 8))
     build_pyramid(store, levels=1, scale_factors=[1, 2, 2, 2])
     ds = load_pyramid(store, at={"c": 2})
+    assert ds.index.num_grids == 3 * 3 * 2 + 2 * 2 * 1
+    readable = zarr.open_group(store, mode="r")
+    ds = load_pyramid(readable, at={"c": 2}, grid_chunks=2)
+    assert ds.index.num_grids == 2 * 2 * 1 + 1
     ((kind, name),) = ds.field_list
     grid = ds.covering_grid(1, left_edge=ds.domain_left_edge, dims=(20, 18, 16))
     assert np.array_equal(grid[kind, name].d, voxels[2].T)

@@ -115,19 +115,24 @@ class ZarrStore(Store):
         return None if buffer is None else buffer.to_bytes()
 
 
-def from_zarr(store: object) -> Store:
+def from_zarr(store: object, *, is_read: bool = False) -> Store:
     """Return a path, a store object of zarr-python, or a group's store as a `Store`.
+
+    Parameters
+    ----------
+    is_read
+        Whether it is only looked at, and may be open read-only.
 
     Raises
     ------
     StoreError
-        If it is read-only.
+        If it is read-only, unless `is_read`.
     ArgumentError
         If it is none of them.
     """
     if isinstance(store, zarr.Group | StorePath):
         store = store.store
-    if isinstance(store, zarr.abc.store.Store) and store.read_only:
+    if isinstance(store, zarr.abc.store.Store) and store.read_only and not is_read:
         raise StoreError(f"{store} is open read-only; open it for writing, with mode 'r+'")
     if isinstance(store, zarr.storage.LocalStore):
         store = store.root
@@ -155,11 +160,11 @@ def memory_store() -> ZarrStore:
     return ZarrStore(MemoryStore())
 
 
-def as_path(store: object) -> str | None:
+def as_path(store: object, *, is_read: bool = False) -> str | None:
     """Return the path or the URL of a store, or None for a store object that is no local folder."""
     if isinstance(store, str) and is_url(store):
         return store
-    folder = from_zarr(store).folder("")
+    folder = from_zarr(store, is_read=is_read).folder("")
     return None if folder is None else str(folder)
 
 

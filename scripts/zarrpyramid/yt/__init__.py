@@ -5,9 +5,9 @@ dataset as images with pyramids, `write_viewer_field` a companion of a field for
 show float64. yt itself is imported when one of them is called: the extra ``yt`` brings it.
 
 Read `ladder` first (the levels that yt can have as refinements), then `grids` (their boxes), both
-integers alone; `voxels` reads a box, `frame` places it in space, `importing` brings yt, and
-`dataset` is the recipe. The other way, `level_0` writes a base box by box, for `sampling` and
-`viewer_copy`.
+integers alone; `voxels` reads a box, `frame` places it in space, `fields` opens a field by all of
+these, `importing` brings yt, and `dataset` is the recipe. The other way, `level_0` writes a base
+box by box, for `sampling` and `viewer_copy`.
 """
 
 import lazy_loader

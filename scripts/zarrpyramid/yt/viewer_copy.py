@@ -10,7 +10,7 @@ from zarrpyramid.downsample import build_pyramid
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import join
 
-from .dataset import axis_names, find_levels
+from .fields import axis_names, find_levels
 from .frame import said_to_yt
 from .level_0 import boxes, check_settings, new_image, put_box, writing
 from .voxels import read_region
