@@ -166,6 +166,28 @@ def test_names_are_text(tmp_path):
     assert "<i>&lt;" not in text.replace("&lt;i&gt;", "")
 
 
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        ({"z": "micrometer", "y": "micrometer", "x": "micrometer"}, "2 x 0.5 x 0.5 µm"),
+        ({"y": "micrometer", "x": "micrometer"}, "2 (no unit) x 0.5 µm x 0.5 µm"),
+        ({"t": "second"}, "2 x 0.5 x 0.5"),
+        (
+            {"t": "second", "z": "nanometer", "y": "micrometer", "x": "micrometer"},
+            "2 nm x 0.5 µm x 0.5 µm",
+        ),
+    ],
+    ids=["one unit", "z has none", "of time alone", "of each axis"],
+)
+def test_no_unit_is_said_of_an_axis_that_has_none(tmp_path, units, expected):
+    sizes = {"z": 2, "y": 0.5, "x": 0.5}
+    keys = {"axes": ["t", "z", "y", "x"], "voxel_size": sizes, "unit": units}
+    image, records = pyramid(tmp_path, ramp((1, 8, 12, 10)), levels=1, **keys)
+    text = Page(report_pyramid(image, records, level_facts(image, records, tmp_path))).text
+    crosses = expected.replace(" x ", " \u00d7 ")
+    assert f"voxel {crosses}" in text
+
+
 def test_slices_are_the_middle_of_the_voxels(tmp_path):
     voxels = ramp((2, 3, 20, 36, 32))
     image, records = pyramid(tmp_path, voxels, axes=["t", "c", "z", "y", "x"], levels=1)

@@ -89,7 +89,7 @@ STORES = [
     ("imag.zarr", "raw", r"there is no store .*imag\.zarr; .*; did you mean 'image\.zarr'\?$"),
     ("image.zarr", "Rwa", r"no zarr group .*/Rwa; fields of .*, 'raw'; did you mean 'raw'\?$"),
     ("still.zarr", "", r"image still: .* axis 'y' voxels of 0, expected > 0; .*: \{y: SIZE\}"),
-    ("absent.zarr", "", r"there is no store .*absent\.zarr; check the path given as store"),
+    ("absent.zarr", "", r"there is no store .*absent\.zarr; check the path"),
     ("image.zarr", "blue", r"no zarr group .*image\.zarr/blue; fields of .*: '488/red', 'raw'"),
     ("image.zarr", "", r"image\.zarr has no array 0 .*: '488/red', 'raw'; give one as field"),
     ("empty.zarr", "", r"empty\.zarr has no array 0 for level 0; it holds nothing; write"),

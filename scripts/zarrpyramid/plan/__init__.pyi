@@ -1,5 +1,6 @@
 from .axes import channel_axis as channel_axis
 from .axes import n_channels as n_channels
+from .axes import shown_sizes as shown_sizes
 from .axes import times as times
 from .axes import voxel_size as voxel_size
 from .base_objects import MOST_COUNTED as MOST_COUNTED

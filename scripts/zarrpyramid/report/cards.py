@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zarrpyramid.metadata import CHANNEL, SPACE, SYMBOLS, TIME
-from zarrpyramid.plan import times, voxel_size
+from zarrpyramid.plan import shown_sizes, times, voxel_size
 
 from .figures import contrast_window, label_picture, slice_picture
 from .slices import MOST_CHANNELS
@@ -24,6 +24,7 @@ _COARSE = 150
 """Pixels along the longer edge up to which each shows as a square."""
 _BAR = 0.3
 """Share of a picture's width that a scale bar has at most."""
+_WORDS = {**SYMBOLS, "x": "\u00d7"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,14 +144,13 @@ def _card(image: Image, level: int, parts: Sequence[Slice], pictures: Sequence[b
         )
         for part, data in zip(parts, pictures, strict=True)
     ]
-    units = {axis.unit for axis in axes if axis.unit}
-    unit = f" {SYMBOLS.get(name, name)}" if len(units) == 1 and (name := units.pop()) else ""
-    spaces = [size for axis, size in zip(axes, sizes, strict=True) if axis.type == SPACE]
+    spaces = [number for number, axis in enumerate(axes) if axis.type == SPACE]
+    size = shown_sizes([axes[n] for n in spaces], tuple(plan.downsampling[n] for n in spaces))
     bar = _round_length(_BAR * right)
     return Card(
         level=level,
         shape=crosses(plan.shape),
-        voxel_size=f"{crosses(spaces)}{unit}",
+        voxel_size=" ".join(_WORDS.get(word, word) for word in size.split(" ")),
         columns=" ".join(f"minmax(4px, {share:.6g}fr)" for share in (right, depth) if share),
         # No card is much higher than a screen.
         width=f"{30 * (right + depth) / (down + depth):.4g}",

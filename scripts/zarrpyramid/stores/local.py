@@ -307,7 +307,7 @@ class LocalStore(Store):
             return ""
         beside = sorted(place.name for place in self.root.parent.glob("*.z*"))
         near = nearest(self.root.name, beside)
-        return f"there is no store {self.root}; check the path given as store{near}"
+        return f"there is no store {self.root}; check the path{near}"
 
     def trust(self, path: str) -> None:
         self._links.trusted.append(os.path.realpath(self.root / path))
