@@ -146,7 +146,7 @@ class OnceTask(LevelTask):
                 plain = taken.view(np.uint8) if taken.dtype == np.bool_ else taken
                 least, largest = int(plain.min()), int(plain.max())
                 bound = max(-least, largest)
-                found = reduce_once(
+                found, own = reduce_once(
                     taken,
                     rest,
                     counted,
@@ -157,10 +157,9 @@ class OnceTask(LevelTask):
                     compiled=self._compiled,
                 )
                 total += found
-                if is_first:
-                    flat = least == largest
-                    if piece.is_whole:
-                        moments = Moments(minimum=least, maximum=largest, total=found)
+                flat = least == largest
+                if piece.is_whole:
+                    moments = Moments(minimum=least, maximum=largest, total=own)
             if counts is not None:
                 counts.add(taken, self.factors, where, self.channel_axis, flat=flat)
             if piece.is_owned:
@@ -177,7 +176,7 @@ class OnceTask(LevelTask):
         if spans is not None:
             counted = self._counts(span, self.downsampling)
             rest = None if self.is_first else spans[1]
-            total += reduce_once(spans[0], rest, counted, self.factors, *made)
+            total += reduce_once(spans[0], rest, counted, self.factors, *made)[0]
         return int(total)
 
     def _carried(self, index: Index, finer: Chunks) -> Block:

@@ -63,10 +63,10 @@ def reduce_once(
     *,
     bound: int | None = None,
     compiled: bool = False,
-) -> int:
+) -> tuple[int, int]:
     """Fill `out` with the means of what the windows of `source` stand for, rounded half to even.
 
-    Returns the exact sum of all voxels of level 0 that `source` stands for.
+    Returns the exact sum of all voxels of level 0 that `source` stands for, and that of `source`.
 
     Parameters
     ----------
@@ -90,11 +90,11 @@ def reduce_once(
     >>> out, left = np.empty((2, 2), np.uint8), np.empty((2, 2), np.int8)
     >>> source = np.array([7, 8, 9], np.uint8)
     >>> reduce_once(source, None, ((1, 1),), (2,), out[0], left[0])
-    24
+    (24, 24)
     >>> out[0], left[0]
     (array([8, 9], dtype=uint8), array([-1,  0], dtype=int8))
     >>> reduce_once(out[0], left[0], ((2, 1),), (2,), out[1, :1], left[1, :1])
-    24
+    (24, 17)
     >>> out[1, :1], left[1, :1]
     (array([8], dtype=uint8), array([0], dtype=int8))
     """
@@ -106,16 +106,18 @@ def reduce_once(
 
         found = halve_once(source, factors, out, left)
         if found is not None:
-            return found
+            return found, found
     bound = magnitude(source) if bound is None else bound
-    total = 0
+    total = own = 0
     with np.errstate(over="ignore"):
         for piece in _pieces(source.shape, factors, counts):
             carried = None if remainders is None else remainders[piece.region]
             for cut in _slabs(source[piece.region], carried, piece.window, out[piece.target],
                               left[piece.target]):  # fmt: skip
-                total += _reduce(*cut, piece=piece, bound=bound)
-    return total
+                below, here = _reduce(*cut, piece=piece, bound=bound)
+                total += below
+                own += here
+    return total, own
 
 
 def remainders_of(means: Block, sums: Block, counts: Counts) -> Block:
@@ -249,23 +251,27 @@ def _slabs(
 
 def _reduce(
     voxels: Block, carried: Block | None, out: Block, left: Block, *, piece: _Piece, bound: int
-) -> int:
-    """Fill means and remainders of windows that stand for `count` voxels each; return their sum."""
+) -> tuple[int, int]:
+    """Fill means and remainders of windows that stand for `count` voxels each; return both sums."""
     n = piece.count
     if n == 1:
         np.copyto(out, voxels)
         left[...] = 0
-        return exact_sum(voxels, bound)
+        total = exact_sum(voxels, bound)
+        return total, total
+    highest = bound
     bound += carried is not None  # a mean and what it carries are less than that, n times
     accumulator = sum_dtype(voxels.dtype, n, bound)
     if accumulator is None:
-        return _reduce_wide(voxels, carried, piece, out, left)
+        return _reduce_wide(voxels, carried, piece, out, left), exact_sum(voxels, highest)
     if piece.uneven:
         weighted = _weighted(voxels, carried, piece, accumulator)
         sums = fold(np.add, weighted, piece.window, accumulator)
+        own = exact_sum(voxels, highest)
     else:
-        sums = _even_sums(voxels, carried, piece, accumulator, bound)
-    total = exact_sum(sums, n * bound)
+        sums, own = _even_sums(voxels, carried, piece, accumulator, bound)
+    is_same = carried is None and n == math.prod(piece.window)
+    total = own if is_same else exact_sum(sums, n * bound)
     # A tie goes up from odd floors only: half - 1 and the parity of the floor are added. What is
     # left is small, and right whatever overflows on the way to it.
     if n & (n - 1) == 0:
@@ -287,16 +293,20 @@ def _reduce(
         means *= n
     np.subtract(sums, means, out=means)
     np.copyto(left, means.view(f"i{means.itemsize}"), casting="unsafe")
-    return total
+    return total, own
 
 
 def _even_sums(
     voxels: Block, carried: Block | None, piece: _Piece, wide: np.dtype[Any], bound: int
-) -> Block:
-    """Return the sums of windows whose voxels all stand for equally many of level 0."""
+) -> tuple[Block, int]:
+    """Return the sums of windows whose voxels all stand for equally many of level 0.
+
+    And the sum of these voxels.
+    """
     # Sums of a window alone are narrower than those of level 0, and most of the work.
     narrow = sum_dtype(voxels.dtype, math.prod(piece.window), bound) or wide
     sums = fold(np.add, voxels, piece.window, narrow)
+    own = exact_sum(sums, math.prod(piece.window) * bound)
     if sums is voxels or narrow != wide:
         sums = sums.astype(wide)
     if piece.even > 1:
@@ -304,7 +314,7 @@ def _even_sums(
     if carried is not None:
         least = np.dtype(remainder_dtype(piece.count))
         sums += fold(np.add, carried, piece.window, max(least, carried.dtype)).astype(wide)
-    return sums
+    return sums, own
 
 
 def _weighted(voxels: Block, carried: Block | None, piece: _Piece, wide: Any) -> Block:
