@@ -63,6 +63,30 @@ def test_an_axis_without_a_unit_is_drawn_in_voxels_of_the_others(tmp_path, units
     assert state["crossSectionScale"] == pytest.approx(widest / 400)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "least", "attributes", "expected"),
+    [
+        ("uint16", 100, {"zarrpyramid_channels": ["DAPI", "GFP"]}, (["DAPI", "GFP"], [100, 300])),
+        ("float32", -2.5, {}, (["channel 0", "channel 1"], [-2.5, 197.5])),
+        # A constant has a window that starts before it ends.
+        ("uint8", 7, {}, (["channel 0", "channel 1"], [7, 8])),
+    ],
+    ids=["named", "floats", "a constant"],
+)
+def test_a_small_image_without_levels_is_not_black(tmp_path, dtype, least, attributes, expected):
+    data = np.full((2, 8, 12), least, dtype)
+    if dtype != "uint8":
+        data[:, 4:] += 200
+    group = zarr.create_group(tmp_path / "a.zarr", attributes=attributes)
+    group.create_array("0", data=data, chunks=(1, 8, 8))
+    zarrpyramid.build_pyramid(tmp_path / "a.zarr", axes=["c", "y", "x"], progress=False)
+    layers = viewer_state(*locate(str(tmp_path / "a.zarr"), ""), URL)["layers"]
+    names, window = expected
+    assert [layer["name"] for layer in layers] == names
+    shown = [layer["shaderControls"]["normalized"]["range"] for layer in layers]
+    assert shown == [window, window]
+
+
 def test_channels_and_time(tmp_path):
     data = np.zeros((2, 3, 16, 12), "uint8")
     place = build(tmp_path / "a.zarr", data, axes=["t", "c", "y", "x"])

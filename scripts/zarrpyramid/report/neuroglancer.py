@@ -1,7 +1,7 @@
 """A pyramid in neuroglancer, which runs in the browser and needs nothing from outside.
 
 neuroglancer shows what its state says, a JSON document in the address. `viewer_state` makes it from
-metadata documents alone.
+metadata documents, and from the voxels of a small image whose documents give no window.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from zarrpyramid.stores import is_url
 from zarrpyramid.verify import read_pyramid
 
 from .facts import holds_labels
+from .lone_level import channels_of_lone_level
 from .viewer_rules import NEUROGLANCER, lint
 
 if TYPE_CHECKING:
@@ -166,8 +167,9 @@ def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:
         local = {"localDimensions": {f"{pyramid.axes[axis]['name']}'": [1, ""]}}
     n_layers = min(n_channels, MOST_LAYERS)
     colors = channel_colors(n_layers)
+    described = pyramid.channels or channels_of_lone_level(pyramid, name)
     for channel in range(n_layers):
-        known = pyramid.channels[channel] if channel < len(pyramid.channels) else {}
+        known = described[channel] if channel < len(described) else {}
         color = _color(known) or f"#{colors[channel]}"
         window = _window(known, pyramid)
         yield {
