@@ -77,7 +77,7 @@ DOORS = {
         *("inputs.bioio_file", "inputs.n5", "inputs.n5_blocks"),
         *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),
-        *("report.counts", "report.labels", "report.slices", "report.figures"),
+        *("report.counts", "report.labels", "report.lone_level", "report.slices", "report.figures"),
         "report.contact_sheet",
         *("yt.dataset", "yt.frame", "yt.level_0", "yt.viewer_copy", "yt.voxels"),
     },
