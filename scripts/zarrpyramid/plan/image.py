@@ -165,7 +165,7 @@ def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
     else:
         # The attributes name the axes, in the order that level 0 has.
         plan = plan_image(
-            replace(config, axes=None), found.base, found.attributes, path, found.blocks
+            replace(config, axes=None), found.base, found.attributes, path, found.block_grid
         )
         told = explained(config, found)
         keys = {decision.key for decision in told}

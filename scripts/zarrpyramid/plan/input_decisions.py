@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def explained(config: ImageConfig, source: InputSource) -> tuple[Decision[Any], ...]:
     """Return what was decided of level 0, whose chunks and axes the file does not have."""
     form, base = source.image.form, source.base
-    slab = choose_slab(base.shape, base.write_shape, source.blocks, base.item_size)
+    blocks, starts = source.block_grid
+    slab = choose_slab(base.shape, base.write_shape, blocks, base.item_size, starts)
     why = form.origins.get("axes", "the file names none; the usual ones of so many")
     listed = listed_axes(source.attributes)
     units = {axis["name"]: axis["unit"] for axis in listed if "unit" in axis}

@@ -89,6 +89,17 @@ class InputSource:
         return self.image.form.blocks
 
     @property
+    def block_grid(self) -> tuple[Shape, Shape]:
+        """Extents of whole blocks, and where in its first block level 0 begins."""
+        image, blocks, starts = self.image, [], []
+        for axis, clipped in zip(image.order, image.form.blocks, strict=True):
+            taken, block = image.taken[axis], image.input.form.blocks[axis]
+            is_run = isinstance(taken, range)
+            blocks.append(block if is_run else clipped)
+            starts.append(taken[0] % block if is_run else 0)
+        return tuple(blocks), tuple(starts)
+
+    @property
     def block_bytes(self) -> int:
         """Bytes of a block, which is decoded whole also where a part of it is read."""
         form = self.image.input.form

@@ -149,8 +149,9 @@ class ImagePlan:
         The same with the compressor of the new levels, which are derived from it.
     decisions
         What settings were decided to be, those that are given among them.
-    blocks
-        Extents of what the files decode at once that level 0 is made of; None where it is not.
+    block_grid
+        Extents of what the files decode at once that level 0 is made of, and where in its first
+        block it begins; None where it is made of none.
     """
 
     asked: ImageConfig
@@ -160,7 +161,7 @@ class ImagePlan:
     axes: tuple[Axis, ...]
     levels: tuple[LevelPlan, ...]
     decisions: tuple[Decision[Any], ...] = ()
-    blocks: Shape | None = None
+    block_grid: tuple[Shape, Shape] | None = None
 
     @property
     def where(self) -> str:
@@ -181,8 +182,8 @@ class ImagePlan:
     def slab(self) -> Slab:
         """The box in which files of another format are read."""
         base = self.base
-        blocks = self.blocks or base.write_shape
-        return choose_slab(base.shape, base.write_shape, blocks, base.item_size)
+        blocks, starts = self.block_grid or (base.write_shape, ())
+        return choose_slab(base.shape, base.write_shape, blocks, base.item_size, starts)
 
     @property
     def lists_levels(self) -> bool:
@@ -195,7 +196,7 @@ def plan_image(
     base: ArrayMetadata,
     attributes: dict[str, Any] | None = None,
     path: str = "",
-    blocks: Shape | None = None,
+    block_grid: tuple[Shape, Shape] | None = None,
 ) -> ImagePlan:
     """Plan the levels of an image.
 
@@ -210,7 +211,7 @@ def plan_image(
         labels.
     path
         Path of the group in its store: an image in a ``labels`` group holds labels.
-    blocks
+    block_grid
         As in `ImagePlan`.
 
     Raises
@@ -260,7 +261,7 @@ def plan_image(
 
     n_base = geometry.count(base.shape)
     n_parts = image.parts or wanted_parts(n_base, n_base, image.part_size)
-    levels = [level(0, base.shape, ones, ones, 1 if blocks is None else n_parts)]
+    levels = [level(0, base.shape, ones, ones, 1 if block_grid is None else n_parts)]
     for number, step in enumerate(ladder, start=1):
         finer = levels[-1]
         shape = geometry.coarse_shape(finer.shape, step)
@@ -290,7 +291,7 @@ def plan_image(
         axes=axes,
         levels=tuple(levels),
         decisions=decisions,
-        blocks=blocks,
+        block_grid=block_grid,
     )
 
 

@@ -41,7 +41,12 @@ class Slab:
 
 @lru_cache(maxsize=64)
 def choose_slab(
-    shape: Shape, unit: Shape, blocks: Shape, item_size: int, most: int = SLAB_BYTES
+    shape: Shape,
+    unit: Shape,
+    blocks: Shape,
+    item_size: int,
+    starts: Shape = (),
+    most: int = SLAB_BYTES,
 ) -> Slab:
     """Return the box of whole units that has blocks decoded the fewest times, and the least one.
 
@@ -53,6 +58,8 @@ def choose_slab(
         Extents of its stored objects.
     blocks
         Extents of what the file decodes at once.
+    starts
+        Where in its first block level 0 begins; () for the beginning.
     most
         Bytes that a box may have, unless a unit has more.
 
@@ -61,7 +68,8 @@ def choose_slab(
     >>> choose_slab((999, 4000, 4000), (64, 64, 64), (1, 4000, 4000), 2)  # slices of 32 MB
     Slab(extents=(64, 1024, 4032), decodes=4.0)
     """
-    edges = [_edges(*axis) for axis in zip(shape, unit, blocks, strict=True)]
+    starts = starts or (0,) * len(shape)
+    edges = [_edges(*axis) for axis in zip(shape, unit, blocks, starts, strict=True)]
     found = []
     for choice in product(*edges):
         extents = tuple(edge for edge, _ in choice)
@@ -79,11 +87,13 @@ def cut_base(shape: Shape, slab: Slab, n_wanted: int) -> Cut:
     return Cut(block_bytes=0, grid=grid, bounds=bounds)
 
 
-def _edges(extent: int, unit: int, block: int) -> list[tuple[int, float]]:
+def _edges(extent: int, unit: int, block: int, start: int = 0) -> list[tuple[int, float]]:
     """Return edges of a box along one axis, and how often each decodes a block, down to once.
 
     >>> _edges(100, 10, 40)
     [(10, 3.333), (20, 1.667), (30, 2.0), (40, 1.0)]
+    >>> _edges(80, 40, 40, start=5)  # each cut is inside a block
+    [(40, 1.333), (80, 1.0)]
     """
     whole = -(-extent // unit)
     multiples = {*range(1, 9), math.lcm(unit, block) // unit, whole}
@@ -92,9 +102,24 @@ def _edges(extent: int, unit: int, block: int) -> list[tuple[int, float]]:
     for multiple in sorted(multiples):
         edge = multiple * unit
         # A block is decoded once, and once more for each end of a box that cuts it.
-        n_cuts, apart = -(-extent // edge) - 1, block // math.gcd(edge, block)
-        decodes = 1 + (n_cuts - n_cuts // apart) / -(-extent // block)
+        n_cuts = -(-extent // edge) - 1
+        n_inside = n_cuts - _n_between_blocks(n_cuts, edge, block, start)
+        decodes = 1 + n_inside / -(-(start + extent) // block)
         found.append((edge, round(decodes, 3)))
         if decodes == 1:
             break
     return found
+
+
+def _n_between_blocks(n_cuts: int, edge: int, block: int, start: int) -> int:
+    """Return how many of the first multiples of an edge lie between two blocks.
+
+    >>> _n_between_blocks(4, 10, 20, 0), _n_between_blocks(4, 10, 20, 10)
+    (2, 2)
+    """
+    shared = math.gcd(edge, block)
+    if start % shared:
+        return 0
+    apart = block // shared
+    first = -(start // shared) * pow(edge // shared, -1, apart) % apart or apart
+    return max(0, n_cuts - first + apart) // apart
