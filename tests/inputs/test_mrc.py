@@ -128,9 +128,10 @@ def test_damaged_files(tmp_path):
     image = open_input(str(path))
     shutil.copy(path, tmp_path / "whole.mrc")
     path.write_bytes(path.read_bytes()[:-1])
-    for act in (lambda: read(image), lambda: open_input(str(path))):
-        with pytest.raises(StoreError, match=r"is truncated: it has \d+ bytes, expected \d+"):
-            act()
+    with pytest.raises(StoreError, match="has changed since the image was opened"):
+        read(image)
+    with pytest.raises(StoreError, match=r"is truncated: it has \d+ bytes, expected \d+"):
+        open_input(str(path))
     path.write_bytes(bytes(100))
     with pytest.raises(StoreError, match=r"cannot be read as MRC .*; copy or write it again"):
         open_input(str(path))

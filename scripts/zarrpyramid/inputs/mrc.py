@@ -20,6 +20,7 @@ from zarrpyramid.errors import ConfigError, StoreError
 from .gzip_stream import is_gzip, read_gzip
 from .image_input import InputForm
 from .raw_array import RawArray
+from .raw_files import files_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def open_mrc(place: Place) -> MrcInput:
             f"{place.path} has the shape {list(shape)}, which no MRC file has; check it"
         )
     stored = RawArray(
-        path=place.path,
+        file=files_at([place.path]),
         offset=_HEADER_BYTES + int(header.nsymbt),
         dtype=dtype.str,
         shape=shape,

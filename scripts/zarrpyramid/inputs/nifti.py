@@ -20,6 +20,7 @@ from zarrpyramid.errors import ConfigError, StoreError
 from .gzip_stream import is_gzip
 from .image_input import InputForm
 from .raw_array import RawArray
+from .raw_files import files_at
 from .units import unit_named
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def open_nifti(place: Place) -> NiftiInput:
             f"{place.path} holds {dtype.name}, which zarr does not know; write it as float64"
         )
     stored = RawArray(
-        path=path,
+        file=files_at([path]),
         offset=int(image.dataobj.offset),
         dtype=dtype.str,
         shape=shape,

@@ -1,4 +1,4 @@
-"""Reads `.npy` files of numpy by mapping them into memory."""
+"""Reads `.npy` files of numpy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 from zarrpyramid.errors import StoreError
 
 from .image_input import InputForm
+from .raw_array import RawArray
+from .raw_files import files_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +28,11 @@ class NpyInput:
 
     name: str
     form: InputForm
+    stored: RawArray
 
     def read(self, region: Region) -> Block:
-        """Return a copy of the voxels of a region."""
-        voxels = _mapped(self.name)[region]
-        return np.array(voxels, dtype=voxels.dtype.newbyteorder("="))
+        """Return the voxels of a region."""
+        return self.stored.read(region)
 
     def files(self, region: Region | None = None) -> Sequence[Path]:
         """Return the one file."""
@@ -45,17 +47,24 @@ def open_npy(place: Place) -> NpyInput:
     StoreError
         If it is damaged, or holds Python objects or records.
     """
-    voxels = _mapped(place.path)
-    # Of an array in Fortran's order the last axis is the slowest.
-    is_c = voxels.flags.c_contiguous
-    ones = (1,) * (voxels.ndim - 1)
-    blocks = (*ones, voxels.shape[-1]) if is_c else (voxels.shape[0], *ones)
-    form = InputForm(shape=voxels.shape, dtype=voxels.dtype.name, blocks=blocks)
-    return NpyInput(name=place.path, form=form)
-
-
-def _mapped(path: str) -> np.memmap[tuple[int, ...], np.dtype[np.generic]]:
+    path = place.path
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        found = np.lib.format.open_memmap(path, mode="r")
     except ValueError as error:
         raise StoreError(f"{path} cannot be read as .npy ({error}); write it again") from None
+    if not found.ndim:
+        raise StoreError(f"{path} holds a single number, expected an array; write an image there")
+    # Of an array in Fortran's order the last axis is the slowest.
+    is_c = found.flags.c_contiguous
+    ones = (1,) * (found.ndim - 1)
+    blocks = (*ones, found.shape[-1]) if is_c else (found.shape[0], *ones)
+    stored = RawArray(
+        file=files_at([path]),
+        offset=found.offset,
+        dtype=found.dtype.str,
+        shape=found.shape,
+        order="C" if is_c else "F",
+        is_gzip=False,
+    )
+    form = InputForm(shape=found.shape, dtype=found.dtype.name, blocks=blocks)
+    return NpyInput(name=path, form=form, stored=stored)

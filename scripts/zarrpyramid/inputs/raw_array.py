@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zarrpyramid.errors import StoreError
+from zarrpyramid.geometry import region_shape
 
 from .gzip_stream import read_gzip
+from .raw_files import Files, read_box
 from .rows import row_blocks
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class RawArray:
 
     Attributes
     ----------
+    file
+        The one file, as it was when its header was read; once it has changed it is not read.
     offset
         Where its first byte stands, in what the file holds once it is decompressed.
     dtype
@@ -41,12 +44,17 @@ class RawArray:
         "C", or "F" where the first axis is the one along which neighbours lie side by side.
     """
 
-    path: str
+    file: Files
     offset: int
     dtype: str
     shape: Shape
     order: str
     is_gzip: bool
+
+    @property
+    def path(self) -> str:
+        """Path of the file."""
+        return self.file.paths[0]
 
     @property
     def blocks(self) -> Shape:
@@ -57,11 +65,8 @@ class RawArray:
         return row_blocks(self.shape, size, order=self.order)
 
     def check(self) -> None:
-        """Raise StoreError if the file is not there or too short; of gzip only reading tells."""
-        try:
-            n_bytes = Path(self.path).stat().st_size
-        except FileNotFoundError:
-            raise StoreError(f"{self.path} is not there; put it back") from None
+        """Raise StoreError if the file is too short; of gzip only reading tells."""
+        n_bytes, _ = self.file.stamps[0]
         if self.offset < 0:
             raise StoreError(
                 f"{self.path} says that its voxels begin at byte {self.offset}; copy or write "
@@ -80,18 +85,26 @@ class RawArray:
         Raises
         ------
         StoreError
-            If the file is truncated.
+            If the file is truncated, or has changed.
         """
-        self.check()
         dtype = np.dtype(self.dtype)
-        if self.is_gzip:
-            voxels = self._decompressed(region)
-        else:
-            mapped = np.memmap(
-                self.path, dtype, "r", self.offset, self.shape, "C" if self.order == "C" else "F"
-            )
-            voxels = mapped[region]
-        return np.array(voxels, dtype=dtype.newbyteorder("="), order="K", subok=False)
+        with self.file.opened(0) as file:
+            voxels = self._decompressed(region) if self.is_gzip else self._read(file, region)
+        if dtype.isnative:
+            return voxels
+        return voxels.byteswap(inplace=True).view(dtype.newbyteorder("="))
+
+    def _read(self, file: int, region: Region) -> Block:
+        """Return a region of what is not compressed.
+
+        It is not mapped into memory: a process that looks at what a file has lost meanwhile is
+        ended by a signal.
+        """
+        is_c = self.order == "C"
+        shape, box = (self.shape, region) if is_c else (self.shape[::-1], region[::-1])
+        voxels = np.empty(region_shape(box), self.dtype)
+        read_box(file, self.path, self.offset, shape, box, voxels)
+        return voxels if is_c else voxels.transpose()
 
     def _decompressed(self, region: Region) -> Block:
         """Return a region, read in runs of whole rows, from the file's start to its end."""

@@ -77,9 +77,19 @@ def stamp_of(found: os.stat_result) -> Stamp:
 
 
 def files_at(paths: Iterable[str]) -> Files:
-    """Return files as they are now."""
+    """Return files as they are now.
+
+    Raises
+    ------
+    StoreError
+        If one is not there.
+    """
     known = tuple(paths)
-    return Files(paths=known, stamps=tuple(stamp_of(os.stat(path)) for path in known))  # noqa: PTH116
+    try:
+        stamps = tuple(stamp_of(os.stat(path)) for path in known)  # noqa: PTH116
+    except FileNotFoundError as error:
+        raise StoreError(f"{error.filename} is not there; put it back") from None
+    return Files(paths=known, stamps=stamps)
 
 
 def read_bytes(file: int, path: str, offset: int, size: int) -> bytes:
