@@ -129,6 +129,18 @@ def test_level_0_is_served_where_it_is_our_link(tmp_path):
     assert served_paths(*locate(str(own), "")) == (own, tmp_path / "a.zarr/raw/0")
 
 
+@pytest.mark.parametrize("path", ["p.zarr", "p.zarr/", "p.zarr/A", "p.zarr/A/01"])
+def test_a_plate_is_answered_with_an_image_of_it(tmp_path, monkeypatch, capsys, path):
+    monkeypatch.setattr("zarrpyramid.report.neuroglancer._client", lambda: tmp_path)
+    zarr.create_group(tmp_path / "p.zarr").create_array("A/01/0/0", data=np.ones((4, 4), "uint8"))
+    assert main(["view", f"{tmp_path}/{path}"]) == 2
+    said = capsys.readouterr().err
+    assert (
+        f"holds images; give the path of one of them: zarrpyramid view {tmp_path}/p.zarr/" in said
+    )
+    assert said.endswith("p.zarr/A/01/0\n")
+
+
 def test_without_neuroglancer_one_line_says_how_to_get_it(tmp_path, monkeypatch, capsys):
     build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
     monkeypatch.setattr("zarrpyramid.report.neuroglancer.find_spec", lambda name: None)

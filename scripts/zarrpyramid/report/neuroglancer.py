@@ -20,6 +20,7 @@ from zarrpyramid.metadata import (
     SPACE,
     UNITS,
     channel_colors,
+    find_images,
     join,
     locate,
     ome_attributes,
@@ -69,6 +70,11 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
     store, inside = locate(str(Path(path).absolute()), "")
     pyramid = read_pyramid(store, inside)
     if not pyramid.listed:
+        if (below := next(iter(find_images(store, inside)), "")) and not pyramid.levels:
+            raise StoreError(
+                f"{path} is no image, but holds images; give the path of one of them: "
+                f"zarrpyramid view {store.name}/{below}"
+            )
         raise StoreError(
             f"the group at {path} lists no level, so there is nothing to show; build its pyramid "
             "first: uv run snakemake --cores all --config store=STORE field=FIELD"
