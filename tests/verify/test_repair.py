@@ -102,6 +102,13 @@ def test_what_cannot_be_made_again_is_withdrawn_until_its_source_is_back(store, 
     assert contents(store) == contents(template)
 
 
+def test_a_sound_pyramid_is_not_written(store, capsys):
+    before = times(store)
+    assert main(["verify", str(store / "raw"), "--repair", "--full"]) == 0
+    assert "document written anew" not in capsys.readouterr().out
+    assert times(store) == before
+
+
 def test_only_what_is_broken_is_written(store):
     before = times(store / "raw")
     shutil.copy(chunk_of(store, 1, "c/0/0/1"), chunk_of(store, 1))

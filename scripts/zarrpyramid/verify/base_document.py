@@ -74,7 +74,7 @@ def mend_base(pyramid: Pyramid, scope: Scope) -> Check | None:
         and base.metadata is not None
         and _makes(pyramid, base.metadata, levels[0], scope)
     )
-    if makes and not (wrong and _is_outvoted(pyramid, levels, wrong)):
+    if makes and not _is_outvoted(pyramid, levels, wrong):
         return None
     is_proved = base.metadata is not None and _digest(pyramid, base.metadata, scope) == proof
     if is_proved and not _is_outvoted(pyramid, levels, wrong):
@@ -150,7 +150,7 @@ def _is_outvoted(pyramid: Pyramid, levels: Sequence[FoundLevel], wrong: Sequence
     said = [[_said(level.array).get(key) for key in wrong] for level in levels]
     if wrong == ["dimension_names"]:  # which the list says too
         said.append([json.dumps([axis["name"] for axis in pyramid.axes])])
-    return len(said) > 1 and all(each == said[0] for each in said)
+    return bool(wrong) and len(said) > 1 and all(each == said[0] for each in said)
 
 
 def _said(array: ArrayMetadata) -> dict[str, str]:
