@@ -312,6 +312,20 @@ def test_a_whole_pyramid_in_one_call(tmp_path):
     assert main(["status", str(tmp_path / "new.zarr/raw")]) == 0
 
 
+@pytest.mark.parametrize("how", ["--full", "--sample=1000"])
+def test_verify_names_the_file_as_the_way_out_of_damage(tmp_path, how, capsys):
+    saved(tmp_path)
+    store, keys = tmp_path / "new.zarr", {"chunks": CHUNKS, "progress": False}
+    build_pyramid(store, source=tmp_path / "a.npy", **keys)
+    (store / "0/c/0/0/0").write_bytes(b"no zstd")
+    assert main(["verify", how, str(store)]) == 1
+    told = capsys.readouterr().out
+    assert "run the workflow, which reads the source again" in told
+    assert "fill value" not in told
+    build_pyramid(store, source=tmp_path / "a.npy", **keys)
+    assert main(["verify", how, str(store)]) == 0
+
+
 @pytest.mark.parametrize("levels", ["auto", 1])
 @pytest.mark.parametrize("harm", ["other voxels", "missing"])
 def test_verify_sees_what_is_not_as_it_was_read(tmp_path, levels, harm, capsys):

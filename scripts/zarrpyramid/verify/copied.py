@@ -50,12 +50,22 @@ def check_copied(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
         ):
             seen.merge(one)
     except StoreError as error:
-        yield level.finding(str(error), way_out=WAY_OUT)
+        yield damaged(level, str(error))
         return
     known = proof(seen.target, level.array)
     yield from compare_copied(level, known)
     figure = f"digest of all {seen.target.n_voxels} voxels, as they were read from the source"
     yield Check(name="source", level=level.number, figure=figure)
+
+
+def damaged(level: FoundLevel, reason: str) -> Finding:
+    """Return what is said of an object that cannot be decoded, by the error of its reader.
+
+    What was made of files is in the files: nobody needs to have it read as fill value.
+    """
+    if level.number or copied_record(level) is None:
+        return level.finding(reason)
+    return level.finding(reason.partition("; restore it")[0], way_out=WAY_OUT)
 
 
 def compare_copied(level: FoundLevel, known: Record) -> Iterator[Finding]:

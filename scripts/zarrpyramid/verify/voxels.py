@@ -17,7 +17,7 @@ from zarrpyramid.plan import remainders_header, times
 from zarrpyramid.reduce import METHODS, kind_of
 
 from .comparison import CompareOnceTask, compare_all, on_places, proof
-from .copied import compare_copied, copied_record
+from .copied import compare_copied, copied_record, damaged
 from .findings import MOST_SHOWN, Check
 from .origins import left_out_of, recipe_of
 from .rounding import affordable, comparison_of, method_name
@@ -113,7 +113,7 @@ def check_decoding(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Iterato
     for reason in filter(None, on_places(why_damaged, places, scope.n_workers)):
         n_damaged += 1
         if n_damaged <= MOST_SHOWN:
-            yield level.finding(reason)
+            yield damaged(level, reason)
     if n_damaged > MOST_SHOWN:
         yield level.finding(f"{n_damaged - MOST_SHOWN} more objects are damaged")
     figure = f"{chosen} decoded, {n_damaged} damaged"
