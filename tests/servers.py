@@ -78,7 +78,7 @@ class Proxy:
     - "drop" to break the connection within the body of the request,
     - "cut" to break it within the body of the answer, "short" to say that half of it is all,
     - "twice" to pass it on twice and give the second answer,
-    - seconds, as a float, to wait before the answer.
+    - seconds, as a float, to wait before the answer, or a pair of seconds and any of these.
     """
 
     def __init__(self, url):
@@ -97,6 +97,9 @@ class Proxy:
                 with lock:
                     self.requests.append((handler.command, handler.path))
                     fault = self.fault(handler.command, handler.path, len(self.requests))
+                if isinstance(fault, tuple):
+                    seconds, fault = fault
+                    time.sleep(seconds)
                 length = int(handler.headers.get("Content-Length", 0))
                 if fault == "drop":
                     handler.rfile.read(length // 2)
