@@ -19,7 +19,7 @@ from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
-from zarrpyramid.inputs import npy
+from zarrpyramid.inputs import raw_array
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.slabs import Slab
 
@@ -145,7 +145,7 @@ def test_a_box_of_a_file_stays_in_its_place(tmp_path):
 
 def test_what_is_there_is_not_read_again(tmp_path, monkeypatch):
     record, before = build(saved(tmp_path)), objects(tmp_path)
-    monkeypatch.setattr(npy.NpyInput, "read", None)
+    monkeypatch.setattr(raw_array.RawInput, "read", None)
     assert build(tmp_path) == record
     # A file that was touched may hold other voxels: it is read.
     os.utime(tmp_path / "a.npy", ns=(1, 1))
@@ -181,7 +181,7 @@ def test_a_run_that_fails_keeps_its_objects(tmp_path, monkeypatch, parts):
     monkeypatch.setattr(
         "zarrpyramid.plan.levels.choose_slab", lambda *_: Slab(extents=(8, 40, 40), decodes=1.0)
     )
-    results, read, asked = tmp_path / "results", npy.NpyInput.read, []
+    results, read, asked = tmp_path / "results", raw_array.RawInput.read, []
 
     def reading(self, region):
         asked.append(region[0].start)
@@ -189,7 +189,7 @@ def test_a_run_that_fails_keeps_its_objects(tmp_path, monkeypatch, parts):
             raise StoreError("the disk is gone")
         return read(self, region)
 
-    monkeypatch.setattr(npy.NpyInput, "read", reading)
+    monkeypatch.setattr(raw_array.RawInput, "read", reading)
     with pytest.raises(StoreError, match="the disk is gone"):
         build(tmp_path, results, parts=parts)
     assert not (tmp_path / "new.zarr/0/zarr.json").exists()
@@ -226,14 +226,14 @@ def test_a_source_that_changes_while_it_is_read_is_not_published(tmp_path, monke
     saved(tmp_path)
     slab = Slab(extents=(40, 40, 40), decodes=1.0)  # the reader itself looks before each
     monkeypatch.setattr("zarrpyramid.plan.levels.choose_slab", lambda *_: slab)
-    read = npy.NpyInput.read
+    read = raw_array.RawInput.read
 
     def reading(self, region):
         voxels = read(self, region)
         np.save(tmp_path / "a.npy", VOXELS + 1)
         return voxels
 
-    monkeypatch.setattr(npy.NpyInput, "read", reading)
+    monkeypatch.setattr(raw_array.RawInput, "read", reading)
     with pytest.raises(VoxelError, match=r"a\.npy has changed while it was read, .* run again"):
         build(tmp_path)
     assert not (tmp_path / "new.zarr/0/zarr.json").exists()
@@ -252,9 +252,9 @@ def test_a_file_that_is_another_one_since_it_was_opened_is_not_read(tmp_path):
 
 
 def test_a_reader_that_returns_something_else_is_caught(tmp_path, monkeypatch):
-    image, read = image_of(saved(tmp_path)), npy.NpyInput.read
+    image, read = image_of(saved(tmp_path)), raw_array.RawInput.read
     monkeypatch.setattr(
-        npy.NpyInput, "read", lambda self, region: read(self, region).astype("int32")
+        raw_array.RawInput, "read", lambda self, region: read(self, region).astype("int32")
     )
     with pytest.raises(StoreError, match=r"was read as int32 of shape .* expected uint16 of"):
         copy_base(image, n_workers=1)

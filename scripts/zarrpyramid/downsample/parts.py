@@ -205,7 +205,7 @@ def _gathered(job: Job, parts: Sequence[Record]) -> Record:
         seen.merge(BlockResult.from_record(part["seen"]))
     if not all("counts" in part["seen"] for part in parts):
         seen.counts = None  # a release without counts made some of the parts
-    if job.contradiction(seen):
+    if wrong := job.contradiction(seen):
         # The notes of a part may be what is wrong, or what the level before carries.
         job.distrusts()
         if job.results is not None:
@@ -213,7 +213,7 @@ def _gathered(job: Job, parts: Sequence[Record]) -> Record:
         end_opening(job.target)
         raise VoxelError(
             f"the parts of {job.target.name} saw other voxels than are recorded; run again, which "
-            f"reads all of it; if this comes back: {job.contradiction(seen)}"
+            f"reads all of it; if this comes back: {wrong}"
         )
     return job.record(seen)
 

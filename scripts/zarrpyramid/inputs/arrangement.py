@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import ConfigError, nearest
-from zarrpyramid.metadata import CHANNEL, SPACE, TIME, axis_type
+from zarrpyramid.metadata import CHANNEL, DEFAULT_AXES, SPACE, TIME, axis_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 ORDER = ("t", "c", "z", "y", "x")
 """The order of axes in level 0; others stand before z."""
-
-USUAL = ("x", "yx", "zyx", "czyx", "tczyx")
-"""Names of the axes of an array that names none, by their number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,12 +158,12 @@ def _names(image: Input, axes: Sequence[str] | None) -> tuple[str, ...]:
         return tuple(axes)
     if form.axes:
         return form.axes
-    if n_axes > len(USUAL):
+    if n_axes > len(DEFAULT_AXES):
         raise ConfigError(
             f"{image.name} has {n_axes} axes, of shape {list(form.shape)}, expected at most "
-            f"{len(USUAL)}; choose a part of it, or write it with fewer axes"
+            f"{len(DEFAULT_AXES)}; choose a part of it, or write it with fewer axes"
         )
-    return tuple(USUAL[n_axes - 1])
+    return tuple(DEFAULT_AXES[n_axes - 1])
 
 
 def _order(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +18,13 @@ from zarrpyramid.errors import ConfigError, StoreError
 
 from .gzip_stream import is_gzip, read_gzip
 from .image_input import InputForm
-from .raw_array import RawArray
+from .raw_array import RawArray, RawInput
 from .raw_files import files_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from zarrpyramid.geometry import Shape
 
-    from zarrpyramid.geometry import Region, Shape
-
-    from .image_input import Block, Place
+    from .image_input import Place
 
 _HEADER_BYTES, _STAMP = 1024, 212
 _IMOD_PLACE, _IMOD_STAMP, _SIGNED = 152, 1146047817, 1
@@ -38,24 +35,7 @@ _MODES = (0, 1, 2, 4, 6, 12)
 _NO_MODES = {3: "complex numbers of two int16", 101: "packed 4-bit numbers"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class MrcInput:
-    """The image of an MRC file."""
-
-    name: str
-    form: InputForm
-    stored: RawArray
-
-    def read(self, region: Region) -> Block:
-        """Return the voxels of a region."""
-        return self.stored.read(region)
-
-    def files(self, region: Region | None = None) -> Sequence[Path]:
-        """Return the one file."""
-        return [Path(self.name)]
-
-
-def open_mrc(place: Place) -> MrcInput:
+def open_mrc(place: Place) -> RawInput:
     """Open an MRC file, which gzip may have compressed.
 
     Raises
@@ -87,7 +67,7 @@ def open_mrc(place: Place) -> MrcInput:
     form = InputForm(
         shape=shape, dtype=dtype.name, blocks=stored.blocks, **_described(header, shape)
     )
-    return MrcInput(name=place.path, form=form, stored=stored)
+    return RawInput(name=place.path, form=form, stored=stored)
 
 
 def _header(place: Place, *, is_packed: bool) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nibabel
@@ -19,7 +18,7 @@ from zarrpyramid.errors import ConfigError, StoreError
 
 from .gzip_stream import is_gzip
 from .image_input import InputForm
-from .raw_array import RawArray
+from .raw_array import RawArray, RawInput
 from .raw_files import files_at
 from .units import unit_named
 
@@ -43,7 +42,7 @@ _DAMAGED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class NiftiInput:
+class NiftiInput(RawInput):
     """The image of a NIfTI file.
 
     Attributes
@@ -52,24 +51,17 @@ class NiftiInput:
         Slope and intercept, or None where the voxels are as stored.
     """
 
-    name: str
-    form: InputForm
-    stored: RawArray
     scaling: tuple[float, float] | None
 
     def read(self, region: Region) -> Block:
         """Return the voxels of a region."""
-        voxels = self.stored.read(region)
+        voxels = super().read(region)
         if self.scaling is None:
             return voxels
         number = np.dtype(self.form.dtype).type
         slope, intercept = map(number, self.scaling)
         scaled: Block = voxels.astype(number) * slope + intercept
         return scaled
-
-    def files(self, region: Region | None = None) -> Sequence[Path]:
-        """Return the file, or the two of a pair."""
-        return [Path(name) for name in dict.fromkeys([self.name, self.stored.path])]
 
 
 def open_nifti(place: Place) -> NiftiInput:

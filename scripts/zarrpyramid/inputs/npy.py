@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,35 +9,14 @@ import numpy as np
 from zarrpyramid.errors import StoreError
 
 from .image_input import InputForm
-from .raw_array import RawArray
+from .raw_array import RawArray, RawInput
 from .raw_files import files_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from zarrpyramid.geometry import Region
-
-    from .image_input import Block, Place
+    from .image_input import Place
 
 
-@dataclass(frozen=True, kw_only=True)
-class NpyInput:
-    """The array of one `.npy` file; it names no axes."""
-
-    name: str
-    form: InputForm
-    stored: RawArray
-
-    def read(self, region: Region) -> Block:
-        """Return the voxels of a region."""
-        return self.stored.read(region)
-
-    def files(self, region: Region | None = None) -> Sequence[Path]:
-        """Return the one file."""
-        return [Path(self.name)]
-
-
-def open_npy(place: Place) -> NpyInput:
+def open_npy(place: Place) -> RawInput:
     """Open a `.npy` file.
 
     Raises
@@ -67,4 +44,4 @@ def open_npy(place: Place) -> NpyInput:
         is_gzip=False,
     )
     form = InputForm(shape=found.shape, dtype=found.dtype.name, blocks=blocks)
-    return NpyInput(name=path, form=form, stored=stored)
+    return RawInput(name=path, form=form, stored=stored)

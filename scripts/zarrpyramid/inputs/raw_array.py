@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +18,11 @@ from .raw_files import Files, read_box
 from .rows import row_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zarrpyramid.geometry import Region, Shape
 
-    from .image_input import Block
+    from .image_input import Block, InputForm
 
 _PIECE = 2**26
 """Bytes that are decompressed at once, at most where a row is no longer."""
@@ -128,3 +131,20 @@ class RawArray:
                 run = slice(first - box[axis].start, last - box[axis].start)
                 voxels[(*into, run)] = rows[(slice(None), *box[axis + 1 :])]
         return voxels if is_c else voxels.transpose()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawInput:
+    """The one image of a file, whose voxels are such an array."""
+
+    name: str
+    form: InputForm
+    stored: RawArray
+
+    def read(self, region: Region) -> Block:
+        """Return the voxels of a region."""
+        return self.stored.read(region)
+
+    def files(self, region: Region | None = None) -> Sequence[Path]:
+        """Return the file, or the two of a pair of header and voxels."""
+        return [Path(name) for name in dict.fromkeys([self.name, self.stored.path])]

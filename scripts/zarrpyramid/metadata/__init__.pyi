@@ -36,6 +36,7 @@ from .listing import without_our_notes as without_our_notes
 from .listing import without_paths as without_paths
 from .multiscales import BASE_PATH_KEY as BASE_PATH_KEY
 from .multiscales import CHANNEL as CHANNEL
+from .multiscales import DEFAULT_AXES as DEFAULT_AXES
 from .multiscales import SPACE as SPACE
 from .multiscales import TIME as TIME
 from .multiscales import Axis as Axis

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 TIME, CHANNEL, SPACE = "time", "channel", "space"
+DEFAULT_AXES = ("x", "yx", "zyx", "czyx", "tczyx")
+"""Names of the axes of an array that names none, by their number."""
+
 BASE_PATH_KEY = "zarrpyramid_base_path"
 """The group's attribute that tells the path of level 0 while no multiscales lists it."""
 

@@ -10,6 +10,7 @@ from zarrpyramid.config import check_names
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import (
     CHANNEL,
+    DEFAULT_AXES,
     SPACE,
     Axis,
     axis_type,
@@ -21,7 +22,7 @@ from zarrpyramid.metadata import (
     read_multiscales,
 )
 
-from .axis_order import DEFAULT_AXES, check_order
+from .axis_order import check_order
 from .decision import Decision
 
 if TYPE_CHECKING:

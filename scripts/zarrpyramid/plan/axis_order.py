@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.config import group_path
 from zarrpyramid.errors import ConfigError
-from zarrpyramid.metadata import CHANNEL, SPACE, TIME, axis_type
+from zarrpyramid.metadata import CHANNEL, DEFAULT_AXES, SPACE, TIME, axis_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 _ORDER = (TIME, CHANNEL, SPACE)
 """The types of axes in the order in which OME-NGFF has them."""
-
-DEFAULT_AXES = ("x", "yx", "zyx", "czyx", "tczyx")
-"""Names of the axes of an array that names none, by their number."""
 
 
 def check_order(image: ImageConfig, axes: Sequence[Axis]) -> None:

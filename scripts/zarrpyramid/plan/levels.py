@@ -12,6 +12,7 @@ from zarrpyramid import geometry
 from zarrpyramid.config import group_path
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import (
+    DEFAULT_AXES,
     SPACE,
     ArrayMetadata,
     Axis,
@@ -30,7 +31,6 @@ from .axes import (
     times,
     with_transform,
 )
-from .axis_order import DEFAULT_AXES
 from .chunks import decide_chunks, plan_dtype
 from .cut import Cut, cut_level, wanted_parts
 from .factors import decide_factors, decide_levels, plan_ladder
