@@ -23,6 +23,8 @@ _OTHER_NAMES = {
     "majority": "mode",
     "minimum": "min",
     "maximum": "max",
+    "lz4": "blosc-lz4",
+    "lz4hc": "blosc-lz4hc",
 }
 """What other tools call a method, and our name of it."""
 
@@ -82,7 +84,9 @@ class Form:
     def _misfit(self, value: object, where: str, expected: str) -> ConfigError:
         known = {word: word for word in self.words}
         known |= {other: word for other, word in _OTHER_NAMES.items() if word in known}
-        hint = nearest(value, known) if isinstance(value, str) else ""
+        # The options behind a word, as in zstd:1, are no part of it.
+        word = value.partition(":")[0] if isinstance(value, str) else ""
+        hint = nearest(word, known) if word not in self.words else ""
         return ConfigError(f"{where}: expected {expected}, found {value!r}{hint}")
 
     def __or__(self, other: Form) -> Either:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zarrpyramid.metadata import BLOSC, SHUFFLES
 from zarrpyramid.reduce import ITEM_SIZES, METHODS
 
 from .bases import EXTENTS, ONE_PER_AXIS, DeclaredBase, TestImage
@@ -274,13 +275,20 @@ class ImageConfig:
         default="same",
     )
     compressor: str = setting(
-        Choice("same", "zstd", "blosc-lz4", "blosc-zstd", "gzip", "none")
-        | Text(pattern=r"^zstd:(-[1-9][0-9]{0,4}|1?[0-9]|2[0-2])$"),
+        Choice("auto", "same", "none", "zstd", "gzip", *BLOSC)
+        | Text(pattern=r"^zstd:(-[1-9][0-9]{0,4}|1?[0-9]|2[0-2])$")
+        | Text(pattern=r"^gzip:[0-9]$")
+        | Text(pattern=rf"^({'|'.join(BLOSC)})(:[0-9])?(:({'|'.join(SHUFFLES)}))?$"),
         "What compresses the chunks of the new levels. `same` takes the codecs of level 0; "
-        "everything else replaces all of them but its filters and its byte order. `zstd` and "
-        "`zstd:0` are zstd's default level, blosc shuffles and has clevel 5, gzip has level 5.",
-        expected="same, zstd, zstd:LEVEL with a level from -99999 to 22, blosc-lz4, blosc-zstd, "
-        "gzip or none",
+        "everything else replaces all of them but its filters and its byte order. `zstd:LEVEL`, "
+        "`gzip:LEVEL` and `blosc-NAME:LEVEL:SHUFFLE`, as in blosc-zstd:1:bitshuffle, spell what "
+        "each takes; left out, zstd has its default level (as `zstd:0`), gzip and blosc have 5, "
+        "and blosc shuffles the bytes of voxels (in zarr v3 the bits, where a voxel is one byte). "
+        "`auto` is zstd for labels and bool, zstd:1 for other voxels of one byte, and blosc-zstd:1 "
+        "for all else; `zarrpyramid plan --codecs` tries them on the image.",
+        expected="auto, same, none, zstd or zstd:LEVEL with a level from -99999 to 22, gzip or "
+        f"gzip:LEVEL from 0 to 9, or {', '.join(BLOSC)}, each with :LEVEL from 0 to 9 and "
+        f":SHUFFLE ({', '.join(SHUFFLES)}) or without",
         default="same",
     )
     checksum: bool = setting(

@@ -12,7 +12,9 @@ from .digests import Tally as Tally
 from .documents import put_document as put_document
 from .documents import read_document as read_document
 from .documents import same_text as same_text
+from .encodings import BLOSC as BLOSC
 from .encodings import SAME as SAME
+from .encodings import SHUFFLES as SHUFFLES
 from .encodings import encoded_as as encoded_as
 from .formats import ARRAY_DOCUMENTS as ARRAY_DOCUMENTS
 from .group import find_arrays as find_arrays

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 SAME = "same"
 
+BLOSC = ("blosc-lz4", "blosc-lz4hc", "blosc-zstd", "blosc-zlib", "blosc-blosclz")
+"""The compressors that blosc calls, as a configuration spells them."""
+
+SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
+"""What blosc does with the bytes of voxels before; zarr v2 gives them numbers from 0."""
+
 
 def encoded_as(
     base: ArrayMetadata, compressor: str, *, checksum: bool, where: str
@@ -84,16 +90,22 @@ def _encoded_v3(base: ArrayMetadata, compressor: str, checksum: bool, where: str
 
 def _options(base: ArrayMetadata, compressor: str) -> tuple[str, Document]:
     """Return the name of a compressor's codec, which "none" has not, and its options."""
-    name, _, option = compressor.partition(":")
+    name, *given = compressor.split(":")
     is_v2, size = base.zarr_format == 2, base.item_size
+    level = int(given.pop(0)) if given and given[0] not in SHUFFLES else None
     match name:
         case "none":
             return "", {}
         case "gzip":
-            return name, {"level": 5}
+            return name, {"level": 5 if level is None else level}
         case "zstd":
-            return name, {"level": int(option or 0), **({} if is_v2 else {"checksum": False})}
+            return name, {"level": level or 0, **({} if is_v2 else {"checksum": False})}
     name, cname = name.split("-")
-    options: Document = {} if is_v2 else {"typesize": size}
-    shuffle = 1 if is_v2 else "shuffle" if size > 1 else "bitshuffle"
-    return name, {**options, "cname": cname, "clevel": 5, "shuffle": shuffle, "blocksize": 0}
+    shuffle = given[0] if given else "shuffle" if is_v2 or size > 1 else "bitshuffle"
+    return name, {
+        **({} if is_v2 else {"typesize": size}),
+        "cname": cname,
+        "clevel": 5 if level is None else level,
+        "shuffle": SHUFFLES.index(shuffle) if is_v2 else shuffle,
+        "blocksize": 0,
+    }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import ConfigError
-from zarrpyramid.metadata import CHANNEL, SPACE, Axis, axis_type, encoded_as, new_array
+from zarrpyramid.metadata import CHANNEL, SPACE, Axis, axis_type, new_array
 from zarrpyramid.reduce import ITEM_SIZES
 
 from .axes import given_by_axis, space_axes
@@ -71,7 +71,7 @@ def input_axes(config: ImageConfig, image: Arranged) -> list[Axis]:
 def input_base(
     config: ImageConfig, form: InputForm, axes: Sequence[Axis], zarr_format: int
 ) -> ArrayMetadata:
-    """Return the metadata of the level 0 that is written."""
+    """Return the metadata of the level 0 that is written, with the usual compressor."""
     shape, item_size = form.shape, ITEM_SIZES[form.dtype]
 
     def slab_bytes(edges: Shape) -> int:
@@ -87,7 +87,7 @@ def input_base(
             )
     if not isinstance(chunks, tuple):
         chunks = cube_within(shape, space_axes(axes), slab_bytes)
-    base = new_array(
+    return new_array(
         shape=shape,
         chunks=chunks,
         shards=config.shards if isinstance(config.shards, tuple) and zarr_format == 3 else None,
@@ -95,8 +95,6 @@ def input_base(
         names=[axis.name for axis in axes],
         zarr_format=zarr_format,
     )
-    where = f"image {config.name}"
-    return encoded_as(base, config.compressor, checksum=config.checksum, where=where)
 
 
 def input_attributes(

@@ -17,13 +17,16 @@ from zarrpyramid import geometry
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.inputs import arrange, open_input
 from zarrpyramid.metadata import (
+    encoded_as,
     groups_above,
     read_node,
 )
 from zarrpyramid.reduce import ITEM_SIZES
 
 from .axes import times
+from .compressor import decide_compressor
 from .input_base import input_attributes, input_axes, input_base
+from .labels import decide_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -192,6 +195,9 @@ def input_source(
     zarr_format = _zarr_format(config, store, path)
     base = replace(input_base(config, form, axes, zarr_format), attributes=dict(packed))
     attributes = input_attributes(form, axes, kept, zarr_format)
+    labels = decide_labels(config, base, attributes, path).value
+    compressor = decide_compressor(config, base.dtype, labels).value
+    base = encoded_as(base, compressor, checksum=config.checksum, where=f"image {config.name}")
     return InputSource(image=image, base=base, attributes=attributes)
 
 

@@ -32,6 +32,7 @@ from .axes import (
     with_transform,
 )
 from .chunks import decide_chunks, plan_dtype
+from .compressor import AUTO, decide_compressor
 from .cut import Cut, cut_level, wanted_parts
 from .factors import decide_factors, decide_levels, plan_ladder
 from .labels import decide_labels, decide_method, decide_omero
@@ -236,6 +237,9 @@ def plan_image(
     cuts = decide_chunks(image, base, space_axes(axes), ladder)
     chunks, shards = cuts[0].value, cuts[1].value
     dtype = plan_dtype(image, base, ladder, chunks)
+    compressor = decide_compressor(image, dtype, labels.value)
+    asks_compressor = image.compressor == AUTO
+    image = replace(image, compressor=compressor.value)
     no_data = plan_no_data(image, base, axes, ladder)
     check_rounding(image, base)
     ones = (1,) * len(base.shape)
@@ -281,6 +285,7 @@ def plan_image(
         factors,
         decide_levels(image, base.shape, axes, ladder),
         *cuts,
+        *([compressor] if asks_compressor else []),
         omero,
     )
     return ImagePlan(

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.config import to_yaml
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import (
+    BLOSC,
     OMERO_DIGEST,
     SAME,
+    SHUFFLES,
     ZARR_FORMATS,
     encoded_as,
     fits,
@@ -26,7 +28,7 @@ from .pyramid import find_pyramid
 from .rounding import rounding_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import ArrayMetadata, Document
@@ -209,7 +211,7 @@ def encoding_of(
 
     `seen` returns what of two arrays has to be equal. Nothing is returned where none does it.
     """
-    for compressor in (SAME, "none", "blosc-lz4", "blosc-zstd", "gzip", "zstd", *_zstd_of(level)):
+    for compressor in (SAME, "none", "gzip", "zstd", *BLOSC, *_spelled(level)):
         for checksum in (False, True):
             try:
                 pattern = encoded_as(base, compressor, checksum=checksum, where=pyramid.where)
@@ -227,11 +229,21 @@ def compression(array: ArrayMetadata) -> list[Document]:
     return [codec for codec in array.codecs if codec["name"] not in ("transpose", "bytes")]
 
 
-def _zstd_of(metadata: ArrayMetadata) -> list[str]:
-    """Return the setting that asks for the zstd codec of an array, where it has one."""
-    known = [c.get("configuration", {}) for c in metadata.codecs if c["name"] == "zstd"]
-    levels = [codec.get("level") for codec in known]
-    return [f"zstd:{level}" for level in levels if type(level) is int]
+def _spelled(metadata: ArrayMetadata) -> Iterator[str]:
+    """Yield the settings that ask for the compressors of an array, level and shuffle spelled."""
+    for codec in metadata.codecs:
+        options = codec.get("configuration", {})
+        name = codec["name"]
+        level = options.get("clevel" if name == "blosc" else "level")
+        if type(level) is not int:
+            continue
+        if name == "zstd":
+            yield f"zstd:{level}"
+        elif name == "gzip":
+            yield f"gzip:{level}"
+        elif name == "blosc" and (cname := f"blosc-{options.get('cname')}") in BLOSC:
+            yield f"{cname}:{level}"
+            yield from (f"{cname}:{level}:{shuffle}" for shuffle in SHUFFLES)
 
 
 def _axes(pyramid: Pyramid, base: ArrayMetadata, names: list[str]) -> dict[str, Any]:
