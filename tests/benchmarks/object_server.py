@@ -3,7 +3,8 @@
     uv run python tests/benchmarks/object_server.py FOLDER --delay 0.03
 
 Prints its port as its first line. It signs and checks nothing and costs little: what is measured is
-those who ask. `tests/servers.py` has the server for everything else.
+those who ask. `tests/servers.py` has the server for everything else. With `--log FILE` it writes a
+line for each request: seconds at which it came and was answered, status, bytes, method and key.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import time
 from collections import Counter
 from pathlib import Path
+from typing import IO
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -109,8 +112,8 @@ class Bucket:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, bucket: Bucket, delay: float) -> None:
-        self.bucket, self.delay = bucket, delay
+    def __init__(self, bucket: Bucket, delay: float, log: IO[str] | None) -> None:
+        self.bucket, self.delay, self.log = bucket, delay, log
         self.held = bytearray()
         self.wanted = 0
 
@@ -135,10 +138,16 @@ class _Connection(asyncio.Protocol):
             self.wanted = 0
             method, target, _ = first.split(" ", 2)
             loop = asyncio.get_running_loop()
-            loop.call_later(self.delay, self._reply, method, target, headers, body)
+            asked = time.monotonic()
+            loop.call_later(self.delay, self._reply, asked, method, target, headers, body)
 
-    def _reply(self, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
+    def _reply(
+        self, asked: float, method: str, target: str, headers: dict[str, str], body: bytes
+    ) -> None:
         status, about, data = self.bucket.answer(method, target, headers, body)
+        if self.log is not None:
+            times = f"{asked:.4f} {time.monotonic():.4f}"
+            print(times, status, max(len(body), len(data)), method, target, file=self.log)
         head = [f"HTTP/1.1 {status} {_STATUS[status]}"]
         head += [f"{name}: {value}" for name, value in about.items()]
         head += [f"Content-Length: {len(data)}"] if status != 204 else []
@@ -147,9 +156,9 @@ class _Connection(asyncio.Protocol):
             self.transport.write(data)
 
 
-async def _serve(bucket: Bucket, delay: float) -> None:
+async def _serve(bucket: Bucket, delay: float, log: IO[str] | None) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(bucket, delay), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Connection(bucket, delay, log), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -161,8 +170,10 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--log", type=Path, help="file to write each request to")
     given = parser.parse_args()
-    asyncio.run(_serve(Bucket(given.folder), given.delay))
+    log = None if given.log is None else given.log.open("w", buffering=1)
+    asyncio.run(_serve(Bucket(given.folder), given.delay, log))
 
 
 if __name__ == "__main__":

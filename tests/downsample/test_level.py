@@ -641,12 +641,11 @@ def test_a_few_blocks_need_neither_dask_nor_numba_nor_zarr(tmp_path):
     make(tmp_path, shape=(64, 64), chunks=(16, 16), compressors=GzipCodec())
     code = f"""
 import sys
-from zarrpyramid.config import image_config
-from zarrpyramid.plan.image import open_image
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.publish import write_multiscales
-image = open_image(image_config("a", {{"store": {str(tmp_path)!r}, "levels": 2}}))
+from zarrpyramid.downsample.pyramid import find_image
+image = find_image({str(tmp_path)!r}, "", {{"levels": 2}})
 records = [seal_base(image)]
 for level in (1, 2):
     records.append(build_level(image, level, records[-1], n_workers=2))

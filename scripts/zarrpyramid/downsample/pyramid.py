@@ -25,7 +25,7 @@ from zarrpyramid.plan import (
     source_layout,
     taken_as,
 )
-from zarrpyramid.stores import held
+from zarrpyramid.stores import as_path, held, path_inside
 
 from .base import remove_base, seal_base
 from .base_copy import copy_base
@@ -111,12 +111,12 @@ def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
     PyramidError
         If the image is not there or not served, or the settings do not fit it.
     """
-    from zarrpyramid.stores import as_path, from_zarr, path_inside
-
     place, field = as_path(store), join(path_inside(store), field)
     given = plain({**settings, "store": place or "store", "field": field})
     config = image_config(short_name(place or "image", field), check_config(given))
     if place is None:
+        from zarrpyramid.stores import from_zarr  # it imports zarr
+
         return open_image(config, from_zarr(store), config.field)
     return open_image(config)
 

@@ -7,7 +7,9 @@ from .hold import take_hold as take_hold
 from .hold import unlock as unlock
 from .image_files import image_format as image_format
 from .image_files import why_no_store as why_no_store
+from .place import as_path as as_path
 from .place import open_store as open_store
+from .place import path_inside as path_inside
 from .probe import Probe as Probe
 from .probe import laid_probe as laid_probe
 from .store import Store as Store
@@ -15,9 +17,7 @@ from .urls import as_arguments as as_arguments
 from .urls import check_options as check_options
 from .urls import check_url as check_url
 from .urls import is_url as is_url
-from .zarr_store import as_path as as_path
 from .zarr_store import from_zarr as from_zarr
 from .zarr_store import memory_store as memory_store
 from .zarr_store import open_root as open_root
-from .zarr_store import path_inside as path_inside
 from .zarr_store import to_zarr as to_zarr

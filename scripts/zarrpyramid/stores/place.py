@@ -1,7 +1,8 @@
-"""The store at a path or a URL."""
+"""The store at a path or a URL, and the path or the URL of a store in whatever form."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .local import LocalStore
@@ -35,3 +36,24 @@ def open_store(
         return LocalStore(place, trusted=trusted, durable=durable)
     kind = WebStore if place.startswith(("http://", "https://")) else ObjectStore
     return kind(place, options or {})
+
+
+def as_path(store: object, *, is_read: bool = False) -> str | None:
+    """Return the path or the URL of a store, or None for a store object that is no local folder."""
+    if isinstance(store, str) and is_url(store):
+        return store
+    if isinstance(store, str | Path):
+        return str(LocalStore(store).root)
+    from .zarr_store import from_zarr  # 0.2 s, which a path or a URL does not need
+
+    folder = from_zarr(store, is_read=is_read).folder("")
+    return None if folder is None else str(folder)
+
+
+def path_inside(store: object) -> str:
+    """Return the path of a group in its store; "" for a store itself."""
+    if isinstance(store, str | Path):
+        return ""
+    from .zarr_store import path_of
+
+    return path_of(store)

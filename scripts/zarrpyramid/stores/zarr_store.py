@@ -21,7 +21,6 @@ from zarrpyramid.errors import ArgumentError, StoreError
 from .local import LocalStore
 from .object_store import ObjectStore
 from .store import Store
-from .urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,16 +159,8 @@ def memory_store() -> ZarrStore:
     return ZarrStore(MemoryStore())
 
 
-def as_path(store: object, *, is_read: bool = False) -> str | None:
-    """Return the path or the URL of a store, or None for a store object that is no local folder."""
-    if isinstance(store, str) and is_url(store):
-        return store
-    folder = from_zarr(store, is_read=is_read).folder("")
-    return None if folder is None else str(folder)
-
-
-def path_inside(store: object) -> str:
-    """Return the path of a group in its store; "" for a store itself."""
+def path_of(store: object) -> str:
+    """Return the path of a group that zarr-python has opened; "" for anything else."""
     return str(store.path) if isinstance(store, zarr.Group | StorePath) else ""
 
 
