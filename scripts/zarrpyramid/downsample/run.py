@@ -1,16 +1,16 @@
 """Blocks of a level, run side by side by whatever suits them.
 
-A cluster of the user's or the dask scheduler that the user has set, where there is one. Else a few
-blocks run in threads, without dask: to import it costs as much as the whole of a small level. Else
-dask runs them in copies of this process, as fast as cores allow (`workers` says why), and in
-threads where no copy can be made. Nothing here schedules anything itself.
+A cluster of the user's or the dask scheduler that the user has set, where there is one. Else dask
+runs them in copies of this process, as fast as cores allow (`workers` says why). A few blocks, and
+all where no copy can be made, as of a store behind a network, run in threads without dask: to
+import it costs as much as the whole of a small level.
 """
 
 from __future__ import annotations
 
 import itertools
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -21,7 +21,7 @@ from zarrpyramid.plan import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Future, ProcessPoolExecutor
     from threading import Thread
 
     from zarrpyramid.geometry import Index, Shape
@@ -89,9 +89,9 @@ def run_blocks(
         If a worker process is killed, or the cluster is lost.
     """
     n_blocks = geometry.count(grid) if numbers is None else len(numbers)
-    few = n_blocks <= FEW
+    may_fork = n_blocks > FEW and n_workers > 1 and shared and _can_fork()
     # Where dask was not imported nobody has set anything.
-    asked = shared and ("dask.base" in sys.modules or not few)
+    asked = shared and ("dask.base" in sys.modules or may_fork)
     scheduler = users_scheduler() if asked else None
     places = geometry.iterate_units(grid, numbers)
     if cluster is not None:
@@ -99,26 +99,16 @@ def run_blocks(
         at_once = max(_BATCH // _GROUP, 16 * cluster.n_threads)
         groups = _grouped(places, n_blocks, cluster.n_threads)
         yield from _run(cluster.get, _Group(compute, load, cluster.probe), groups, note, at_once)
-        return
-    if few and scheduler is None:
-        with ThreadPoolExecutor(n_workers) as pool:
-            for result in pool.map(compute, places):
-                if note is not None:
-                    note(result)
-                yield result
-        return
-    from dask.threaded import get
-
-    from .workers import can_fork
-
-    groups = _grouped(places, n_blocks, n_workers)
-    if scheduler is None and n_workers > 1 and shared and can_fork():
+    elif scheduler is not None:
+        groups = _grouped(places, n_blocks, n_workers)
+        yield from _run(scheduler, _Group(compute, load), groups, note)
+    elif may_fork:
+        groups = _grouped(places, n_blocks, n_workers)
         yield from _run_forked(_Group(compute), groups, n_workers, load, note)
-        return
-    # dask's own pool never ends: its threads would block forking in later builds, so pass our own.
-    with ThreadPoolExecutor(n_workers) as pool:
-        run = scheduler or partial(get, pool=pool)
-        yield from _run(run, _Group(compute, load), groups, note)
+    else:
+        if load is not None:
+            load()
+        yield from _run_threads(compute, places, n_workers, note)
 
 
 def users_scheduler() -> Any:
@@ -132,8 +122,40 @@ def users_scheduler() -> Any:
     return None
 
 
+def _can_fork() -> bool:
+    from .workers import can_fork  # 30 ms, which a few blocks do not need
+
+    return can_fork()
+
+
 def _grouped(places: Iterator[Index], n_blocks: int, n_workers: int) -> Iterator[list[Index]]:
     return geometry.batches(places, max(1, min(_GROUP, n_blocks // (8 * n_workers))))
+
+
+def _run_threads(
+    compute: Callable[[Index], Result],
+    places: Iterator[Index],
+    n_workers: int,
+    note: Callable[[Result], None] | None,
+) -> Iterator[Result]:
+    with ThreadPoolExecutor(n_workers) as pool:
+
+        def begin(n_blocks: int) -> set[Future[Result]]:
+            return {pool.submit(compute, place) for place in itertools.islice(places, n_blocks)}
+
+        running = begin(2 * n_workers)  # as many wait, so that no thread does
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for each in done:
+                    result = each.result()
+                    running |= begin(1)
+                    if note is not None:
+                        note(result)
+                    yield result
+        finally:
+            for each in running:
+                each.cancel()
 
 
 def _run_forked(
