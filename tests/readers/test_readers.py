@@ -23,7 +23,12 @@ SHAPE, SIZE, OFFSET = (21, 34, 40), (2.0, 0.5, 0.25), (0.0, 100.0, -7.0)
 IMAGES = {
     "v2": (2, {}, {}),
     "v2 big-endian": (2, {"dtype": ">u2"}, {"compressor": "blosc-lz4"}),
+    "v2 zstd": (2, {}, {"compressor": "zstd:1"}),
+    "v2 gzip": (2, {}, {"compressor": "gzip:1"}),
+    "v2 raw": (2, {}, {"compressor": "none"}),
     "v3": (3, {}, {}),
+    "v3 blosc": (3, {}, {"compressor": "blosc-zstd:1:bitshuffle", "checksum": True}),
+    "v3 raw": (3, {}, {"compressor": "none"}),
     "v3 in shards": (3, {"shards": (16, 16, 16)}, {"compressor": "zstd:5", "checksum": True}),
     "v3 other chunks": (3, {}, {"chunks": [5, 7, 9], "compressor": "gzip"}),
     "v3 sparse": (3, {"fill_value": 3}, {"write_empty_chunks": False}),

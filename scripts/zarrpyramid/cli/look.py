@@ -34,12 +34,17 @@ def add_commands(commands: Commands) -> None:
         commands,
         plan,
         "show what a run will make and what it needs, before a voxel is read",
-        (BRAIN, "--configfile my.yaml"),
+        (BRAIN, "--configfile my.yaml", f"{BRAIN} --codecs"),
         good="the plan is shown, whether or not there is room for it here",
         bad="the plan is shown, and a run is refused on any machine",
     )
     add_path(command, nargs="?")
     add_options(command, "a configuration, as snakemake takes it")
+    command.add_argument(
+        "--codecs",
+        action="store_true",
+        help="try compressors on 16 chunks of level 1, which are made in memory, and recommend one",
+    )
 
     command = add_command(
         commands,
@@ -89,8 +94,9 @@ def add_commands(commands: Commands) -> None:
 def plan(given: argparse.Namespace) -> int:
     """Print a forecast for one image, or for all images of a configuration."""
     from zarrpyramid.config import read_config, short_name
-    from zarrpyramid.downsample import n_cores, open_path
+    from zarrpyramid.downsample import n_cores, open_path, try_codecs
     from zarrpyramid.plan import Run, forecast
+    from zarrpyramid.report import codec_table
 
     if given.path is None and given.configfile is None:
         raise ConfigError("give either STORE/FIELD or --configfile F")
@@ -120,6 +126,9 @@ def plan(given: argparse.Namespace) -> int:
         forecast(image, logs / name, n_cores(), is_refused=name in faults)
         for name, image in images.items()
     ]
+    if given.codecs:
+        tried = {name: image for name, image in images.items() if name not in faults}
+        tables += ["\n".join(codec_table(image, try_codecs(image))) for image in tried.values()]
     for line in "\n\n".join(tables).split("\n"):
         print(printable(line))
     for fault in faults.values():

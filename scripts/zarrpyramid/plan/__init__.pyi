@@ -15,6 +15,7 @@ from .base_place import note_base_path as note_base_path
 from .base_place import way_to_base as way_to_base
 from .batches import Batch as Batch
 from .chunks import why_extreme as why_extreme
+from .compressor import auto_compressor as auto_compressor
 from .conflicts import check_base_place as check_base_place
 from .conflicts import check_place as check_place
 from .conflicts import is_taken as is_taken

@@ -30,10 +30,18 @@ def decide_compressor(image: ImageConfig, dtype: str, labels: bool) -> Decision[
     """
     if image.compressor != AUTO:
         return Decision(key="compressor", value=image.compressor, given=True)
-    if labels or dtype == "bool":
-        value, why = "zstd", "labels compress best by long repeats"
-    elif ITEM_SIZES[dtype] == 1:
-        value, why = "zstd:1", "a voxel of one byte has no bytes to shuffle"
-    else:
-        value, why = "blosc-zstd:1", f"shuffled bytes of {dtype} compress better and faster"
+    value, why = auto_compressor(dtype, labels)
     return Decision(key="compressor", value=value, why=why)
+
+
+def auto_compressor(dtype: str, labels: bool) -> tuple[str, str]:
+    """Return what `auto` is for levels of a data type, and why.
+
+    >>> auto_compressor("uint16", labels=False)[0], auto_compressor("uint16", labels=True)[0]
+    ('blosc-zstd:1', 'zstd')
+    """
+    if labels or dtype == "bool":
+        return "zstd", "labels compress best by long repeats"
+    if ITEM_SIZES[dtype] == 1:
+        return "zstd:1", "a voxel of one byte has no bytes to shuffle"
+    return "blosc-zstd:1", f"shuffled bytes of {dtype} compress better and faster"

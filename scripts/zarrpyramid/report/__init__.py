@@ -12,7 +12,8 @@ Read in this order:
    places what `templates/chart.svg.jinja` draws. `images_page` is the page of many images, with
    small pictures by `contact_sheet`.
 3. Labels: `labels` is the recipe, `counts` adds up ids.
-4. Viewers: `viewer_rules` with `viewer_conditions`; `neuroglancer`, whose files `serving` sends,
+4. Viewers: `viewer_rules` with `viewer_conditions`; `codec_table` says which of them read a codec,
+   beside what it takes; `neuroglancer`, whose files `serving` sends,
    with the windows of an image without levels by `lone_level`.
 """
 
