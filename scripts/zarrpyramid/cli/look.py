@@ -96,7 +96,7 @@ def plan(given: argparse.Namespace) -> int:
     from zarrpyramid.config import read_config, short_name
     from zarrpyramid.downsample import n_cores, open_path, try_codecs
     from zarrpyramid.plan import Run, forecast
-    from zarrpyramid.report import codec_table
+    from zarrpyramid.report import describe_codecs
 
     if given.path is None and given.configfile is None:
         raise ConfigError("give either STORE/FIELD or --configfile F")
@@ -128,7 +128,7 @@ def plan(given: argparse.Namespace) -> int:
     ]
     if given.codecs:
         tried = {name: image for name, image in images.items() if name not in faults}
-        tables += ["\n".join(codec_table(image, try_codecs(image))) for image in tried.values()]
+        tables += ["\n".join(describe_codecs(image, try_codecs(image))) for image in tried.values()]
     for line in "\n\n".join(tables).split("\n"):
         print(printable(line))
     for fault in faults.values():

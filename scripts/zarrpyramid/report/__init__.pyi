@@ -1,5 +1,5 @@
 from .closing import close_run as close_run
-from .codec_table import codec_table as codec_table
+from .codec_table import describe_codecs as describe_codecs
 from .facts import level_facts as level_facts
 from .images_page import image_rows as image_rows
 from .images_page import report_images as report_images

@@ -42,7 +42,7 @@ def cost(trial: CodecTrial) -> float:
     return trial.encode_seconds + trial.decode_seconds + 2 * trial.stored_bytes / MOVED
 
 
-def codec_table(image: Image, trials: Sequence[CodecTrial]) -> list[str]:
+def describe_codecs(image: Image, trials: Sequence[CodecTrial]) -> list[str]:
     """Return lines: a table of codecs, their readers, and the one to take as YAML."""
     plan, best = image.plan, min(trials, key=cost)
     level = plan.levels[1]
