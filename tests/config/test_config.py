@@ -335,7 +335,7 @@ def test_a_setting_that_does_not_say_what_it_expects():
 def test_an_unknown_key_far_from_all_shows_what_is_known():
     with pytest.raises(
         ConfigError,
-        match=r"unknown key 'qqqq'; known are axes, base, base_path, base_ready, ",
+        match=r"unknown key 'qqqq'; known are also, axes, base, base_path, base_ready, ",
     ):
         check_config({"qqqq": 1})
     assert suggestion("word", []) == ""

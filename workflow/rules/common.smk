@@ -81,7 +81,7 @@ def base_inputs(wildcards):
         return []
     sentinels = made_before(RUN.base_sentinel)(wildcards)
     ready = RUN.images[wildcards.image].config.base_ready
-    return [local(ready)] if ready else sentinels  # a module's prefix is not for others' files
+    return sentinels or [local(ready)] * bool(ready)  # a module's prefix is not for others' files
 
 
 def needed(rule, kind=Job):

@@ -59,6 +59,9 @@ def image_config(name: str, given: Mapping[str, Any], *, is_read: bool = False) 
     image = ImageConfig(name=name, **values)
     _check_extents(image)
     _check_origin(image)
+    if image.also and len({*image.also}) < len(image.also):
+        msg = f"also {list(image.also)} names a method twice; give each once"
+        raise ConfigError(f"image {image.name}: {msg}")
     return image
 
 

@@ -20,6 +20,7 @@ class Keywords(TypedDict, total=False):
     axes: str | Sequence[str]
     scale_factors: str | int | Mapping[str, int] | Sequence[int | Sequence[int] | Mapping[str, int]]
     method: str
+    also: str | Sequence[str]
     rounding: str
     nodata: str | str | int | float | Sequence[str | int | float | None]
     nodata_share: float

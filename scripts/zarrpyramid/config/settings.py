@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _FACTORS = MappingOf(Integer(1))
 _VALUE = NotANumber() | Number()
+_ALSO = [name for name, method in METHODS.items() if method.keeps_dtype]
 _OPTIONS = MappingOf(Either(Flag(), Number(), Text(), expected="a text, a number, true or false"))
 
 
@@ -49,11 +50,14 @@ class ImageConfig:
     ----------
     name
         Unique in a run; names the image's folder of results.
+    companion
+        The method of the image's companion that is meant; "" means the image itself.
     store, source
         As absolute paths or as URLs.
     """
 
     name: str
+    companion: str = ""
     store: str = setting(
         Place(least=1),
         "Path of the zarr store that holds the image. A relative path starts at the working "
@@ -199,6 +203,16 @@ class ImageConfig:
         "same, where 0 is background), or the first of them (`stride`). Of labels, mean, nanmean, "
         "sum and median are refused. Complex numbers take mean, sum or stride.",
         default="auto",
+    )
+    also: tuple[str, ...] | None = setting(
+        Choice("none") | ListOf(Choice(*_ALSO)),
+        "Further methods, by each of which a companion of the image is made: a pyramid of the same "
+        "level 0 in a group of the image's group that is called by the method, such as `max`. "
+        "Level 1 of all of them is made by one read of level 0. A companion has sentinels, a list "
+        "and a report of its own, and all other settings of the image but `rounding`. Its group "
+        "lists levels 1 to N: level 0 stands in the image's group. Labels have none.",
+        expected="none, or a list of methods such as [max, min]",
+        absent="none",
     )
     rounding: str = setting(
         Choice("each", "once"),

@@ -36,7 +36,7 @@ from zarrpyramid.plan import (
 from zarrpyramid.tables import aligned_table
 
 from .leftovers import remove_litter
-from .publish import withdraw_levels
+from .publish import make_companion_group, withdraw_levels
 
 if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Record
@@ -51,7 +51,8 @@ def seal_base(image: Image) -> Record:
     The log gets the table of what was decided for the image.
 
     A v3 level 0 without dimension_names gets them, unless the configuration forbids it: OME-NGFF
-    0.5 requires that they equal the names of the axes. Its voxels are never written.
+    0.5 requires that they equal the names of the axes. Its voxels are never written, and nothing of
+    a companion's level 0 is: the image has been sealed before.
 
     Raises
     ------
@@ -65,7 +66,9 @@ def seal_base(image: Image) -> Record:
         logger.info("%s", line)
     names = [axis.dimension for axis in image.plan.axes]
     named = base.named(names)
-    if base.zarr_format == 3 and named.dimension_names != base.dimension_names:
+    if image.is_companion:
+        make_companion_group(image)
+    elif base.zarr_format == 3 and named.dimension_names != base.dimension_names:
         is_link = image.store.is_link(level.path)
         if image.plan.image.edit_base and not is_link:
             # Also names that are there, where the configuration gives other axes.

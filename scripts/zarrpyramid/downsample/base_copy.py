@@ -104,7 +104,7 @@ def copy_base(
         )
     assert source is not None
     check_base_place(image)
-    with image.store.hold(image.level_path(0)):
+    with image.store.hold(image.lock):
         make_groups(image.store, image.path, source.base.zarr_format)
         if image.copies:
             record = _copy(image, source, n_workers, before_rebuild)

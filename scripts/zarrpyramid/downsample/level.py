@@ -60,7 +60,7 @@ def build_level(
     VoxelError
         If voxels contradict what was recorded or computed of them.
     """
-    with image.store.hold(image.level_path(0)):
+    with image.store.hold(image.lock):
         job = LevelJob(
             image=image,
             level=level,
@@ -82,7 +82,7 @@ def build_base(image: Image, **given: Any) -> Record:
     StoreError
         If files cannot be read.
     """
-    with image.store.hold(image.level_path(0)):
+    with image.store.hold(image.lock):
         job = BaseJob(image=image, **given)
         job.check()
         return job.current_record() or make_level(job)

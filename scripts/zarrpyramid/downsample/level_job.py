@@ -28,6 +28,7 @@ from zarrpyramid.plan import (
     n_channels,
     remainders_header,
     remainders_path,
+    seen_fingerprint,
     watched_by,
     why_remade,
 )
@@ -37,7 +38,13 @@ from .leftovers import identity, notes_path, remove_litter
 from .made_from import FinerObjects
 from .once_task import OnceTask
 from .opening import purpose
-from .publish import may_carry, publish_level, remove_remainders, withdraw_levels
+from .publish import (
+    make_companion_group,
+    may_carry,
+    publish_level,
+    remove_remainders,
+    withdraw_levels,
+)
 from .task import LevelTask
 
 if TYPE_CHECKING:
@@ -114,7 +121,8 @@ class LevelJob(Job):
             return made_of(self.finer)
         if watched_by(self.image) != "objects":
             return {}  # only its document is compared, and that is done already
-        return {"fingerprint": fingerprint(self.source)}
+        known = seen_fingerprint(self.image) if self.image.is_companion else None
+        return {"fingerprint": known or fingerprint(self.source)}
 
     def check(self) -> None:
         """See that the level's place is free, and that the level before is its sentinel's."""
@@ -156,6 +164,8 @@ class LevelJob(Job):
     def clear_place(self, *, keep: bool = False) -> None:
         """Withdraw the level from the list, and remove what is left of it, or all but objects."""
         image, store, path = self.image, self.target.store, self.target.path
+        if image.is_companion:
+            make_companion_group(image)
         self.before_rebuild()
         withdraw_levels(image, self.target.number, [self.target])
         # Also where no array is found: consolidated metadata may still show what was removed.

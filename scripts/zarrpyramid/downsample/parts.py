@@ -59,7 +59,7 @@ def open_level(
     StoreError
         If the level's place is taken by something that is not ours, or others are at the image.
     """
-    with image.store.hold(image.level_path(0)):
+    with image.store.hold(image.lock):
         job = _job(image, level, finer, results=results, before_rebuild=before_rebuild)
         target = job.target
         job.check()
@@ -106,7 +106,7 @@ def build_part(
     VoxelError
         If voxels contradict what was computed of them.
     """
-    with image.store.hold(image.level_path(0), shared=True):
+    with image.store.hold(image.lock, shared=True):
         job = _job(image, level, finer, results=results, n_workers=n_workers, on_block=on_block)
         job.check()
         cut = image.plan.cut(level)
@@ -161,7 +161,7 @@ def gather_level(
         If the level before holds other voxels than its record says, or level 0 has changed since
         the level was opened.
     """
-    with image.store.hold(image.level_path(0)):
+    with image.store.hold(image.lock):
         job = _job(image, level, finer, results=results)
         target = job.target
         job.check()

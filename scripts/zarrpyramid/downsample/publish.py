@@ -20,6 +20,7 @@ from zarrpyramid.metadata import (
     join,
     labels_group,
     listed_paths,
+    make_groups,
     omero_document,
     open_group,
     read_multiscales,
@@ -40,6 +41,7 @@ from zarrpyramid.plan import (
     ONCE,
     Level,
     check_listed,
+    first_attributes,
     foreign_levels,
     left_overs,
     made_of,
@@ -69,6 +71,13 @@ def publish_level(level: Level, record: Record) -> None:
     level.store.sync()
 
 
+def make_companion_group(image: Image) -> None:
+    """Make the group of a companion, which says where its level 0 is, if it is absent."""
+    make_groups(image.store, image.path, image.plan.base.zarr_format)
+    first = first_attributes(image)
+    change_group_attributes(image.store, image.path, lambda found: found or first)
+
+
 def write_multiscales(image: Image) -> Record:
     """List all levels of the plan, and nothing else, after removing ours beyond them.
 
@@ -85,7 +94,7 @@ def write_multiscales(image: Image) -> Record:
         If a level of the plan is absent, or one of others is listed that is not given up.
     """
     plan = image.plan
-    with image.store.hold(image.level_path(0)):
+    with image.store.hold(image.lock):
         _check_chain(image)
         if plan.image.overwrite:
             remove_foreign(image)

@@ -19,6 +19,7 @@ from zarrpyramid.metadata import (
 from zarrpyramid.plan import (
     check_build,
     check_room,
+    companions,
     foreign_levels,
     is_taken,
     open_image,
@@ -72,7 +73,7 @@ def build_pyramid(
     Returns
     -------
     list of dict
-        The record of every level, level 0 first.
+        The record of every level, level 0 first. Those of companions stand in their levels.
 
     Raises
     ------
@@ -84,22 +85,29 @@ def build_pyramid(
             hint = suggestion(key, list(KEYWORDS))
             raise TypeError(f"build_pyramid() got an unexpected keyword argument {key!r}{hint}")
     image = find_image(store, field, {**settings, "parts": 1})  # the part of this process
-    check_build(image)
-    check_room(image, source_layout(image))
+    also, layout = companions(image), source_layout(image)
+    for each in (image, *also):
+        check_build(each)
+        check_room(each, layout)
     workers = n_workers or n_cores()
     shown = is_watched() if progress is None else progress
     with held(image.store, image.path, makes_group=image.makes_group):
         if image.source is not None:
             with Progress(image, 0, shown=shown and image.input is not None) as bar:
                 copy_base(image, n_workers=workers, on_block=bar.update)
-        records = [seal_base(image)]
-        for level in range(1, len(image.plan.levels)):
-            with Progress(image, level, shown=shown) as bar:
-                record = build_level(
-                    image, level, records[-1], n_workers=workers, on_block=bar.update
-                )
-            records.append(record)
-        write_multiscales(image)
+        every = [_build(each, workers, shown) for each in (image, *also)]
+    return every[0]
+
+
+def _build(image: Image, n_workers: int, shown: bool) -> list[Record]:
+    """Build the levels of an image whose level 0 is there, and return the records of all levels."""
+    records = [seal_base(image)]
+    for level in range(1, len(image.plan.levels)):
+        with Progress(image, level, shown=shown) as bar:
+            finer = records[-1]
+            record = build_level(image, level, finer, n_workers=n_workers, on_block=bar.update)
+        records.append(record)
+    write_multiscales(image)
     return records
 
 
@@ -172,7 +180,7 @@ def clean(
     """
     image = open_path(path, storage_options=storage_options, is_read=False)
     is_held = held(image.store, image.path, makes_group=image.makes_group)
-    with is_held, image.store.hold(image.level_path(0)):
+    with is_held, image.store.hold(image.lock):
         # A build makes levels one after the other: beyond a gap, nothing is its rest.
         there = levels_there(image.store, image.path, image.paths)
         in_a_row = [level for place, level in enumerate(there, start=1) if level == place]

@@ -11,7 +11,8 @@ parses costs little. Read in this order:
    changing the tree, and keeping the consolidated metadata of all groups above up to date;
    `container` finds the images of plates, series and labels.
 4. `multiscales`, `placement`, `versions` and `units`: OME-NGFF in a group's attributes, read;
-   `spelling`, `listing`, `omero` and `label_image`: changed.
+   `spelling`, `listing`, `omero` and `label_image`: changed; `outer_list` has a level 0 that stands
+   beside its group.
 5. `record`, `recipe`, `json_numbers` and `digests`: what a sentinel says of a level, its objects,
    what it was made from, digest and statistics.
 """

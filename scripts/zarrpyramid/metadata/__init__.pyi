@@ -71,11 +71,16 @@ from .omero import others_omero as others_omero
 from .omero import with_omero as with_omero
 from .omero import without_omero as without_omero
 from .omero import without_our_omero as without_our_omero
+from .outer_list import OUTER_BASE_KEY as OUTER_BASE_KEY
+from .outer_list import is_reached as is_reached
+from .outer_list import outer_base as outer_base
 from .parsing import parse_array as parse_array
+from .paths import ABOVE as ABOVE
 from .paths import LevelPaths as LevelPaths
 from .paths import groups_above as groups_above
 from .paths import is_inside as is_inside
 from .paths import join as join
+from .paths import reach as reach
 from .placement import first_transformation as first_transformation
 from .placement import mappings as mappings
 from .placement import name_of as name_of

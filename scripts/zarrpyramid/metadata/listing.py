@@ -166,6 +166,11 @@ def with_axes(attributes: Document, names: Sequence[str]) -> Document:
     return _with_multiscales(attributes, [changed, *more])
 
 
+def with_first_list(attributes: Document, first: Document) -> Document:
+    """Return a group's attributes with another first multiscales, or with the first one."""
+    return _with_multiscales(attributes, [first, *all_multiscales(attributes)[1:]])
+
+
 def _with_multiscales(attributes: Document, listed: list[Document]) -> Document:
     """Return attributes with other multiscales where theirs stand; with none, without the key."""
     holder = ome_attributes(attributes)

@@ -10,6 +10,7 @@ from zarrpyramid.errors import MetadataError, StoreError
 
 from .documents import read_document
 from .formats import FORMATS, Format
+from .outer_list import with_outer_base
 from .parsing import check_keys, parse_array
 from .paths import join
 
@@ -39,9 +40,9 @@ class Node:
 
     @property
     def attributes(self) -> Document:
-        """User attributes."""
+        """User attributes; a group's list names a level 0 that stands beside it too."""
         held = self.documents.get(self.format.attributes_document, {})
-        return dict(self.format.attributes(held))
+        return dict(with_outer_base(self.format.attributes(held)))
 
 
 def read_node(store: Store, path: str, zarr_format: int | None = None) -> Node | None:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+ABOVE = "../"
+"""What the path of a level 0 begins with that stands beside its group."""
+
+
 def join(*parts: str) -> str:
     """Join parts of a key; a part may be empty.
 
@@ -17,6 +21,17 @@ def join(*parts: str) -> str:
     'raw/0'
     """
     return "/".join(part for part in parts if part)
+
+
+def reach(group: str, path: str) -> str:
+    """Return the key of a node at a path in a group, or beside the group where it says ``../``.
+
+    >>> reach("raw/max", "1"), reach("raw/max", "../0")
+    ('raw/max/1', 'raw/0')
+    """
+    if path.startswith(ABOVE):
+        return join(group.rpartition("/")[0], path[len(ABOVE) :])
+    return join(group, path)
 
 
 def groups_above(path: str) -> list[str]:
@@ -48,6 +63,7 @@ class LevelPaths:
        ``scale1/image``, ``c1/00`` by ``c1/01``, ``level1`` by ``level2``, ``7`` by ``8``.
     2. Where there is none, as in ``full`` and ``raw488``, levels are numbers beside level 0: ``1``,
        ``2``, ...
+    3. Where level 0 stands beside the group, they are numbers in the group.
 
     >>> paths = LevelPaths(base="scale0/image")
     >>> paths.path(2), paths.level("scale2/image"), paths.level("scale2/labels")
@@ -86,6 +102,8 @@ class LevelPaths:
     @property
     def _parts(self) -> tuple[str, str, str]:
         """The text before the number that counts the levels, the number, and the text after it."""
+        if self.base.startswith(ABOVE):
+            return "", "", ""
         numbers = list(re.finditer(r"[0-9]+", self.base))
         for first in (0, 1):
             for number in reversed(numbers):

@@ -15,6 +15,9 @@ from .base_place import note_base_path as note_base_path
 from .base_place import way_to_base as way_to_base
 from .batches import Batch as Batch
 from .chunks import why_extreme as why_extreme
+from .companion import companions as companions
+from .companion import first_attributes as first_attributes
+from .companion import seen_fingerprint as seen_fingerprint
 from .compressor import auto_compressor as auto_compressor
 from .conflicts import check_base_place as check_base_place
 from .conflicts import check_place as check_place

@@ -18,11 +18,12 @@ from zarrpyramid.metadata import (
     change_group_attributes,
     find_arrays,
     find_images,
-    is_inside,
+    is_reached,
     join,
     listed_paths,
     open_group,
     parse_array,
+    reach,
     read_node,
 )
 
@@ -57,7 +58,7 @@ def level_paths(config: ImageConfig, store: Store, path: str, group: Node | None
     where = f"{store.name}/{path}".rstrip("/")
     is_taken = BASE_KEY in group.attributes  # at 0, also while the list is without it
     base = "0" if is_taken else base_path(group.attributes)
-    if base is not None and not is_inside(base):
+    if base is not None and not is_reached(group.attributes, base):
         raise StoreError(
             f"{where} lists {base!r} as level 0, expected the path of an array in the group; mend "
             "its multiscales"
@@ -94,7 +95,7 @@ def read_base(
         If it is not there; the message says what there is, and the ways out.
     """
     where = f"{store.name}/{path}".rstrip("/")
-    node = read_node(store, join(path, base))
+    node = read_node(store, reach(path, base))
     if node is not None and node.kind == "group":
         raise StoreError(
             f"{where}/{base} is a group, expected the array of level 0"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid.config import group_path
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import (
+    ABOVE,
     LevelPaths,
     base_path,
     join,
@@ -18,12 +19,14 @@ from zarrpyramid.metadata import (
     locate,
     open_group,
     packing,
+    reach,
     read_array,
     read_node,
     without_paths,
 )
 
 from .base_place import check_voxels, level_paths, read_base
+from .companion import companion_name, companion_of
 from .input_decisions import explained
 from .input_source import InputSource, find_input, input_source
 from .levels import ImagePlan, made_base, plan_image
@@ -65,7 +68,18 @@ class Image:
     @property
     def makes_group(self) -> bool:
         """Whether the run makes the image's group where it is absent."""
-        return self.source is not None or self.plan.image.test_image is not None
+        is_made = self.source is not None or self.plan.image.test_image is not None
+        return is_made or self.is_companion
+
+    @property
+    def is_companion(self) -> bool:
+        """Whether level 0 is that of an image in whose group this one's group is."""
+        return self.paths.base.startswith(ABOVE)
+
+    @property
+    def lock(self) -> str:
+        """The prefix that a process locks while it changes levels: one that no other image has."""
+        return self.path if self.is_companion else self.level_path(0)
 
     @property
     def copies(self) -> bool:
@@ -79,7 +93,7 @@ class Image:
 
     def level_path(self, level: int) -> str:
         """Return the path of a level's array in the store."""
-        return join(self.path, self.paths.path(level))
+        return reach(self.path, self.paths.path(level))
 
     def name(self, level: int) -> str:
         """Return what messages call a level."""
@@ -104,6 +118,10 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
         If the group or its level 0 is not there or not served, or the configuration does not fit
         it.
     """
+    if config.companion:
+        name = config.name.removesuffix(companion_name("", config.companion))
+        of = open_image(replace(config, name=name, companion=""), store, path)
+        return companion_of(of, config.companion)
     if store is None:
         store, path = locate(
             config.store,
@@ -125,7 +143,7 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
     else:
         group = open_group(store, path)
         paths = level_paths(config, store, path, group)
-        trust_linked_base(store, group, join(path, paths.base))
+        trust_linked_base(store, group, reach(path, paths.base))
         base = read_base(config, store, path, group, paths.base)
         # While level 0 is withdrawn from the list, nobody else's scale is its.
         others = {*listed_paths(group.attributes)} - {paths.base}

@@ -182,6 +182,7 @@ def labels_config(config: ImageConfig, image: Image) -> ImageConfig:
         scale_factors=steps or "auto",
         levels=None if steps else 0,
         method=asked if picks else "auto",
+        also=None,
         nodata=None,
         nodata_share=ALL_DATA.share,
         rounding=EACH,

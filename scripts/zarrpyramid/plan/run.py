@@ -198,8 +198,10 @@ class Run:
         return [] if n_parts == 1 else self._named(job.image, *names)
 
     def base_sentinel(self, job: Job) -> list[str]:
-        """Return the sentinel of a level 0 that is made or taken here; none of one that is not."""
-        image = self.images[job.image].image
+        """Return what a level 0 that is made or taken here waits for, and that of a companion."""
+        image, of = self.images[job.image].image, self.images[job.image].companion_of
+        if of is not None:  # whose level 1 is made by the same read
+            return self._named(of.name, "levels/1.json")
         if image.source:
             return self._named(job.image, "base_copy.json")
         return self._named(job.image, "test_image.json") if image.plan.image.test_image else []

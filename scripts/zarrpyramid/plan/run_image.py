@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import group_path
 from zarrpyramid.errors import PyramidError, StoreError
-from zarrpyramid.metadata import read_node
+from zarrpyramid.metadata import join, read_node
 
 from .base_objects import base_layout, source_layout
+from .companion import companion_name, companion_of
 from .image import open_image
 from .levels import provenance
 from .members import labels_config
@@ -53,6 +54,8 @@ class RunImage:
         one store.
     labelled
         The image that it labels and follows, where it is one of labels in a container.
+    companion_of
+        The image of which it is the companion that `config` names.
     fault
         Why it cannot even be looked at.
 
@@ -74,12 +77,13 @@ class RunImage:
         store: Store | None = None,
         path: str = "",
         labelled: RunImage | None = None,
+        companion_of: RunImage | None = None,
         fault: str = "",
     ) -> None:
         self.name, self.logs = config.name, logs / config.name
         self.why_nested: Callable[[RunImage], str] = lambda image: ""
         self.groups_read: set[str] = set()
-        self._given, self._labelled = config, labelled
+        self._given, self._labelled, self.companion_of = config, labelled, companion_of
         self._store, self._path = store, path
         self._refusal: str | None = fault or None
         self._needs: dict[tuple[str, int, int], dict[str, int]] = {}
@@ -90,7 +94,12 @@ class RunImage:
         if self._refusal is not None and self._refusal:
             return None, self._refusal, False
         try:
-            image = open_image(self.config, self._store, self._path)
+            if self.companion_of is None:
+                image = open_image(self.config, self._store, self._path)
+            else:
+                image = companion_of(
+                    self.companion_of.planned(self, "its image"), self.config.companion
+                )
         except PyramidError as error:
             return None, str(error), False
         is_made = bool(self.config.base_ready) or (
@@ -101,17 +110,36 @@ class RunImage:
     @property
     def where(self) -> str:
         """Path of its group, as it is given."""
-        return group_path(self._given.store, self._given.field)
+        given = self._given
+        return group_path(given.store, join(given.field, given.companion))
 
     @cached_property
     def config(self) -> ImageConfig:
         """Its settings; of labels, those that follow from the image that they label."""
         if self._labelled is None:
             return self._given
-        image, reason, _ = self._labelled._opened
+        return labels_config(self._given, self._labelled.planned(self, "what it labels"))
+
+    def planned(self, other: RunImage, as_what: str) -> Image:
+        """Return the image, or raise StoreError: what it is for `other` cannot be planned."""
+        image, reason, _ = self._opened
         if image is None:
-            raise StoreError(f"image {self.name}: what it labels cannot be planned: {reason}")
-        return labels_config(self._given, image)
+            raise StoreError(f"image {other.name}: {as_what} cannot be planned: {reason}")
+        return image
+
+    def companions(self) -> list[RunImage]:
+        """Return the companions that its settings ask for."""
+        given = self._given
+        if self._labelled is not None or given.companion:
+            return []
+        return [
+            RunImage(
+                replace(given, name=companion_name(self.name, method), companion=method),
+                self.logs.parent,
+                companion_of=self,
+            )
+            for method in given.also or ()
+        ]
 
     @property
     def found(self) -> Image | None:
@@ -144,7 +172,7 @@ class RunImage:
     @cached_property
     def base_layout(self) -> BaseLayout:
         """What the objects of level 0 look like, at one stat an object."""
-        return base_layout(self.image)
+        return self.companion_of.base_layout if self.companion_of else base_layout(self.image)
 
     @cached_property
     def source_layout(self) -> BaseLayout:

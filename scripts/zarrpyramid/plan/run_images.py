@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import image_configs
+from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import join
 from zarrpyramid.stores import is_url
 
@@ -48,11 +49,30 @@ def run_images(
         images = {image.name: RunImage(image, logs) for image in image_configs(config, results)}
     else:
         images = _members(container, results, logs)
+    images = _with_companions(images)
     around = _Around(images)
     groups_read: set[str] = set()
     for image in images.values():
         image.why_nested, image.groups_read = around.why_nested, groups_read
     return images
+
+
+def _with_companions(images: Mapping[str, RunImage]) -> dict[str, RunImage]:
+    """Return images by name, each with its companions after it."""
+    every: dict[str, RunImage] = {}
+    places = {image.where: name for name, image in images.items()}
+    for name, image in images.items():
+        every[name] = image
+        for each in image.companions():
+            if each.name in images or each.where in places:
+                other = each.name if each.name in images else places[each.where]
+                raise ConfigError(
+                    f"image {name}: also {each.config.companion} makes the image {each.name} in "
+                    f"{each.where}, which is that of images.{other}; rename one of them, or leave "
+                    f"{each.config.companion} out of also"
+                )
+            every[each.name] = each
+    return every
 
 
 def _members(container: Container, results: Path, logs: Path) -> dict[str, RunImage]:

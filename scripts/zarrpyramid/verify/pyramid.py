@@ -19,8 +19,8 @@ from zarrpyramid.metadata import (
     dataset_path,
     datasets_of,
     first_dataset,
-    is_inside,
     is_label_image,
+    is_reached,
     join,
     levels_there,
     listed_axes,
@@ -32,6 +32,7 @@ from zarrpyramid.metadata import (
     our_metadata,
     parse_array,
     placed,
+    reach,
     read_datasets,
     read_multiscales,
     read_node,
@@ -278,7 +279,7 @@ def pyramid_at(store: Store, inside: str, *, follow_links: bool = False) -> Pyra
     if pyramid.levels:
         return pyramid
     base = base_path(pyramid.attributes) or "0"
-    _, fault = _look(store, inside, pyramid.zarr_format, base)
+    _, fault = _look(store, inside, pyramid.group, base)
     if fault.startswith("cannot"):
         raise StoreError(f"{pyramid.where}/{base} {fault}")
     raise StoreError(
@@ -296,10 +297,10 @@ def read_pyramid(store: Store, path: str) -> Pyramid:
     """
     group = open_group(store, path)
     base = base_path(group.attributes) or "0"
-    if is_inside(base):
-        trust_linked_base(store, group, join(path, base))
+    if is_reached(group.attributes, base):
+        trust_linked_base(store, group, reach(path, base))
     paths = LevelPaths(base=base)
-    look = partial(_look, store, path, group.zarr_format)
+    look = partial(_look, store, path, group)
     listed = dict.fromkeys(listed_paths(group.attributes))
     found = {name: look(name) for name in listed}
     others: dict[str, tuple[ArrayMetadata | None, str]] = {}
@@ -313,8 +314,8 @@ def read_pyramid(store: Store, path: str) -> Pyramid:
             FoundLevel(
                 number=number,
                 path=name,
-                at=join(path, name),
-                name=join(store.name, path, name),
+                at=reach(path, name),
+                name=join(store.name, reach(path, name)),
                 metadata=metadata,
                 fault=fault,
                 listed=name not in others and (name in listed or name not in found),
@@ -345,22 +346,21 @@ def _with_one(group: Node, multiscales: Document) -> Node:
     return replace(group, documents={**group.documents, name: document})
 
 
-def _look(
-    store: Store, group: str, zarr_format: int, name: str
-) -> tuple[ArrayMetadata | None, str]:
+def _look(store: Store, path: str, group: Node, name: str) -> tuple[ArrayMetadata | None, str]:
     """Return the metadata of the array at a path of a group, or why readers find none."""
-    if not is_inside(name):
+    if not is_reached(group.attributes, name):
         return None, "is no path inside the group"
+    at, zarr_format = reach(path, name), group.zarr_format
     try:
-        node = read_node(store, join(group, name), zarr_format)
+        node = read_node(store, at, zarr_format)
         if node is None:
             other = 5 - zarr_format
-            if read_node(store, join(group, name), other) is None:
+            if read_node(store, at, other) is None:
                 return None, ABSENT
             why = f"is of zarr v{other}: readers that come from a group of zarr v{zarr_format}"
             return None, f"{why} find no array there"
         if node.kind == "group":
             return None, "is listed, and a group, not an array"
-        return parse_array(node.documents, join(store.name, group, name)), ""
+        return parse_array(node.documents, join(store.name, at)), ""
     except (MetadataError, StoreError) as error:
         return None, f"cannot be read: {error}"

@@ -122,7 +122,7 @@ def repair_pyramid(
         mend_list(find_pyramid(path, **how))
         pyramid = find_pyramid(path, **how)
         image = _likeliest(agreed_images(pyramid, _decodes(pyramid), **how), drawn)
-        with image.store.hold(image.level_path(0)):
+        with image.store.hold(image.lock):
             _reclaim_levels(image, pyramid, drawn)
             check_listed(image)
             levels = levels_there(image.store, image.path, image.paths)

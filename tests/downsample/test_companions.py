@@ -1,0 +1,208 @@
+"""Companions: pyramids by other methods of one level 0, equal to those that are built alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+
+from rebuilds import make
+from zarrpyramid.downsample.pyramid import build_pyramid, clean
+from zarrpyramid.errors import ConfigError, PyramidError, StoreError
+from zarrpyramid.verify import pyramid_status
+from zarrpyramid.verify.findings import Report
+from zarrpyramid.verify.verify import verify_pyramid
+
+FORMS = {
+    "plain": ({}, {}),
+    "v2": ({"zarr_format": 2}, {}),
+    "shards": ({"shards": (16, 16, 16)}, {}),
+    "across": ({}, {"chunks": [5, 6, 7], "scale_factors": 3}),
+    "across in shards": ({"shards": (16, 16, 16)}, {"chunks": [3, 4, 5], "shards": [6, 8, 10]}),
+    "through zarr-python": ({"zarr_format": 2, "filters": [numcodecs.Delta("u2")]}, {}),
+    "left out": ({}, {"write_empty_chunks": False}),
+    "nodata": ({}, {"nodata": 7, "nodata_share": 0.9}),
+    "once": ({}, {"rounding": "once"}),
+    "factors": ({}, {"scale_factors": [[1, 2, 3], [3, 1, 2]]}),
+    "floats": ({"dtype": "float32"}, {"method": "nanmean"}),
+    "bool": ({"dtype": "bool"}, {}),
+    "of a minimum": ({}, {"method": "min", "also": ["max", "mean", "median", "mode", "stride"]}),
+    "one space axis": ({"shape": (500,), "chunks": (7,)}, {}),
+    "flat": ({"shape": (90, 81), "chunks": (16, 16)}, {}),
+}
+
+
+def records(group):
+    """Return the records of all levels of a group but level 0, by name."""
+    levels = dict(zarr.open_group(group, mode="r").arrays())
+    found = {name: dict(level.attrs) for name, level in levels.items()}
+    return {name: held for name, held in found.items() if "zarrpyramid" in held}
+
+
+def alone(store, folder, method, keys):
+    """Return the records of a pyramid that is built by one method alone, of a copy of level 0."""
+    shutil.copytree(store / "raw/0", folder / "raw/0")
+    zarr.open_group(folder, zarr_format=zarr.open_group(store, mode="r").metadata.zarr_format)
+    zarr.create_group(folder / "raw", zarr_format=zarr.open_group(folder).metadata.zarr_format)
+    own = {"rounding": "each"} if "rounding" in keys else {}
+    build_pyramid(folder, "raw", **{**keys, **own, "also": "none", "method": method})
+    return records(folder / "raw")
+
+
+def report(path):
+    made = Report(path=str(path))
+    made.gather(verify_pyramid(str(path), full=True), lambda line: None)
+    return made
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs:UserWarning")
+def test_companions_equal_pyramids_of_their_own(tmp_path, name):
+    form, keys = FORMS[name]
+    keys = {"also": ["max", "min"], "levels": 2, "progress": False, **keys}
+    store = make(tmp_path / "brain.zarr", **form)
+    bare = tmp_path / "bare.zarr"
+    shutil.copytree(store, bare)
+    build_pyramid(store, "raw", **keys)
+    build_pyramid(bare, "raw", **{**keys, "also": "none"})
+    assert records(store / "raw") == records(bare / "raw")
+    for method in keys["also"]:
+        expected = alone(store, tmp_path / f"{method}.zarr", method, keys)
+        assert len(expected) == 2
+        assert records(store / "raw" / method) == expected
+        found = report(store / "raw" / method)
+        assert found.is_sound, found.findings
+    assert report(store / "raw").is_sound
+
+
+def test_the_group_of_a_companion(tmp_path):
+    store = make(tmp_path / "brain.zarr")
+    how = {"also": ["max"], "voxel_size": {"z": 2.0, "y": 0.5, "x": 0.5}, "unit": "micrometer"}
+    build_pyramid(store, "raw", levels=2, scale_factors=2, **how)
+    attributes = json.loads((store / "raw/max/zarr.json").read_text())["attributes"]
+    listed = attributes["ome"]["multiscales"][0]
+    assert [each["path"] for each in listed["datasets"]] == ["1", "2"]
+    assert listed["datasets"][0]["coordinateTransformations"] == [
+        {"type": "scale", "scale": [4.0, 1.0, 1.0]},
+        {"type": "translation", "translation": [1.0, 0.25, 0.25]},
+    ]
+    assert listed["type"] == "max"
+    assert {axis["unit"] for axis in listed["axes"]} == {"micrometer"}
+    assert attributes["zarrpyramid_level_0"]["path"] == "../0"
+    found = pyramid_status(str(store / "raw/max"))
+    assert [level.level for level in found.levels] == [0, 1, 2]
+    assert not found.faults
+    assert found.levels[1].voxel_size == (4.0, 1.0, 1.0)
+    assert clean(str(store / "raw/max")) == [1, 2]
+    assert report(store / "raw").is_sound
+
+
+def test_a_second_build_makes_nothing_again(tmp_path, caplog):
+    store = make(tmp_path / "brain.zarr")
+    build_pyramid(store, "raw", levels=2)
+    before = records(store / "raw")
+    build_pyramid(store, "raw", levels=2, also=["max"])  # of which level 1 is made alone
+    assert records(store / "raw") == before
+    made = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
+    build_pyramid(store, "raw", levels=2, also=["max"])
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()} == made
+
+
+def test_an_image_at_the_root_of_a_store(tmp_path):
+    group = zarr.create_group(tmp_path / "root.zarr")
+    group.create_array("0", data=np.arange(8**3, dtype="uint8").reshape(8, 8, 8), chunks=(4, 4, 4))
+    build_pyramid(tmp_path / "root.zarr", also=["max"], levels=1)
+    expected = np.arange(8**3, dtype="uint8").reshape(4, 2, 4, 2, 4, 2).max((1, 3, 5))
+    assert (zarr.open_array(tmp_path / "root.zarr/max/1")[:] == expected).all()
+    assert report(tmp_path / "root.zarr/max").is_sound
+
+
+REFUSED = {
+    "its own": ({"also": ["mean"]}, ConfigError, "mean is the image's own", {"also": ["max"]}),
+    "its own by auto": ({"also": ["mean"], "method": "auto"}, ConfigError, "own method", {}),
+    "twice": ({"also": ["max", "max"]}, ConfigError, r"names a method twice", {"also": ["max"]}),
+    "unknown": ({"also": ["maxx"]}, ConfigError, r"also: expected none, or a list", {}),
+    "sum": ({"also": ["sum"]}, ConfigError, r"also: expected none, or a list of methods", {}),
+    "nodata": (
+        {"also": ["mode"], "nodata": 7},
+        ConfigError,
+        r"also mode: method mode takes no nodata, .*; give nodata: auto",
+        {"also": ["mode"], "nodata": "auto"},
+    ),
+    "labels": (
+        {"also": ["max"], "labels": True},
+        ConfigError,
+        r"also max: level 0 holds labels, which have no companions; leave also out",
+        {"labels": True},
+    ),
+    "no level": (
+        {"also": ["max"], "levels": "auto"},
+        ConfigError,
+        r"also max: the image gets no level .*; give levels: 1",
+        {"also": ["max"], "levels": 1},
+    ),
+}
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_writes_nothing_and_its_way_out_works(tmp_path, name):
+    keys, error, message, way_out = REFUSED[name]
+    store = make(tmp_path / "brain.zarr")
+    there = sorted(store.rglob("*"))
+    with pytest.raises(error, match=message) as told:
+        build_pyramid(store, "raw", **{"levels": 1, **keys})
+    assert "\n" not in str(told.value)
+    assert sorted(store.rglob("*")) == there
+    build_pyramid(store, "raw", **{"levels": 1, **way_out})
+
+
+def test_a_type_that_a_method_does_not_take(tmp_path):
+    store = make(tmp_path / "brain.zarr", dtype="float32")
+    with pytest.raises(
+        ConfigError, match=r"also mode: method mode does not take .*; choose median"
+    ):
+        build_pyramid(store, "raw", levels=1, also=["mode"])
+    build_pyramid(store, "raw", levels=1, also=["median"])
+
+
+@pytest.mark.parametrize("what", ["group", "array", "image"])
+def test_what_stands_in_a_companions_place_stays(tmp_path, what):
+    store = make(tmp_path / "brain.zarr")
+    group = zarr.open_group(store / "raw")
+    if what == "array":
+        group.create_array("max", data=np.ones((4, 4, 4)))
+    else:
+        held = group.create_group("max", attributes={"mine": 1})
+        if what == "image":
+            held.create_array("0", data=np.ones((4, 4, 4)))
+    there = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    with pytest.raises(StoreError, match=r"also max: .*raw/max is there already .*; move it away"):
+        build_pyramid(store, "raw", levels=1, also=["max"])
+    assert {path: path.read_bytes() for path in store.rglob("*") if path.is_file()} == there
+    (store / "raw/max").rename(tmp_path / "elsewhere")
+    build_pyramid(store, "raw", levels=1, also=["max"])
+
+
+def test_levels_that_stand_where_a_companion_would(tmp_path):
+    store = make(tmp_path / "brain.zarr")
+    (store / "raw/0").rename(store / "raw/max")
+    with pytest.raises(ConfigError, match=r"also max: .* where levels of the image are; leave max"):
+        build_pyramid(store, "raw", levels=1, base_path="max", also=["max", "min"])
+    build_pyramid(store, "raw", levels=1, base_path="max", also=["min"])
+    assert report(store / "raw/min").is_sound
+
+
+def test_a_companion_that_was_moved_away_from_its_level_0(tmp_path):
+    store = make(tmp_path / "brain.zarr")
+    build_pyramid(store, "raw", levels=1, also=["max"])
+    shutil.move(store / "raw/max", tmp_path / "max.zarr")
+    with pytest.raises(PyramidError, match=re.escape("../0")):
+        build_pyramid(tmp_path / "max.zarr", levels=1)
+    assert not report(tmp_path / "max.zarr").is_sound
