@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from pathlib import Path
 
 import numcodecs
 import numpy as np
@@ -14,7 +17,13 @@ from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ShardingCodec, Transp
 from zarr.storage import MemoryStore
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays.chunks import chunk_region, chunks_of_object, is_fill, scratch
+from zarrpyramid.arrays.chunks import (
+    chunk_region,
+    chunks_of_object,
+    is_fill,
+    read_chunk,
+    scratch,
+)
 from zarrpyramid.arrays.direct import DirectChunks
 from zarrpyramid.arrays.engine import open_chunks
 from zarrpyramid.arrays.foreign import ForeignChunks
@@ -249,3 +258,68 @@ def test_each_thread_has_its_own_buffers():
     assert others[0] is not first
     assert scratch("test", (3, 2), np.dtype("int16")).shape == (3, 2)
     assert scratch("test", (3, 2), np.dtype("int8")).dtype == np.dtype("int8")
+
+
+class CountedShards(LocalStore):
+    """Files that count how often a shard is opened, and every other look at one."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.opens, self.looks = Counter(), Counter()
+
+    def opened(self, key):
+        self.opens[key] += 1
+        return super().opened(key)
+
+    def _read(self, key, *arguments):
+        self.looks[key] += 1
+        return super()._read(key, *arguments)
+
+    def version(self, key):
+        self.looks[key] += 1
+        return super().version(key)
+
+    def get_into(self, key, *arguments):
+        self.looks[key] += 1
+        return super().get_into(key, *arguments)
+
+
+def n_open_files():
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def sharded(path):
+    voxels = np.arange(64 * 32, dtype="uint16").reshape(64, 32)
+    zarr.create_array(path / "a", data=voxels, chunks=(4, 4), shards=(16, 16))
+    return voxels
+
+
+@pytest.mark.parametrize("n_threads", [1, 8])
+def test_a_shard_is_opened_once(tmp_path, n_threads):
+    voxels = sharded(tmp_path)
+    before = n_open_files()
+    store = CountedShards(tmp_path)
+    metadata = read_array(store, "a")
+    store.looks.clear()
+    chunks = open_chunks(store, "a", metadata)
+    places = list(geometry.iterate_units((16, 8)))
+    with ThreadPoolExecutor(n_threads) as pool:
+        read = [*pool.map(lambda chunks, at: read_chunk(chunks, at).copy(), [chunks] * 128, places)]
+    for index, block in zip(places, read, strict=True):
+        np.testing.assert_array_equal(block, voxels[chunk_region(metadata, index)])
+    assert store.opens == {f"a/c/{y}/{x}": 1 for y in range(4) for x in range(2)}
+    assert not store.looks
+    assert n_open_files() == before + 8
+    del chunks
+    assert n_open_files() == before
+
+
+def test_a_shard_is_read_to_its_end_while_another_takes_its_place(tmp_path):
+    """Its index says nothing of the other one's bytes."""
+    voxels = sharded(tmp_path)
+    chunks = open_chunks(LocalStore(tmp_path), "a", read_array(LocalStore(tmp_path), "a"))
+    read_chunk(chunks, (0, 0))
+    zarr.open_array(tmp_path / "a")[:16, :16] = np.random.default_rng(0).integers(0, 99, (16, 16))
+    np.testing.assert_array_equal(read_chunk(chunks, (3, 3)), voxels[12:16, 12:16])
+    again = open_chunks(LocalStore(tmp_path), "a", chunks.metadata)
+    assert (read_chunk(again, (3, 3)) != voxels[12:16, 12:16]).any()

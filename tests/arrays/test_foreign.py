@@ -17,7 +17,8 @@ from zarrpyramid.errors import ArgumentError, StoreError
 from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.metadata.tree import write_array
 from zarrpyramid.stores.local import LocalStore
-from zarrpyramid.stores.zarr_store import ZarrStore, as_path, from_zarr, path_inside
+from zarrpyramid.stores.place import as_path, path_inside
+from zarrpyramid.stores.zarr_store import ZarrStore, from_zarr
 
 VOXELS = (np.indices((11, 9)).sum(0) * 7 % 251).astype("uint8")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,16 +20,20 @@ from .shards import MISSING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from zarrpyramid.geometry import Index, Region
     from zarrpyramid.metadata import ArrayMetadata
-    from zarrpyramid.stores import Store
+    from zarrpyramid.stores import Store, StoredObject
 
     from .chunks import Block
     from .codecs import ChunkCodec
     from .shards import ShardCodec
 
-_INDEXES = 64
-"""How many indexes of shards are kept: more than threads, as a thread works at one shard."""
+    Shard = tuple[StoredObject, NDArray[np.uint64]]
+
+_SHARDS = 64
+"""How many shards are kept open: more than threads, as a thread works at one shard."""
 
 
 class DirectChunks:
@@ -59,7 +63,7 @@ class DirectChunks:
         self._shards = shards
         self._dtype = native_dtype(metadata)
         self._grid = metadata.chunks_per_object
-        self._indexes = _ShardIndexes(self._read_index)
+        self._open_shards = _OpenShards()
         # No codec makes a chunk much larger than its voxels are.
         raw = geometry.count(metadata.chunks) * metadata.item_size
         self._room = (raw + raw // 8 + 4096,)
@@ -69,15 +73,17 @@ class DirectChunks:
         if self._shards is None:
             return self._store.get_into(self._key(index), buffer)
         place, inner = geometry.split_index(index, self._grid)
-        entries = self._indexes.get(place)
-        if entries is None:
+        shard = self._open_shards.get(place, self._open_shard)
+        if shard is None:
             return None
+        stored, entries = shard
         offset, length = entries[geometry.unit_number(inner, self._grid)].tolist()
         if offset == MISSING and length == MISSING:
             return None
         if length > 4 * self._room[0]:
             raise self._damaged(index, StoreError(f"{length} bytes are far more than its voxels"))
-        return self._store.get_into(self._key(place), buffer, offset, length)
+        wanted = buffer[:length] if length <= len(buffer) else memoryview(bytearray(length))
+        return stored.read_into(wanted, offset)
 
     def decode(self, index: Index, payload: bytes | memoryview) -> Block:
         try:
@@ -101,7 +107,7 @@ class DirectChunks:
         return self._codec.encode(chunk)
 
     def put(self, index: Index, payloads: Sequence[bytes | None]) -> bool:
-        self._indexes.drop(index)
+        self._open_shards.drop(index)
         data = payloads[0] if self._shards is None else self._encode_shard(index, payloads)
         if data is None:
             self._store.delete(self._key(index))
@@ -118,16 +124,17 @@ class DirectChunks:
             slots[geometry.unit_number(inner, self._grid)] = payload
         return self._shards.encode_shard(slots)
 
-    def _read_index(self, place: Index) -> Any:
+    def _open_shard(self, place: Index) -> Shard | None:
+        """Return a shard and its index, None where it is missing."""
         assert self._shards is not None
         key, length = self._key(place), self._shards.index_size
-        size = self._store.size(key)
-        if size is None:
+        stored = self._store.opened(key)
+        if stored is None:
             return None
-        start = -length if self._shards.index_at_end else 0
-        data = self._store.get_range(key, start, length)
+        start = max(0, stored.size - length) if self._shards.index_at_end else 0
+        data = stored.read_into(memoryview(bytearray(length)), start)
         try:
-            return self._shards.decode_index(data or b"", size)
+            return stored, self._shards.decode_index(data or b"", stored.size)
         except StoreError as error:
             raise StoreError(f"{self._store.name}/{key}: {error}") from error
 
@@ -143,33 +150,35 @@ class DirectChunks:
         )
 
 
-class _ShardIndexes:
-    """The indexes of the shards read last. One thread reads an index, the others wait for it."""
+class _OpenShards:
+    """The shards read last, with their indexes. One thread opens a shard, the others wait for it.
 
-    def __init__(self, read: Callable[[Index], Any]) -> None:
-        self._read = read
+    A shard's chunks are read from what its index was read from, whatever is put there since.
+    """
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[Index, Future[Any]] = {}
+        self._held: dict[Index, Future[Shard | None]] = {}
 
-    def get(self, place: Index) -> Any:
-        """Return the index of a shard, None where the shard is missing."""
+    def get(self, place: Index, open_shard: Callable[[Index], Shard | None]) -> Shard | None:
+        """Return a shard and its index, None where the shard is missing."""
         with self._lock:
             found = self._held.pop(place, None)
             is_new = found is None
             found = found or Future()
             self._held[place] = found  # as the last
-            if len(self._held) > _INDEXES:
+            if len(self._held) > _SHARDS:
                 del self._held[next(iter(self._held))]
         if is_new:
             try:
-                found.set_result(self._read(place))
+                found.set_result(open_shard(place))
             except BaseException as error:
                 self.drop(place)
                 found.set_exception(error)
         return found.result()
 
     def drop(self, place: Index) -> None:
-        """Forget the index of a shard that is about to be written."""
+        """Forget a shard that is about to be written."""
         with self._lock:
             self._held.pop(place, None)
 

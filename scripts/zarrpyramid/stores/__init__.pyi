@@ -13,6 +13,7 @@ from .place import path_inside as path_inside
 from .probe import Probe as Probe
 from .probe import laid_probe as laid_probe
 from .store import Store as Store
+from .stored_object import StoredObject as StoredObject
 from .urls import as_arguments as as_arguments
 from .urls import check_options as check_options
 from .urls import check_url as check_url

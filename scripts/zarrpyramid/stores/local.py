@@ -21,10 +21,13 @@ from . import files
 from .files import TEMPORARY_SUFFIX, check_regular, failure, flush, locked
 from .links import Links
 from .store import Store
+from .stored_object import OpenFile, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
+
+    from .stored_object import StoredObject
 
 _ASIDE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 
@@ -114,12 +117,7 @@ class LocalStore(Store):
             return None
         try:
             check_regular(os.fstat(descriptor).st_mode, f"{self.root}/{key}")
-            filled = 0
-            while filled < len(wanted):
-                got = os.preadv(descriptor, [wanted[filled:]], start + filled)
-                if not got:
-                    return wanted[:filled]
-                filled += got
+            found = fill(descriptor, wanted, start)
         except IsADirectoryError:
             return None
         except StoreError:
@@ -128,8 +126,25 @@ class LocalStore(Store):
             raise self._failed("read", key, error) from error
         finally:
             os.close(descriptor)
+        if length is not None or len(found) < len(buffer):
+            return found
         # A file that is much longer than expected is damaged; its end is not read.
-        return wanted if length is not None else self.get_range(key, 0, 4 * len(buffer))
+        return self.get_range(key, 0, 4 * len(buffer))
+
+    def opened(self, key: str) -> StoredObject | None:
+        path = f"{self.root}/{key}"
+        descriptor = self._links.open(path)
+        if descriptor is None:
+            return None
+        try:
+            check_regular(os.fstat(descriptor).st_mode, path)
+            return OpenFile(path, descriptor)
+        except IsADirectoryError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     def version(self, key: str) -> tuple[int, int] | None:
         try:

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError
 
+from .stored_object import AskedObject
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from .stored_object import StoredObject
 
     Version = tuple[int, int]
 
@@ -82,6 +86,11 @@ class Store(ABC):
     ) -> bytes | memoryview | None:
         """Return an object or part of it, in `buffer` where the store can and it fits there."""
         return self.get(key) if length is None else self.get_range(key, start, length)
+
+    def opened(self, key: str) -> StoredObject | None:
+        """Return an object that is read in pieces, or None where there is none."""
+        size = self.size(key)
+        return None if size is None else AskedObject(self, key, size)
 
     @abstractmethod
     def version(self, key: str) -> Version | None:
