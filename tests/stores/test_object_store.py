@@ -163,6 +163,49 @@ def test_files(server, place):
     assert list(store.keys("")) == []
 
 
+def test_nothing_is_asked_twice_while_answers_are_remembered(server, proxy, place):
+    other, store = (ObjectStore(place, {"endpoint": url}) for url in (server, proxy.url))
+    for key in ("a", "d/a", "d/e/b"):
+        other.put(key, key.encode())
+    with store.remembered(["a", "x"], folders=["d"], trees=["d"]):
+        for _ in range(2):
+            assert [store.get(key) for key in ("a", "x", "d/a", "d/x")] == [
+                b"a",
+                None,
+                b"d/a",
+                None,
+            ]
+            assert [store.size(key) for key in ("a", "x", "d/a", "d/f/b")] == [1, None, 3, None]
+            assert [store.version(key) for key in ("a", "d/a")] == [
+                other.version(key) for key in ("a", "d/a")
+            ]
+            assert (store.children("d"), store.children("d/f")) == (["e"], [])
+            assert (sorted(store.keys("d")), list(store.keys("d/f"))) == (["a", "e/b"], [])
+            store.delete("d/x")
+            store.delete_tree("d/f")
+        assert len(proxy.requests) == 5  # a, x, two lists, d/a
+        store.put("d/x", b"new")
+        assert (store.get("d/x"), sorted(store.keys("d"))) == (b"new", ["a", "e/b", "x"])
+        store.delete_tree("d/e")
+        assert (store.get("d/e/b"), store.children("d")) == (None, [])
+        other.put("a", b"theirs")
+        found = []
+        store.replace("a", lambda data: found.append(data) or data + b" and mine")
+        assert found == [b"a", b"theirs"]
+    other.put("d/x", b"later")
+    assert (store.get("a"), store.get("d/x")) == (b"theirs and mine", b"later")
+
+
+def test_what_cannot_be_listed_is_asked_for_itself(server, proxy, place):
+    ObjectStore(place, {"endpoint": server}).put("d/a", b"1")
+    proxy.fault = lambda method, path, number: 403 if "list-type" in path else None
+    store = ObjectStore(place, {"endpoint": proxy.url, **QUICK})
+    with store.remembered(["d/b"], folders=["d"]):
+        assert (store.get("d/a"), store.get("d/b"), store.size("d/a")) == (b"1", None, 1)
+        with pytest.raises(StoreError, match="refuses it"):
+            store.children("d")
+
+
 @pytest.mark.slow
 def test_two_that_change_attributes_at_once_lose_nothing(server, place):
     one, other = (ObjectStore(place, {"endpoint": server}) for _ in range(2))
@@ -458,7 +501,7 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     assert seen["GET", True] == sum(level.n_chunks for level in read) + indexes
     assert seen["HEAD", True] == indexes
     documents = sum(n for (_, of_voxels), n in seen.items() if not of_voxels)
-    assert documents <= 50 + 45 * len(written)
+    assert documents <= 30 + 20 * len(written)
     # Their documents, level 0's, the list, and the note of who holds the image.
     assert seen["PUT", False] == len(written) + 3
     proxy.requests.clear()

@@ -70,8 +70,10 @@ def build_level(
             before_rebuild=before_rebuild,
             on_block=on_block,
         )
-        job.check()
-        return job.current_record() or make_level(job)
+        with image.looked_at(level - 1):
+            job.check()
+            found = job.current_record()
+        return found or make_level(job)
 
 
 def build_base(image: Image, **given: Any) -> Record:
@@ -94,12 +96,13 @@ def make_level(job: Job) -> Record:
     The caller holds the image's lock. Errors are those of `build_level`.
     """
     image, target = job.image, job.target
-    before = job.stamp()
     # Refused before anything is written.
     with open_cluster(
         image.plan.image.dask_scheduler, image.store, image.path, job.witnesses
     ) as cluster:
-        job.clear_place(keep=may_keep(job))
+        with image.looked_at(objects=target.number == 1):
+            before = job.stamp()
+            job.clear_place(keep=may_keep(job))
         n_sharing = job.n_workers if cluster is None else cluster.n_threads
         task = job.task(shared_block_bytes(target.plan, n_sharing))
         logger.info("%s: %s", target.name, describe_level(image.plan, target.number))

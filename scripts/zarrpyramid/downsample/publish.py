@@ -94,7 +94,8 @@ def write_multiscales(image: Image) -> Record:
         If a level of the plan is absent, or one of others is listed that is not given up.
     """
     plan = image.plan
-    with image.store.hold(image.lock):
+    levels = range(1, len(plan.levels))
+    with image.store.hold(image.lock), image.looked_at(*levels):
         _check_chain(image)
         if plan.image.overwrite:
             remove_foreign(image)

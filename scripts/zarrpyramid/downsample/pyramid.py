@@ -85,10 +85,12 @@ def build_pyramid(
             hint = suggestion(key, list(KEYWORDS))
             raise TypeError(f"build_pyramid() got an unexpected keyword argument {key!r}{hint}")
     image = find_image(store, field, {**settings, "parts": 1})  # the part of this process
-    also, layout = companions(image), source_layout(image)
-    for each in (image, *also):
-        check_build(each)
-        check_room(each, layout)
+    also = companions(image)
+    with image.looked_at(0, objects=True):
+        layout = source_layout(image)
+        for each in (image, *also):
+            check_build(each)
+            check_room(each, layout)
     workers = n_workers or n_cores()
     shown = is_watched() if progress is None else progress
     with held(image.store, image.path, makes_group=image.makes_group):
@@ -101,7 +103,8 @@ def build_pyramid(
 
 def _build(image: Image, n_workers: int, shown: bool) -> list[Record]:
     """Build the levels of an image whose level 0 is there, and return the records of all levels."""
-    records = [seal_base(image)]
+    with image.looked_at(0, objects=True):
+        records = [seal_base(image)]
     for level in range(1, len(image.plan.levels)):
         with Progress(image, level, shown=shown) as bar:
             finer = records[-1]

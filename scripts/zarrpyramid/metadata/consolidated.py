@@ -13,7 +13,7 @@ from zarrpyramid.errors import MetadataError
 from .documents import change_document
 from .formats import FORMATS, NODE_DOCUMENTS, Format
 from .nodes import Node, read_allowed, read_node
-from .paths import join
+from .paths import groups_above, join
 
 if TYPE_CHECKING:
     from zarrpyramid.stores import Store
@@ -85,7 +85,9 @@ def update_ancestors(store: Store, path: str, node: Node | None) -> None:
     `node` is what stands at the path now, None where nothing does.
     """
     steps = path.split("/") if path else []
-    nodes = [*(read_node(store, join(*steps[:depth])) for depth in range(len(steps))), node]
+    above = groups_above(path)
+    with store.remembered(join(group, "zarr.json") for group in above):
+        nodes = [*(read_node(store, group) for group in above), node]
     for depth in range(len(steps), -1, -1):
         here = nodes[depth]
         if depth == len(steps) and (here is None or here.kind == "array"):

@@ -59,7 +59,8 @@ def locate(
     while (above := opened.above()) is not None:
         parent, name = above
         try:
-            is_group = any(parent.size(key) is not None for key in _GROUP_DOCUMENTS)
+            with parent.remembered(_GROUP_DOCUMENTS):
+                is_group = any(parent.size(key) is not None for key in _GROUP_DOCUMENTS)
         except StoreError:
             break  # who may read the store need not be allowed to read what is around it
         if not is_group:

@@ -14,6 +14,7 @@ from zarrpyramid.metadata import (
     ABOVE,
     LevelPaths,
     base_path,
+    groups_above,
     join,
     listed_paths,
     locate,
@@ -25,6 +26,7 @@ from zarrpyramid.metadata import (
     without_paths,
 )
 
+from .base_objects import watched_by
 from .base_place import check_voxels, level_paths, read_base
 from .companion import companion_name, companion_of
 from .input_decisions import explained
@@ -35,6 +37,7 @@ from .version import check_around
 from .zarr_input import is_read, kept_attributes, zarr_input
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from zarrpyramid.config import DeclaredBase, ImageConfig
@@ -91,6 +94,32 @@ class Image:
         """The source, where level 0 is made of files of another format."""
         return self.source if isinstance(self.source, InputSource) else None
 
+    def looked_at(self, *levels: int, objects: bool = False) -> AbstractContextManager[None]:
+        """Have a remote store asked once for the documents that a block reads, and side by side.
+
+        Those of the group, of the groups above and of some levels that are there, and the names in
+        the group, are asked for as the block begins.
+
+        Parameters
+        ----------
+        objects
+            Whether the objects of level 0 are looked at too.
+        """
+        spelling = self.plan.base.format
+        both = {spelling.attributes_document}
+        of_groups = both | {spelling.group_document, spelling.consolidated_document}
+        of_levels = both | {spelling.array_document}
+        groups = (*groups_above(self.path), self.path)
+        is_listed = objects and self.source is None and watched_by(self) == "objects"
+        return self.store.remembered(
+            {
+                *(join(group, name) for group in groups for name in of_groups),
+                *(join(self.level_path(level), name) for level in levels for name in of_levels),
+            },
+            folders={self.path, join(self.path, self.paths.folder)},
+            trees=[self.level_path(0)] if is_listed else [],
+        )
+
     def level_path(self, level: int) -> str:
         """Return the path of a level's array in the store."""
         return reach(self.path, self.paths.path(level))
@@ -130,6 +159,12 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
             options=config.storage_options,
             durable=config.durability != "none",
         )
+    level_0 = join(path, config.base_path or "0")
+    with store.remembered(join(at, "zarr.json") for at in (path, level_0)):
+        return _opened(config, store, path)
+
+
+def _opened(config: ImageConfig, store: Store, path: str) -> Image:
     check_around(config, store, path)
     if config.source is not None:
         return _open_taken(config, store, path)

@@ -12,18 +12,19 @@ import hashlib
 import os
 import re
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from zarrpyramid.errors import StoreError
 
+from .answers import Answers, Folder
 from .object_client import one_line, open_client
 from .store import Store
 from .urls import SCHEMES, SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Answer = TypeVar("Answer")
 
@@ -36,6 +37,9 @@ at 8 MB/s. With 32 threads too few wait for answers while the others reduce; 64 
 
 _CUTS = 5
 """How often an answer that breaks off is asked for again: obstore repeats all other failures."""
+
+_LARGEST = 1 << 25
+"""Bytes of a document that is asked for before it is wanted."""
 
 _CHANGES = 20
 """How often a change of an object is tried while others change it."""
@@ -57,9 +61,12 @@ class ObjectStore(Store):
     is_remote = True
     at_once = _AT_ONCE
 
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, url: str, options: Mapping[str, Any], answers: Answers | None = None
+    ) -> None:
         self.url = url
         self.options = dict(options)
+        self._answers = answers or Answers()
 
     def __reduce__(self) -> tuple[type[ObjectStore], tuple[str, Mapping[str, Any]]]:
         return type(self), (self.url, self.options)
@@ -78,13 +85,27 @@ class ObjectStore(Store):
         """The store as obstore opens it."""
         return open_client(self.url, self.address, self.options)
 
+    @contextlib.contextmanager
+    def remembered(
+        self,
+        objects: Iterable[str] = (),
+        *,
+        folders: Iterable[str] = (),
+        trees: Iterable[str] = (),
+    ) -> Iterator[None]:
+        ahead: list[tuple[Any, Callable[[], Any]]] = [
+            *((self._object(key), partial(self._get, key, most=_LARGEST)) for key in objects),
+            *((self._folder(path), partial(self._listed, path)) for path in folders),
+            *((self._tree(path), partial(self._all_stats, path)) for path in trees),
+        ]
+        with self._answers.kept(ahead):
+            yield
+
     def get(self, key: str) -> bytes | None:
-        data = self._get(key)[0]
-        return None if data is None else bytes(data)
+        return self._whole(key)[0]
 
     def get_small(self, key: str, most: int) -> bytes | None:
-        data = self._get(key, most=most)[0]
-        return None if data is None else bytes(data)
+        return self._whole(key, most)[0]
 
     def get_range(self, key: str, start: int, length: int) -> bytes | None:
         if start < 0:
@@ -104,6 +125,14 @@ class ObjectStore(Store):
         return None if data is None else memoryview(data)
 
     def version(self, key: str) -> tuple[int, int] | None:
+        above, _, name = self._address(key).rpartition("/")
+        if listed := self._answers.known(("folder", above)):
+            found: tuple[int, int] | None = listed.objects.get(name)
+            return found
+        if self._answers.is_absent(self._address(key)):
+            return None
+        if known := self._answers.known(self._object(key)):
+            return None if known[0] is None else _seen(known[1])
         try:
             with self._telling("read", key):
                 return _seen(self.client.head(key))
@@ -111,6 +140,7 @@ class ObjectStore(Store):
             return None
 
     def put(self, key: str, data: bytes | memoryview) -> None:
+        self._answers.drop(self._address(key))
         with self._telling("write", key):
             self.client.put(key, data, use_multipart=False)
 
@@ -118,12 +148,15 @@ class ObjectStore(Store):
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         for _ in range(_CHANGES):
-            held, version = self._get(key)
-            found = None if held is None else bytes(held)
+            found, meta = self._whole(key)
             data = change(found)
             if data is None or data == found:
                 return
+            # Conditions compare the version at Google, the ETag at the others.
+            tags = {name: meta.get(name) for name in ("e_tag", "version")}
+            version = {name: tag for name, tag in tags.items() if tag is not None}
             mode: Any = "create" if found is None else version
+            self._answers.drop(self._address(key))
             try:
                 with self._telling("write", key):
                     self.client.put(key, data, mode=mode, use_multipart=False)
@@ -136,6 +169,24 @@ class ObjectStore(Store):
         )
 
     def create(self, key: str, data: bytes, *, over: bytes | None = None) -> bool | None:
+        if over is not None:
+            return self._create_over(key, data, over)
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        try:
+            with self._telling("write", key):
+                self.client.put(key, data, mode="create", use_multipart=False)
+        except (AlreadyExistsError, PreconditionError):
+            return self.get(key) == data  # it is ours where the server has heard the request twice
+        except StoreError as error:
+            if error.errno == errno.EACCES:
+                return None
+            raise
+        finally:
+            self._answers.drop(self._address(key))
+        return True
+
+    def _create_over(self, key: str, data: bytes, over: bytes) -> bool | None:
         is_mine = False
 
         def change(found: bytes | None) -> bytes | None:
@@ -153,51 +204,93 @@ class ObjectStore(Store):
         return is_mine
 
     def delete(self, key: str) -> None:
+        if self._answers.is_absent(self._address(key)):
+            return
+        self._answers.drop(self._address(key))
         with contextlib.suppress(FileNotFoundError), self._telling("remove", key):
             self.client.delete(key)
 
     def delete_tree(self, prefix: str) -> None:
+        if self._is_empty(prefix):
+            return
+        self._answers.drop(self._address(prefix))
         for page in self._pages(prefix):
             with contextlib.suppress(FileNotFoundError), self._telling("remove", prefix):
                 self.client.delete([found["path"] for found in page])
 
     def children(self, prefix: str) -> list[str]:
-        with self._telling("list", prefix):
-            found = self._patiently(lambda: self.client.list_with_delimiter(prefix or None))
-        names = found["common_prefixes"]
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in names)
+        if self._is_empty(prefix):
+            return []
+        listed = self._answers.ask(self._folder(prefix), partial(self._listed, prefix))
+        return sorted(listed.folders)
 
     def stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
-        below = f"{prefix}/" if prefix else ""
-        for page in self._pages(prefix):
-            for found in page:
-                yield found["path"].removeprefix(below), *_seen(found)
+        if self._is_empty(prefix):
+            return
+        known = self._answers.known(self._tree(prefix))
+        yield from self._stats(prefix) if known is None else known
 
     def above(self) -> tuple[ObjectStore, str] | None:
         if self.url.count("/") == 2:
             return None
         above, _, name = self.url.rpartition("/")
-        return type(self)(above, self.options), name
+        return type(self)(above, self.options, self._answers), name
+
+    def _whole(self, key: str, most: int | None = None) -> tuple[bytes | None, dict[str, Any]]:
+        """Return an object or None, and what is known of it; asked once where it is remembered."""
+        if self._answers.is_absent(self._address(key)):
+            return None, {}
+        data, meta = self._answers.ask(self._object(key), partial(self._get, key, most=most))
+        return None if data is None else bytes(data), meta
 
     def _get(
         self, key: str, part: Any = None, *, most: int | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Return an object or part of it, or None, and the tags of its version."""
+        """Return an object or part of it, or None, and what is known of it."""
         options = {} if part is None else {"range": part}
 
         def ask() -> tuple[Any, dict[str, Any]]:
             found = self.client.get(key, options=options)
-            # Conditions compare the version at Google, the ETag at the others.
             if most is not None and found.meta["size"] > most:
                 raise self._too_large(key, found.meta["size"], most)
-            version = {name: found.meta[name] for name in ("e_tag", "version")}
-            return found.bytes(), {name: tag for name, tag in version.items() if tag is not None}
+            return found.bytes(), found.meta
 
         try:
             with self._telling("read", key):
                 return self._patiently(ask)
         except FileNotFoundError:
             return None, {}
+
+    def _listed(self, prefix: str) -> Folder:
+        with self._telling("list", prefix):
+            found = self._patiently(lambda: self.client.list_with_delimiter(prefix or None))
+        names = (path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"])
+        objects = {each["path"].rpartition("/")[2]: _seen(each) for each in found["objects"]}
+        return Folder(objects=objects, folders=frozenset(names))
+
+    def _all_stats(self, prefix: str) -> list[tuple[str, int, int]]:
+        return list(self._stats(prefix))
+
+    def _stats(self, prefix: str) -> Iterator[tuple[str, int, int]]:
+        below = f"{prefix}/" if prefix else ""
+        for page in self._pages(prefix):
+            for found in page:
+                yield found["path"].removeprefix(below), *_seen(found)
+
+    def _address(self, key: str) -> str:
+        return f"{self.url}/{key}".rstrip("/")
+
+    def _is_empty(self, prefix: str) -> bool:
+        return bool(prefix) and self._answers.is_absent(f"{self._address(prefix)}/")
+
+    def _object(self, key: str) -> tuple[str, str]:
+        return "object", self._address(key)
+
+    def _folder(self, prefix: str) -> tuple[str, str]:
+        return "folder", self._address(prefix)
+
+    def _tree(self, prefix: str) -> tuple[str, str]:
+        return "tree", self._address(prefix)
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Return the answer to a request, and repeat the request where the answer breaks off."""

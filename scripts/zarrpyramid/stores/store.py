@@ -92,6 +92,26 @@ class Store(ABC):
         size = self.size(key)
         return None if size is None else AskedObject(self, key, size)
 
+    def remembered(
+        self,
+        objects: Iterable[str] = (),
+        *,
+        folders: Iterable[str] = (),
+        trees: Iterable[str] = (),
+    ) -> AbstractContextManager[None]:
+        """Ask a remote store for each object and folder once while a block runs; others do not.
+
+        What this process writes is asked for anew, and `replace` sees what others have written.
+        Ranges of objects are not remembered.
+
+        Parameters
+        ----------
+        objects, folders, trees
+            Keys, prefixes whose names and prefixes all of whose objects are asked for at once as
+            the block begins. The list of a folder tells what is absent from it.
+        """
+        return contextlib.nullcontext()
+
     @abstractmethod
     def version(self, key: str) -> Version | None:
         """Return bytes and version of an object as `stats` does, or None where there is none."""
