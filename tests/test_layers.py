@@ -40,7 +40,7 @@ DOORS = {
     "numcodecs": {"arrays.codecs", "arrays.compressors", "inputs.n5_blocks"},
     "dask": {"downsample.run", "downsample.synthetic"},
     "distributed": {"downsample.cluster"},
-    "numba": {"reduce.numba_mean"},  # whose decorator `numba_windows` takes
+    "numba": {"reduce.numba_mean"},  # whose decorator the others take
     # One opens a client by the options of its URL, the other asks it and tells its errors apart.
     "obstore": {"stores.object_client", "stores.object_store"},
     "xxhash": {"metadata.digests", "reduce.voxel_digest"},
@@ -64,7 +64,8 @@ DOORS = {
     "numpy": {
         *("reduce.mean", "reduce.moments", "reduce.windows", "reduce.numpy_windows"),
         *("reduce.numba_mean", "reduce.numba_windows", "reduce.loading", "reduce.check"),
-        *("reduce.known_windows", "reduce.exact_mean", "downsample.once_task"),
+        *("reduce.known_windows", "reduce.exact_mean", "reduce.nibbles", "reduce.numba_once"),
+        "downsample.once_task",
         *("arrays.codecs", "arrays.shards", "arrays.chunks"),
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
         *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),

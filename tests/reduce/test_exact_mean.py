@@ -16,9 +16,11 @@ from zarrpyramid.reduce import (
     add_sums,
     exact_mean,
     exact_total,
+    pack,
     reduce_once,
     remainder_dtype,
     remainders_of,
+    unpack,
     voxel_counts,
 )
 
@@ -48,7 +50,7 @@ def test_every_level_is_the_mean_of_level_0(ladder, most_split):
             assert made.astype(object).tolist() == mean_of_base(base, downsampling).tolist()
             counts = counts_of(made.shape, downsampling, base.shape)
             means = sum(map(int, made.flat))
-            assert exact_total(made, means, over, counts) == total % (1 << 64)
+            assert exact_total(made, means, sum(map(int, over.flat)), counts) == total % (1 << 64)
             sums = np.zeros(made.shape, np.int64)
             for place in geometry.iterate_units(geometry.grid_shape(base.shape, chunks)):
                 box = geometry.unit_region(place, chunks, base.shape)
@@ -65,12 +67,31 @@ def test_remainders_have_room():
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "uint32", "int64"])
 @pytest.mark.parametrize(("shape", "factors"), [((4, 6, 8), (2, 2, 2)), ((3, 4, 5), (1, 2, 3))])
-def test_the_compiled_form_has_the_same_bits(dtype, shape, factors):
-    source = np.random.default_rng(1).integers(0, 2 if dtype == "bool" else 99, shape).astype(dtype)
+@pytest.mark.parametrize("count", [None, 1, 2, 3, 4, 16])
+def test_the_compiled_form_has_the_same_bits(dtype, shape, factors, count):
+    """The third number is how many voxels a voxel stands for along each axis."""
+    generator = np.random.default_rng(1)
+    kind = np.iinfo("uint8" if dtype == "bool" else dtype)
+    limits = (0, 2) if dtype == "bool" else (max(kind.min, -(2**45)), min(kind.max, 2**45))
+    most = (count or 1) ** 3
+    sums = generator.integers(limits[0] * most, (limits[1] - 1) * most + 1, shape)
+    source = ((sums + most // 2) // most).astype(dtype)
+    rest = None if count is None else sums - most * source.astype("int64")
     made = []
     for compiled in (False, True):
         out = np.empty(geometry.coarse_shape(shape, factors), dtype)
-        left = np.empty(out.shape, "int8")
-        total = reduce_once(source, None, ((1, 1),) * 3, factors, out, left, compiled=compiled)
+        left = np.empty(out.shape, remainder_dtype(most * math.prod(factors)))
+        carried = None if rest is None else rest.astype(remainder_dtype(most))
+        counts = ((count or 1,) * 2,) * 3
+        total = reduce_once(source, carried, counts, factors, out, left, compiled=compiled)
         made.append((total, out.tolist(), left.tolist()))
     assert made[0] == made[1]
+
+
+@given(st.integers(1, 40), st.booleans())
+def test_nibbles_come_back(extent, compiled):
+    block = np.random.default_rng(extent).integers(-7, 8, (2, 3, extent)).astype("int8")
+    packed = pack(block, compiled=compiled)
+    assert (packed.shape, packed.dtype) == ((2, 3, -(-extent // 2)), "uint8")
+    assert packed.tolist() == pack(block).tolist()
+    assert unpack(packed, extent, compiled=compiled).tolist() == block.tolist()

@@ -28,12 +28,18 @@ from zarrpyramid.arrays import (
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.plan import remainders_array, remainders_path
 from zarrpyramid.reduce import (
+    ONCE,
     Moments,
     add_sums,
     describe,
+    exact_sum,
     exact_total,
+    magnitude,
+    pack,
     reduce_once,
+    remainder_dtype,
     remainders_of,
+    unpack,
     voxel_counts,
 )
 
@@ -81,10 +87,11 @@ class OnceTask(LevelTask):
         }
         shape = geometry.region_shape(region)
         block = scratch("reduced", shape, native_dtype(self.target))
-        left = scratch("left", shape, native_dtype(self.beside[1]))
+        left = scratch("left", shape, self.dtypes[1])
         read = self._reduce_once(finer, region, (block, left), seen)
         payloads, written = self._digest_and_encode(coarser, region, block, seen)
-        found = exact_total(block, int(written.total.real), left, self._counts(region, self.whole))
+        counts, left_total = self._counts(region, self.whole), exact_sum(left, magnitude(left))
+        found = exact_total(block, int(written.total.real), left_total, counts)
         if found != read % (1 << 64):
             span = geometry.finer_region(region, self.factors, self.source.shape)
             box = ", ".join(f"{axis.start}:{axis.stop}" for axis in span)
@@ -99,6 +106,8 @@ class OnceTask(LevelTask):
             tally = seen[self._object_of(index)].target
             tally.add_payload(index, carried.data.cast("B"))
             if self.keeps:
+                if self.packs[1]:
+                    carried = pack(carried, compiled=self._compiled)
                 payloads[index] = (payloads[index], self.stored[1].encode(index, carried))
         return seen, payloads
 
@@ -171,7 +180,7 @@ class OnceTask(LevelTask):
                 if carried is None:
                     tally.add_payload(index, payload)
                 else:
-                    narrow = carried.astype(native_dtype(self.beside[0]), copy=False)
+                    narrow = carried.astype(self.dtypes[0], copy=False)
                     tally.add_payload(index, np.ascontiguousarray(narrow).data.cast("B"))
         if spans is not None:
             counted = self._counts(span, self.downsampling)
@@ -181,12 +190,13 @@ class OnceTask(LevelTask):
 
     def _carried(self, index: Index, finer: Chunks) -> Block:
         """Return the remainders of a source chunk: those that are stored, or made from level 0."""
-        chunks = self.stored[0]
+        chunks, region = self.stored[0], chunk_region(self.source, index)
         with contextlib.suppress(StoreError):  # of damaged bytes
             payload = chunks.payload(index) if self.trusts else None
             if payload is not None:
-                return chunks.decode(index, payload)
-        region = chunk_region(self.source, index)
+                found = chunks.decode(index, payload)
+                extent = region[-1].stop - region[-1].start
+                return unpack(found, extent, compiled=self._compiled) if self.packs[0] else found
         sums = np.zeros(geometry.region_shape(region), np.int64)
         below = geometry.finer_region(region, self.downsampling, self.base.shape)
         for place in geometry.covering_units(below, self.base.chunks):
@@ -233,9 +243,29 @@ class OnceTask(LevelTask):
         """How many voxels of level 0 make one of the level, along each axis."""
         return geometry.multiply(self.downsampling, self.factors)
 
+    @property
+    def kernels(self) -> str:
+        """What `load_compiled` loads for the task."""
+        return ONCE
+
+    @cached_property
+    def dtypes(self) -> tuple[np.dtype[Any], np.dtype[Any]]:
+        """Data types of the remainders of the source and of those of the level."""
+        source, target = (
+            np.dtype(remainder_dtype(geometry.count(tuple(map(min, below, self.base.shape)))))
+            for below in (self.downsampling, self.whole)
+        )
+        return source, target
+
+    @cached_property
+    def packs(self) -> tuple[bool, bool]:
+        """Whether those are stored two in a byte."""
+        source, target = (native_dtype(array) for array in self.beside)
+        return source != self.dtypes[0], target != self.dtypes[1]
+
     @cached_property
     def beside(self) -> tuple[ArrayMetadata, ArrayMetadata]:
-        """The remainders of the source and those of the level."""
+        """The arrays of the remainders of the source and of those of the level."""
         return (
             remainders_array(self.source, self.downsampling, self.base.shape),
             remainders_array(self.target, self.whole, self.base.shape),

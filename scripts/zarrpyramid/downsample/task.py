@@ -264,9 +264,14 @@ class LevelTask:
         return geometry.multiply(self.factors, self.target.write_shape)
 
     @property
+    def kernels(self) -> str:
+        """What `load_compiled` loads for the task."""
+        return self.method
+
+    @property
     def _compiled(self) -> bool:
         """Whether this process has loaded compiled kernels for the task by now."""
-        return compiled_is_ready(self.method, native_dtype(self.source))
+        return compiled_is_ready(self.kernels, native_dtype(self.source))
 
     @cached_property
     def aligned(self) -> bool:
@@ -312,4 +317,4 @@ class LevelTask:
         n_voxels = geometry.count(self.source.shape) * n_tasks // geometry.count(self.grid)
         if self._compiled or not compiled_pays(self.method, n_voxels, n_tasks):
             return None
-        return partial(load_compiled, self.method, native_dtype(self.source))
+        return partial(load_compiled, self.kernels, native_dtype(self.source))

@@ -9,9 +9,11 @@ Read in this order:
 2. `windows`: one door to all methods; `pieces` cuts a block so that all windows have one shape.
 3. `mean` and `numpy_windows`: the methods in numpy; `networks` sorts for the median and the modes;
    `known_windows` leaves out voxels that are no data.
-4. `exact_mean`: the mean that is rounded once, of all voxels of level 0 below a voxel.
-5. `numba_mean` and `numba_windows`: the mean, nanmean and the modes again, compiled, with the same
-   bits; `loading` compiles them in a thread, and only levels so large that it pays ask for it.
+4. `exact_mean`: the mean that is rounded once, of all voxels of level 0 below a voxel; `nibbles`
+   packs what rounding left at level 1.
+5. `numba_mean`, `numba_once` and `numba_windows`: the means, nanmean and the modes again, compiled,
+   with the same bits; `loading` compiles them in a thread, and only levels so large that it pays
+   ask for it.
 6. `moments`, `voxel_digest` and `check`.
 """
 

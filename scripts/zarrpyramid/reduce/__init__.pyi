@@ -1,6 +1,7 @@
 from .check import SourceSums as SourceSums
 from .check import disagreement as disagreement
 from .dtypes import ITEM_SIZES as ITEM_SIZES
+from .dtypes import MOST_PACKED as MOST_PACKED
 from .dtypes import kind_of as kind_of
 from .dtypes import limits as limits
 from .dtypes import parse_fill as parse_fill
@@ -13,12 +14,17 @@ from .exact_mean import reduce_once as reduce_once
 from .exact_mean import remainders_of as remainders_of
 from .exact_mean import voxel_counts as voxel_counts
 from .known_windows import find_no_data as find_no_data
+from .loading import ONCE as ONCE
 from .loading import compiled_is_ready as compiled_is_ready
 from .loading import load_compiled as load_compiled
 from .methods import METHODS as METHODS
 from .methods import level_dtype as level_dtype
 from .moments import Moments as Moments
 from .moments import describe as describe
+from .moments import exact_sum as exact_sum
+from .moments import magnitude as magnitude
+from .nibbles import pack as pack
+from .nibbles import unpack as unpack
 from .no_data import ALL_DATA as ALL_DATA
 from .no_data import NODATA_KINDS as NODATA_KINDS
 from .no_data import NoData as NoData

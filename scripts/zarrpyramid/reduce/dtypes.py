@@ -126,6 +126,10 @@ def spell_fill(value: bool | int | float | complex, dtype: str) -> object:
     return float(value)
 
 
+MOST_PACKED = 7
+"""The largest absolute remainder that fits half a byte."""
+
+
 def remainder_dtype(largest_count: int) -> str:
     """Return the data type of remainders, by the most voxels of level 0 that a voxel stands for.
 

@@ -101,12 +101,13 @@ def reduce_once(
     check_out(source, factors, out)
     if source.dtype == np.bool_:
         source, out = source.view(np.uint8), out.view(np.uint8)
-    if compiled and remainders is None and all(pair == (1, 1) for pair in counts):
-        from .numba_mean import halve_once
+    if compiled and all(most == last for most, last in counts):
+        from .numba_once import halve_once
 
-        found = halve_once(source, factors, out, left)
+        count = math.prod(last for _, last in counts)
+        found = halve_once(source, remainders, count, factors, out, left)
         if found is not None:
-            return found, found
+            return found
     bound = magnitude(source) if bound is None else bound
     total = own = 0
     with np.errstate(over="ignore"):
@@ -164,15 +165,17 @@ def add_sums(voxels: Block, start: Window, downsampling: Window, first: Window, 
     out[tuple(where)] += sums.astype(np.int64, copy=False)
 
 
-def exact_total(means: Block, total: int, left: Block, counts: Counts) -> int:
+def exact_total(means: Block, total: int, left: int, counts: Counts) -> int:
     """Return the sum of all voxels of level 0 that some means stand for, modulo 2**64.
 
     Parameters
     ----------
     total
         Sum of the means.
-    left, counts
-        Remainders of the means, and counts as for `reduce_once`.
+    left
+        Sum of their remainders.
+    counts
+        As for `reduce_once`, of the means.
     """
     if all(most == last for most, last in counts):
         total *= math.prod(last for _, last in counts)
@@ -182,7 +185,7 @@ def exact_total(means: Block, total: int, left: Block, counts: Counts) -> int:
             for pair in counts:
                 weighted = np.tensordot(_along(pair, len(weighted)), weighted, (0, 0))
         total = int(weighted)
-    return (total + exact_sum(left, magnitude(left))) % (1 << 64)
+    return (total + left) % (1 << 64)
 
 
 @dataclass(frozen=True, slots=True)

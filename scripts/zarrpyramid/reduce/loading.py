@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Kernel = tuple[str, np.dtype[Any]]
 
+ONCE = "once"
+"""Stands for the method mean where it is rounded once, which has kernels of its own."""
+
 _loading: dict[Kernel, threading.Thread] = {}
 _loading_lock = threading.Lock()
 
@@ -31,7 +34,7 @@ def load_compiled(method: str, dtype: np.dtype[Any]) -> threading.Thread:
 
     That takes 0.4 CPU s, as long as numpy takes for the means of 4000 chunks of 64^3. Until it is
     done `compiled_is_ready` is False, and callers go on with the numpy form. `dtype` is that of
-    what is read.
+    what is read; `ONCE` stands for the mean that is rounded once.
     """
     kernel = _kernel(method, dtype)
     with _loading_lock:
@@ -68,6 +71,11 @@ def _load(method: str, dtype: np.dtype[Any]) -> None:
     gc.disable()
     try:
         with _alone():
+            if method == ONCE:
+                from .numba_once import load
+
+                method = "mean"
+                load(np.dtype(np.uint8) if dtype == np.bool_ else dtype)
             for window in ((1, 2, 2), (2, 2, 2)):
                 source, out = np.zeros(window, dtype), np.zeros((1, 1, 1), dtype)
                 reduce_and_describe(method, source, window, out, compiled=True)

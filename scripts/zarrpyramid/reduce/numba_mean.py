@@ -55,24 +55,6 @@ def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
     return int(total)
 
 
-def halve_once(source: Block, window: tuple[int, ...], out: Block, left: Block) -> int | None:
-    """Do what `halve` does for windows of 2x2x2, and fill `left` with what rounding left.
-
-    None, and nothing filled, for all but contiguous integers of 8 to 32 bits in such windows.
-    """
-    is_served = window[-3:] == (2, 2, 2) and set(window[:-3]) <= {1}
-    is_whole = all(
-        extent % factor == 0 for extent, factor in zip(source.shape, window, strict=True)
-    )
-    if not (_is_narrow(source) and is_served and is_whole):
-        return None
-    made = [np.empty(out.shape, each.dtype) for each in (out, left)]
-    total = _halve_once(in_c_order(source).reshape(-1, *source.shape[-2:]),
-                        *(each.reshape(-1, *out.shape[-2:]) for each in made))  # fmt: skip
-    out[...], left[...] = made
-    return int(total)
-
-
 def halve_and_describe(
     source: Block, factors: tuple[int, ...], out: Block
 ) -> tuple[int, int, int] | None:
@@ -183,26 +165,6 @@ def _mean_kernel(depth: int, *, is_float: bool) -> Callable[..., Any]:
         return total
 
     return compile_kernel(mean)
-
-
-@compile_kernel
-def _halve_once(source, out, left):  # type: ignore[no-untyped-def]
-    total = np.int64(0)
-    for z in range(out.shape[0]):
-        for y in range(out.shape[1]):
-            a, b = source[2 * z, 2 * y], source[2 * z, 2 * y + 1]
-            c, d = source[2 * z + 1, 2 * y], source[2 * z + 1, 2 * y + 1]
-            means, rests = out[z, y], left[z, y]
-            for x in range(means.size):
-                window = np.int64(a[2 * x]) + np.int64(a[2 * x + 1])
-                window += np.int64(b[2 * x]) + np.int64(b[2 * x + 1])
-                window += np.int64(c[2 * x]) + np.int64(c[2 * x + 1])
-                window += np.int64(d[2 * x]) + np.int64(d[2 * x + 1])
-                mean = (window + 3 + ((window >> 3) & 1)) >> 3
-                total += window
-                means[x] = mean
-                rests[x] = window - (mean << 3)
-    return total
 
 
 @compile_kernel
