@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import zarr
 
+import zarrpyramid
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
@@ -90,3 +94,46 @@ def check_as_anew(store, records, tmp_path, **keys):
     assert build_pyramid(copy, "raw", progress=False, **keys)[1:] == records[1:]
     mine, anew = bytes_of(store), bytes_of(copy)
     assert mine == anew
+
+
+JOB = """
+import os, sys
+from pathlib import Path
+from zarrpyramid.downsample import resume as resumption
+from zarrpyramid.downsample.log import job_log
+sys.path.insert(0, sys.argv[1])
+from rebuilds import build
+resumption.PAUSE = float(sys.argv[5])
+if len(sys.argv) > 6:  # the job ends itself by this signal, once some objects are made
+    note, calls = resumption.Resume.note, []
+    def note_and_end(self, made):
+        note(self, made)
+        calls.append(made)
+        if len(calls) == 5:
+            os.kill(os.getpid(), int(sys.argv[6]))
+    resumption.Resume.note = note_and_end
+with job_log(sys.argv[3] + ".log", sys.argv[3] + ".json"):
+    build(Path(sys.argv[2]), Path(sys.argv[3]), **eval(sys.argv[4]))
+"""
+
+
+def start_job(store, results, keys, pause=0, *more):
+    """Start a job of its own that builds all levels, and notes what it made at every pause."""
+    folder = str(Path(__file__).parent)
+    library = str(Path(zarrpyramid.__file__).parents[1])
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            JOB,
+            folder,
+            str(store),
+            str(results),
+            repr(keys),
+            f"{pause}",
+            *more,
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([library, folder])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )

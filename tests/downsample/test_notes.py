@@ -17,7 +17,7 @@ from zarrpyramid.downsample.notes import Note, Notes, remove_notes
 from zarrpyramid.downsample.result import BlockResult
 from zarrpyramid.metadata.digests import Tally
 
-IDENTITY = b"a recipe"
+IDENTITY, SHAPE = b"a recipe", (7, 8)
 
 
 def note(number, **values):
@@ -27,15 +27,19 @@ def note(number, **values):
     return Note(version=(100, 10**18 + number), made_from=bytes([number % 256] * 16), seen=seen)
 
 
+def key(number):
+    return f"c/{number:05}"
+
+
 def write(path, numbers, **keys):
-    notes = Notes(path, IDENTITY)
-    notes.write((notes.row(number, note(number)) for number in numbers), **keys)
+    notes = Notes(path, IDENTITY, SHAPE)
+    notes.write((notes.row(key(number), note(number)) for number in numbers), **keys)
     notes.close()
 
 
 @contextlib.contextmanager
-def opened(path, identity=IDENTITY):
-    with contextlib.closing(Notes(path, identity)) as notes:
+def opened(path, identity=IDENTITY, shape=SHAPE):
+    with contextlib.closing(Notes(path, identity, shape)) as notes:
         yield notes
 
 
@@ -56,14 +60,14 @@ def test_a_note_is_read_as_it_was_written(tmp_path, name, version):
     expected = Note(version=version, made_from=bytes(range(16)), seen=seen)
     with opened(tmp_path / "of # 100 %/1.sqlite") as notes:
         assert notes.is_empty
-        assert notes.read(3) is None
-        notes.write([notes.row(3, expected)], digest="aa")
-        assert notes.read(3) == expected
+        assert notes.read(key(3)) is None
+        notes.write([notes.row(key(3), expected)], digest="aa")
+        assert notes.read(key(3)) == expected
     with opened(tmp_path / "of # 100 %/1.sqlite") as notes:
         assert (notes.is_empty, notes.digest) == (False, "aa")
-        assert repr(notes.read(3)) == repr(expected)  # -0.0 is not 0.0
-        assert notes.voxels(3) == (7).to_bytes(16, "little")
-        assert notes.read(4) is None
+        assert repr(notes.read(key(3))) == repr(expected)  # -0.0 is not 0.0
+        assert notes.voxels(key(3)) == (7).to_bytes(16, "little")
+        assert notes.read(key(4)) is None
 
 
 def test_a_digest_goes_with_the_first_change(tmp_path):
@@ -72,8 +76,8 @@ def test_a_digest_goes_with_the_first_change(tmp_path):
     write(path, [3])
     with opened(path) as notes:
         assert notes.digest == ""
-        assert [row[0] for row in notes.rows()] == list(range(9))
-        assert [row[0] for row in notes.rows([4, 44, 2])] == [4, 2]
+        assert [row[0] for row in notes.rows()] == list(map(key, range(9)))
+        assert [row[0] for row in notes.rows(map(key, [4, 44, 2]))] == [key(4), key(2)]
 
 
 def test_notes_of_another_recipe_are_none(tmp_path):
@@ -81,9 +85,9 @@ def test_notes_of_another_recipe_are_none(tmp_path):
     write(path, range(9))
     with opened(path, b"another") as notes:
         assert notes.is_empty
-        assert notes.read(1) is None
-        notes.write([notes.row(2, note(2))])
-        assert (notes.read(1), notes.read(2)) == (None, note(2))
+        assert notes.read(key(1)) is None
+        notes.write([notes.row(key(2), note(2))])
+        assert (notes.read(key(1)), notes.read(key(2))) == (None, note(2))
 
 
 def check_damaged(path, data):
@@ -92,17 +96,19 @@ def check_damaged(path, data):
     with opened(path) as notes:
         assert notes.digest in ("", "aa")
         for number in range(4):
-            assert notes.read(number) in (None, note(number))
-            assert notes.voxels(number) in (None, (2**127 + number).to_bytes(16, "little"))
+            assert notes.read(key(number)) in (None, note(number))
+            assert notes.voxels(key(number)) in (None, (2**127 + number).to_bytes(16, "little"))
         copied = list(notes.rows())
         assert copied in (
             [],
-            *([notes.row(n, note(n)) for n in range(m)] for m in range(1, 5)),
-        ) or {row[0] for row in copied} <= set(range(4))
+            *([notes.row(key(n), note(n)) for n in range(m)] for m in range(1, 5)),
+        ) or {row[0] for row in copied} <= set(map(key, range(4)))
         for _ in range(2):  # the first may find the damage, and then the file is given up
-            notes.write([notes.row(number, note(number)) for number in (2, 4)], is_flushed=False)
-        assert notes.read(2) in (None, note(2))
-        assert notes.read(3) in (None, note(3))
+            notes.write(
+                [notes.row(key(number), note(number)) for number in (2, 4)], is_flushed=False
+            )
+        assert notes.read(key(2)) in (None, note(2))
+        assert notes.read(key(3)) in (None, note(3))
     remove_notes(path)
 
 
@@ -115,7 +121,7 @@ def small(tmp_path):
         connection.execute("PRAGMA page_size = 512")
         connection.execute("VACUUM")
     with opened(path) as notes:
-        assert notes.read(3) == note(3)
+        assert notes.read(key(3)) == note(3)
     return path
 
 
@@ -134,11 +140,11 @@ def test_notes_with_a_flipped_bit(small):
 
 def die_while_writing(path):
     """End as by `kill -9` when so much is written that some of it is in the file."""
-    notes = Notes(path, IDENTITY)
+    notes = Notes(path, IDENTITY, SHAPE)
 
     def rows():
         for number in range(20_000):
-            yield notes.row(number, note(number + 7))
+            yield notes.row(key(number), note(number + 7))
         os.kill(os.getpid(), signal.SIGKILL)
 
     notes.write(rows())
@@ -154,8 +160,8 @@ def test_a_kill_within_a_transaction(tmp_path):
     assert journal.stat().st_size
     with opened(path) as notes:
         assert notes.digest == "aa"
-        assert [row[0] for row in notes.rows()] == list(range(10_000))
-        assert notes.read(0) == note(0)
+        assert [row[0] for row in notes.rows()] == list(map(key, range(10_000)))
+        assert notes.read(key(0)) == note(0)
     assert not journal.exists()
 
 
@@ -164,39 +170,53 @@ def test_what_cannot_be_written_is_said_once(tmp_path, caplog):
     path = tmp_path / "levels/1.sqlite"
     with opened(path) as notes:
         for _ in range(2):
-            notes.write([notes.row(1, note(1))])
-        assert notes.read(1) is None
+            notes.write([notes.row(key(1), note(1))])
+        assert notes.read(key(1)) is None
         assert len(caplog.messages) == 1
         assert f"{path} cannot be written (" in caplog.text
         (tmp_path / "levels").unlink()
-        notes.write([notes.row(1, note(1))])
-        assert notes.read(1) == note(1)
+        notes.write([notes.row(key(1), note(1))])
+        assert notes.read(key(1)) == note(1)
 
 
 def test_a_file_that_somebody_removes_is_made_anew(tmp_path):
     path = tmp_path / "1.sqlite"
     with opened(path) as notes:
-        notes.write([notes.row(0, note(0))])
+        notes.write([notes.row(key(0), note(0))])
         path.unlink()
-        notes.write([notes.row(1, note(1))])  # fails or not: what comes after it is noted
-        notes.write([notes.row(2, note(2))], digest="aa")
+        notes.write([notes.row(key(1), note(1))])  # fails or not: what comes after it is noted
+        notes.write([notes.row(key(2), note(2))], digest="aa")
     with opened(path) as notes:
-        assert notes.read(0) is None
-        assert notes.read(2) == note(2)
+        assert notes.read(key(0)) is None
+        assert notes.read(key(2)) == note(2)
         # A write has failed, so that the notes are not those of the whole level.
         assert notes.digest == ""
 
 
 def test_notes_of_another_layout_are_of_another_recipe(monkeypatch):
-    level = SimpleNamespace(name="a", number=1, form={})
+    plan = SimpleNamespace(levels=[SimpleNamespace(downsampling=(1, 2))])
+    level = SimpleNamespace(name="a", number=1, form={}, image=SimpleNamespace(plan=plan))
     mine = leftovers.identity(level, {})
     monkeypatch.setattr(leftovers, "LAYOUT", [1, *reversed(Tally.__slots__)])
     assert leftovers.identity(level, {}) != mine
 
 
+def test_notes_of_a_level_that_has_grown_hold(tmp_path):
+    path = tmp_path / "1.sqlite"
+    write(path, range(9), digest="aa")
+    with opened(path, shape=(9, 8)) as notes:
+        assert (notes.is_empty, notes.read(key(3))) == (False, note(3))
+        notes.write([notes.row(key(9), note(9))])
+    for shape in (SHAPE, (9, 7)):  # it has shrunk
+        with opened(path, shape=shape) as notes:
+            assert (notes.is_empty, notes.read(key(3))) == (True, None)
+    with opened(path, shape=(9, 8)) as notes:
+        assert (notes.read(key(3)), notes.read(key(9))) == (note(3), note(9))
+
+
 def test_a_file_of_no_bytes_is_of_no_other_recipe(tmp_path):
     path = tmp_path / "1.sqlite"
     path.touch()
-    assert not leftovers._is_foreign(path, IDENTITY)
+    assert not leftovers._is_foreign(path, IDENTITY, SHAPE)
     path.write_bytes(b"others")
-    assert leftovers._is_foreign(path, IDENTITY)
+    assert leftovers._is_foreign(path, IDENTITY, SHAPE)

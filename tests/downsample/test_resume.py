@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,10 +16,18 @@ import numcodecs
 import pytest
 import zarr
 
-from rebuilds import build, bytes_of, change, check_as_anew, image_of, make, objects
+from rebuilds import (
+    build,
+    bytes_of,
+    change,
+    check_as_anew,
+    image_of,
+    make,
+    objects,
+    start_job,
+)
 from strategies import DTYPES
 from zarrpyramid.downsample import made_from
-from zarrpyramid.downsample import resume as resumption
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
@@ -222,47 +229,7 @@ def test_a_ledger_of_an_earlier_release_is_removed(tmp_path):
     assert sorted(path.name for path in (results / "levels").iterdir()) == ["1.sqlite"]
 
 
-JOB = """
-import os, sys
-from pathlib import Path
-from zarrpyramid.downsample import resume as resumption
-from zarrpyramid.downsample.log import job_log
-sys.path.insert(0, sys.argv[1])
-from rebuilds import build
-resumption.PAUSE = float(sys.argv[5])
-if len(sys.argv) > 6:  # the job ends itself by this signal, once some objects are made
-    note, calls = resumption.Resume.note, []
-    def note_and_end(self, made):
-        note(self, made)
-        calls.append(made)
-        if len(calls) == 5:
-            os.kill(os.getpid(), int(sys.argv[6]))
-    resumption.Resume.note = note_and_end
-with job_log(sys.argv[3] + ".log", sys.argv[3] + ".json"):
-    build(Path(sys.argv[2]), Path(sys.argv[3]), **eval(sys.argv[4]))
-"""
 N_KILLS = int(os.environ.get("ZARRPYRAMID_KILLS", "20"))
-
-
-def start_job(store, results, keys, pause=0, *more):
-    folder = str(Path(__file__).parent)
-    library = str(Path(resumption.__file__).parents[2])
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            JOB,
-            folder,
-            str(store),
-            str(results),
-            repr(keys),
-            f"{pause}",
-            *more,
-        ],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([library, str(Path(folder).parent)])},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def slow_store(store):

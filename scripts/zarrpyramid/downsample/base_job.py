@@ -102,7 +102,8 @@ class BaseJob(Job):
         def of_slab(place: Index) -> bytes:
             region = geometry.unit_region(place, task.unit, task.target.shape)
             paths = map(str, self.source.image.files(region))
-            return source_digest(repr((path, known.get(path))).encode() for path in paths)
+            made_of = (repr((path, known.get(path))).encode() for path in paths)
+            return source_digest([repr(geometry.region_shape(region)).encode(), *made_of])
 
         def of_object(index: Index) -> bytes:
             return of_slab(geometry.cell_of(task.target.write_shape, index, task.unit))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .result import BlockResult
     from .task import Seen
 
-    OpenNotes = Callable[[Path, bytes], Notes]
+    OpenNotes = Callable[[Path, bytes, Shape], Notes]
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +167,10 @@ class Job(ABC):
     @abstractmethod
     def clear_place(self, *, keep: bool) -> None:
         """Withdraw the level from the list, and remove what is left of it, or all but objects."""
+
+    def hidden(self) -> Job:
+        """Take a level that readers see while it is made out of sight; return its job then."""
+        return self
 
     @abstractmethod
     def task(self, block_bytes: int) -> Task:

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from zarrpyramid.metadata import encode_record, join
-from zarrpyramid.plan import LITTER_KEY
+from zarrpyramid.plan import LITTER_KEY, grown_from, open_axes, without_extents
 
 from .notes import LAYOUT, Notes, remove_notes
 from .opening import wanted_form
@@ -16,6 +16,8 @@ from .opening import wanted_form
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from zarrpyramid.geometry import Shape
+    from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Level
 
     from .job import Job
@@ -44,27 +46,32 @@ def note_files(results: Path, level: int) -> list[Path]:
     ]
 
 
-def identity(level: Level, made_of: object) -> bytes:
-    """Return the digest of a level's place, recipe and form, and of the form of what it is of."""
-    what = [level.name, wanted_form(level), made_of]
-    text = encode_record({"notes": [LAYOUT, json.loads(json.dumps(what))]})
+def identity(level: Level, *made_of: Record) -> bytes:
+    """Return the digest of a level's place, recipe and form, and of the forms of what it is of.
+
+    Extents along open axes are no part of it: a level that grows along them keeps its notes.
+    """
+    axes = open_axes(level.image.plan)
+    forms = [without_extents(form, axes) for form in (wanted_form(level), *made_of)]
+    text = encode_record({"notes": [LAYOUT, level.name, json.loads(json.dumps(forms))]})
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def may_keep(job: Job) -> bool:
     """Tell whether objects in a level's place may be kept; if not, forget all notes of them.
 
-    They may be kept where all notes are of the recipe and form that the level has now: so no object
-    of another recipe stays.
+    They may be kept where all notes are of the recipe and form that the level has now, or of a
+    level that has grown since: so no object of another recipe stays.
     """
     if job.results is None:
         return False
     target = job.target
     is_same = target.node is None or (
-        job.published_record is not None and target.metadata.document == job.wanted.document
+        job.published_record is not None
+        and (target.metadata.document == job.wanted.document or grown_from(target) is not None)
     )
-    paths, wanted = note_files(job.results, job.level), job.identity
-    if paths and is_same and not any(_is_foreign(path, wanted) for path in paths):
+    paths, wanted = note_files(job.results, job.level), (job.identity, job.wanted.shape)
+    if paths and is_same and not any(_is_foreign(path, *wanted) for path in paths):
         return True
     forget(job.results, job.level)
     return False
@@ -87,9 +94,9 @@ def join_parts(job: Job, n_parts: int, digest: str) -> None:
     """Make the notes of a level from those of its parts."""
     assert job.results is not None
     paths = [part_path(job.results, job.level, n + 1, n_parts) for n in range(n_parts)]
-    wanted = job.identity
+    wanted = (job.identity, job.wanted.shape)
     remove_notes(notes_path(job.results, job.level))  # rows of an earlier build prove nothing
-    whole, *parts = (Notes(path, wanted) for path in (notes_path(job.results, job.level), *paths))
+    whole, *parts = (Notes(path, *wanted) for path in (notes_path(job.results, job.level), *paths))
     rows, counts = (
         itertools.chain.from_iterable(found)
         for found in ([part.rows() for part in parts], [part.counts_rows() for part in parts])
@@ -106,8 +113,8 @@ def remove_litter(level: Level) -> None:
             level.store.delete(join(level.path, key))
 
 
-def _is_foreign(path: Path, wanted: bytes) -> bool:
-    notes = Notes(path, wanted)
+def _is_foreign(path: Path, wanted: bytes, shape: Shape) -> bool:
+    notes = Notes(path, wanted, shape)
     notes.close()
     # A job that is killed in its first transaction leaves a file of no bytes.
     return notes.is_empty and path.exists() and path.stat().st_size > 0

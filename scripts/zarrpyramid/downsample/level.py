@@ -20,6 +20,7 @@ from .level_job import LevelJob
 from .result import BlockResult
 from .resume import resuming
 from .run import run_blocks
+from .task import EditedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +96,13 @@ def make_level(job: Job) -> Record:
 
     The caller holds the image's lock. Errors are those of `build_level`.
     """
+    try:
+        return _made_level(job)
+    except EditedError:
+        return make_level(job.hidden())
+
+
+def _made_level(job: Job) -> Record:
     image, target = job.image, job.target
     # Refused before anything is written.
     with open_cluster(
@@ -102,7 +110,9 @@ def make_level(job: Job) -> Record:
     ) as cluster:
         with image.looked_at(objects=target.number == 1):
             before = job.stamp()
-            job.clear_place(keep=may_keep(job))
+            if not (keep := may_keep(job)):
+                job = job.hidden()
+            job.clear_place(keep=keep)
         n_sharing = job.n_workers if cluster is None else cluster.n_threads
         task = job.task(shared_block_bytes(target.plan, n_sharing))
         logger.info("%s: %s", target.name, describe_level(image.plan, target.number))

@@ -23,6 +23,7 @@ from zarrpyramid.plan import (
     base_layout,
     channel_axis,
     check_place,
+    grown_from,
     made_of,
     may_have_windows,
     n_channels,
@@ -78,13 +79,26 @@ class LevelJob(Job):
         """The planned metadata."""
         return self.target.planned
 
+    @cached_property
+    def shown(self) -> ArrayMetadata | None:
+        """The level as readers see it until it has grown; None where they do not see it meanwhile.
+
+        A shard that grows moves the chunks in it, also under a reader that has just read its index.
+        """
+        before = grown_from(self.target) if self.results else None
+        if before is None:
+            return None
+        axes = zip(before, self.wanted.shape, self.wanted.write_shape, strict=True)
+        if self.wanted.shards and any(n != m and n % edge for n, m, edge in axes):
+            return None
+        return self.target.metadata
+
     @property
     def identity(self) -> bytes:
         """Digest of the level's place, recipe and form, and of the form of the one before."""
-        form: Any = self.source.metadata.form
-        if self.is_once:  # what a voxel stands for
-            form = [form, self.remainders_header]
-        return identity(self.target, form)
+        # What a voxel stands for, where remainders tell it.
+        more = [self.remainders_header] if self.is_once else []
+        return identity(self.target, self.source.metadata.form, *more)
 
     @property
     def is_once(self) -> bool:
@@ -110,7 +124,7 @@ class LevelJob(Job):
             before = b""
             if path.exists():
                 before = replace(self, level=self.level - 1, finer={}).identity
-            finer_notes = opened(path, before)
+            finer_notes = opened(path, before, self.source.plan.shape)
             if finer_notes.digest != self.finer["digest"]:
                 finer_notes.close()  # and reads as nothing
         return FinerObjects(task, finer_notes)
@@ -146,8 +160,8 @@ class LevelJob(Job):
         if target.record is None:
             return None
         if why := why_remade(target, made_from=self.source_proof):
-            if "rounding" in why:
-                logger.info("%s; it is made again", why)
+            grows = grown_from(target) is not None
+            logger.info("%s; %s", why, "only that is made" if grows else "it is made again")
             return None
         logger.info("%s is up to date: same recipe, same source", target.name)
         tell_ancestors(target.store, target.path)  # a run may have been killed before it did
@@ -162,8 +176,14 @@ class LevelJob(Job):
         return base_layout(self.image) if self.level == 1 else None
 
     def clear_place(self, *, keep: bool = False) -> None:
-        """Withdraw the level from the list, and remove what is left of it, or all but objects."""
+        """Withdraw the level from the list, and remove what is left of it, or all but objects.
+
+        A level that is to be kept and stays shown is not withdrawn.
+        """
         image, store, path = self.image, self.target.store, self.target.path
+        if keep and self.shown is not None:
+            remove_litter(self.target)
+            return
         if image.is_companion:
             make_companion_group(image)
         self.before_rebuild()
@@ -177,6 +197,16 @@ class LevelJob(Job):
         above = path.rpartition("/")[0]
         if above != image.path:
             make_groups(store, above, image.plan.base.zarr_format, below=image.path)
+
+    def hidden(self) -> LevelJob:
+        """Take a level that stays shown out of the readers' sight, and return its job then."""
+        if self.shown is None:
+            return self
+        logger.info("%s is withdrawn while it grows: voxels that it had change", self.target.name)
+        self.before_rebuild()
+        withdraw_levels(self.image, self.target.number, [self.target])
+        hide_array(self.target.store, self.target.path, stays_open=True)
+        return replace(self)
 
     def task(self, block_bytes: int) -> LevelTask:
         """Return the task that makes any place of the level."""
@@ -196,6 +226,7 @@ class LevelJob(Job):
             "counts_values": source.number == 0 and may_have_windows(source.metadata, axes),
             "channel_axis": channel_axis(axes),
             "no_data": wanted.no_data,
+            "shown": self.shown,
         }
         if not self.is_once:
             return LevelTask(**form)

@@ -34,26 +34,26 @@ class FinerObjects:
     def __init__(self, task: LevelTask, finer_notes: Notes | None) -> None:
         self._task, self._finer_notes = task, finer_notes
         self._carries = isinstance(task, OnceTask)  # then remainders are a part of what is taken
-        self._grid = geometry.grid_shape(task.source.shape, task.source.write_shape)
 
     def __call__(self, index: Index) -> bytes | None:
         """Return the digest; None where it is not known."""
         task = self._task
         region = geometry.unit_region(index, task.target.write_shape, task.target.shape)
         span = geometry.finer_region(region, task.factors, task.source.shape)
-        parts: list[bytes] = []
+        # A stored object may stay as it is when the array that it is in grows.
+        parts = [repr(geometry.region_shape(span)).encode()]
         for place in geometry.covering_units(span, task.source.write_shape):
+            key = task.source.object_key(place)
             if self._finer_notes is None:
-                version = self._version(task.source.object_key(place))
+                version = self._version(key)
                 parts.append(repr(version).encode())
                 continue
-            number = geometry.unit_number(place, self._grid)
-            voxels = self._finer_notes.voxels(number)
+            voxels = self._finer_notes.voxels(key)
             if voxels is None:
                 return None
             parts.append(voxels)
             if self._carries:
-                note = self._finer_notes.read(number)
+                note = self._finer_notes.read(key)
                 left = 0 if note is None else note.seen.target.payload_sum
                 parts.append(left.to_bytes(16, "little"))
         return source_digest(parts)

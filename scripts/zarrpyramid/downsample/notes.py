@@ -26,21 +26,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from zarrpyramid.geometry import Shape
+
     Row = tuple[Any, ...]
 
 logger = logging.getLogger(__name__)
 
 _TABLES = (
-    "CREATE TABLE IF NOT EXISTS level (identity BLOB, digest TEXT, checksum BLOB)",
+    "CREATE TABLE IF NOT EXISTS level (identity BLOB, shape TEXT, digest TEXT, checksum BLOB)",
     """CREATE TABLE IF NOT EXISTS objects (
-        number INTEGER PRIMARY KEY,      -- in the C order of the level's objects
+        key TEXT PRIMARY KEY,            -- in the level's folder: no growth changes it
         size INTEGER, changed INTEGER,   -- of the stored object; NULL where there is none
         made_from BLOB,                  -- digest of the source objects
         voxels BLOB,                     -- sum of the digests of its chunks
         seen TEXT,                       -- tallies of the source and of the object, as JSON
         batch BLOB,                      -- of objects whose source was counted together, or NULL
         checksum BLOB
-    )""",
+    ) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS counts (
         batch BLOB PRIMARY KEY,
         n_objects INTEGER,
@@ -50,7 +52,7 @@ _TABLES = (
 )
 _UNUSED = """DELETE FROM counts WHERE batch NOT IN
     (SELECT batch FROM objects WHERE batch IS NOT NULL)"""
-LAYOUT = [2, *Tally.__slots__]
+LAYOUT = [3, *Tally.__slots__]
 """What rows hold, in this order. Notes of another layout are those of another recipe."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -85,39 +87,45 @@ class Notes:
     Attributes
     ----------
     is_empty
-        Whether nothing is known: there is no file, or it is damaged or of another recipe, and is
-        replaced when something is written.
+        Whether nothing is known: there is no file, or it is damaged, of another recipe or of larger
+        extents, and is replaced when something is written.
     digest
         Hex digest of the whole level that the notes prove; "" where they are of a part, or while
         the level is being made.
     """
 
-    def __init__(self, path: Path, identity: bytes) -> None:
+    def __init__(self, path: Path, identity: bytes, shape: Shape) -> None:
         """Read what a file says of itself.
 
         Parameters
         ----------
         identity
             Digest of the level's place and recipe. Checksums hold for one identity alone.
+        shape
+            Of the level. One of the same identity that has grown since keeps its notes.
         """
         import sqlite3  # 4 ms, which builds without results do not need
 
-        self.path, self._identity = path, identity
+        self.path, self._identity, self._shape = path, identity, shape
         self.is_empty, self.digest = True, ""
         self._connection: sqlite3.Connection | None = None
         self._is_told = False
         try:
-            [(found, digest, checksum)] = self._connect("rw").execute("SELECT * FROM level")
-            if (found, checksum) == (identity, self._checksum(digest)):
-                self.is_empty, self.digest = False, digest
+            [(found, extents, digest, checksum)] = self._connect("rw").execute(
+                "SELECT * FROM level"
+            )
+            if (found, checksum) == (identity, self._checksum(extents, digest)):
+                known = zip(json.loads(extents), shape, strict=True)
+                if all(before <= now for before, now in known):
+                    self.is_empty, self.digest = False, digest
         except (sqlite3.Error, ValueError):
             pass
         if self.is_empty:
             self.close()
 
-    def read(self, number: int) -> Note | None:
+    def read(self, key: str) -> Note | None:
         """Return what is known of an object; None where that is nothing."""
-        row = self._row(number)
+        row = self._row(key)
         if row is None:
             return None
         _, size, changed, made_from, voxels, seen, batch, _ = row
@@ -127,19 +135,19 @@ class Notes:
         seen = BlockResult(source=source, target=target)
         return Note(version=version, made_from=made_from, seen=seen, batch=batch)
 
-    def voxels(self, number: int) -> bytes | None:
+    def voxels(self, key: str) -> bytes | None:
         """Return the digest of an object's voxels alone."""
-        row = self._row(number)
+        row = self._row(key)
         return None if row is None else row[4]
 
-    def row(self, number: int, note: Note) -> Row:
+    def row(self, key: str, note: Note) -> Row:
         """Return the row that notes an object, to be written."""
         size, changed = note.version or (None, None)
         voxels = note.seen.target.digest_sum.to_bytes(16, "little")
         target = _packed(note.seen.target)
         target[0] = 0  # it stands in `voxels`
         seen = _encode([_packed(note.seen.source), target])
-        row = (number, size, changed, note.made_from, voxels, seen, note.batch)
+        row = (key, size, changed, note.made_from, voxels, seen, note.batch)
         return (*row, self._checksum(*row))
 
     def counts(self, batch: bytes | None, n_objects: int) -> ValueCounts | None:
@@ -155,10 +163,10 @@ class Notes:
         row = (batch, n_objects, counts.encode())
         return (*row, self._checksum(*row))
 
-    def rows(self, numbers: Iterable[int] | None = None) -> Iterator[Row]:
+    def rows(self, keys: Iterable[str] | None = None) -> Iterator[Row]:
         """Yield the undamaged rows of some objects, or of all, as they can be written elsewhere."""
-        if numbers is not None:
-            yield from filter(None, map(self._row, numbers))
+        if keys is not None:
+            yield from filter(None, map(self._row, keys))
         else:
             yield from self._all("SELECT * FROM objects")
 
@@ -203,8 +211,9 @@ class Notes:
                 if digest:  # counts of objects that were all made again
                     connection.execute(_UNUSED)
                 connection.execute("DELETE FROM level")
-                told = (self._identity, digest, self._checksum(digest))
-                connection.execute("INSERT INTO level VALUES (?, ?, ?)", told)
+                told = (_encode(self._shape), digest)
+                row = (self._identity, *told, self._checksum(*told))
+                connection.execute("INSERT INTO level VALUES (?, ?, ?, ?)", row)
             self.is_empty, self.digest = False, digest
         except (OSError, sqlite3.Error, UnicodeError) as error:
             # A full disk may have room again for what is made next, and a file that somebody has
@@ -249,8 +258,8 @@ class Notes:
                 if self._checksum(*row[:-1]) == row[-1]:
                     yield row
 
-    def _row(self, number: int) -> Row | None:
-        return self._one("SELECT * FROM objects WHERE number = ?", number)
+    def _row(self, key: str) -> Row | None:
+        return self._one("SELECT * FROM objects WHERE key = ?", key)
 
     def _one(self, select: str, key: object) -> Row | None:
         if self._connection is None:

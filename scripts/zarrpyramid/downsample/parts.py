@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import fits
-from zarrpyramid.plan import describe_level, why_incomplete
+from zarrpyramid.plan import describe_level, grown_from, why_incomplete
 
 from .base_job import BaseJob
 from .cluster import open_cluster
@@ -23,6 +23,7 @@ from .level_job import LevelJob
 from .opening import begin_opening, end_opening, find_opening, wanted_form
 from .result import BlockResult
 from .resume import resuming
+from .task import EditedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +70,8 @@ def open_level(
             end_opening(target)
             return {**wanted, "opening": None, "digest": known["digest"]}
         found = find_opening(target)
-        if found is not None and fits(found, wanted) and target.node is None:
+        may_stay = target.node is None or grown_from(target) is not None
+        if found is not None and fits(found, wanted) and may_stay:
             logger.info("%s is open already, and stays so", target.name)
             return found
         job.clear_place(keep=may_keep(job))
@@ -118,22 +120,30 @@ def build_part(
         }
         if opening["opening"] is None:
             return {**done, "digest": opening["digest"]}
-        _check_open(job.target, opening)
-        task = job.task(cut.block_bytes)
-        numbers = cut.tasks(part)
-        mine = (part, cut.n_parts)
-        with (
-            open_cluster(
-                image.plan.image.dask_scheduler, image.store, image.path, job.witnesses
-            ) as cluster,
-            resuming(job, task, numbers=numbers, part=mine) as resume,
-        ):
-            seen = run_tasks(job, task, numbers, cluster=cluster, resume=resume)
-            image.store.sync()
-            _check_open(job.target, opening)
-            if resume is not None:
-                resume.flush()
+        try:
+            seen = _made_part(job, part, opening)
+        except EditedError:
+            seen = _made_part(job.hidden(), part, opening)
         return {**done, "seen": seen.record}
+
+
+def _made_part(job: Job, part: int, opening: Record) -> BlockResult:
+    """Make the objects of a part, and return what was seen."""
+    image, cut = job.image, job.image.plan.cut(job.level)
+    _check_open(job.target, opening)
+    task, numbers = job.task(cut.block_bytes), cut.tasks(part)
+    with (
+        open_cluster(
+            image.plan.image.dask_scheduler, image.store, image.path, job.witnesses
+        ) as cluster,
+        resuming(job, task, numbers=numbers, part=(part, cut.n_parts)) as resume,
+    ):
+        seen = run_tasks(job, task, numbers, cluster=cluster, resume=resume)
+        image.store.sync()
+        _check_open(job.target, opening)
+        if resume is not None:
+            resume.flush()
+    return seen
 
 
 def gather_level(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from zarrpyramid.geometry import Index
+    from zarrpyramid.geometry import Index, Shape
     from zarrpyramid.stores import Store
 
     from .job import Job, Task
@@ -80,14 +80,14 @@ class Resume:
         """
         self._store, self._task = store, task
         self._notes, self._sources = notes, made_from
-        self._grid = geometry.grid_shape(task.target.shape, task.target.write_shape)
         self._numbers = range(geometry.count(task.grid)) if numbers is None else numbers
         self._done = bytearray(len(self._numbers))
         self._made_from: dict[Index, bytes | None] = {}
-        self._made: dict[Index, Note] = {}
+        # By whether an object `_is_open`.
+        self._made: dict[bool, dict[Index, Note]] = {False: {}, True: {}}
         self._begin = time.monotonic()
         self._next = self._begin + PAUSE
-        self._counts = ValueCounts()
+        self._counts = {False: ValueCounts(), True: ValueCounts()}
         self.seen = BlockResult()
         self.n_kept = self.n_objects = 0
         self.uncounted: dict[Index, Note] = {}
@@ -112,7 +112,7 @@ class Resume:
             Notes of the whole level, for a part that has none of its own.
         """
         if older is not None and self._notes.is_empty and not older.is_empty:
-            mine = (self._number(i) for number in self._numbers for i in self._objects(number))
+            mine = (self._key(i) for number in self._numbers for i in self._objects(number))
             self._notes.write(older.rows(mine), older.counts_rows(), is_flushed=False)
         batches: dict[bytes | None, dict[Index, Note]] = {}
         for place, number in enumerate(self._numbers):
@@ -125,7 +125,7 @@ class Resume:
             for index, note in notes.items():
                 assert note is not None
                 if note.version is not None:
-                    note.seen.objects.add(self._task.target.object_key(index))
+                    note.seen.objects.add(self._key(index))
                 self.seen.merge(note.seen)
                 batches.setdefault(note.batch, {})[index] = note
         for batch, kept in batches.items() if self._task.counts_values else ():
@@ -140,19 +140,19 @@ class Resume:
         task: Any = self._task  # one that counts values
         with ThreadPoolExecutor(n_workers) as pool:
             for indices in geometry.batches(iter(self.uncounted), 4 * n_workers):
-                for counts in pool.map(partial(count_object, task), indices):
-                    self._counts.merge(counts)
-        self.seen.merge(BlockResult(counts=self._counts))
-        self._made |= self.uncounted
+                found = pool.map(partial(count_object, task), indices)
+                for index, counts in zip(indices, found, strict=True):
+                    self._add({index: self.uncounted[index]}, counts)
+                    self.seen.merge(BlockResult(counts=counts))
 
     def note(self, made: dict[Index, BlockResult]) -> None:
-        """Take note of objects that were made."""
+        """Take note of the objects that a task made."""
+        notes = {}
         for index, seen in made.items():
             # An object of unknown sources is noted too: its row takes the place of an older one.
             made_from = self._made_from.pop(index) or b""
-            self._made[index] = Note(version=None, made_from=made_from, seen=seen)
-            if seen.counts is not None:
-                self._counts.merge(seen.counts)
+            notes[index] = Note(version=None, made_from=made_from, seen=seen)
+        self._add(notes, *(seen.counts for seen in made.values() if seen.counts is not None))
         if time.monotonic() >= self._next:
             self.flush()
 
@@ -164,32 +164,34 @@ class Resume:
         digest
             Of the whole level, if that is made.
         """
-        if not self._made and not digest:
+        made = {is_open: notes for is_open, notes in self._made.items() if notes}
+        if not made and not digest:
             return
         start = time.monotonic()
-        if self._made:
+        if made:
             self._store.sync()
         version = self._store.versions(self._task.target_path)
-        batch, counts = None, []
-        if self._made and self._task.counts_values:
-            batch = source_digest([str(index).encode() for index in sorted(self._made)])
-            counts = [self._notes.counts_row(batch, len(self._made), self._counts)]
-        rows = []
-        for index, note in self._made.items():
-            key = self._task.target.object_key(index)
-            stored = replace(note, version=version(key), batch=batch)
-            rows.append(self._notes.row(self._number(index), stored))
+        rows, counts = [], []
+        for is_open, notes in made.items():
+            batch = None
+            if self._task.counts_values:
+                batch = source_digest([str(index).encode() for index in sorted(notes)])
+                counts.append(self._notes.counts_row(batch, len(notes), self._counts[is_open]))
+            for index, note in notes.items():
+                key = self._key(index)
+                stored = replace(note, version=version(key), batch=batch)
+                rows.append(self._notes.row(key, stored))
         # A power cut costs no more than the pause if notes are not flushed before.
         self._notes.write(rows, counts, digest=digest, is_flushed=start >= self._begin + PAUSE)
-        self._made.clear()
-        self._counts = ValueCounts()
+        for is_open in made:
+            self._made[is_open], self._counts[is_open] = {}, ValueCounts()
         now = time.monotonic()
         self._next = now + max(PAUSE, _SHARE * (now - start))
 
     def _kept(self, index: Index) -> Note | None:
         """Return what is known of an object that need not be made again."""
-        note = self._notes.read(self._number(index))
-        key = self._task.target.object_key(index)
+        key = self._key(index)
+        note = self._notes.read(key)
         if (
             note is None
             or note.version != self._target_version(key)
@@ -205,8 +207,26 @@ class Resume:
         region = geometry.unit_region(place, task.unit, task.target.shape)
         return geometry.covering_units(region, task.target.write_shape)
 
-    def _number(self, index: Index) -> int:
-        return geometry.unit_number(index, self._grid)
+    def _add(self, notes: dict[Index, Note], *counts: ValueCounts) -> None:
+        """Take note of objects whose values were counted together."""
+        is_open = any(map(self._is_open, notes))
+        self._made[is_open] |= notes
+        for each in counts:
+            self._counts[is_open].merge(each)
+
+    def _is_open(self, index: Index) -> bool:
+        """Tell whether an object has room for more voxels of its level, should that grow.
+
+        It is made again then, and what was counted together is counted again: it has its own batch.
+        """
+        if not self._task.counts_values:
+            return False
+        task: Any = self._task
+        axes = zip(index, task.factors, task.target.write_shape, task.target.shape, strict=True)
+        return any(step == 1 and (i + 1) * edge > extent for i, step, edge, extent in axes)
+
+    def _key(self, index: Index) -> str:
+        return self._task.target.object_key(index)
 
     @functools.cached_property
     def _target_version(self) -> Callable[[str], tuple[int, int] | None]:
@@ -236,12 +256,12 @@ def resuming(
         return
     with contextlib.ExitStack() as stack:
 
-        def opened(path: Path, wanted: bytes) -> Notes:
-            return stack.enter_context(contextlib.closing(Notes(path, wanted)))
+        def opened(path: Path, wanted: bytes, shape: Shape) -> Notes:
+            return stack.enter_context(contextlib.closing(Notes(path, wanted, shape)))
 
-        mine = job.identity
-        older = opened(notes_path(results, level), mine)
-        notes = older if part is None else opened(part_path(results, level, *part), mine)
+        mine = (job.identity, job.wanted.shape)
+        older = opened(notes_path(results, level), *mine)
+        notes = older if part is None else opened(part_path(results, level, *part), *mine)
         resume = Resume(store, task, notes, job.made_from(task, opened), numbers)
         resume.keep(None if part is None else older)
         if resume.n_kept:

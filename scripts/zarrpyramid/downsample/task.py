@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import platform
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from operator import add, floordiv, mul
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import chunk_region, chunks_of_object, native_dtype, open_chunks, scratch
+from zarrpyramid.arrays import (
+    chunk_region,
+    chunks_of_object,
+    native_dtype,
+    open_chunks,
+    read_chunk,
+    scratch,
+)
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import Tally
 from zarrpyramid.plan import (
@@ -55,12 +63,17 @@ if TYPE_CHECKING:
     """What was seen, by object of the level."""
 
 
+class EditedError(Exception):
+    """Voxels that readers see of a growing level are not what they would be now."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LevelTask:
     """The task of one level, called with a place in the grid of tasks.
 
     It is small and can be pickled: a worker opens the arrays from what stands here. Where
-    `counts_values` is true it counts the source's values too, of each channel by itself.
+    `counts_values` is true it counts the source's values too, of each channel by itself. `shown` is
+    the level as readers see it while it grows; no voxel of that changes.
     """
 
     store: Store
@@ -77,6 +90,7 @@ class LevelTask:
     counts_values: bool = False
     channel_axis: int | None = None
     no_data: NoData = ALL_DATA
+    shown: ArrayMetadata | None = None
 
     def __call__(self, place: Index) -> Seen:
         """Make the part of the level at a place, and return what was seen for each of its objects.
@@ -89,6 +103,8 @@ class LevelTask:
             If an object cannot be read, decoded or written.
         VoxelError
             If the voxels that were made contradict the voxels that were read.
+        EditedError
+            If readers see other voxels of the level than were made.
         """
         region = geometry.unit_region(tuple(place), self.unit, self.target.shape)
         made: Seen = {}
@@ -199,11 +215,25 @@ class LevelTask:
         for index in geometry.covering_units(region, self.target.chunks):
             here = chunk_region(self.target, index)
             voxels = block[geometry.relative_region(here, region)]
+            if self.shown is not None:
+                self._see_same(index, voxels, self.shown.shape)
             # Where a filter may round voxels, `_write` counts them as they are read back.
             tally = seen[self._object_of(index)].target if coarser.keeps_voxels else Tally()
             written.add(count_chunk(index, voxels, tally, compiled=compiled))
             payloads[index] = coarser.encode(index, voxels)
         return payloads, written
+
+    def _see_same(self, index: Index, voxels: Block, shown: Shape) -> None:
+        """Raise EditedError if readers see other voxels in the place of a chunk."""
+        here = chunk_region(self.target, index)
+        if any(axis.start >= extent for axis, extent in zip(here, shown, strict=True)):
+            return
+        with suppress(StoreError):  # of an object that is damaged
+            seen = read_chunk(self._seen_by_readers, index)
+            inside = tuple(slice(0, extent) for extent in seen.shape)
+            if seen.tobytes() == voxels[inside].tobytes():
+                return
+        raise EditedError
 
     def _check(self, block: Block, read: SourceSums, written: SourceSums, span: Region) -> None:
         """Raise VoxelError if the voxels that were made contradict the voxels that were read."""
@@ -245,9 +275,15 @@ class LevelTask:
             open_chunks(self.store, self.target_path, self.target, write_empty=self.write_empty),
         )
 
+    @cached_property
+    def _seen_by_readers(self) -> Chunks:
+        assert self.shown is not None
+        return open_chunks(self.store, self.target_path, self.shown, buffers="shown ")
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: all but the open arrays."""
-        return {name: value for name, value in vars(self).items() if name != "arrays"}
+        opened = ("arrays", "_seen_by_readers")
+        return {name: value for name, value in vars(self).items() if name not in opened}
 
     def _object_of(self, index: Index) -> Index:
         """Return the object that holds a chunk of the level."""

@@ -42,11 +42,18 @@ def write_array(store: Store, path: str, metadata: ArrayMetadata) -> None:
         update_ancestors(store, path, node)
 
 
-def hide_array(store: Store, path: str) -> None:
-    """Remove an array's documents, after which no reader finds it; its objects stay."""
+def hide_array(store: Store, path: str, *, stays_open: bool = False) -> None:
+    """Remove an array's documents, after which no reader finds it; its objects stay.
+
+    Parameters
+    ----------
+    stays_open
+        Whether parts of it go on to be made.
+    """
     with store.exclusive():
         # The opening document goes first: where it stands, objects count as made.
-        for name in (OPENING_DOCUMENT, *reversed(ARRAY_DOCUMENTS)):
+        opening = () if stays_open else (OPENING_DOCUMENT,)
+        for name in (*opening, *reversed(ARRAY_DOCUMENTS)):
             store.delete(join(path, name))
         update_ancestors(store, path, None)
 

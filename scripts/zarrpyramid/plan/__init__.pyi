@@ -41,6 +41,9 @@ from .decision import decision_rows as decision_rows
 from .foreign import check_listed as check_listed
 from .foreign import foreign_levels as foreign_levels
 from .foreign import may_be_removed as may_be_removed
+from .growth import grown_from as grown_from
+from .growth import open_axes as open_axes
+from .growth import without_extents as without_extents
 from .image import Image as Image
 from .image import check_declared as check_declared
 from .image import open_image as open_image

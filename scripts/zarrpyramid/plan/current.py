@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.metadata import RECORD_ENTRY, fits, tally_keys
 
+from .growth import grown_from, told_growth
 from .remainders import EACH
 from .stored import record_of
 
@@ -58,7 +59,7 @@ def why_remade(
     if record is None or proof not in (None, record):
         return f"{level.name} is absent or another level"
     if not is_as_planned(level):
-        return f"{level.name} was made by another recipe{_rounded_otherwise(level)}"
+        return f"{level.name} {_otherwise(level)}"
     if most_counted is None or level.plan.n_objects <= most_counted:
         fault = why_incomplete(level.metadata, level.objects())
         if fault:
@@ -66,6 +67,16 @@ def why_remade(
     if not fits(record["source"], made_from()):
         return f"{level.name} was made from other voxels"
     return ""
+
+
+def _otherwise(level: Level) -> str:
+    """Return how a level of ours differs from the planned one."""
+    before, wanted = level.metadata.shape, level.plan.shape
+    if grown_from(level) is not None:
+        return f"is to grow along {told_growth(level, before)}"
+    if before != wanted:
+        return f"has shape {list(before)}, and is to have {list(wanted)}"
+    return f"was made by another recipe{_rounded_otherwise(level)}"
 
 
 def _rounded_otherwise(level: Level) -> str:
