@@ -41,14 +41,17 @@ def test_every_voxel_is_the_mean_of_level_0(ladder, zarr_format, sharded, empty,
     shards = {"shards": geometry.multiply(chunks, (2,) * base.ndim)}
     form = shards if sharded and zarr_format == 3 else {}
     group.create_array("0", data=base, chunks=chunks, **form)
-    build_pyramid(
+    records = build_pyramid(
         store, scale_factors=ladder, write_empty_chunks=empty, n_workers=n_workers, **ONCE
     )
     downsampling = (1,) * base.ndim
     for level, factors in enumerate(ladder, start=1):
         downsampling = geometry.multiply(downsampling, tuple(factors))
-        made = group[str(level)][...]
-        assert made.astype(object).tolist() == mean_of_base(base, downsampling).tolist()
+        made = group[str(level)][...].astype(object)
+        assert made.tolist() == mean_of_base(base, downsampling).tolist()
+        for axis, step in enumerate(downsampling):  # as often as it stands for a voxel
+            made = made.repeat(step, axis).take(range(base.shape[axis]), axis)
+        assert records[level]["weighted_mean"] == int(made.sum()) / base.size
     assert not any(REMAINDERS in key for key in from_zarr(store).keys(""))
 
 

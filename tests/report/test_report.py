@@ -294,6 +294,24 @@ def test_a_drift_chart_has_its_points_where_the_values_are():
     assert [tick.text for tick in panel.x_ticks] == ["0", "1", "2", "3"]
 
 
+def test_a_level_that_is_rounded_once_does_not_drift(tmp_path):
+    """The bright voxels at the odd edge stand for less than the others."""
+    voxels = ramp((9, 9, 9)) % 7
+    voxels[-1], voxels[:, -1], voxels[..., -1] = 60000, 60000, 60000
+    drifts = {}
+    for rounding in ("each", "once"):
+        place = tmp_path / rounding
+        place.mkdir()
+        _, text = report(place, voxels, rounding=rounding)
+        (told,) = set(re.findall(r"The mean drifts by at most ([0-9.e+]+),", text))
+        drifts[rounding] = float(told)
+        assert ("rounding alone moves the mean, by half a unit at most" in text) == (
+            rounding == "once"
+        )
+    assert drifts["each"] > 1000
+    assert drifts["once"] <= 0.5
+
+
 def test_a_histogram_is_drawn_on_a_logarithmic_axis():
     chart = charts.histogram_chart([0.0, 1.0, 2.0, 3.0], {1: [1, 0, 99], 2: [10, 90, 0]}, "two")
     (panel,) = chart.panels

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import (
     RECORD_ENTRY,
@@ -287,12 +288,19 @@ class LevelJob(Job):
                 made_from[WINDOWS_KEY] = seen.counts.windows(
                     source.dtype, n_channels(self.image.plan.axes, source.shape)
                 )
+        carried: Record = {}
+        if self.is_once:
+            n_below = geometry.count(self.image.plan.base.shape)
+            carried = {
+                "weighted_mean": written.weighted_mean(n_below),
+                "remainders": written.fingerprint(self.remainders_header),
+            }
         return {
             **wanted.expected,
             "digest": written.digest(digest_header(wanted)),
             **written.statistics(dtype=wanted.dtype),
             **({} if wanted.write_empty_chunks else {RECORD_ENTRY: seen.objects.record}),
-            **({"remainders": written.fingerprint(self.remainders_header)} if self.is_once else {}),
+            **carried,
             "source": made_from,
         }
 

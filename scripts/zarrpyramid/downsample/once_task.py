@@ -100,6 +100,8 @@ class OnceTask(LevelTask):
                 f"once, are not what they must be: they stand for a sum of {found}, those read for "
                 f"{read}; the level was not published; run again, and report it if it comes back"
             )
+        # Like counts, it stands with one of the step's objects, which are made together.
+        next(iter(seen.values())).target.weighted = read - left_total
         for index in payloads:
             here = geometry.relative_region(chunk_region(self.target, index), region)
             carried = np.ascontiguousarray(left[here])

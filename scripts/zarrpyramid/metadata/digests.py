@@ -49,6 +49,9 @@ class Tally:
         Sums of chunks that a double cannot hold; 0.0 if there were none.
     imaginary_units, imaginary_overflow
         The same of the imaginary parts; 0 where voxels are not complex.
+    weighted
+        Sum of the voxels of a level that is rounded once, each as often as it stands for a voxel of
+        level 0; 0 of other levels.
     """
 
     digest_sum: int = 0
@@ -63,6 +66,7 @@ class Tally:
     imaginary_overflow: float = 0.0
     minimum: int | float | None = None
     maximum: int | float | None = None
+    weighted: int = 0
 
     def add(self, index: Index, digest: bytes, moments: Moments, n_voxels: int) -> None:
         """Add one chunk."""
@@ -98,6 +102,7 @@ class Tally:
         self.overflow += other.overflow
         self.imaginary_units += other.imaginary_units
         self.imaginary_overflow += other.imaginary_overflow
+        self.weighted += other.weighted
         self._widen(other.minimum, other.maximum)
 
     def _widen(self, minimum: float | None, maximum: float | None) -> None:
@@ -136,6 +141,10 @@ class Tally:
             "n_nan": self.n_nan,
             "n_inf": self.n_inf,
         }
+
+    def weighted_mean(self, n_voxels: int) -> float:
+        """Return the mean of the voxels that `weighted` adds up, which stand for `n_voxels`."""
+        return self.weighted / n_voxels
 
     def digest(self, header: Record) -> str:
         """Return the level's digest: of its header (dtype, shape, chunks) and all its chunks."""

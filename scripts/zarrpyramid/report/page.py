@@ -196,6 +196,11 @@ def _drift(image: Image, facts: Sequence[LevelFacts], is_labels: bool) -> dict[s
     if len(known) < 2 or is_labels:
         return {"drift": None}
     found = {key: [level.number(key) or 0.0 for level in known] for key in ("min", "mean", "max")}
+    # Where means are rounded once, each voxel counts as often as it stands for one of level 0.
+    weighted = [level.number("weighted_mean") for level in known[1:]]
+    is_weighted = None not in weighted
+    if is_weighted:
+        found["mean"][1:] = [mean or 0.0 for mean in weighted]
     if any(value in (float("inf"), float("-inf")) for values in found.values() for value in values):
         found = {"mean": found["mean"]}
     numbers = [level.plan.level for level in known]
@@ -203,7 +208,10 @@ def _drift(image: Image, facts: Sequence[LevelFacts], is_labels: bool) -> dict[s
     drift = max(abs(mean - found["mean"][0]) for mean in found["mean"])
     said = f"The mean drifts by at most {drift:.3g}"
     said += f", {drift / span:.2g} of the range of values." if span else "."
-    if METHODS[image.plan.image.method].rounds:
+    if is_weighted:
+        said += " Each voxel counts as often as it has voxels of level 0 below it: rounding alone"
+        said += " moves the mean, by half a unit at most."
+    elif METHODS[image.plan.image.method].rounds:
         said += " Windows that stick out at an odd edge and rounding are what moves it."
     if image.plan.levels[-1].no_data.is_given:
         said += " No data counts as the number that stands for it, and moves it too."

@@ -74,8 +74,10 @@ def check_voxels(
     facts = _facts(level, finer, seen, is_equal=not n_wrong)
     if isinstance(task, CompareOnceTask) and not n_wrong:
         header = remainders_header(level.array, task.whole, task.base.shape)
-        left = seen.target.fingerprint(header)
-        facts.append((level, "digest of remainders", (level.record or {}).get("remainders"), left))
+        left, record = seen.target.fingerprint(header), level.record or {}
+        facts.append((level, "digest of remainders", record.get("remainders"), left))
+        mean = seen.target.weighted_mean(geometry.count(task.base.shape))
+        facts.append((level, "weighted mean", record.get("weighted_mean"), mean))
     for whose, what, expected, found in facts:
         if expected != found:
             what = f"{what} is not that of {level.path}'s record"
