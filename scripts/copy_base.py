@@ -1,31 +1,28 @@
 """Take level 0 from its source, as a copy or a link, and write the sentinel of that."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from zarrpyramid.downsample import ends_quietly, job_log
+from zarrpyramid.downsample import ends_quietly, given_job, job_log
 
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
-
-with ends_quietly(snakemake.log.text):
+job = given_job()
+with ends_quietly(job.log):
     from zarrpyramid.config import restore
     from zarrpyramid.downsample import Progress, copy_base, gather_level, write_source
     from zarrpyramid.metadata import load_sentinel, write_sentinel
     from zarrpyramid.plan import open_image, source_layout
 
-with job_log(snakemake.log.text, snakemake.log.timing):
-    image = open_image(restore(snakemake.params.image))
-    sentinel = Path(snakemake.output.sentinel)
+with job_log(job.log, job.timing):
+    image = open_image(restore(job.params.image))
+    sentinel = Path(job.output.sentinel)
     layout, results = source_layout(image), sentinel.parent
-    if snakemake.input.parts:
-        parts = [load_sentinel(Path(path)) for path in snakemake.input.parts]
+    if job.input.parts:
+        parts = [load_sentinel(Path(path)) for path in job.input.parts]
         record = gather_level(image, 0, {}, parts, results=results)
     else:
         with Progress(image, 0) as progress:
             record = copy_base(
                 image,
-                n_workers=snakemake.threads,
+                n_workers=job.threads,
                 results=results,
                 on_block=progress.update,
                 # The list loses the levels, so the list's sentinel must go first.

@@ -1,35 +1,32 @@
 """Build one part of a level that is open, and write its sentinel."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from zarrpyramid.downsample import ends_quietly, job_log
+from zarrpyramid.downsample import ends_quietly, given_job, job_log
 
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
-
-with ends_quietly(snakemake.log.text):
+job = given_job()
+with ends_quietly(job.log):
     from zarrpyramid.config import restore
     from zarrpyramid.downsample import Progress, build_part
     from zarrpyramid.metadata import load_sentinel, write_sentinel
     from zarrpyramid.plan import expectation, open_image
 
-with job_log(snakemake.log.text, snakemake.log.timing) as told:
-    image = open_image(restore(snakemake.params.image))
+with job_log(job.log, job.timing) as told:
+    image = open_image(restore(job.params.image))
     # A level 0 that is made of files has no level before it.
-    finer = load_sentinel(Path(snakemake.input.finer)) if snakemake.input.finer else {}
-    level, logs = int(snakemake.wildcards.level), Path(snakemake.log.timing).parent
-    told.update(expectation(image, level, snakemake.threads, logs))
-    sentinel = Path(snakemake.output.sentinel)
-    part = int(snakemake.wildcards.part)
+    finer = load_sentinel(Path(job.input.finer)) if job.input.finer else {}
+    level, logs = job.level, Path(job.timing).parent
+    told.update(expectation(image, level, job.threads, logs))
+    sentinel = Path(job.output.sentinel)
+    part = job.part
     with Progress(image, level, part=part) as progress:
         record = build_part(
             image,
             level,
             part,
             finer,
-            load_sentinel(Path(snakemake.input.opening)),
-            n_workers=snakemake.threads,
+            load_sentinel(Path(job.input.opening)),
+            n_workers=job.threads,
             results=sentinel.parents[1],
             on_block=progress.update,
         )

@@ -1,29 +1,26 @@
 """Clear a level's place for the jobs that make its parts."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from zarrpyramid.downsample import ends_quietly, job_log
+from zarrpyramid.downsample import ends_quietly, given_job, job_log
 
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
-
-with ends_quietly(snakemake.log.text):
+job = given_job()
+with ends_quietly(job.log):
     from zarrpyramid.config import restore
     from zarrpyramid.downsample import open_level
     from zarrpyramid.metadata import load_sentinel, write_sentinel
     from zarrpyramid.plan import open_image
 
-with job_log(snakemake.log.text, snakemake.log.timing):
-    image = open_image(restore(snakemake.params.image))
+with job_log(job.log, job.timing):
+    image = open_image(restore(job.params.image))
     # A level 0 that is made of files has no level before it.
-    finer = load_sentinel(Path(snakemake.input.finer)) if snakemake.input.finer else {}
-    sentinel = Path(snakemake.output.sentinel)
+    finer = load_sentinel(Path(job.input.finer)) if job.input.finer else {}
+    sentinel = Path(job.output.sentinel)
     results = sentinel.parents[1]
     listed = results / "multiscales.json"
     record = open_level(
         image,
-        int(snakemake.wildcards.level),
+        job.level,
         finer,
         results=results,
         # The list loses the level, so the list's sentinel must go first.

@@ -2,24 +2,21 @@
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from zarrpyramid.downsample import ends_quietly, job_log
+from zarrpyramid.downsample import ends_quietly, given_job, job_log
 
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
-
-with ends_quietly(snakemake.log.text):
+job = given_job()
+with ends_quietly(job.log):
     from zarrpyramid.config import group_path, restore
     from zarrpyramid.verify import assure_pyramid
 
-with job_log(snakemake.log.text, snakemake.log.timing):
-    image = restore(snakemake.params.image)
+with job_log(job.log, job.timing):
+    image = restore(job.params.image)
     report = assure_pyramid(
         group_path(image.store, image.field),
-        n_workers=snakemake.threads,
+        n_workers=job.threads,
         seed=random.randrange(1 << 32),
         follow_links=image.follow_links,
         storage_options=image.storage_options,
     )
-    Path(snakemake.output.report).write_text(report.json() + "\n", encoding="utf-8")
+    Path(job.output.report).write_text(report.json() + "\n", encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import jsonschema
@@ -16,7 +15,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from snakemake.io import PeriodicityDetector
 
-from zarrpyramid.config import check_config, image_config, image_configs, restore, short_name
+from zarrpyramid.config import (
+    check_config,
+    image_config,
+    image_configs,
+    restore,
+    short_name,
+    to_settings,
+)
 from zarrpyramid.config.declare import Setting
 from zarrpyramid.config.forms import MappingOf, Text
 from zarrpyramid.config.schema import json_schema
@@ -487,11 +493,17 @@ def test_settings_that_contradict_each_other(config, message):
         {"store": "/a", "scale_factors": "isotropic", "compressor": "gzip", "checksum": True},
         {"store": "/a", "scale_factors": {"y": 2}, "voxel_size": {"y": 2}, "unit": {"y": "m"}},
         {"store": "/a", "test_image": {"shape": [4, 4], "chunks": [2, 2]}},
+        {"store": "/a", "base": {"shape": [4, 4], "chunks": [2, 2], "dtype": "int8"}},
+        {"store": "/a", "source": "/b.tif", "crop": {"x": [0, 2]}, "edit_base": False},
+        {"store": "s3://a/b", "storage_options": {"region": "here"}, "axes": ["y", "x"]},
     ],
 )
-def test_a_record_comes_back_from_its_dict(given):
+def test_a_record_comes_back_from_what_jobs_are_handed(given):
     image = image_config("name", given)
-    assert restore(asdict(image)) == image
+    handed = to_settings(image)
+    assert restore(json.loads(json.dumps(handed))) == image
+    assert restore(handed) == image
+    assert "method" not in handed  # defaults are left out
 
 
 def test_defaults_of_a_test_image():

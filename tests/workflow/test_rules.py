@@ -41,7 +41,7 @@ def test_rules_are_those_of_the_plan(rules):
     ]
 
 
-@pytest.mark.parametrize("directive", ["message", "log", "conda", "output", "script"])
+@pytest.mark.parametrize("directive", ["message", "log", "conda", "output"])
 def test_every_rule_has(rules, directive):
     for name, body in rules.items():
         assert re.search(rf"^    {directive}:$", body, re.MULTILINE), name
@@ -49,6 +49,7 @@ def test_every_rule_has(rules, directive):
 
 def test_rule_script_and_environment_go_together(rules, new_workspace):
     for name, body in rules.items():
-        assert f'"../../scripts/{name}.py"' in body
+        by_directive = f'    script:\n        "../../scripts/{name}.py"\n'
+        assert by_directive in body or f'    shell:\n        job_script("{name}")\n' in body
         assert '"../../environment.yml"' in body
     assert (new_workspace().checkout / "environment.yml").is_file()

@@ -18,12 +18,12 @@ rule make_test_image:
     resources:
         **needed("make_test_image"),
     params:
-        image=unwatched(RUN.settings),
-        made=lambda wildcards: RUN.settings(Job.of(wildcards))["test_image"],
+        given=handed(image=RUN.settings),
+        made=lambda wildcards: RUN.settings(Job.of(wildcards)).get("test_image"),
     message:
         "Making the test image {wildcards.image}"
-    script:
-        "../../scripts/make_test_image.py"
+    shell:
+        job_script("make_test_image")
 
 
 rule copy_base:
@@ -40,13 +40,13 @@ rule copy_base:
     resources:
         **needed("copy_base"),
     params:
-        image=unwatched(RUN.settings),
+        given=handed(image=RUN.settings),
         source=of_job(RUN.source),
         taking=unwatched(RUN.taking),
     message:
         "Taking level 0 of {wildcards.image} from {params.taking}"
-    script:
-        "../../scripts/copy_base.py"
+    shell:
+        job_script("copy_base")
 
 
 rule seal_base:
@@ -64,11 +64,10 @@ rule seal_base:
     resources:
         **needed("seal_base"),
     params:
-        image=unwatched(RUN.settings),
+        given=handed(image=RUN.settings, refused=RUN.refusal),
         watch=of_job(RUN.watch),
-        edit_base=lambda wildcards: RUN.settings(Job.of(wildcards))["edit_base"],
-        refused=unwatched(RUN.refusal),
+        edit_base=lambda wildcards: RUN.settings(Job.of(wildcards)).get("edit_base", True),
     message:
         "Sealing level 0 of {wildcards.image}"
-    script:
-        "../../scripts/seal_base.py"
+    shell:
+        job_script("seal_base")

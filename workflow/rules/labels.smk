@@ -25,8 +25,8 @@ rule report_labels:
     resources:
         **needed("report_labels"),
     params:
-        image=unwatched(RUN.settings),
+        given=handed(image=RUN.settings),
     message:
         "Counting the labels of {wildcards.image}"
-    script:
-        "../../scripts/report_labels.py"
+    shell:
+        job_script("report_labels")

@@ -27,14 +27,14 @@ rule downsample_level:
     resources:
         **needed("downsample_level"),
     params:
-        image=unwatched(RUN.settings),
+        given=handed(image=RUN.settings),
         recipe=of_job(RUN.recipe),
         watch=of_job(RUN.watch),
         step=unwatched(RUN.step),
     message:
         "Building level {wildcards.level} of {wildcards.image}: {params.step}"
-    script:
-        "../../scripts/downsample_level.py"
+    shell:
+        job_script("downsample_level")
 
 
 rule open_level:
@@ -50,14 +50,14 @@ rule open_level:
     resources:
         **needed("open_level"),
     params:
-        image=unwatched(RUN.settings),
+        given=handed(image=RUN.settings),
         recipe=of_job(RUN.recipe),
         watch=of_job(RUN.watch),
         step=unwatched(RUN.step),
     message:
         "Opening level {wildcards.level} of {wildcards.image}: {params.step}"
-    script:
-        "../../scripts/open_level.py"
+    shell:
+        job_script("open_level")
 
 
 rule downsample_part:
@@ -79,8 +79,8 @@ rule downsample_part:
     resources:
         **needed("downsample_part"),
     params:
-        image=unwatched(RUN.settings),
+        given=handed(image=RUN.settings),
     message:
         "Building part {wildcards.part} of {wildcards.n_parts} of level {wildcards.level} of {wildcards.image}"
-    script:
-        "../../scripts/downsample_part.py"
+    shell:
+        job_script("downsample_part")

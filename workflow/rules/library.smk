@@ -7,20 +7,19 @@ from pathlib import Path
 
 def scripts_folder():
     """Return the folder of scripts and library, fetched where the Snakefile is a hosted one."""
-    library = workflow.current_basedir.join("../../scripts/zarrpyramid")
-    if hasattr(library, "hosted_repo"):
-        # Snakemake fetches what is named alone: scripts, but nothing that they import. Its cache
-        # keeps the paths of a repository.
-        tree = library.hosted_repo.repo.commit(library.ref).tree[library.path]
+    scripts = workflow.current_basedir.join("../../scripts")
+    if hasattr(scripts, "hosted_repo"):
+        # Snakemake fetches what is named alone. Its cache keeps the paths of a repository.
+        tree = scripts.hosted_repo.repo.commit(scripts.ref).tree[scripts.path]
         for item in tree.traverse():
             if item.type == "blob":
                 workflow.source_path(f"../../{item.path}")
         fetched = workflow.source_path("../../scripts/zarrpyramid/__init__.py")
         return Path(fetched).parents[1]
-    return Path(library.get_path_or_uri(secret_free=True)).parent
+    return Path(scripts.get_path_or_uri(secret_free=True))
 
 
-SCRIPTS = str(scripts_folder())
+SCRIPTS = str(scripts_folder().resolve())
 sys.path.insert(0, SCRIPTS)
 # Snakemake appends a script's folder to the path of its job: an installed package of the same name
 # would win there, and jobs would follow another recipe than the plan made here.

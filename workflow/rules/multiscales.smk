@@ -20,9 +20,9 @@ rule write_multiscales:
     resources:
         **needed("write_multiscales"),
     params:
-        image=unwatched(RUN.settings),
+        given=handed(image=RUN.settings),
         listed=of_job(RUN.listed),
     message:
         "Listing the levels of {wildcards.image}"
-    script:
-        "../../scripts/write_multiscales.py"
+    shell:
+        job_script("write_multiscales")

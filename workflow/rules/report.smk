@@ -30,9 +30,9 @@ rule summarize_pyramid:
     resources:
         **needed("summarize_pyramid"),
     params:
-        image=unwatched(RUN.settings),
+        given=handed(image=RUN.settings, timings=RUN.timings),
         timings=of_job(RUN.timings),
     message:
         "Summing up {wildcards.image}"
-    script:
-        "../../scripts/summarize_pyramid.py"
+    shell:
+        job_script("summarize_pyramid")

@@ -18,8 +18,8 @@ rule verify_pyramid:
         "../../environment.yml"
     threads: of_job(RUN.threads)
     params:
-        image=unwatched(RUN.settings),
+        given=handed(image=RUN.settings),
     message:
         "Verifying {wildcards.image}"
-    script:
-        "../../scripts/verify_pyramid.py"
+    shell:
+        job_script("verify_pyramid")

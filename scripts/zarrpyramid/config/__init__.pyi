@@ -4,6 +4,7 @@ from .files import read_config as read_config
 from .files import to_yaml as to_yaml
 from .image import image_config as image_config
 from .image import restore as restore
+from .image import to_settings as to_settings
 from .keywords import Keywords as Keywords
 from .names import check_names as check_names
 from .names import group_path as group_path

@@ -77,7 +77,7 @@ class Setting:
 
     def recorded(self, value: Any) -> Any:
         """Return a value that fits as the record holds it: None for `absent`, tuples for lists."""
-        return None if self.absent is not None and value == self.absent else _frozen(value)
+        return None if self.absent is not None and value == self.absent else frozen(value)
 
 
 def setting(form: Form, meaning: str, **given: Any) -> Any:
@@ -137,7 +137,8 @@ class Settings(Form):
         return isinstance(value, dict)
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
+    """Return a value with tuples for lists."""
     if isinstance(value, dict):
         return dict(value)
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from zarrpyramid.errors import ConfigError
 from zarrpyramid.stores import check_options, check_url, is_url
 
 from .bases import DeclaredBase, TestImage
-from .declare import settings_of
+from .declare import frozen, settings_of
 from .names import checked_field
 from .settings import IMAGE, ImageConfig
 
@@ -65,14 +66,28 @@ def image_config(name: str, given: Mapping[str, Any], *, is_read: bool = False) 
     return image
 
 
-def restore(settings: dict[str, Any]) -> ImageConfig:
-    """Return the record of an image from what `dataclasses.asdict` made of it."""
-    made, base = settings["test_image"], settings["base"]
-    given = {
-        "test_image": None if made is None else TestImage(**made),
-        "base": None if base is None else DeclaredBase(**base),
+def to_settings(image: ImageConfig) -> dict[str, Any]:
+    """Return what `restore` makes an image of, as JSON can hold it; defaults are left out."""
+    defaults = _recorded(IMAGE, {})
+    return {
+        key: value
+        for key, value in asdict(image).items()
+        if key not in defaults or value != defaults[key]
     }
-    return ImageConfig(**{**settings, **given})
+
+
+def restore(settings: Mapping[str, Any]) -> ImageConfig:
+    """Return the record of an image from what `to_settings` made of it."""
+    values = {**_recorded(IMAGE, {}), **_frozen(settings)}
+    if values["test_image"] is not None:
+        values["test_image"] = TestImage(**_frozen(values["test_image"]))
+    if values["base"] is not None:
+        values["base"] = DeclaredBase(**_frozen(values["base"]))
+    return ImageConfig(**values)
+
+
+def _frozen(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: frozen(value) for key, value in values.items()}
 
 
 def _recorded(settings: Mapping[str, Setting], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ Then: ``opening`` and ``parts`` (a level made by many jobs), ``publish`` (docume
 against the store), ``base`` and ``base_copy`` (level 0), ``base_job`` and ``base_task`` (of files
 of other formats), ``made_from`` (what notes say of sources), ``pyramid`` (all in one process),
 ``batch`` (many small images in one job), ``start`` (what a run does before its first job),
-``synthetic`` (images that are made), ``codec_trial`` (what codecs make of an image's voxels),
-``progress`` and ``log``.
+``given`` (what a rule hands to a job), ``synthetic`` (images that are made), ``codec_trial`` (what
+codecs make of an image's voxels), ``progress`` and ``log``.
 """
 
 import lazy_loader

@@ -3,6 +3,7 @@ from .base_copy import copy_base as copy_base
 from .batch import build_batch as build_batch
 from .codec_trial import CodecTrial as CodecTrial
 from .codec_trial import try_codecs as try_codecs
+from .given import given_job as given_job
 from .job import check_codecs as check_codecs
 from .job import digest_header as digest_header
 from .leftovers import remove_litter as remove_litter

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.config import group_path
+from zarrpyramid.config import group_path, to_settings
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import join, read_node
 
@@ -182,7 +182,7 @@ class RunImage:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The settings as Snakemake hands them to jobs."""
-        return asdict(self.config)
+        return to_settings(self.config)
 
     @cached_property
     def fault(self) -> str:
