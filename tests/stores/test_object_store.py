@@ -206,6 +206,26 @@ def test_what_cannot_be_listed_is_asked_for_itself(server, proxy, place):
             store.children("d")
 
 
+def test_answers_that_are_taken_in_turn_are_asked_for_ahead(place):
+    store, begun, together = ObjectStore(place, {}), [], threading.Barrier(ObjectStore.ahead)
+
+    def ask(number):
+        begun.append(number)
+        together.wait(timeout=30)  # which ends when as many have begun
+        if number == 12:
+            raise StoreError("broken")
+        return -number
+
+    answers = store.each(ask, range(24))
+    assert begun == []
+    assert [next(answers) for _ in range(8)] == [-number for number in range(8)]
+    assert len(begun) < 16  # no more are under way than are looked ahead
+    with pytest.raises(StoreError, match="broken"):
+        list(answers)
+    together.abort()
+    assert len(begun) < 24
+
+
 @pytest.mark.slow
 def test_two_that_change_attributes_at_once_lose_nothing(server, place):
     one, other = (ObjectStore(place, {"endpoint": server}) for _ in range(2))

@@ -128,10 +128,11 @@ class OnceTask(LevelTask):
         first, pieces = block_layout(span, self.source.chunks, self.factors, self.source.shape)
         total: Any = 0
         is_first, ones = self.is_first, ((1, 1),) * len(span)
-        for piece in pieces:
-            index = tuple(map(add, first, piece.index))
+        indexes = [tuple(map(add, first, piece.index)) for piece in pieces]
+        payloads = self.store.each(finer.payload, indexes)
+        for piece, index in zip(pieces, indexes, strict=True):
             carried = None if is_first else self._carried(index, finer)
-            payload = finer.payload(index)
+            payload = next(payloads)  # now: carried ones may be read into its buffer
             if payload is None and self.needs_all:
                 require_object(self.store, self.source_path, self.source, index)
             missing = missing_chunk(self.source, piece.shape) if payload is None else None

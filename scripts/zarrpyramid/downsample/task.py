@@ -167,9 +167,9 @@ class LevelTask:
         )
         read = SourceSums()
         first, pieces = block_layout(span, self.source.chunks, self.factors, self.source.shape)
-        for piece in pieces:
-            index = tuple(map(add, first, piece.index))
-            payload = finer.payload(index)
+        indexes = [tuple(map(add, first, piece.index)) for piece in pieces]
+        payloads = self.store.each(finer.payload, indexes)
+        for piece, index, payload in zip(pieces, indexes, payloads, strict=True):
             if payload is None and self.needs_all:
                 require_object(self.store, self.source_path, self.source, index)
             missing = missing_chunk(self.source, piece.shape) if payload is None else None
@@ -335,8 +335,9 @@ class LevelTask:
 
     def spread(self, n_workers: int, n_tasks: int) -> tuple[int, int]:
         """Return how many tasks run at once for a number of workers, and the threads of each."""
-        bytes_each = task_bytes(self.source, self.target, self.factors, self.block_bytes)
-        return spread_threads(n_workers, n_tasks, self.store.at_once, bytes_each)
+        store, form = self.store, (self.source, self.target, self.factors, self.block_bytes)
+        bytes_each = task_bytes(*form, ahead=store.ahead)
+        return spread_threads(n_workers, n_tasks, store.at_once, bytes_each, ahead=store.ahead)
 
     def with_threads(self, n_threads: int) -> LevelTask:
         """Return the same task with a number of threads."""

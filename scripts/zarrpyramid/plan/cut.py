@@ -138,7 +138,12 @@ def shared_block_bytes(target: Array, n_sharing: int) -> int:
 
 
 def task_bytes(
-    source: Array, target: Array, factors: Shape, block_bytes: int, share: float = 1.0
+    source: Array,
+    target: Array,
+    factors: Shape,
+    block_bytes: int,
+    share: float = 1.0,
+    ahead: int = 1,
 ) -> tuple[int, int]:
     """Return the bytes that a thread needs for one step, and the bytes that a task holds.
 
@@ -148,14 +153,20 @@ def task_bytes(
     ----------
     share
         Stored bytes for each byte of voxels.
+    ahead
+        Chunks of the source that are asked for at once.
     """
     step, unit = task_extents(source, target, factors, block_bytes)
     source_chunk = geometry.count(source.chunks) * source.item_size
     target_chunk = geometry.count(target.chunks) * target.item_size
     block = geometry.count(tuple(map(min, step, target.shape))) * target.item_size
+    n_read = geometry.count(geometry.grid_shape(geometry.multiply(step, factors), source.chunks))
     slab = min(geometry.count(source.chunks), SLAB_VOXELS)
     # Stored bytes and voxels; what is made of them, and its stored bytes; wider sums.
-    of_step = math.ceil((1 + share) * source_chunk + block + share * target_chunk) + 8 * slab
+    of_step = (
+        math.ceil((1 + min(ahead, n_read) * share) * source_chunk + block + share * target_chunk)
+        + 8 * slab
+    )
     if step != target.chunks or any(map(mod, target.shape, target.chunks)):
         of_step += target_chunk  # a chunk is put together before it is encoded
     if not is_aligned(source, factors):
@@ -166,7 +177,7 @@ def task_bytes(
 
 
 def spread_threads(
-    n_workers: int, n_tasks: int, at_once: int, bytes_each: tuple[int, int]
+    n_workers: int, n_tasks: int, at_once: int, bytes_each: tuple[int, int], ahead: int = 1
 ) -> tuple[int, int]:
     """Return how many tasks run at once, and on how many threads each.
 
@@ -176,6 +187,8 @@ def spread_threads(
         Requests that a store takes at once, one for each thread; 1 where no thread waits.
     bytes_each
         As `task_bytes` returns them; threads that wait hold at most `WAITING_BYTES` together.
+    ahead
+        Requests of one thread at once. Where it has several, half as many threads are enough.
 
     >>> spread_threads(2, 1000, 1, (10**6, 10**6)), spread_threads(2, 1000, 32, (10**6, 10**6))
     ((2, 1), (32, 1))
@@ -183,6 +196,7 @@ def spread_threads(
     ((5, 6), (2, 4))
     """
     of_step, of_task = bytes_each
+    at_once //= min(2, ahead)
     fitting = WAITING_BYTES // max(1, of_step + of_task)
     n_tasks_at_once = max(1, min(n_tasks, max(n_workers, min(at_once, fitting))))
     left = WAITING_BYTES - n_tasks_at_once * of_task

@@ -103,7 +103,8 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     n_all = geometry.count(geometry.grid_shape(target.shape, unit))
     n_tasks = -(-n_all // cut.n_parts)
     n_steps = geometry.count(geometry.grid_shape(unit, step))
-    buffers, held = task_bytes(*form, share=stored_share(image))
+    store = image.store
+    buffers, held = task_bytes(*form, share=stored_share(image), ahead=store.ahead)
     if target.rounding == ONCE:
         buffers += _carried_bytes(image, level)
     n_voxels = geometry.count(source.shape) * n_tasks // n_all
@@ -115,8 +116,10 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
         memory = process + n_workers * worker
     else:
         # Without the share of stored bytes, which the job does not know either.
-        at_once = image.store.at_once
-        n_busy, each = spread_threads(n_workers, n_tasks, at_once, task_bytes(*form))
+        bytes_each = task_bytes(*form, ahead=store.ahead)
+        n_busy, each = spread_threads(
+            n_workers, n_tasks, store.at_once, bytes_each, ahead=store.ahead
+        )
         n_threads = n_busy * min(each, n_steps)
         memory = process + is_remote * CLIENT_BYTES + n_threads * buffers + n_busy * held
     if not in_parts:

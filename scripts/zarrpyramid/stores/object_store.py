@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import re
 import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -20,7 +23,7 @@ from zarrpyramid.errors import StoreError
 
 from .answers import Answers, Folder
 from .object_client import one_line, open_client
-from .store import Store
+from .store import Found, Store, Wanted
 from .urls import SCHEMES, SECRET
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ class ObjectStore(Store):
 
     is_remote = True
     at_once = _AT_ONCE
+    ahead = 8  # the chunks that make one in three dimensions
 
     def __init__(
         self, url: str, options: Mapping[str, Any], answers: Answers | None = None
@@ -123,6 +127,21 @@ class ObjectStore(Store):
         part = None if length is None else (start, start + length)
         data = self._get(key, part)[0]
         return None if data is None else memoryview(data)
+
+    def each(self, ask: Callable[[Wanted], Found], of: Iterable[Wanted]) -> Iterator[Found]:
+        asked = (self._pool.submit(ask, one) for one in of)
+        running = deque(itertools.islice(asked, self.ahead))
+        try:
+            while running:
+                yield running.popleft().result()
+                running.extend(itertools.islice(asked, 1))
+        finally:
+            for each in running:
+                each.cancel()
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.at_once)
 
     def version(self, key: str) -> tuple[int, int] | None:
         above, _, name = self._address(key).rpartition("/")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarrpyramid.errors import StoreError
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .stored_object import StoredObject
 
     Version = tuple[int, int]
+
+
+Wanted = TypeVar("Wanted")
+Found = TypeVar("Found")
 
 
 class Store(ABC):
@@ -51,6 +55,9 @@ class Store(ABC):
 
     at_once: int = 1
     """How many requests go out at the same time, each from a thread of its own."""
+
+    ahead: int = 1
+    """For how many things `each` asks at once."""
 
     options: Mapping[str, Any] = MappingProxyType({})
     """What opens the store beside its name. It holds no secrets."""
@@ -86,6 +93,13 @@ class Store(ABC):
     ) -> bytes | memoryview | None:
         """Return an object or part of it, in `buffer` where the store can and it fits there."""
         return self.get(key) if length is None else self.get_range(key, start, length)
+
+    def each(self, ask: Callable[[Wanted], Found], of: Iterable[Wanted]) -> Iterator[Found]:
+        """Yield what `ask` returns for each of some things, in turn.
+
+        A remote store asks `ahead`, in threads of its own, of which all callers share `at_once`.
+        """
+        return map(ask, of)
 
     def opened(self, key: str) -> StoredObject | None:
         """Return an object that is read in pieces, or None where there is none."""
