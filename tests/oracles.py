@@ -87,6 +87,26 @@ def mean_of_base(base, downsampling):
     return found
 
 
+def weighed(voxels, weights, kind):
+    """Return the weighted mean of lists of Python numbers, or the plain one where none weighs."""
+    above, total = -0.0, 0.0  # -0.0 leaves every first number as it is
+    for x, w in zip(voxels, weights, strict=True):
+        above, total = above + float(x) * float(w), total + float(w)
+    mean = above / total if total else by_hand("mean", voxels, kind)
+    return mean if kind == "f" else round(mean)
+
+
+def weighed_by_hand(source, weights, factors):
+    """Return the coarser level of a small array whose voxels have weights."""
+    out = np.empty(geometry.coarse_shape(source.shape, factors), source.dtype)
+    for index in np.ndindex(*out.shape):
+        cells = tuple(slice(i * f, (i + 1) * f) for i, f in zip(index, factors, strict=True))
+        window = [block[cells].ravel().tolist() for block in (source, weights)]
+        with np.errstate(all="ignore"):
+            out[index] = weighed(*window, source.dtype.kind)
+    return out
+
+
 def reduce_by_hand(method, source, factors, dtype):
     shape = [-(-extent // factor) for extent, factor in zip(source.shape, factors, strict=True)]
     out = np.empty(shape, dtype)

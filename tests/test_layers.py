@@ -65,7 +65,7 @@ DOORS = {
         *("reduce.mean", "reduce.moments", "reduce.windows", "reduce.numpy_windows"),
         *("reduce.numba_mean", "reduce.numba_windows", "reduce.loading", "reduce.check"),
         *("reduce.known_windows", "reduce.exact_mean", "reduce.nibbles", "reduce.numba_once"),
-        "downsample.once_task",
+        *("downsample.once_task", "downsample.weighted_task", "reduce.weighted_mean"),
         *("arrays.codecs", "arrays.shards", "arrays.chunks"),
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
         *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),

@@ -303,6 +303,40 @@ def test_projections_and_slices(yt, tmp_path, axis):
 
 
 @pytest.mark.system
+@pytest.mark.parametrize(("method", "shape"), [("mean", (32, 48, 64)), ("sum", (37, 22, 41))])
+def test_weighted_projections_are_those_of_every_level(yt, tmp_path, method, shape):
+    """Temperature by mass, projected by yt with its weights from each level, and from level 0."""
+    make_pyramid(tmp_path, shape, dtype="f8", method=method)
+    group = make_pyramid(tmp_path, shape, name="temperature", dtype="f8", weights="density")
+    base = {
+        name: zarr.open_array(tmp_path / name / "0")[:].T for name in ("density", "temperature")
+    }
+    if method == "mean":  # yt's weights of a level are its densities times its extents
+        units = {"density": "g/cm**3", "temperature": "K"}
+        ds = load_pyramid(tmp_path, list(units), units=units)
+        fields = ("gas", "temperature"), ("gas", "density")
+        for level in range(ds.max_level + 1):
+            chosen = ds.all_data()
+            chosen.max_level = level
+            plane = ds.proj(fields[0], 2, weight_field=fields[1], data_source=chosen)
+            counts = [n >> (ds.max_level - level) for n in base["density"].shape[:2]]
+            bounds = [edge[side] for side in (0, 1) for edge in (ds.domain_left_edge,
+                                                                 ds.domain_right_edge)]  # fmt: skip
+            image = yt.FixedResolutionBuffer(plane, bounds, counts)[fields[0]].to_value("K").T
+            step = 2 ** (ds.max_level - level)
+            columns = (counts[0], step, counts[1], step, -1)
+            x, w = (base[name].reshape(columns) for name in ("temperature", "density"))
+            expected = np.average(x, weights=w, axis=(1, 3, 4))
+            np.testing.assert_allclose(image, expected, rtol=1e-10)
+    for level in (1, 2):
+        made, step = group[str(level)][:].T, 2**level
+        for place in np.ndindex(made.shape):
+            box = tuple(slice(i * step, (i + 1) * step) for i in place)
+            expected = np.average(base["temperature"][box], weights=base["density"][box])
+            assert made[place] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.system
 def test_nothing_is_read_before_yt_asks(yt, tmp_path, monkeypatch):
     make_pyramid(tmp_path, (64, 64, 64), chunks=16)
     read = []

@@ -216,3 +216,61 @@ def test_images_are_built_when_their_levels_are_listed(run, tmp_path):
     (tmp_path / "out/made").mkdir(parents=True)
     (tmp_path / "out/made/multiscales.json").write_text("{}")
     assert run.built(tmp_path / "out") == [run.found["made"]]
+
+
+@pytest.fixture
+def weighed(new_run):
+    def make(other=None, **settings):
+        image = {"store": "sim.zarr", "test_image": MADE, "levels": 2}
+        heat = {**image, "field": "heat", "weights": "mass", **settings}
+        return new_run(heat=heat, mass={**image, "field": "mass", **(other or {})})
+
+    return make
+
+
+def test_a_level_waits_for_the_level_before_of_its_weights(weighed):
+    run = weighed(parts=2)
+    assert run.refused == {}
+    for level in (1, 2):
+        job = Job(image="heat", level=level)
+        assert run.weights_sentinel(job) == sentinels("mass", level - 1)
+        assert run.recipe(job)["recipe"]["weights"] == "../mass"
+        assert run.weights_sentinel(Job(image="mass", level=level)) == []
+    assert run.weights_sentinel(Job(image="heat", level=0)) == []
+
+
+UNWEIGHED = [
+    ({"weights": "mess"}, {}, "weights mess is no image of this run", {"weights": "mass"}, {}),
+    ({}, {"weights": "heat"}, "images weigh each other; leave weights out", {}, {"weights": ""}),
+    ({}, {"test_image": {**MADE, "shape": [64, 32]}}, r"level 0 of shape [64, 32]", {},
+     {"test_image": MADE}),
+    ({}, {"scale_factors": 3}, "factors [3, 3], the image [32, 24] and [2, 2]", {},
+     {"scale_factors": 2}),
+    ({"levels": 3}, {"levels": 1}, "has 1 levels, the image 3; give both", {}, {"levels": 3}),
+    ({}, {"test_image": None}, "image mass is not built: there is no", {}, {"test_image": MADE}),
+    ({}, {"test_image": None, "base": {**MADE, "dtype": "complex64"}}, "is of complex64", {},
+     {"test_image": MADE, "base": None}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mine", "other", "what", "way_out", "others_way_out"), UNWEIGHED)
+def test_an_image_without_weights_that_fit_is_refused(
+    weighed, mine, other, what, way_out, others_way_out
+):
+    refused = weighed(other, **mine).refused["heat"]
+    assert refused.startswith("image heat: weights ")
+    assert what in refused
+    assert weighed({**other, **others_way_out}, **{**mine, **way_out}).refused == {}
+
+
+def test_images_with_weights_have_a_job_a_level(new_run, tmp_path):
+    names = [f"i{n}" for n in range(40)]
+    group = zarr.create_group(tmp_path / "many.zarr")
+    for name in names:
+        group.create_group(name).create_array("0", shape=(8, 8), chunks=(4, 4), dtype="u1")
+    image = {"store": "many.zarr", "levels": 1}
+    images = {name: {**image, "field": name} for name in names}
+    images["i3"]["weights"] = "i7"
+    run = new_run(**images)
+    assert run.refused == {}
+    assert {*names} - run.batches.names == {"i3", "i7"}

@@ -2,7 +2,8 @@
 
 A level is one job, or is opened, made in parts and gathered. The parts run side by side.
 
-Requires: results/{image}/levels/{level - 1}.json, and the level that it speaks of.
+Requires: results/{image}/levels/{level - 1}.json, that of the image that weighs it, if one does,
+and the levels that they speak of.
 Makes: results/{image}/levels/{level}.json, written last of all, after the level is complete; of a
 level in parts before that results/{image}/parts/{level}.open.json and one sentinel a part.
 """
@@ -11,6 +12,7 @@ level in parts before that results/{image}/parts/{level}.open.json and one senti
 rule downsample_level:
     input:
         finer=made_before(RUN.finer_sentinel),
+        weights=made_before(RUN.weights_sentinel),
         parts=made_before(RUN.part_sentinels),
     output:
         sentinel="<results>/{image}/levels/{level}.json",
@@ -40,6 +42,7 @@ rule downsample_level:
 rule open_level:
     input:
         finer=made_before(RUN.finer_sentinel),
+        weights=made_before(RUN.weights_sentinel),
     output:
         sentinel="<results>/{image}/parts/{level}.open.json",
     log:
@@ -63,6 +66,7 @@ rule open_level:
 rule downsample_part:
     input:
         finer=made_before(RUN.finer_sentinel),
+        weights=made_before(RUN.weights_sentinel),
         opening="<results>/{image}/parts/{level}.open.json",
     output:
         sentinel="<results>/{image}/parts/{level}.{part}-of-{n_parts}.json",

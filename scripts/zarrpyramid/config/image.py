@@ -37,11 +37,12 @@ def image_config(name: str, given: Mapping[str, Any], *, is_read: bool = False) 
         If settings contradict each other.
     """
     values = _recorded(IMAGE, given)
-    for key in ("store", "field", "base_path", "source"):
+    for key in ("store", "field", "base_path", "source", "weights"):
         if "\0" in (values[key] or ""):
             raise ConfigError(f"image {name}: {key} {values[key]!r} holds a NUL, as no path does")
     values["field"] = checked_field(values["field"], name)
     values["base_path"] = checked_field(values["base_path"] or "", name, "base_path") or None
+    values["weights"] = checked_field(values["weights"] or "", name, "weights") or None
     values["store"] = _place(name, "store", values, is_read=is_read)
     values["source"] = values["source"] and _place(name, "source", values, is_read=True)
     if values["test_image"] is not None:

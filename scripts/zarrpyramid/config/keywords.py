@@ -22,6 +22,7 @@ class Keywords(TypedDict, total=False):
     method: str
     also: str | Sequence[str]
     rounding: str
+    weights: str
     nodata: str | str | int | float | Sequence[str | int | float | None]
     nodata_share: float
     labels: str | bool

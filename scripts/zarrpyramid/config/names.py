@@ -93,7 +93,7 @@ def checked_field(field: str, image: str, key: str = "field") -> str:
     """Return a field, or another path inside the store, as a tidy one."""
     parts = [part for part in field.split("/") if part]
     if field.startswith("/") or ".." in parts or "." in parts or "\\" in field:
-        example = "raw/488" if key == "field" else "s0"
+        example = "s0" if key == "base_path" else "raw/488"
         msg = f"image {image}: {key} {field!r} must be a path inside the store, such as {example}"
         raise ConfigError(msg)
     return "/".join(parts)

@@ -133,6 +133,11 @@ def container_config(config: Mapping[str, Any]) -> Container | None:
                 f"container and {key} do not go together: the images of a container are those that "
                 f"are found in it; leave {key} out"
             )
+    if checked.get("weights"):
+        raise ConfigError(
+            "container and weights do not go together: each image has weights of its own; name the "
+            "images and their weights in images, or leave weights out"
+        )
     own = {key: value for key, value in checked.items() if key in IMAGE}
     template = image_config("container", {**own, "store": checked["container"]})
     select = checked.get("select", RUN["select"].default)

@@ -209,8 +209,9 @@ class ImageConfig:
         "Further methods, by each of which a companion of the image is made: a pyramid of the same "
         "level 0 in a group of the image's group that is called by the method, such as `max`. "
         "Level 1 of all of them is made by one read of level 0. A companion has sentinels, a list "
-        "and a report of its own, and all other settings of the image but `rounding`. Its group "
-        "lists levels 1 to N: level 0 stands in the image's group. Labels have none.",
+        "and a report of its own, and all other settings of the image but `rounding` and "
+        "`weights`. Its group lists levels 1 to N: level 0 stands in the image's group. Labels "
+        "have none.",
         expected="none, or a list of methods such as [max, min]",
         absent="none",
     )
@@ -221,6 +222,16 @@ class ImageConfig:
         "level the mean of all voxels of level 0 below it, rounded half to even once. For the "
         "method mean of integers and bool.",
         default="each",
+    )
+    weights: str | None = setting(
+        Text(),
+        "Path in the same store of the image whose voxels weigh those of this one: a mean is then "
+        "sum(w x) / sum(w), and the plain mean where all weights of a window are 0. The levels of "
+        "both are made in the same run, and level n is weighed by level n - 1 of the weights. They "
+        "have the same shape and `scale_factors`, and no negative voxel. For the method mean of "
+        'floats, bool and integers of up to 32 bits. "" weighs all voxels alike.',
+        expected='the path of an image in the same store, or ""',
+        absent="",
     )
     nodata: Value | tuple[Value | None, ...] | None = setting(
         Choice("auto") | _VALUE | ListOf(Either(_VALUE, Nothing())),

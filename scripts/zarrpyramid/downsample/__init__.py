@@ -6,7 +6,8 @@ the tasks, and writes the level's document last of all; ``task`` makes a few sto
 reads their source chunks from the shared zarr store, averages them by `reduce_and_describe`,
 checks, encodes and writes (``layout`` and ``missing`` say which chunks, ``result`` is what it saw,
 ``value_counts`` how often each value occurs, for contrast windows; ``once_task`` rounds means
-once); ``run`` spreads the tasks over cores, or over a dask cluster of the user (``cluster``).
+once, ``weighted_task`` weighs them); ``run`` spreads the tasks over cores, or over a dask cluster
+of the user (``cluster``).
 
 A level of more than 8 tasks is run by dask, over worker processes (``workers``), or on the user's
 dask cluster; a smaller one by plain threads, since importing dask costs 0.18 CPU s. numba is loaded

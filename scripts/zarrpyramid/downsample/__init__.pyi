@@ -48,3 +48,4 @@ from .synthetic import make_test_image as make_test_image
 from .synthetic import random_array as random_array
 from .synthetic import store_array as store_array
 from .task import LevelTask as LevelTask
+from .weighted_task import WeightedTask as WeightedTask

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.geometry import Index, Shape
     from zarrpyramid.metadata import ArrayMetadata, Record
-    from zarrpyramid.plan import Image, LevelPlan
+    from zarrpyramid.plan import Image, LevelPlan, WeightsLevel
     from zarrpyramid.stores import Store
 
     from .notes import Notes
@@ -240,7 +240,7 @@ def check_codecs(image: Image) -> None:
         open_chunks(level.store, level.path, level.planned if number else image.plan.base)
 
 
-def fingerprint(level: Level) -> str:
+def fingerprint(level: Level | WeightsLevel) -> str:
     """Return the fingerprint of all stored bytes of a level; no byte is decoded."""
     metadata = level.metadata
     chunks = open_chunks(level.store, level.path, metadata)

@@ -32,6 +32,8 @@ from zarrpyramid.plan import (
     remainders_path,
     seen_fingerprint,
     watched_by,
+    weights_of,
+    weights_watch,
     why_remade,
 )
 
@@ -48,9 +50,11 @@ from .publish import (
     withdraw_levels,
 )
 from .task import LevelTask
+from .weighted_task import WeightedTask
 
 if TYPE_CHECKING:
-    from zarrpyramid.metadata import ArrayMetadata, Record
+    from zarrpyramid.metadata import ArrayMetadata, Record, Tally
+    from zarrpyramid.plan import WeightsLevel
 
     from .job import OpenNotes
     from .result import BlockResult
@@ -74,6 +78,11 @@ class LevelJob(Job):
     def source(self) -> Level:
         """The level before it."""
         return Level(self.image, self.level - 1)
+
+    @cached_property
+    def weights(self) -> WeightsLevel | None:
+        """What weighs the voxels of the level before; None where nothing does."""
+        return weights_of(self.target)
 
     @property
     def wanted(self) -> ArrayMetadata:
@@ -99,6 +108,8 @@ class LevelJob(Job):
         """Digest of the level's place, recipe and form, and of the form of the one before."""
         # What a voxel stands for, where remainders tell it.
         more = [self.remainders_header] if self.is_once else []
+        if self.weights is not None:
+            more.append(self.weights.metadata.form)
         return identity(self.target, self.source.metadata.form, *more)
 
     @property
@@ -115,7 +126,8 @@ class LevelJob(Job):
     @property
     def knows_sources(self) -> bool:
         """Whether versions of all source objects can be known; in remote stores they are listed."""
-        return not self.target.store.is_remote or self.source.plan.n_objects <= MOST_COUNTED
+        n_objects = self.source.plan.n_objects * (1 if self.weights is None else 2)
+        return not self.target.store.is_remote or n_objects <= MOST_COUNTED
 
     def made_from(self, task: LevelTask, opened: OpenNotes) -> FinerObjects:
         """Return what returns the digest of the objects of the level before."""
@@ -132,12 +144,14 @@ class LevelJob(Job):
 
     def source_proof(self) -> Record:
         """Return what a current level records of its source; reads a watched level 0, raw."""
+        weights = self.weights
         if self.source.number > 0:
-            return made_of(self.finer)
+            return {**made_of(self.finer), **({} if weights is None else weights.proof)}
         if watched_by(self.image) != "objects":
             return {}  # only its document is compared, and that is done already
         known = seen_fingerprint(self.image) if self.image.is_companion else None
-        return {"fingerprint": known or fingerprint(self.source)}
+        proof = {} if weights is None else {"weights_fingerprint": fingerprint(weights)}
+        return {"fingerprint": known or fingerprint(self.source), **proof}
 
     def check(self) -> None:
         """See that the level's place is free, and that the level before is its sentinel's."""
@@ -153,6 +167,18 @@ class LevelJob(Job):
             raise StoreError(
                 f"{source.name} is not the level that its sentinel records; run the workflow "
                 "again, which makes it again"
+            )
+        if self.weights is not None:
+            self._check_weights(self.weights)
+
+    def _check_weights(self, weights: WeightsLevel) -> None:
+        """See that the weights fit, and are those of which all levels before were made."""
+        weights.check(self.source.plan.shape, self.source.plan.factors)
+        made_of, taken = (r.get("source", {}) for r in (weights.record, self.finer))
+        if self.source.number > 0 and made_of.get("digest") != taken.get("weights"):
+            raise StoreError(
+                f"{weights.name} was made from other voxels than {self.source.name} was weighed "
+                "by; remove that level of the weights, and build them and this image again"
             )
 
     def current_record(self) -> Record | None:
@@ -174,7 +200,9 @@ class LevelJob(Job):
 
     def stamp(self) -> object:
         """Return how the objects of level 0 look for level 1; the other levels prove themselves."""
-        return base_layout(self.image) if self.level == 1 else None
+        if self.level > 1:
+            return None
+        return base_layout(self.image), weights_watch(self.target)
 
     def clear_place(self, *, keep: bool = False) -> None:
         """Withdraw the level from the list, and remove what is left of it, or all but objects.
@@ -229,6 +257,14 @@ class LevelJob(Job):
             "no_data": wanted.no_data,
             "shown": self.shown,
         }
+        if self.weights is not None:
+            found = self.weights
+            return WeightedTask(
+                **form,
+                weights_store=found.store,
+                weights_path=found.path,
+                weights=found.metadata,
+            )
         if not self.is_once:
             return LevelTask(**form)
         base = Level(self.image, 0)
@@ -254,6 +290,14 @@ class LevelJob(Job):
         digest = seen.source.digest(digest_header(self.source.metadata))
         if self.source.number == 0:
             return ""
+        if self.weights is not None:
+            found = seen.weights.digest(digest_header(self.weights.metadata))
+            recorded = self.weights.record["digest"]
+            if found != recorded:
+                return (
+                    f"{self.weights.name} holds other voxels than its record says (digest {found}, "
+                    f"recorded {recorded}); remove that level of the weights, and build them again"
+                )
         if self.is_once and digest == self.finer["digest"]:
             finer = replace(self, level=self.source.number, finer={})
             left = seen.source.fingerprint(finer.remainders_header)
@@ -281,6 +325,8 @@ class LevelJob(Job):
         made_from: Record = {"digest": read.digest(digest_header(source))}
         if self.is_once and self.source.number > 0:
             made_from["remainders"] = self.finer["remainders"]
+        if self.weights is not None:
+            made_from.update(self._weighed_by(self.weights, seen.weights))
         if self.source.number == 0:
             made_from["fingerprint"] = read.fingerprint(source.form)
             made_from.update(read.statistics(dtype=source.dtype))
@@ -304,6 +350,20 @@ class LevelJob(Job):
             "source": made_from,
         }
 
+    def _weighed_by(self, weights: WeightsLevel, seen: Tally) -> Record:
+        """Return what the record says of the weights that were read."""
+        metadata = weights.metadata
+        check_whole(metadata, seen)
+        if seen.maximum == 0 and not seen.n_nan:
+            raise VoxelError(
+                f"{weights.name} holds no weight but 0, expected some above it; correct the "
+                f"weights, or leave them out: {self.target.name} was not published"
+            )
+        proof: Record = {"weights": seen.digest(digest_header(metadata))}
+        if weights.number == 0:
+            proof["weights_fingerprint"] = seen.fingerprint(metadata.form)
+        return proof
+
     def publish(self, record: Record) -> None:
         """Write the level's documents; what the level before carried for it is not needed now."""
         publish_level(self.target, record)
@@ -321,6 +381,6 @@ class LevelJob(Job):
     def changed(self) -> VoxelError:
         """Return the error of a level 1 whose level 0 has changed since it was begun."""
         return VoxelError(
-            f"{self.image.name(0)} has changed while level 1 was made of it, which is not "
-            "published; run again when nobody writes to it"
+            f"{self.image.name(0)}{' or its weights' * (self.weights is not None)} changed while "
+            "level 1 was made of it, which is not published; run again when nobody writes to it"
         )

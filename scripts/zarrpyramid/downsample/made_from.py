@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 
 from .once_task import OnceTask
+from .weighted_task import WeightedTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from zarrpyramid.geometry import Index
+    from zarrpyramid.geometry import Index, Region
 
     from .notes import Notes
     from .task import LevelTask
@@ -56,7 +57,21 @@ class FinerObjects:
                 note = self._finer_notes.read(key)
                 left = 0 if note is None else note.seen.target.payload_sum
                 parts.append(left.to_bytes(16, "little"))
-        return source_digest(parts)
+        return source_digest([*parts, *self._weights(span)])
+
+    def _weights(self, span: Region) -> Iterator[bytes]:
+        """Yield what is known of each object of the weights of a span, if there are any."""
+        if not isinstance(self._task, WeightedTask):
+            return
+        array = self._task.weights
+        for place in geometry.covering_units(span, array.write_shape):
+            yield repr(self._weights_version(array.object_key(place))).encode()
+
+    @functools.cached_property
+    def _weights_version(self) -> Callable[[str], tuple[int, int] | None]:
+        task = self._task
+        assert isinstance(task, WeightedTask)
+        return task.weights_store.versions(task.weights_path)
 
     @functools.cached_property
     def _version(self) -> Callable[[str], tuple[int, int] | None]:

@@ -39,7 +39,7 @@ _TABLES = (
         size INTEGER, changed INTEGER,   -- of the stored object; NULL where there is none
         made_from BLOB,                  -- digest of the source objects
         voxels BLOB,                     -- sum of the digests of its chunks
-        seen TEXT,                       -- tallies of the source and of the object, as JSON
+        seen TEXT,                       -- tallies of source, object and weights, as JSON
         batch BLOB,                      -- of objects whose source was counted together, or NULL
         checksum BLOB
     ) WITHOUT ROWID""",
@@ -129,10 +129,11 @@ class Notes:
         if row is None:
             return None
         _, size, changed, made_from, voxels, seen, batch, _ = row
-        source, target = (_unpacked(values) for values in json.loads(seen))
+        source, target, *more = map(_unpacked, json.loads(seen))
         target.digest_sum = int.from_bytes(voxels, "little")
         version = None if size is None else (size, changed)
-        seen = BlockResult(source=source, target=target)
+        weights = more[0] if more else Tally()
+        seen = BlockResult(source=source, target=target, weights=weights)
         return Note(version=version, made_from=made_from, seen=seen, batch=batch)
 
     def voxels(self, key: str) -> bytes | None:
@@ -146,7 +147,9 @@ class Notes:
         voxels = note.seen.target.digest_sum.to_bytes(16, "little")
         target = _packed(note.seen.target)
         target[0] = 0  # it stands in `voxels`
-        seen = _encode([_packed(note.seen.source), target])
+        weights = note.seen.weights
+        more = [_packed(weights)] if weights.n_chunks else []
+        seen = _encode([_packed(note.seen.source), target, *more])
         row = (key, size, changed, note.made_from, voxels, seen, note.batch)
         return (*row, self._checksum(*row))
 

@@ -11,7 +11,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from zarrpyramid.metadata import OPENING_DOCUMENT, fits, join, put_document, read_document
-from zarrpyramid.plan import base_form, base_layout, made_of, source_layout
+from zarrpyramid.plan import base_form, base_layout, made_of, source_layout, weights_watch
 
 if TYPE_CHECKING:
     from zarrpyramid.metadata import Record
@@ -42,6 +42,8 @@ def purpose(level: Level, finer: Record, layout: BaseLayout | None = None) -> Re
         at where it is not given.
     """
     form = wanted_form(level)
+    weights = weights_watch(level) if level.plan.weights else None
+    form |= {} if weights is None else {"weights": weights}
     if level.number == 0:
         return {**form, "source": (layout or source_layout(level.image)).watch}
     if level.number == 1:

@@ -19,6 +19,7 @@ from zarrpyramid.metadata import (
 from zarrpyramid.plan import (
     check_build,
     check_room,
+    check_weights_there,
     companions,
     foreign_levels,
     is_taken,
@@ -88,6 +89,7 @@ def build_pyramid(
     also = companions(image)
     with image.looked_at(0, objects=True):
         layout = source_layout(image)
+        check_weights_there(image)
         for each in (image, *also):
             check_build(each)
             check_room(each, layout)

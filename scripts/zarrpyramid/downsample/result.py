@@ -25,6 +25,8 @@ class BlockResult:
 
     Attributes
     ----------
+    weights
+        Of what the source's voxels are weighed by, where they are.
     counts
         Of the source's values, where they are wanted. Those of a task stand with one of its
         objects.
@@ -33,6 +35,7 @@ class BlockResult:
     source: Tally = field(default_factory=Tally)
     target: Tally = field(default_factory=Tally)
     objects: KeyTally = field(default_factory=KeyTally)
+    weights: Tally = field(default_factory=Tally)
     counts: ValueCounts | None = None
 
     def merge(self, other: BlockResult) -> None:
@@ -40,6 +43,8 @@ class BlockResult:
         self.source.merge(other.source)
         self.target.merge(other.target)
         self.objects.merge(other.objects)
+        if other.weights.n_chunks:
+            self.weights.merge(other.weights)
         if other.counts is not None:
             self.counts = self.counts or ValueCounts()
             self.counts.merge(other.counts)
@@ -47,7 +52,8 @@ class BlockResult:
     @property
     def record(self) -> Record:
         """What a part's sentinel holds of it; floats are spelled to the last bit."""
-        tallies = {name: asdict(getattr(self, name)) for name in _TALLIES}
+        names = (name for name in _TALLIES if name != "weights" or self.weights.n_chunks)
+        tallies = {name: asdict(getattr(self, name)) for name in names}
         record: Record = {
             name: {key: item.hex() if isinstance(item, float) else item for key, item in of.items()}
             for name, of in tallies.items()
@@ -60,20 +66,21 @@ class BlockResult:
         found: list[dict[str, Any]] = [
             {
                 key: float.fromhex(item) if isinstance(item, str) else item
-                for key, item in record[name].items()
+                for key, item in record.get(name, {}).items()
             }
             for name in _TALLIES
         ]
-        source, target, objects = found
+        source, target, weights, objects = found
         return cls(
             source=Tally(**source),
             target=Tally(**target),
+            weights=Tally(**weights),
             objects=KeyTally(**objects),
             counts=ValueCounts.decode(record["counts"]) if "counts" in record else None,
         )
 
 
-_TALLIES = ("source", "target", "objects")
+_TALLIES = ("source", "target", "weights", "objects")
 
 
 def count_chunk(

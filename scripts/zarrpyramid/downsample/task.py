@@ -50,7 +50,7 @@ from .result import BlockResult, count_chunk
 from .value_counts import ValueCounts, starts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from threading import Thread
 
     from zarrpyramid.arrays import Block, Chunks, Encoder
@@ -237,9 +237,7 @@ class LevelTask:
 
     def _check(self, block: Block, read: SourceSums, written: SourceSums, span: Region) -> None:
         """Raise VoxelError if the voxels that were made contradict the voxels that were read."""
-        shape = geometry.region_shape(span)
-        skips = self.no_data.is_left_out(METHODS[self.method])
-        wrong = disagreement(self.method, read, written, block, shape, self.factors, skips=skips)
+        wrong = self._disagreement(block, read, written, geometry.region_shape(span))
         if wrong:
             box = ", ".join(f"{axis.start}:{axis.stop}" for axis in span)
             raise VoxelError(
@@ -247,6 +245,12 @@ class LevelTask:
                 f"{self.method} are not what they must be: {wrong}; "
                 "the level was not published; run again, and report it if it comes back"
             )
+
+    def _disagreement(
+        self, block: Block, read: SourceSums, written: SourceSums, shape: Shape
+    ) -> str:
+        skips = self.no_data.is_left_out(METHODS[self.method])
+        return disagreement(self.method, read, written, block, shape, self.factors, skips=skips)
 
     def _write(self, region: Region, payloads: dict[Index, Any], made: Seen) -> None:
         """Write the objects of a region of the level, and count those that are there now."""
@@ -291,7 +295,10 @@ class LevelTask:
 
     def _counted_with(self, index: Index) -> Index:
         """Return the object of the level that a source chunk's first voxel goes into."""
-        first = map(mul, index, self.source.chunks)
+        return self._made_of(map(mul, index, self.source.chunks))
+
+    def _made_of(self, first: Iterable[int]) -> Index:
+        """Return the object of the level that a voxel of the source goes into."""
         return tuple(map(floordiv, first, self._object_span))
 
     @cached_property

@@ -108,6 +108,7 @@ def well_formed(record: Record) -> Record:
         and type(recipe.get("voxel_revision", 0)) is int
         and type(recipe.get("write_empty_chunks", True)) is bool
         and type(recipe.get("rounding", "")) is str
+        and type(recipe.get("weights", "")) is str
         and says_no_data(recipe),
         "objects": isinstance(objects, dict)
         and type(objects.get("n")) is int

@@ -84,3 +84,9 @@ from .stored import Level as Level
 from .stored import our_levels as our_levels
 from .stored import record_of as record_of
 from .stored import stored_objects as stored_objects
+from .weights_level import WeightsLevel as WeightsLevel
+from .weights_level import check_weights_there as check_weights_there
+from .weights_level import find_weights as find_weights
+from .weights_level import weights_of as weights_of
+from .weights_level import weights_watch as weights_watch
+from .weights_level import with_weights as with_weights

@@ -63,7 +63,7 @@ def is_small(image: Image) -> bool:
     """
     plan, asked = image.plan, image.plan.asked
     is_given = image.source is None and asked.test_image is None and asked.base is None
-    is_plain = is_given and not asked.base_ready and not asked.label_report
+    is_plain = is_given and not (asked.base_ready or asked.label_report or asked.weights)
     is_plain = is_plain and not asked.also and not image.is_companion
     return (
         is_plain

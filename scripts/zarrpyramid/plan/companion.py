@@ -153,6 +153,7 @@ def _config(plan: ImagePlan, method: str) -> ImageConfig:
         also=None,
         method=method,
         rounding=EACH,
+        weights=None,
         labels=False,
         dtype=None,
         scale_factors=steps,

@@ -40,6 +40,7 @@ from .no_data import no_data_decisions, plan_no_data
 from .remainders import ONCE, check_rounding, rounding_entries
 from .slabs import choose_slab, cut_base
 from .version import decide_version
+from .weights import check_weights, weights_entries, weights_path
 
 if TYPE_CHECKING:
     from zarrpyramid.config import DeclaredBase, ImageConfig, TestImage
@@ -72,6 +73,8 @@ class LevelPlan:
         What stands for no data in the level before.
     rounding
         "once" where remainders are carried from level to level, else "each".
+    weights
+        Path, from the image's group, of the image that weighs the voxels of the level before; "".
     parts
         How many jobs are asked for; `ImagePlan.cut` says how many make it.
     """
@@ -88,6 +91,7 @@ class LevelPlan:
     parts: int
     no_data: NoData = ALL_DATA
     rounding: str = "each"
+    weights: str = ""
 
     @property
     def item_size(self) -> int:
@@ -130,6 +134,7 @@ class LevelPlan:
                 "write_empty_chunks": self.write_empty_chunks,
                 **no_data_entries(self.no_data, self.method),
                 **rounding_entries(self.rounding),
+                **weights_entries(self.weights),
             },
         }
 
@@ -242,6 +247,7 @@ def plan_image(
     image = replace(image, compressor=compressor.value)
     no_data = plan_no_data(image, base, axes, ladder)
     check_rounding(image, base)
+    check_weights(image, base)
     ones = (1,) * len(base.shape)
 
     def level(
@@ -261,6 +267,7 @@ def plan_image(
             parts=n_parts,
             no_data=no_data,
             rounding=image.rounding,
+            weights=weights_path(image),
         )
 
     n_base = geometry.count(base.shape)
@@ -327,6 +334,7 @@ def provenance(plan: ImagePlan) -> dict[str, Any]:
         "method": plan.image.method,
         **rounding,
         **given,
+        **weights_entries(last.weights),
         "factors": [list(level.factors) for level in plan.levels[1:]],
         "software": "zarrpyramid",
         "voxel_revision": VOXEL_REVISION,

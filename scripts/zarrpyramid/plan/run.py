@@ -191,6 +191,13 @@ class Run:
             return []
         return f"{self.results}/{job.image}/levels/{job.level - 1}.json"
 
+    def weights_sentinel(self, job: Job) -> list[str]:
+        """Return the sentinel of the level that weighs the voxels of the level before."""
+        weights = self.images[job.image].weights
+        if weights is None or job.level == 0:
+            return []
+        return self._named(weights.name, f"levels/{job.level - 1}.json")
+
     def part_sentinels(self, job: Job) -> list[str]:
         """Return the sentinels of a level's parts; none where the level is one job."""
         n_parts = self._n_parts(job)

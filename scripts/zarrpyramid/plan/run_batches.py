@@ -12,7 +12,7 @@ from zarrpyramid.errors import ConfigError
 from zarrpyramid.tables import aligned_table
 
 from .axes import times
-from .batches import MANY, Batch, cut_batches, is_small, n_voxels
+from .batches import MANY, Batch, cut_batches, n_voxels
 from .needs import PROCESS_BYTES, Need
 from .room_of_all import why_no_room
 
@@ -70,9 +70,7 @@ class RunBatches:
         names = batch.of_all(list(self._images))
         images = ((name, self._images[name]) for name in names)
         found = [
-            name
-            for name, image in images
-            if not (image.refusal or image.fault) and is_small(image.image)
+            name for name, image in images if not (image.refusal or image.fault) and image.is_small
         ]
         if not found:
             raise ConfigError(f"there is no batch {batch.first}-{batch.last} in {self.folder}")
@@ -138,8 +136,11 @@ class RunBatches:
 
     @cached_property
     def _small(self) -> list[str]:
-        found = ((name, image.found) for name, image in self._images.items())
-        small = [name for name, image in found if image is not None and is_small(image)]
+        small = [
+            name
+            for name, image in self._images.items()
+            if image.found is not None and image.is_small
+        ]
         return small if self._is_container or len(small) > MANY else []
 
     @cached_property

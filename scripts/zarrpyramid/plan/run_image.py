@@ -11,6 +11,7 @@ from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import join, read_node
 
 from .base_objects import base_layout, source_layout
+from .batches import is_small
 from .companion import companion_name, companion_of
 from .image import open_image
 from .levels import provenance
@@ -26,6 +27,7 @@ from .needs import (
     measured_rate,
 )
 from .preflight import check_build, check_room, room_needed
+from .weights import why_no_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +69,10 @@ class RunImage:
         Names of groups above images that can be read, which images of one run look at once.
     why_nested
         Returns why it cannot be where it is among the other images, or "".
+    weights
+        The image that weighs its voxels, where it has weights and they are in the run.
+    weighs
+        Whether it weighs the voxels of another image.
     """
 
     def __init__(
@@ -83,6 +89,8 @@ class RunImage:
         self.name, self.logs = config.name, logs / config.name
         self.why_nested: Callable[[RunImage], str] = lambda image: ""
         self.groups_read: set[str] = set()
+        self.weights: RunImage | None = None
+        self.weighs = False
         self._given, self._labelled, self.companion_of = config, labelled, companion_of
         self._store, self._path = store, path
         self._refusal: str | None = fault or None
@@ -112,6 +120,12 @@ class RunImage:
         """Path of its group, as it is given."""
         given = self._given
         return group_path(given.store, join(given.field, given.companion))
+
+    @property
+    def weights_where(self) -> str:
+        """Path of the group that weighs its voxels, as it is given; "" where none does."""
+        given = self._given
+        return group_path(given.store, given.weights) if given.weights else ""
 
     @cached_property
     def config(self) -> ImageConfig:
@@ -156,12 +170,33 @@ class RunImage:
         """Why it is not built, or ""."""
         if self._refusal is None:
             self._refusal = self._opened[1] or self.why_nested(self)
-        return self._refusal
+        return self._refusal or self._why_not_weighed()
 
     @refusal.setter
     def refusal(self, reason: str) -> None:
         _ = self._opened
         self._refusal = reason
+
+    def _why_not_weighed(self) -> str:
+        """Return why its voxels cannot be weighed in this run, or ""; level 0 can be planned."""
+        before, weights = [self], self.weights
+        where = f"image {self.name}: weights {self._given.weights}"
+        if self._given.weights and weights is None:
+            return (
+                f"{where} is no image of this run, expected one of the same store; name both in "
+                "images, each with its store and field"
+            )
+        while weights is not None:
+            if weights in before:
+                return f"{where}: images weigh each other; leave weights out of one of them"
+            if reason := weights._refusal or weights._opened[1]:
+                return f"{where}: image {weights.name} is not built: {reason}"
+            before.append(weights)
+            weights = weights.weights
+        if self.weights is not None:
+            mine, others = self.image.plan, self.weights.image.plan
+            return why_no_weights(where, mine.levels, others.levels)
+        return ""
 
     @property
     def image(self) -> Image:
@@ -183,6 +218,11 @@ class RunImage:
     def settings(self) -> dict[str, Any]:
         """The settings as Snakemake hands them to jobs."""
         return to_settings(self.config)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is built with others in one job; no level of another image waits for it."""
+        return not self.weighs and is_small(self.image)
 
     @cached_property
     def fault(self) -> str:

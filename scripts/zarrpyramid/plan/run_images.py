@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,8 @@ def run_images(
     groups_read: set[str] = set()
     for image in images.values():
         image.why_nested, image.groups_read = around.why_nested, groups_read
+        if (place := image.weights_where) and (weights := around.at(place)):
+            image.weights, weights.weighs = weights, True
     return images
 
 
@@ -105,13 +108,21 @@ class _Around:
 
     def __init__(self, images: dict[str, RunImage]) -> None:
         self.images = images
-        self._by_place: dict[str, list[str]] = {}
+
+    @cached_property
+    def _by_place(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, image in self.images.items():
+            found.setdefault(_real(image.where), []).append(name)
+        return found
+
+    def at(self, place: str) -> RunImage | None:
+        """Return the image whose group is at a path, None where there is none."""
+        names = self._by_place.get(_real(place), ())
+        return next((self.images[name] for name in names), None)
 
     def why_nested(self, image: RunImage) -> str:
         """Return why an image cannot be where it is, or ""; opens those in whose groups it lies."""
-        if not self._by_place:
-            for name, other in self.images.items():
-                self._by_place.setdefault(_real(other.where), []).append(name)
         above = Path(_real(image.where)).parents
         names = [name for place in above for name in self._by_place.get(str(place), ())]
         others = {name: self.images[name].found for name in names}

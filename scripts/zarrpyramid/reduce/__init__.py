@@ -10,7 +10,7 @@ Read in this order:
 3. `mean` and `numpy_windows`: the methods in numpy; `networks` sorts for the median and the modes;
    `known_windows` leaves out voxels that are no data.
 4. `exact_mean`: the mean that is rounded once, of all voxels of level 0 below a voxel; `nibbles`
-   packs what rounding left at level 1.
+   packs what rounding left at level 1; `weighted_mean`: the mean weighed by another block.
 5. `numba_mean`, `numba_once` and `numba_windows`: the means, nanmean and the modes again, compiled,
    with the same bits; `loading` compiles them in a thread, and only levels so large that it pays
    ask for it.

@@ -36,7 +36,7 @@ def sum_floats(source: Block, window: Window, out: Block, divisor: int = 1) -> N
     One strided addition a voxel of the window. Casting the block first, or dealing its last axis
     out into contiguous halves, took 1.2 to 1.4 times as long.
     """
-    first, *others = _planes(source, window)
+    first, *others = planes(source, window)
     sums = first.astype(np.float64)
     for plane in others:
         np.add(sums, plane, out=sums)
@@ -61,7 +61,7 @@ def known_sums(source: Block, known: Block, window: Window) -> Block:
     """Return the sums of floats that are known, added as doubles in C order from the first one."""
     # -0.0 added to any number leaves it as it is, -0.0 and 0.0 too.
     terms = np.where(known, source, source.dtype.type(-0.0))
-    first, *others = _planes(terms, window)
+    first, *others = planes(terms, window)
     sums = first.astype(np.float64)
     for plane in others:
         np.add(sums, plane, out=sums)
@@ -88,7 +88,7 @@ def reduce_known_median(source: Block, known: Block, window: Window, out: Block)
     is_float = source.dtype.kind == "f"
     keys = _keys(source) if is_float else source
     last = np.where(known, keys, np.iinfo(keys.dtype).max)  # in the order, or as large as the last
-    in_order = np.sort(np.stack(list(_planes(last, window)), axis=-1), axis=-1)
+    in_order = np.sort(np.stack(list(planes(last, window)), axis=-1), axis=-1)
     counts = fold(np.add, known.astype(np.intp), window, np.dtype(np.intp))
     middle = np.maximum(counts - 1, 0) // 2
     chosen = np.take_along_axis(in_order, middle[..., np.newaxis], axis=-1)[..., 0]
@@ -99,7 +99,7 @@ def reduce_known_median(source: Block, known: Block, window: Window, out: Block)
 
 def reduce_mode(source: Block, window: Window, out: Block, *, nonzero: bool = False) -> None:
     """Fill `out` with the most frequent values, of equally frequent ones the smallest."""
-    first, *others = _planes(source, window)
+    first, *others = planes(source, window)
     out[...] = first
     mixed = np.zeros(out.shape, np.bool_)
     for plane in others:
@@ -190,12 +190,12 @@ def _largest(source: Block, window: Window) -> Block:
 def _middle(source: Block, window: Window) -> Block:
     size = math.prod(window)
     middle = (size - 1) // 2
-    planes = list(_planes(source, window))
+    every = list(planes(source, window))
     if size <= LARGEST:
-        rows = [np.ascontiguousarray(plane) for plane in planes]
+        rows = [np.ascontiguousarray(plane) for plane in every]
         _exchange(rows, selecting_network(size, middle))
         return rows[middle]
-    found: Block = np.partition(np.stack(planes, axis=-1), middle, axis=-1)[..., middle]
+    found: Block = np.partition(np.stack(every, axis=-1), middle, axis=-1)[..., middle]
     return found
 
 
@@ -216,7 +216,7 @@ def fold(ufunc: Any, source: Block, window: Window, dtype: np.dtype[Any]) -> Blo
     return source
 
 
-def _planes(source: Block, window: Window) -> Iterable[Block]:
+def planes(source: Block, window: Window) -> Iterable[Block]:
     """Yield the first voxels of all windows, the second ones and so on, in C order."""
     for offset in np.ndindex(*window):
         yield source[

@@ -78,7 +78,7 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
         "speed": _speed(facts),
         "findings": findings,
         "window": _window(image.plan.levels[-1].no_data),
-        "equals": METHODS[image.plan.image.method].equals,
+        "equals": _equals(image),
         "decision_columns": DECISION_COLUMNS,
         "decision_rows": decision_rows(image.plan.decisions),
         "versions": _versions(),
@@ -138,7 +138,8 @@ def _header(
             "levels": str(len(facts)),
             "voxels of level 0": f"{geometry.count(plan.levels[0].shape):,}",
             "voxels": f"{plan.base.dtype}, {axes}",
-            "method": plan.image.method,
+            "method": plan.image.method
+            + (f", weighed by {by}" if (by := plan.image.weights) else ""),
             "level 0 on disk": "-" if (size := facts[0].stored_bytes) is None else as_bytes(size),
             "added by levels": f"{added}, {n_files:,} files",
             **({"seconds of jobs": f"{sum(seconds):.3g}"} if seconds else {}),
@@ -161,6 +162,14 @@ def _verdict(last: int, faults: Sequence[str], findings: Sequence[Finding]) -> s
     if bad:
         verdict += f" Viewers: {bad} thing{'s' * (bad > 1)} to know before you open it, below."
     return verdict
+
+
+def _equals(image: Image) -> str:
+    """Return what a voxel of a level is of those voxels."""
+    weights = image.plan.image.weights
+    if weights:
+        return f"their mean, each weighed by its voxel of {weights}; the plain mean where all are 0"
+    return METHODS[image.plan.image.method].equals
 
 
 def _window(no_data: NoData) -> str:
@@ -213,6 +222,8 @@ def _drift(image: Image, facts: Sequence[LevelFacts], is_labels: bool) -> dict[s
         said += " moves the mean, by half a unit at most."
     elif METHODS[image.plan.image.method].rounds:
         said += " Windows that stick out at an odd edge and rounding are what moves it."
+    if image.plan.image.weights:
+        said += " The weights move it too."
     if image.plan.levels[-1].no_data.is_given:
         said += " No data counts as the number that stands for it, and moves it too."
     alt = f"Charts of {', '.join(found)} by level, from {numbers[0]} to {numbers[-1]}. {said}"

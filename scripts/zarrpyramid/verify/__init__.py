@@ -13,8 +13,8 @@ lists its levels without a verdict. The report and the viewers read the same mod
    groups of images, by the rules in `plates`.
 4. Objects: `objects`; `absent` tells which levels are not there at all.
 5. Voxels: `sampling` chooses blocks. `copied` checks a level 0 that was made of files, `voxels`
-   levels made here, by the task in `comparison` that makes blocks again (`rounding`: of levels
-   that are rounded once). `foreign` checks levels of
+   levels made here, by the task in `comparison` that makes blocks again (`rounding`: which one, as
+   for levels that are rounded once; `weighing`: with which weights). `foreign` checks levels of
    other programs by two tasks over `boxes`: the one in `explanation` tries the methods in
    `candidates` and counts in `fits`, the one in `neighbourhood` gathers `evidence` for what no
    method explains. `faults` says what follows.

@@ -18,11 +18,12 @@ from zarrpyramid.downsample import (
     BlockResult,
     LevelTask,
     OnceTask,
+    WeightedTask,
     count_chunk,
     digest_header,
     run_blocks,
 )
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.plan import shared_block_bytes
 from zarrpyramid.reduce import ALL_DATA
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from zarrpyramid.arrays import Block, Chunks
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import ArrayMetadata, Record, Tally
+    from zarrpyramid.plan import WeightsLevel
     from zarrpyramid.reduce import NoData
     from zarrpyramid.stores import Store
 
@@ -158,6 +160,24 @@ class CompareOnceTask(CompareTask, OnceTask):
         """Voxels of level 0 of which one place is made."""
         whole = geometry.multiply(self.unit, self.whole)
         return geometry.count(tuple(map(min, whole, self.base.shape)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareWeightedTask(CompareTask, WeightedTask):
+    """The same of a level of weighted means."""
+
+    def __call__(self, place: Index) -> Comparison:  # type: ignore[override]
+        """Compare the part of the level at a place; weights that cannot weigh are a difference."""
+        try:
+            return super().__call__(place)
+        except VoxelError as error:
+            return Comparison(differences=[Difference(index=None, what=str(error))])
+
+    @classmethod
+    def by(cls, weights: WeightsLevel, *form: Any) -> Self:
+        """Return the task by a level of weights; `form` is as for `of`."""
+        store, path, array = weights.store, weights.path, weights.metadata
+        return cls.of(*form, weights_store=store, weights_path=path, weights=array)
 
 
 class _Comparer:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
+from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import SPACE, axis_type, fits_no_data, listed_paths, read_axes, rules_of
 from zarrpyramid.plan import ONCE, VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
@@ -21,6 +22,7 @@ from .origins import CLOSE, finer_of, is_padded, left_out_of, recipe_of, scale_r
 from .planned import check_planned
 from .rounding import method_name, rounding_of
 from .versions import version_of
+from .weighing import found_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,6 +199,7 @@ def _check_record(
         left, taken = finer.record.get("remainders"), source.get("remainders")
         if left != taken:
             yield defect(f"was not made from remainders of {finer.path} as it is now", left, taken)
+    yield from _check_weights(pyramid, level)
     first = pyramid.ours[0]
     if _codecs(first.array) != _codecs(metadata):
         what = f"is encoded otherwise than {first.path}"
@@ -208,6 +211,21 @@ def _check_record(
     if level.listed:
         yield from check_scale(pyramid, level, finer, factors)
         yield from check_translation(pyramid, level, shifts=METHODS[method].shifts)
+
+
+def _check_weights(pyramid: Pyramid, level: FoundLevel) -> Iterator[Finding]:
+    """Compare what the record says of the weights with the record of their level as it is now."""
+    try:
+        weights = found_weights(pyramid, level)
+        now = None if weights is None else weights.record.get("digest")
+    except PyramidError:  # that they cannot be read is said where voxels are looked at
+        return
+    taken = ((level.record or {}).get("source") or {}).get("weights")
+    if weights is not None and not isinstance(taken, str):
+        yield level.finding("its record lacks the digest of its weights", way_out=pyramid.repair())
+    elif weights is not None and now not in (None, taken):
+        what = f"was not made with the weights {weights.name} as they are now"
+        yield level.finding(what, expected=now, found=taken, way_out=pyramid.repair())
 
 
 def _check_foreign(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> Iterator[Finding]:

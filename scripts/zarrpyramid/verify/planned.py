@@ -60,7 +60,7 @@ def _check_level(
         ("its record's ", recipe, (level.record or {}).get("recipe", {})),
     ]
     for whose, expected, found in pairs:
-        more = {"no_data", "nodata", "rounding"} if whose else found.keys()
+        more = {"no_data", "nodata", "rounding", "weights"} if whose else found.keys()
         for key in sorted(expected.keys() | more):
             if expected.get(key) != found.get(key):
                 yield level.finding(

@@ -19,6 +19,7 @@ from zarrpyramid.arrays import chunks_of_object, open_chunks, read_chunk
 from zarrpyramid.downsample import (
     BlockResult,
     LevelJob,
+    digest_header,
     make_level,
     omero_holds,
     publish_level,
@@ -46,6 +47,7 @@ from zarrpyramid.plan import (
     follows_recipe,
     made_of,
     record_of,
+    weights_of,
     why_incomplete,
 )
 from zarrpyramid.stores import held
@@ -55,6 +57,7 @@ from .base_entry import mend_list
 from .comparison import (
     CompareOnceTask,
     CompareTask,
+    CompareWeightedTask,
     Comparison,
     compare_all,
     counted,
@@ -224,7 +227,12 @@ def _mend_level(
     """
     level, n_workers = Level(image, number), scope.n_workers
     record = _known_record(level)
-    if record is None or (number > 1 and not fits(record["source"], made_of(finer))):
+    weights = weights_of(level)
+    is_weighed = weights is None or weights.node is not None
+    proof = {} if weights is None or not is_weighed else weights.proof
+    if record is None or not fits(
+        record["source"], {**proof, **(made_of(finer) if number > 1 else {})}
+    ):
         return _make_level(image, number, finer, n_workers), None
     remove_litter(level)
     if level.metadata.meaning != level.planned.meaning:
@@ -237,7 +245,7 @@ def _mend_level(
         made |= _make_objects(level, _differing_objects(level, n_workers), n_workers)
         if not _is_as_recorded(level, record, n_workers):
             return _make_level(image, number, finer, n_workers), None
-    elif number == 1 and _base_has_changed(level, record, scope):
+    elif number == 1 and is_weighed and _base_has_changed(level, record, scope):
         return _make_level(image, number, finer, n_workers), None
     return record, made
 
@@ -311,10 +319,11 @@ def _is_as_recorded(level: Level, record: Record, n_workers: int) -> bool:
 
 def _make_objects(level: Level, objects: set[Index], n_workers: int) -> set[Index]:
     """Make objects again, and return them."""
-    task = LevelJob(image=level.image, level=level.number, finer={}).task(0)
-    places = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
-    for _ in on_places(task, sorted(places), n_workers):
-        pass
+    if objects:  # what they are made of may not be there where none is needed
+        task = LevelJob(image=level.image, level=level.number, finer={}).task(0)
+        places = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
+        for _ in on_places(task, sorted(places), n_workers):
+            pass
     remove_remainders(level.image, level.number)
     level.store.sync()
     return objects
@@ -337,8 +346,11 @@ def _base_has_changed(level: Level, record: Record, scope: Scope) -> bool:
     if any(difference.index is not None for difference in found.differences):
         return True
     is_known = scope.full and not found.is_partial
-    source = _compare_task(level).source
-    return is_known and not fits(record["source"], proof(found.seen.source, source))
+    task = _compare_task(level)
+    expected = proof(found.seen.source, task.source)
+    if isinstance(task, CompareWeightedTask):
+        expected["weights"] = found.seen.weights.digest(digest_header(task.weights))
+    return is_known and not fits(record["source"], expected)
 
 
 def _compare(level: Level, scope: Scope) -> Comparison:
@@ -368,4 +380,6 @@ def _compare_task(level: Level) -> CompareTask:
             base=base.metadata,
             downsampling=finer.plan.downsampling,
         )
-    return CompareTask.of(level.store, arrays, plan.factors, plan.method, plan.no_data)
+    form = (level.store, arrays, plan.factors, plan.method, plan.no_data)
+    weights = weights_of(level)
+    return CompareTask.of(*form) if weights is None else CompareWeightedTask.by(weights, *form)

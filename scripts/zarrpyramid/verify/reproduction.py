@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.config import to_yaml
+from zarrpyramid.config import short_name, to_yaml
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import (
     BLOSC,
@@ -19,13 +19,14 @@ from zarrpyramid.metadata import (
     stated_version,
     version_written,
 )
-from zarrpyramid.plan import EACH, VOXEL_REVISION
+from zarrpyramid.plan import EACH, VOXEL_REVISION, with_weights
 from zarrpyramid.programs import command
 from zarrpyramid.reduce import ALL_DATA, METHODS
 
 from .origins import left_out_of, recipe_of
-from .pyramid import find_pyramid
+from .pyramid import find_pyramid, pyramid_at
 from .rounding import rounding_of
+from .weighing import weights_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,9 +50,38 @@ def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) ->
     """
     pyramid = find_pyramid(path, storage_options=storage_options)
     settings = reproduced_settings(pyramid)
+    if "weights" in settings:
+        settings = {"images": _with_weights(pyramid, settings)}
     if storage_options:
         settings["storage_options"] = dict(storage_options)
     return f"# Makes the pyramid of {pyramid.where} again.\n{to_yaml(settings)}"
+
+
+def _with_weights(pyramid: Pyramid, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of an image and of what weighs it, and so on, by names of images."""
+    images: dict[str, Any] = {}
+    while True:
+        name = short_name(settings["store"], settings["field"])
+        if name in images:
+            raise StoreError(f"{pyramid.where} is weighed by itself; build it anew")
+        images[name] = settings
+        if "weights" not in settings:
+            return images
+        weights = _weights(pyramid, _made_here(pyramid))
+        store, _, group = with_weights(pyramid.store, pyramid.path, weights)
+        pyramid = pyramid_at(store, group)
+        settings = reproduced_settings(pyramid)
+
+
+def _weights(pyramid: Pyramid, ours: Mapping[int, FoundLevel]) -> str:
+    """Return the path of the weights of all levels from their group, "" where they have none."""
+    found = {weights_in(level.record) for level in ours.values()}
+    if len(found) > 1:
+        raise StoreError(
+            f"{pyramid.where} has levels that are weighed by {sorted(found)}, expected one of them "
+            "for all; build it anew"
+        )
+    return found.pop()
 
 
 def reproduced_settings(pyramid: Pyramid) -> dict[str, Any]:
@@ -84,6 +114,7 @@ def reproduced_settings(pyramid: Pyramid) -> dict[str, Any]:
         method=chain[0][0],
         no_data=_no_data(pyramid, ours),
         rounding=_rounding(pyramid, ours),
+        weights=_weights(pyramid, ours),
         dtype=first.dtype,
         chunks=first.chunks,
         shards=first.shards,
@@ -103,6 +134,7 @@ def as_settings(
     method: str,
     no_data: NoData,
     rounding: str,
+    weights: str,
     dtype: str,
     chunks: Shape,
     shards: Shape | None,
@@ -113,15 +145,19 @@ def as_settings(
 ) -> dict[str, Any]:
     """Return the settings that make such levels of level 0, and list them as the group does."""
     stated = pyramid.provenance
+    store, field, weighs = pyramid.store, pyramid.path, ""
+    if weights:
+        store, field, weighs = with_weights(store, field, weights)
     holds_ids = pyramid.is_labels or labels_group(pyramid.path) is not None
     return {
-        "store": pyramid.store.name,
-        "field": pyramid.path,
+        "store": store.name,
+        "field": field,
         "levels": len(factors),
         "scale_factors": factors,
         "method": method,
         **_nodata(no_data),
         **({} if rounding == EACH else {"rounding": rounding}),
+        **({"weights": weighs} if weighs else {}),
         # Means that were made of labels are made again as they are.
         **({"labels": False} if METHODS[method].mixes and holds_ids else {}),
         **({} if stated is None or OMERO_DIGEST in stated else {"omero": False}),

@@ -1,4 +1,4 @@
-"""Levels that are rounded once: made again from the finer level and from level 0."""
+"""How a level is made again by its record; of one that is rounded once, from level 0 too."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid import geometry
 from zarrpyramid.plan import EACH, ONCE
 
-from .comparison import CompareOnceTask, CompareTask
+from .comparison import CompareOnceTask, CompareTask, CompareWeightedTask
 from .origins import finer_of, left_out_of, recipe_of
+from .weighing import found_weights, weights_in
 
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
@@ -30,6 +31,8 @@ def method_name(level: FoundLevel) -> str:
     recipe = recipe_of(level)
     if recipe is None:
         return ""
+    if weights := weights_in(level.record):
+        return f"{recipe[0]}, weighed by {weights}"
     return f"{recipe[0]}, rounded once" if rounding_of(level.record) == ONCE else recipe[0]
 
 
@@ -40,6 +43,9 @@ def comparison_of(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> Com
         return None
     method, factors = recipe
     arrays = [(each.at, each.array) for each in (finer, level)]
+    if weights := found_weights(pyramid, level):
+        form = (pyramid.store, arrays, factors, method, left_out_of(level))
+        return CompareWeightedTask.by(weights, *form) if method == "mean" else None
     if rounding_of(level.record) != ONCE:
         return CompareTask.of(pyramid.store, arrays, factors, method, left_out_of(level))
     downsampling, base = _downsampling(pyramid, finer), pyramid.levels[0]

@@ -30,6 +30,7 @@ from .origins import factors_between, scale_ratio
 from .pyramid import ABSENT, FoundLevel
 from .reproduction import as_settings, compression, encoding_of
 from .rounding import rounding_of
+from .weighing import weights_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -181,6 +182,14 @@ class Votes:
         return _most(said)[0] if said else EACH
 
     @property
+    def weights(self) -> str:
+        """The path of the weights from the group, by most records and the list; "" for none."""
+        said = [weights_in(record) for record in self.records.values() if "recipe" in record]
+        stated = (self.pyramid.provenance or {}).get("weights")
+        said += [stated] if isinstance(stated, str) else []
+        return _most(said)[0] if said else ""
+
+    @property
     def factors(self) -> list[list[int]]:
         """The factors of each level, by its record, the list and the shapes."""
         listed = (self.pyramid.provenance or {}).get("factors")
@@ -241,6 +250,7 @@ class Votes:
             method=method,
             no_data=no_data,
             rounding=self.rounding if method == "mean" and not no_data.is_given else EACH,
+            weights=self.weights if method == "mean" else "",
             dtype=as_base if METHODS[method].keeps_dtype else (_most(dtypes) or [as_base])[0],
             chunks=chunks,
             shards=shards,

@@ -16,12 +16,19 @@ from zarrpyramid.metadata import fits_no_data
 from zarrpyramid.plan import remainders_header, times
 from zarrpyramid.reduce import METHODS, kind_of
 
-from .comparison import CompareOnceTask, compare_all, on_places, proof
+from .comparison import (
+    CompareOnceTask,
+    CompareWeightedTask,
+    compare_all,
+    on_places,
+    proof,
+)
 from .copied import compare_copied, copied_record, damaged
 from .findings import MOST_SHOWN, Check
 from .origins import left_out_of, recipe_of
 from .rounding import affordable, comparison_of, method_name
 from .sampling import draw_sample
+from .weighing import not_weighed, why_not_weighed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -43,6 +50,9 @@ def check_voxels(
 
     Returns the paths of the levels of which every voxel in scope was read.
     """
+    if reason := why_not_weighed(pyramid, level, finer):
+        yield not_weighed(level, reason)
+        return set()
     recipe, task = recipe_of(level), comparison_of(pyramid, level, finer)
     is_possible = recipe and _is_possible(level.array, finer.array, *recipe, left_out_of(level))
     if recipe is None or task is None or not is_possible:
@@ -78,6 +88,10 @@ def check_voxels(
         facts.append((level, "digest of remainders", record.get("remainders"), left))
         mean = seen.target.weighted_mean(geometry.count(task.base.shape))
         facts.append((level, "weighted mean", record.get("weighted_mean"), mean))
+    if isinstance(task, CompareWeightedTask):
+        read = seen.weights.digest(digest_header(task.weights))
+        known = ((level.record or {}).get("source") or {}).get("weights")
+        facts.append((level, "digest of the weights that it was made with", known, read))
     for whose, what, expected, found in facts:
         if expected != found:
             what = f"{what} is not that of {level.path}'s record"

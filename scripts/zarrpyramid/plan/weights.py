@@ -1,0 +1,99 @@
+"""Which image weighs the means of another one: what is asked for, and what a recipe says of it."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import ConfigError
+from zarrpyramid.reduce import ITEM_SIZES, kind_of
+
+from .remainders import ONCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zarrpyramid.config import ImageConfig
+    from zarrpyramid.metadata import ArrayMetadata, Record
+
+    from .levels import LevelPlan
+
+WEIGHT_KINDS = ("bool", "float", "int", "uint")
+"""Kinds of data type that weights have."""
+
+
+def check_weights(image: ImageConfig, base: ArrayMetadata) -> None:
+    """See that level 0 can be averaged with weights, where that is asked for.
+
+    Raises
+    ------
+    ConfigError
+        If the method, the rounding or the data type does not take them, or it would weigh itself.
+    """
+    if image.weights is None:
+        return
+    where = f"image {image.name}: weights {image.weights}"
+    if image.method != "mean":
+        raise ConfigError(
+            f"{where} is for the method mean, this image takes {image.method}; give method: mean, "
+            "or leave weights out"
+        )
+    if image.labels:
+        raise ConfigError(f"{where} makes no label of labels; leave weights out")
+    if image.rounding == ONCE:
+        raise ConfigError(
+            f"{where} and rounding: once do not go together: weighted sums are no integers; give "
+            "rounding: each, or leave weights out"
+        )
+    if kind_of(base.dtype) in ("int", "uint") and ITEM_SIZES[base.dtype] > 4:
+        raise ConfigError(
+            f"{where} is for floats and integers of up to 32 bits, level 0 is of {base.dtype}, "
+            "which no float64 holds; store it as one of these, or leave weights out"
+        )
+    if image.weights == image.field:
+        raise ConfigError(
+            f"{where} is the image itself; name another image of the store, or leave weights out"
+        )
+
+
+def weights_path(image: ImageConfig) -> str:
+    """Return the path of an image's weights from its own group, "" where it has none.
+
+    Pairs of groups that are moved together keep it.
+    """
+    if image.weights is None:
+        return ""
+    return posixpath.relpath(f"/{image.weights}", f"/{image.field}")
+
+
+def weights_entries(path: str) -> Record:
+    """Return what a recipe says of weights: nothing where there are none."""
+    return {"weights": path} if path else {}
+
+
+def why_no_weights(where: str, levels: Sequence[LevelPlan], weights: Sequence[LevelPlan]) -> str:
+    """Return why the levels of one image cannot weigh those of another, or "".
+
+    Parameters
+    ----------
+    where
+        What messages call it.
+    levels, weights
+        Of the image, and of its weights; the base first.
+    """
+    finer = levels[:-1]
+    for level, other in zip(finer, weights, strict=False):
+        if level.shape != other.shape or level.factors != other.factors:
+            return (
+                f"{where} has level {other.level} of shape {list(other.shape)} and factors "
+                f"{list(other.factors)}, the image {list(level.shape)} and {list(level.factors)}; "
+                "give both the same shape and scale_factors"
+            )
+        if kind_of(other.dtype) not in WEIGHT_KINDS:
+            return f"{where} is of {other.dtype}, expected real numbers; give other weights"
+    if len(weights) < len(finer):
+        return (
+            f"{where} has {len(weights) - 1} levels, the image {len(finer)}; give both the same "
+            "number of levels"
+        )
+    return ""
