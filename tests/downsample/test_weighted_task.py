@@ -151,6 +151,26 @@ def test_notes_of_weighted_objects_carry_on(tmp_path):
     check_as_anew(store, after, tmp_path, **keys)
 
 
+def test_a_pair_that_grows_costs_what_is_new(tmp_path):
+    store, results = tmp_path / "brain.zarr", tmp_path / "results"
+    draw, chunks = np.random.default_rng(2), (1, 8, 8)
+    for name in ("raw", "mass"):
+        group = zarr.open_group(store, mode="a").create_group(name)
+        group.create_array("0", data=draw.random((3, 16, 16)), chunks=chunks)
+    keys = {"levels": 2, "axes": ["t", "y", "x"]}
+    build_pyramid(store, "mass", progress=False, **keys)
+    build(store, results, weights="mass", **keys)
+    was = objects(store, 1)
+    for name in ("raw", "mass"):
+        zarr.open_array(store / name / "0").append(draw.random((1, 16, 16)))
+    with pytest.raises(StoreError, match=r"mass/1 has shape \[3, 8, 8\], .* have \[4, 8, 8\]"):
+        build_pyramid(store, "raw", **{**keys, **BY_MASS})
+    build_pyramid(store, "mass", progress=False, **keys)  # the way out
+    after, now = build(store, results, weights="mass", **keys), objects(store, 1)
+    assert {key for key in now if now[key] != was.get(key)} == {"c/3/0/0"}
+    check_as_anew(store, after, tmp_path, weights="mass", **keys)
+
+
 def test_other_weights_are_another_recipe(tmp_path):
     store = make(tmp_path / "brain.zarr")
     weigh(store)
