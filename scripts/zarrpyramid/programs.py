@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-import tomllib
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,6 +80,8 @@ def _is_clone(here: Path) -> bool:
     folders = [folder for folder in (here, *here.parents) if (folder / "pyproject.toml").exists()]
     if not folders or shutil.which("uv") is None:
         return False
+    import tomllib  # 5 ms, which a command that is never shown saves
+
     project = tomllib.loads((folders[0] / "pyproject.toml").read_text(encoding="utf-8"))
     is_ours = project.get("project", {}).get("name") == "zarrpyramid"
     return is_ours and Path(sys.prefix).is_relative_to(folders[0])

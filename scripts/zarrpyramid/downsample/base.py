@@ -35,7 +35,6 @@ from zarrpyramid.plan import (
 )
 from zarrpyramid.tables import aligned_table
 
-from .leftovers import remove_litter
 from .publish import make_companion_group, withdraw_levels
 
 if TYPE_CHECKING:
@@ -125,6 +124,8 @@ def publish_base(image: Image, copied: ArrayMetadata | None) -> None:
     """
     store, path = image.store, image.level_path(0)
     if copied is not None:
+        from .leftovers import remove_litter  # loads numpy, which a level 0 that is there saves
+
         remove_litter(Level(image, 0))
         store.sync()
         store.delete(join(path, OPENING_DOCUMENT))

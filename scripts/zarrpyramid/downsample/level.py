@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid import geometry
 from zarrpyramid.plan import describe_level, shared_block_bytes
 
-from .base_job import BaseJob
 from .cluster import open_cluster
 from .leftovers import forget, may_keep
 from .level_job import LevelJob
@@ -85,6 +84,8 @@ def build_base(image: Image, **given: Any) -> Record:
     StoreError
         If files cannot be read.
     """
+    from .base_job import BaseJob  # 5 ms, which a level that is made of a level saves
+
     with image.store.hold(image.lock):
         job = BaseJob(image=image, **given)
         job.check()

@@ -15,7 +15,6 @@ from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import fits
 from zarrpyramid.plan import describe_level, grown_from, why_incomplete
 
-from .base_job import BaseJob
 from .cluster import open_cluster
 from .leftovers import forget, forget_parts, join_parts, may_keep, remove_litter
 from .level import run_tasks
@@ -231,6 +230,8 @@ def _gathered(job: Job, parts: Sequence[Record]) -> Record:
 def _job(image: Image, level: int, finer: Record, **given: Any) -> Job:
     """Return the job of a level, which level 0 has where it is made of files."""
     if level == 0:
+        from .base_job import BaseJob
+
         return BaseJob(image=image, **given)
     return LevelJob(image=image, level=level, finer=finer, **given)
 

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .local import LocalStore
-from .object_store import ObjectStore
 from .urls import is_url
-from .web import WebStore
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -34,8 +32,13 @@ def open_store(
     """
     if not is_url(place):
         return LocalStore(place, trusted=trusted, durable=durable)
-    kind = WebStore if place.startswith(("http://", "https://")) else ObjectStore
-    return kind(place, options or {})
+    if place.startswith(("http://", "https://")):
+        from .web import WebStore
+
+        return WebStore(place, options or {})
+    from .object_store import ObjectStore  # 5 ms, which a path saves
+
+    return ObjectStore(place, options or {})
 
 
 def as_path(store: object, *, is_read: bool = False) -> str | None:
