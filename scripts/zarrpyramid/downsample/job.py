@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -98,6 +99,8 @@ class Job(ABC):
         Called before the level and all beyond it are withdrawn from the list of levels.
     on_block
         Called after each block with the number of voxels read.
+    looks
+        Keeps what a remote store has answered so far; closed before voxels are read.
     """
 
     image: Image
@@ -106,6 +109,7 @@ class Job(ABC):
     n_workers: int = 1
     before_rebuild: Callable[[], None] = lambda: None
     on_block: Callable[[int], None] = lambda n_voxels: None
+    looks: ExitStack = field(default_factory=ExitStack)
 
     @cached_property
     def target(self) -> Level:

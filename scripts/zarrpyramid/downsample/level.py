@@ -8,6 +8,7 @@ whole levels only, at any time.
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
@@ -46,6 +47,7 @@ def build_level(
     results: Path | None = None,
     before_rebuild: Callable[[], None] = lambda: None,
     on_block: Callable[[int], None] = lambda n_voxels: None,
+    looks: ExitStack | None = None,
 ) -> Record:
     """Make one level from the one before it, and return its record.
 
@@ -60,7 +62,8 @@ def build_level(
     VoxelError
         If voxels contradict what was recorded or computed of them.
     """
-    with image.store.hold(image.lock):
+    with image.store.hold(image.lock), looks or ExitStack() as looks:
+        looks.enter_context(image.looked_at(level - 1, objects=level == 1))
         job = LevelJob(
             image=image,
             level=level,
@@ -69,11 +72,10 @@ def build_level(
             n_workers=n_workers,
             before_rebuild=before_rebuild,
             on_block=on_block,
+            looks=looks,
         )
-        with image.looked_at(level - 1):
-            job.check()
-            found = job.current_record()
-        return found or make_level(job)
+        job.check()
+        return job.current_record() or make_level(job)
 
 
 def build_base(image: Image, **given: Any) -> Record:
@@ -118,6 +120,7 @@ def _made_level(job: Job) -> Record:
         task = job.task(shared_block_bytes(target.plan, n_sharing))
         logger.info("%s: %s", target.name, describe_level(image.plan, target.number))
         with resuming(job, task) as resume:
+            job.looks.close()
             seen = run_tasks(job, task, cluster=cluster, resume=resume)
             if job.stamp() != before:
                 raise job.changed()

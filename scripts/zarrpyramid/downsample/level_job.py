@@ -149,6 +149,7 @@ class LevelJob(Job):
             return {**made_of(self.finer), **({} if weights is None else weights.proof)}
         if watched_by(self.image) != "objects":
             return {}  # only its document is compared, and that is done already
+        self.looks.close()  # they are old by when all of level 0 is read
         known = seen_fingerprint(self.image) if self.image.is_companion else None
         proof = {} if weights is None else {"weights_fingerprint": fingerprint(weights)}
         return {"fingerprint": known or fingerprint(self.source), **proof}

@@ -6,6 +6,7 @@ The same recipes as the workflow's rules, in one process and without sentinels.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name, takes_settings
@@ -105,13 +106,20 @@ def build_pyramid(
 
 def _build(image: Image, n_workers: int, shown: bool) -> list[Record]:
     """Build the levels of an image whose level 0 is there, and return the records of all levels."""
-    with image.looked_at(0, objects=True):
+    with ExitStack() as looks:
+        looks.enter_context(image.looked_at(0, objects=True))
         records = [seal_base(image)]
-    for level in range(1, len(image.plan.levels)):
-        with Progress(image, level, shown=shown) as bar:
-            finer = records[-1]
-            record = build_level(image, level, finer, n_workers=n_workers, on_block=bar.update)
-        records.append(record)
+        for level in range(1, len(image.plan.levels)):
+            with Progress(image, level, shown=shown) as bar:
+                record = build_level(
+                    image,
+                    level,
+                    records[-1],
+                    n_workers=n_workers,
+                    on_block=bar.update,
+                    looks=looks,
+                )
+            records.append(record)
     write_multiscales(image)
     return records
 
