@@ -53,6 +53,12 @@ def test_windows_of_narrow_types_are_quantiles(dtype, factors):
     assert counted(voxels, factors).windows(dtype, 1) == [quantiles(voxels, factors)]
 
 
+@pytest.mark.parametrize("dtype", EXACT + WIDE)
+def test_the_compiled_form_counts_the_same(dtype):
+    for voxels in (draw(dtype), np.asfortranarray(draw(dtype))[1:, ::-1]):
+        assert counted(voxels, compiled=True).encode() == counted(voxels).encode()
+
+
 @pytest.mark.parametrize("dtype", WIDE)
 def test_windows_of_wide_types_are_less_than_a_percent_off(dtype):
     voxels = draw(dtype)

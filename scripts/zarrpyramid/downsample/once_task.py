@@ -173,7 +173,14 @@ class OnceTask(LevelTask):
                 if piece.is_whole:
                     moments = Moments(minimum=least, maximum=largest, total=own)
             if counts is not None:
-                counts.add(taken, self.factors, where, self.channel_axis, flat=flat)
+                counts.add(
+                    taken,
+                    self.factors,
+                    where,
+                    self.channel_axis,
+                    flat=flat,
+                    compiled=self._compiled,
+                )
             if piece.is_owned:
                 tally = seen[self._counted_with(index)].source
                 if missing is None:

@@ -194,6 +194,7 @@ class LevelTask:
                     self.channel_axis,
                     flat=taken is not None and taken.is_constant,
                     no_data=self.no_data,
+                    compiled=compiled,
                 )
             if piece.is_owned:
                 tally = seen[self._counted_with(index)].source

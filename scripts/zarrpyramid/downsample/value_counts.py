@@ -18,7 +18,7 @@ import numpy as np
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, read_chunk
-from zarrpyramid.reduce import ALL_DATA, find_no_data
+from zarrpyramid.reduce import ALL_DATA, count_values, find_no_data
 
 if TYPE_CHECKING:
     from zarrpyramid.arrays import Block
@@ -59,6 +59,7 @@ class ValueCounts:
         *,
         flat: bool = False,
         no_data: NoData = ALL_DATA,
+        compiled: bool = False,
     ) -> None:
         """Count those voxels of a block that are the first of their window, of every channel.
 
@@ -76,6 +77,8 @@ class ValueCounts:
             Whether all voxels are known to be one number.
         no_data
             What stands for no data in the whole level, and is not counted.
+        compiled
+            Use numba's form, which must be loaded.
         """
         steps = [1 if axis == channel_axis else step for axis, step in enumerate(factors)]
         firsts = (slice(-n % step, None, step) for n, step in zip(origin, steps, strict=True))
@@ -85,12 +88,11 @@ class ValueCounts:
         for channel, plane in enumerate(planes, start=first):
             table = self._table(channel)
             if (missing := find_no_data(plane, no_data.numbers(channel))) is not None:
-                np.add.at(table, _keys(plane[~missing]), 1)
+                count_values(_keys(plane[~missing]), table, compiled=compiled)
             elif flat:
                 table[_keys(plane.reshape(-1)[:1])] += plane.size
             else:
-                # `np.bincount` takes as long, and makes a table to be added to this one.
-                np.add.at(table, _keys(plane), 1)
+                count_values(_keys(plane), table, compiled=compiled)
 
     def merge(self, other: ValueCounts) -> None:
         """Add what others have counted."""
@@ -199,7 +201,7 @@ def _keys(sample: Block) -> Block:
             singles = sample.astype(np.float32, order="C")
         sample = singles.view(np.uint16)[..., _HIGH::2]
     bits = sample.view(f"u{sample.dtype.itemsize}")
-    return bits.astype(np.intp, order="C").reshape(-1)
+    return np.ascontiguousarray(bits).reshape(-1)
 
 
 @cache

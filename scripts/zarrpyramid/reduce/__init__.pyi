@@ -20,6 +20,7 @@ from .loading import load_compiled as load_compiled
 from .methods import METHODS as METHODS
 from .methods import level_dtype as level_dtype
 from .moments import Moments as Moments
+from .moments import count_values as count_values
 from .moments import describe as describe
 from .moments import exact_sum as exact_sum
 from .moments import magnitude as magnitude

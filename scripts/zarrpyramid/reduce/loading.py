@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .moments import describe
+from .moments import count_values, describe
 from .windows import reduce_and_describe
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _load(method: str, dtype: np.dtype[Any]) -> None:
                 source, out = np.zeros(window, dtype), np.zeros((1, 1, 1), dtype)
                 reduce_and_describe(method, source, window, out, compiled=True)
             describe(np.zeros(1 << 10, dtype), compiled=True)
+            keys = np.zeros(1, f"u{min(dtype.itemsize, 2)}")
+            count_values(keys, np.zeros(1, np.int64), compiled=True)
     finally:
         if collecting:
             gc.enable()

@@ -76,6 +76,17 @@ def describe(block: Block, total: int | None = None, *, compiled: bool = False) 
     return Moments(minimum=minimum, maximum=maximum, total=total)
 
 
+def count_values(keys: Block, table: Block, *, compiled: bool = False) -> None:
+    """Add to a table how often each number of a row, of 8 or 16 bits without sign, is in it."""
+    if compiled:
+        from .numba_mean import count_keys
+
+        count_keys(keys, table)
+    else:
+        # `np.bincount` takes as long, and makes a table to be added to this one.
+        np.add.at(table, keys.astype(np.intp), 1)
+
+
 def _describe_floats(block: Block) -> Moments:
     # numpy's minimum of float16 runs at 1 GB/s, its cast to float64 at 2.8: cast once.
     voxels = block.astype(np.float64) if block.dtype == np.float16 else block

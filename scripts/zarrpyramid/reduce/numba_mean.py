@@ -96,6 +96,11 @@ def summarize(block: Block, n_lanes: int) -> tuple[float, float, float] | None:
     return float(lows.min()) + 0.0, float(highs.max()) + 0.0, math.fsum(sums.tolist()) + 0.0
 
 
+def count_keys(keys: Block, table: Block) -> None:
+    """Do what `moments.count_values` does."""
+    _count(in_c_order(keys), table)
+
+
 def _is_narrow(block: Block) -> bool:
     """Tell whether a block is contiguous, of integers whose sum fits int64 whatever they are."""
     return (
@@ -165,6 +170,12 @@ def _mean_kernel(depth: int, *, is_float: bool) -> Callable[..., Any]:
         return total
 
     return compile_kernel(mean)
+
+
+@compile_kernel
+def _count(keys, table):  # type: ignore[no-untyped-def]
+    for x in range(keys.size):
+        table[keys[x]] += 1
 
 
 @compile_kernel
