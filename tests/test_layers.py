@@ -45,7 +45,6 @@ DOORS = {
     "obstore": {"stores.object_client", "stores.object_store"},
     "xxhash": {"metadata.digests", "reduce.voxel_digest"},
     "yaml": {"config.files"},
-    "jinja2": {"report.page"},
     "PIL": {"report.figures"},
     "tifffile": {"inputs.tiff_file", "inputs.tiff_page"},
     "tornado": {"report.serving"},
@@ -79,7 +78,7 @@ DOORS = {
         *("verify.boxes", "verify.candidates", "verify.comparison", "verify.evidence"),
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),
         *("report.counts", "report.labels", "report.lone_level", "report.slices", "report.figures"),
-        "report.contact_sheet",
+        *("report.contact_sheet", "report.detail"),
         *("yt.dataset", "yt.frame", "yt.level_0", "yt.viewer_copy", "yt.voxels"),
     },
 }
@@ -251,7 +250,7 @@ def loaded_by(code):
 
 
 def test_what_a_snakefile_imports_loads_no_array_library():
-    assert loaded_by(PLANNING) & {*ARRAY_LIBRARIES, "jinja2", "PIL"} == set()
+    assert loaded_by(PLANNING) & {*ARRAY_LIBRARIES, "PIL"} == set()
 
 
 def test_building_levels_loads_what_it_needs_alone():

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import io
 import json
+import os
 import re
+import shlex
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from zarrpyramid import build_pyramid
+from zarrpyramid.cli.program import main
+from zarrpyramid.config import image_config
 from zarrpyramid.downsample.pyramid import find_image
-from zarrpyramid.plan import DECISION_COLUMNS
+from zarrpyramid.plan import DECISION_COLUMNS, open_image
 from zarrpyramid.report import charts, figures
 from zarrpyramid.report import slices as previews
+from zarrpyramid.report.detail import find_detail
 from zarrpyramid.report.facts import level_facts
 from zarrpyramid.report.page import LARGEST, report_pyramid
 from zarrpyramid.report.slices import read_previews
+from zarrpyramid.report.zoom import _touched
 
 LOADS = {"src", "srcset", "data", "poster", "background", "action"}
 VOID = {"meta", "img"}
@@ -84,24 +95,20 @@ def with_gaps():
     return voxels
 
 
-# name: (voxels, settings, slices a level, headings)
-ALL = ["Slices", "Levels", "Drift", "Values", "Speed", "Viewers", "How it was made"]
+# name: (voxels, settings, planes, channels, headings)
+ALL = ["Pictures", "Levels", "Values", "Time and memory", "Open it", "How it was made"]
 KINDS = {
-    "volume": (ramp((40, 36, 32)), {}, 3, ALL),
-    "plane": (ramp((40, 36)), {}, 1, ALL),
-    "film": (ramp((2, 3, 8, 36, 32)), {"axes": ["t", "c", "z", "y", "x"], "levels": 1}, 9, ALL),
-    "labels": (ramp((40, 36, 32)) // 999, {"method": "mode"}, 3, [*ALL[:2], *ALL[4:]]),
-    "gaps": (with_gaps(), {"method": "nanmean"}, 3, ALL),
-    "bool": (ramp((40, 36, 32)) % 3 == 0, {}, 3, ALL),
-    "complex": (ramp((40, 36, 32)) * (1 + 1j), {}, 3, [*ALL[:2], *ALL[3:]]),
-    "constant": (np.full((40, 36, 32), 7, "uint8"), {}, 3, ALL),
-    "lone": (
-        ramp((8, 8, 8)),
-        {"levels": "auto"},
-        3,
-        ["Slices", "Levels", "Values", "Viewers", "How it was made"],
-    ),
-    "line": (ramp((200,)), {}, 0, ALL[1:]),
+    "volume": (ramp((40, 36, 32)), {}, 3, 1, ALL),
+    "plane": (ramp((40, 36)), {}, 1, 1, ALL),
+    "film": (ramp((2, 3, 8, 36, 32)), {"axes": ["t", "c", "z", "y", "x"], "levels": 1}, 3, 3, ALL),
+    "flat": (ramp((1, 1, 1, 36, 32)), {"axes": ["t", "c", "z", "y", "x"]}, 1, 1, ALL),
+    "labels": (ramp((40, 36, 32)) // 999, {"method": "mode"}, 3, 1, [*ALL[:2], *ALL[3:]]),
+    "gaps": (with_gaps(), {"method": "nanmean"}, 3, 1, ALL),
+    "bool": (ramp((40, 36, 32)) % 3 == 0, {}, 3, 1, ALL),
+    "complex": (ramp((40, 36, 32)) * (1 + 1j), {}, 3, 1, ALL),
+    "constant": (np.full((40, 36, 32), 7, "uint8"), {}, 3, 1, ALL),
+    "lone": (ramp((8, 8, 8)), {"levels": "auto"}, 3, 1, [*ALL[:3], *ALL[4:]]),
+    "line": (ramp((200,)), {}, 0, 1, ALL[1:]),
 }
 
 
@@ -109,24 +116,79 @@ KINDS = {
 @pytest.mark.filterwarnings("ignore:Numpy_dtype")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_image_has_its_page(tmp_path, kind):
-    voxels, settings, n_slices, headings = KINDS[kind]
+    voxels, settings, n_planes, n_channels, headings = KINDS[kind]
     found, text = report(tmp_path, voxels, **settings)
-    shown = re.findall(r"<h2>(.*?)</h2>", text)
-    assert shown == headings
-    n_levels = len(re.findall(r"<tr><td>\d", text.partition("<h2>Viewers")[0]))
-    slices = [image for image in found.all("img") if "webp" in image["src"]]
-    assert len(slices) == n_slices * n_levels
+    assert re.findall(r"<h2 id=\"\w+\">(.*?)</h2>", text) == headings
+    assert [link["href"] for link in found.all("a") if link["href"][0] == "#"] == [
+        f"#{heading['id']}" for heading in found.all("h2")
+    ]
+    n_levels = len(zarr.open_group(tmp_path / "image.zarr"))
+    # At each level the first plane and a loupe on it, then the planes, then the channels.
+    n_strip = 2 * n_levels if n_planes and n_levels > 1 else 0
+    pictures = found.all("img")
+    assert len(pictures) == n_strip + n_planes + (n_channels if n_channels > 1 else 0)
     assert "Complete" in found.text
-    assert all(len(image["alt"]) > 10 for image in found.all("img"))
-    n_charts = len({"Drift", "Values", "Speed"} & set(headings))
-    assert len(found.all("svg")) == n_charts
-    assert all(len(chart["aria-label"]) > 10 for chart in found.all("svg"))
+    assert all(len(image["alt"]) > 10 for image in pictures)
+    charts = [each for each in found.all("div") if each.get("role") == "img"]
+    assert len(charts) == len(found.all("svg")) == ("Values" in headings)
+    assert all(len(chart["aria-label"]) > 10 for chart in charts)
+
+
+def test_what_matters_of_a_level_comes_first(tmp_path):
+    found, text = report(tmp_path, ramp((40, 36, 32)))
+    first, rest = (
+        re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table)
+        for table in re.findall(r"<table>.*?</table>", text, re.DOTALL)[:2]
+    )
+    assert first == [
+        *("level", "shape", "voxel size", "factors", "chunks", "files", "bytes", "mean", "drift")
+    ]
+    assert rest == ["level", "shards", "of raw", "min", "max", "NaN", "digest"]
+    assert text.index("<details>") < text.index("of raw")
+    # The levels are of even extents: the mean stays, but for rounding.
+    assert "The mean drifts by at most 0.5" in found.text
+
+
+def test_the_day_is_that_of_the_last_job(tmp_path):
+    image, records = pyramid(tmp_path, ramp((40, 36, 32)))
+    for level, ended in enumerate((1e9, 2e9, 1.5e9)):
+        (tmp_path / f"{level}.json").write_text(json.dumps({"seconds": 0.5}))
+        os.utime(tmp_path / f"{level}.json", (ended, ended))
+    facts = level_facts(image, records, tmp_path)
+    text = report_pyramid(image, records, facts)
+    assert "2033-05-18 03:33 UTC" in text
+    assert report_pyramid(image, records, facts) == text  # no clock is asked
+
+
+def test_the_lines_of_a_report_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    _, text = report(tmp_path, ramp((40, 36, 32)))
+    lines = [
+        html.unescape(line) for line in re.findall(r"<pre><code>(.*?)</code>", text, re.DOTALL)
+    ]
+    (program,) = [line for line in lines if line.startswith("import")]
+    exec(program, {})
+    assert "(10, 9, 8)" in capsys.readouterr().out
+    for name in ("status", "verify", "reproduce"):
+        (line,) = [line for line in lines if f"zarrpyramid {name}" in line]
+        words = shlex.split(line.partition("zarrpyramid ")[2].partition(" > ")[0])
+        assert main(words) == 0
+    assert "levels: 2" in capsys.readouterr().out
+
+
+def test_counts_of_ids_are_linked(tmp_path):
+    _, records = pyramid(tmp_path, ramp((40, 36, 32)) // 999, method="mode")
+    keys = {"store": str(tmp_path / "image.zarr"), "levels": 2, "method": "mode"}
+    image = open_image(image_config("cells", {**keys, "label_report": True}))
+    found = Page(report_pyramid(image, records, level_facts(image, records, tmp_path)))
+    links = [link["href"] for link in found.all("a")]
+    assert {"labels.md", "labels-vanished.tsv", "labels.json"} <= set(links)
 
 
 def test_nothing_is_loaded_from_elsewhere(tmp_path):
     found, text = report(tmp_path, ramp((40, 36, 32)))
     for tag, attributes in found.tags:
-        assert tag not in {"link", "script", "iframe", "object", "embed", "base"}
+        assert tag not in {"link", "iframe", "object", "embed", "base"}
         for name in LOADS & set(attributes):
             assert attributes[name].startswith("data:image/")
         assert "href" not in attributes or tag == "a"
@@ -136,6 +198,9 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path):
     assert "@import" not in style
     (policy,) = [meta["content"] for meta in found.all("meta") if "http-equiv" in meta]
     assert "default-src 'none'" in policy
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy  # and no other
 
 
 def test_what_was_decided_is_shown(tmp_path):
@@ -161,7 +226,7 @@ def test_names_are_text(tmp_path):
     image = find_image(str(path), "", keys)
     text = report_pyramid(image, records, level_facts(image, records, tmp_path))
     assert "Channel 0: <script>alert(1)</script>" in Page(text).text
-    assert "<script" not in text
+    assert text.count("<script") == 1
     assert "a<b>" not in text
     assert "<i>&lt;" not in text.replace("&lt;i&gt;", "")
 
@@ -264,7 +329,7 @@ def test_a_report_stays_small(tmp_path, monkeypatch):
     image, records = pyramid(tmp_path, noise, chunks=64, **keys)
     text = report_pyramid(image, records, level_facts(image, records, tmp_path))
     assert len(text.encode()) < 400_000
-    assert text.count("data:image/webp") == 3 * 3 * 6
+    assert text.count("data:image/webp") == 2 * 3 + 3 + 6
 
 
 def test_labels_keep_their_colours():
@@ -281,17 +346,56 @@ def test_labels_keep_their_colours():
     assert len(set(many.values())) > 380
 
 
-def test_a_drift_chart_has_its_points_where_the_values_are():
-    means = [10.0, 20.0, 15.0, np.nan]
-    chart = charts.drift_chart([0, 1, 2, 3], {"min": [0.0] * 4, "mean": means}, "two")
-    panel = chart.panels[1]
-    assert [point.x for point in panel.points] == [panel.x(s) for s in (1 / 8, 3 / 8, 5 / 8)]
-    low, high, middle = (point.y for point in panel.points)
-    assert panel.top < high < middle < low < panel.bottom
-    assert middle == pytest.approx((low + high) / 2)
-    at = {tick.text: tick.y for tick in panel.y_ticks}
-    assert (at["10"], at["20"]) == (low, high)
-    assert [tick.text for tick in panel.x_ticks] == ["0", "1", "2", "3"]
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_a_picture_shows_means(step):
+    voxels = np.random.default_rng(1).random((25, 30))
+    voxels[:8, :8] = np.nan
+    found = figures.averaged(voxels, step)
+    assert found.shape == (-(-25 // step), -(-30 // step))
+    for row, column in np.ndindex(found.shape):
+        window = voxels[step * row :, step * column :][:step, :step]
+        expected = np.nanmean(window) if np.isfinite(window).any() else np.nan
+        np.testing.assert_allclose(found[row, column], expected)
+
+
+def test_channels_add_up_in_their_colours():
+    planes = [np.array([[0, 10, 10]]), np.array([[0, 0, 20]]), np.array([[0.0, np.nan, np.nan]])]
+    drawn = figures.colour_picture(
+        planes, [(0, 10), (0, 20), (0, 1)], ["FF0000", "0000ff", "00FF00"], 9
+    )
+    assert np.array(Image.open(io.BytesIO(drawn)).convert("RGB")).tolist() == [
+        [[0, 0, 0], [255, 0, 0], [255, 0, 255]]
+    ]
+
+
+@pytest.mark.parametrize("is_labels", [False, True])
+@pytest.mark.parametrize(("height", "width"), [(300, 400), (90, 2000), (1500, 60)])
+def test_the_loupe_is_on_what_has_structure(height, width, is_labels):
+    plane = np.full((height, width), 7, "uint16")
+    row, column = height * 2 // 3, width // 4
+    plane[row : row + 20, column : column + 20] += np.indices((20, 20)).sum(0).astype("uint16") % 9
+    coarse = plane[::2, ::2]
+    detail = find_detail([[plane], [coarse]], [(0.0, 20.0)], width / height, is_labels=is_labels)
+    assert detail.top <= row / height < detail.top + detail.height <= 1
+    assert detail.left <= column / width < detail.left + detail.width <= 1
+    shape = detail.width * width / (detail.height * height)
+    assert 0.5 - 1e-9 <= shape <= 2 + 1e-9
+
+
+def test_the_loupe_is_in_the_middle_where_all_is_alike():
+    detail = find_detail([[np.zeros((30, 60))]], [(0.0, 1.0)], 2.0, is_labels=False)
+    assert detail.top + detail.height / 2 == pytest.approx(0.5)
+    assert detail.left + detail.width / 2 == pytest.approx(0.5)
+
+
+@given(st.floats(0, 1), st.floats(0.001, 0.9), st.integers(1, 500), st.floats(0.8, 1.2))
+def test_a_loupe_is_filled_by_the_voxels_that_it_touches(start, extent, n, cover):
+    first, voxel = start * (1 - extent), cover / n  # n voxels may end before the frame, or beyond
+    begin, end = _touched(first, extent, voxel, n)
+    assert 0 <= begin < end <= n
+    assert begin * voxel <= first + 1e-5 * voxel or begin == n - 1
+    assert end * voxel >= first + extent - 1e-5 * voxel or end == n
+    assert (end - begin) * voxel <= extent + 2 * voxel
 
 
 def test_a_level_that_is_rounded_once_does_not_drift(tmp_path):
@@ -313,24 +417,15 @@ def test_a_level_that_is_rounded_once_does_not_drift(tmp_path):
 
 
 def test_a_histogram_is_drawn_on_a_logarithmic_axis():
-    chart = charts.histogram_chart([0.0, 1.0, 2.0, 3.0], {1: [1, 0, 99], 2: [10, 90, 0]}, "two")
-    (panel,) = chart.panels
-    assert [tick.text for tick in panel.y_ticks] == ["1", "10⁻¹", "10⁻²"]
-    at = [tick.y for tick in panel.y_ticks]
-    assert at == pytest.approx([panel.top, (panel.top + panel.bottom) / 2, panel.bottom])
-    x = [panel.x(edge / 3) for edge in range(4)]
-    (_, gap), (_, steps) = panel.lines  # an empty bin is a gap
-    assert gap.startswith(f"M{x[0]} {at[2]}H{x[1]}M{x[2]} ")
-    assert re.fullmatch(rf"M{x[0]} {at[1]}H{x[1]}V[0-9.]+H{x[2]}", steps)
-    assert [name.text for name in chart.legend] == ["level 1", "level 2"]
-
-
-def test_bars_are_as_high_as_their_values():
-    chart = charts.speed_chart([1, 2], [4.0, 1.0], [0.5, 2.0], "two")
-    for panel, heights in zip(chart.panels, ([84.0, 21.0], [21.0, 84.0]), strict=True):
-        assert [bar.height for bar in panel.bars] == heights
-        assert all(bar.y + bar.height == panel.bottom for bar in panel.bars)
-    assert [bar.text for bar in chart.panels[0].bars] == ["4", "1"]
+    text = charts.histogram_chart([0.0, 1.0, 2.0, 3.0], {1: [1, 0, 99], 2: [10, 90, 0]})
+    y = re.findall(r'<span class="y" style="top: (.*?)%">(.*?)</span>', text)
+    assert y == [("0", "1"), ("50", "10⁻¹"), ("100", "10⁻²")]
+    x = dict(re.findall(r'<span class="x" style="left: (.*?)%">(.*?)</span>', text))
+    assert {"0": "0", "66.67": "2"}.items() <= x.items()
+    _, gap, steps = re.findall(r'<path d="(.*?)"', text)  # an empty bin is a gap
+    assert gap.startswith("M0.0 300.0H333.3M666.7 ")
+    assert re.fullmatch(r"M0.0 150.0H333.3V[0-9.]+H666.7", steps)
+    assert re.findall(r"level \d", text) == ["level 1", "level 2"]
 
 
 @pytest.mark.parametrize(

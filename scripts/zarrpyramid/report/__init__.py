@@ -7,10 +7,11 @@ Read in this order:
 
 1. `facts`: what is known of each level without its voxels. `summary`: tables and lines of what
    was built; `closing` says them, or why jobs failed, when a run ends.
-2. The page: `page` gathers what it says for `templates/page.html.jinja`. `slices` reads pictures
-   and histograms from few chunks, `figures` encodes pictures, `cards` arranges them, and `charts`
-   places what `templates/chart.svg.jinja` draws. `images_page` is the page of many images, with
-   small pictures by `contact_sheet`.
+2. The page: `page` puts its sections in order, of elements by `markup`. `pictures` begins it:
+   `slices` reads slices and histograms from few chunks, `channels` says how each is shown,
+   `figures` encodes it, `frames` places it, and `zoom` shows all levels with a loupe on what
+   `detail` finds. `charts`, `level_tables`, `ways_to_open` and `making` follow. `images_page` is
+   the page of many images, with small pictures by `contact_sheet`.
 3. Labels: `labels` is the recipe, `counts` adds up ids.
 4. Viewers: `viewer_rules` with `viewer_conditions`; `codec_table` says which of them read a codec,
    beside what it takes; `neuroglancer`, whose files `serving` sends,

@@ -50,6 +50,7 @@ def close_run(start: Start, results: Path, logs: Path) -> None:
         except PyramidError as error:
             print(f"zarrpyramid: error: {error}", file=sys.stderr)
     if ran:
+        _write_index(run, failed, results)
         for line in _lines(start, failed, results, logs):
             print(line, file=sys.stderr)
 
@@ -62,6 +63,23 @@ def _sum_up(run: Run, failed: Sequence[Failure], results: Path) -> None:
     folder = results / run.title
     write_aside(folder / "report.html", report_images(run, rows).encode())
     write_aside(folder / "summary.md", summarize_images(run, rows).encode())
+
+
+def _write_index(run: Run, failed: Sequence[Failure], results: Path) -> None:
+    """Write the page of all images into the folder of results, or what leads to that page."""
+    if len(run.images) < 2:
+        return
+    from .images_page import image_rows, pointer, report_images
+
+    try:
+        if run.batches.sum_up:
+            text = pointer(run)
+        else:
+            rows = image_rows(run, results, {job.image: job.reason for job in failed})
+            text = report_images(run, rows, above="")
+        write_aside(results / "index.html", text.encode())
+    except PyramidError as error:
+        print(f"zarrpyramid: error: {error}", file=sys.stderr)
 
 
 def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -> Iterator[str]:

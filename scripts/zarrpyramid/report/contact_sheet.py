@@ -1,11 +1,11 @@
 """Small pictures of many images side by side: the coarsest level of each, wells as on their plate.
 
-Images of a plate share a window for each channel, so that wells can be compared.
+Images of a plate share a window for each channel, so that wells can be compared; others have one
+each, since they may have nothing to do with each other.
 """
 
 from __future__ import annotations
 
-import base64
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import numpy as np
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import ome_attributes, read_node
 
-from .figures import contrast_window, label_picture, slice_picture
+from .figures import as_url, contrast_window, label_picture, slice_picture
 from .slices import read_planes
 
 if TYPE_CHECKING:
@@ -92,28 +92,26 @@ class Contact:
                       if channel < len(found) and name not in self._labels}  # fmt: skip
             if planes:
                 title = f"channel {channel}" if n_channels > 1 else ""
-                window = contrast_window([plane[::4, ::4] for plane in planes.values()])
-                draw = self._plate if self.is_plate else self._gallery
-                made.append(draw(title, planes, window, side))
+                if self.is_plate:
+                    window = contrast_window([plane[::4, ::4] for plane in planes.values()])
+                    made.append(self._plate(title, planes, window, side))
+                else:
+                    made.append(self._gallery(title, planes, side))
         labels = {name: self._planes[name][0] for name in self._labels if self._planes[name]}
         if labels:
-            made.append(self._gallery("labels", labels, None, side))
+            made.append(self._gallery("labels", labels, side, is_labels=True))
         return made
 
     def _gallery(
-        self,
-        title: str,
-        planes: Mapping[str, Pixels],
-        window: tuple[float, float] | None,
-        side: int,
+        self, title: str, planes: Mapping[str, Pixels], side: int, *, is_labels: bool = False
     ) -> Sheet:
         strips = [
             Strip(
                 heading=name,
-                source=_url(
+                source=as_url(
                     label_picture(plane, side)
-                    if window is None
-                    else slice_picture(plane, window, side)
+                    if is_labels
+                    else slice_picture(plane, contrast_window([plane]), side)
                 ),
                 alt=f"coarsest level of {name}",
             )
@@ -139,7 +137,7 @@ class Contact:
             strips.append(
                 Strip(
                     heading=row,
-                    source=_url(slice_picture(pixels, window, max(pixels.shape))),
+                    source=as_url(slice_picture(pixels, window, max(pixels.shape))),
                     alt=f"row {row}: the first field of each well, coarsest level, {title}",
                 )
             )
@@ -180,7 +178,3 @@ def _square(plane: Pixels, side: int) -> Pixels:
     step = max(1, -(-max(plane.shape) // side))
     found: Pixels = plane[::step, ::step].astype(np.float64)
     return found
-
-
-def _url(picture: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(picture).decode()}"

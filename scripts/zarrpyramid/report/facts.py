@@ -44,6 +44,8 @@ class LevelFacts:
         Number of the level's jobs, seconds of all of them, and memory of the largest.
     planned_seconds, planned_bytes
         The same as planned; None where the level was up to date.
+    ended
+        When the last of its jobs ended, in seconds since 1970.
     """
 
     plan: LevelPlan
@@ -57,6 +59,7 @@ class LevelFacts:
     planned_seconds: float | None
     peak_bytes: int | None
     planned_bytes: int | None
+    ended: float | None
 
     def number(self, key: str) -> float | None:
         """Return one of the statistics as a number; None where it is absent or complex."""
@@ -118,4 +121,13 @@ def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> L
         planned_seconds=sum(job["planned_seconds"] for job in built) if built else None,
         peak_bytes=max(peaks, default=None),
         planned_bytes=max((int(job["planned_bytes"]) for job in built), default=None),
+        ended=_ended(timings / f"{level}.json") if told else None,
     )
+
+
+def _ended(timing: Path) -> float | None:
+    """Return when the job ended that gathers a level's parts, or makes all of it."""
+    try:
+        return timing.stat().st_mtime
+    except OSError:
+        return None

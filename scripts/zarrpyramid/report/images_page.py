@@ -14,7 +14,9 @@ from zarrpyramid.tables import markdown_table
 
 from .contact_sheet import Contact
 from .facts import number
-from .page import LARGEST, as_bytes, page_template
+from .level_tables import as_bytes
+from .markup import Child, Markup, definitions, page_text, table, tag, verdict
+from .page import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image, Run
+
+    from .contact_sheet import Sheet, Strip
 
 _COLUMNS = ("image", "state", "shape", "levels", "voxels", "bytes", "mean", "method")
 _SIDES = (96, 64, 48, 32, 24, 16)
@@ -53,32 +57,125 @@ def summarize_images(run: Run, rows: Sequence[Sequence[str]]) -> str:
     return head + markdown_table(_COLUMNS, rows)
 
 
-def report_images(run: Run, rows: Sequence[Sequence[str]]) -> str:
-    """Return a page of all images of a run, at most `LARGEST` bytes of HTML, by their rows."""
+def report_images(run: Run, rows: Sequence[Sequence[str]], above: str = "../") -> str:
+    """Return a page of all images of a run, at most `LARGEST` bytes of HTML, by their rows.
+
+    Parameters
+    ----------
+    above
+        The way from the page to the folder of results, where images have reports of their own.
+    """
     done = {row[0] for row in rows if row[1] == "done"}
     images = {name: run.images[name].image for name in run.images if name in done}
-    n_left = max(0, len(rows) - _MOST_ROWS)
+    links = {name: f"{above}{name}/report.html" for name in done - run.batches.names}
     contact = Contact(images)
-    content = {
-        "name": run.title,
-        "where": run.config.get("container") or run.config.get("samples") or "",
-        "is_complete": len(done) == len(rows),
-        "verdict": f"{len(done)} of {len(rows)} images are done, each made from the level before, "
-        "whose voxels were checked on the way.",
-        "figures": _figures(images, len(rows)),
-        "is_plate": contact.is_plate,
-        "n_left_out": contact.n_left_out,
-        "columns": _COLUMNS,
-        "rows": rows[:_MOST_ROWS],
-        "left": f"{n_left} more images stand in summary.md." if n_left else "",
-    }
-    template = page_template("images.html.jinja")
+    header = _header(run, images, len(rows))
     for side in _SIDES:
-        text = template.render(content, sheets=contact.sheets(side))
+        sheets = _sheets(contact, contact.sheets(side), links)
+        text = _page(run, header, sheets, rows[:_MOST_ROWS], len(rows), links)
         if len(text.encode()) <= LARGEST:
             return text
-    content |= {"rows": (), "left": "The table is in summary.md."}
-    return template.render(content, sheets=())
+    return _page(run, header, [], [], len(rows), links)
+
+
+def pointer(run: Run) -> str:
+    """Return a page in the folder of results that leads to the page of all images."""
+    place = f"{run.title}/report.html"
+    return page_text(run.title, tag("main", tag("h1", tag("a", run.title, href=place))))
+
+
+def _page(
+    run: Run,
+    header: Markup,
+    sheets: list[Child],
+    rows: Sequence[Sequence[str]],
+    n_rows: int,
+    links: Mapping[str, str],
+) -> str:
+    left = f"{n_rows - len(rows)} more images stand in summary.md." if rows else ""
+    cells = [[_name(row[0], links), *row[1:]] for row in rows]
+    main = tag(
+        "main",
+        sheets,
+        tag("h2", "All images"),
+        tag("p", left or "The table is in summary.md.") if n_rows > len(rows) else None,
+        table("All images", _COLUMNS, cells, wraps=("state",), numbers=_COLUMNS[3:7])
+        if rows
+        else None,
+    )
+    return page_text(f"{run.title}: pyramids", header, main)
+
+
+def _header(run: Run, images: dict[str, Image], n_all: int) -> Markup:
+    said = (
+        f"{len(images)} of {n_all} images are done, each made from the level before, "
+        "whose voxels were checked on the way."
+    )
+    where = run.config.get("container") or run.config.get("samples") or ""
+    return tag(
+        "header",
+        tag("h1", run.title),
+        tag("p", tag("code", str(where)), class_="soft") if where else None,
+        verdict(said, is_complete=len(images) == n_all),
+        definitions(_figures(images, n_all)),
+    )
+
+
+def _sheets(contact: Contact, sheets: Sequence[Sheet], links: Mapping[str, str]) -> list[Child]:
+    """Return the small pictures, below their headings."""
+    if not sheets:
+        return []
+    said = "The middle plane of the coarsest level"
+    said += " of the first field of each well" if contact.is_plate else ""
+    window = "all in one window" if contact.is_plate else "each in a window"
+    said += f", thinned to fit, {window} of values."
+    said += f" {contact.n_left_out} more images are not shown." if contact.n_left_out else ""
+    made: list[Child] = [
+        tag("h2", "Plate" if contact.is_plate else "Images"),
+        tag("p", said, class_="soft"),
+    ]
+    for sheet in sheets:
+        title = sheet.title.capitalize()
+        drawn = _plate(sheet) if sheet.columns else _gallery(sheet, links)
+        label = title or "Pictures"
+        made += [
+            tag("h3", title) if title else None,
+            tag("div", drawn, class_="sheet", role="region", aria_label=label, tabindex=0),
+        ]
+    return made
+
+
+def _plate(sheet: Sheet) -> Markup:
+    tracks = f"grid-template-columns: repeat({len(sheet.columns)}, 1fr)"
+    heads = tag("div", *(tag("span", name) for name in sheet.columns), class_="heads", style=tracks)
+    rows: list[Child] = [
+        tag("tr", tag("th", strip.heading, scope="row"), tag("td", _picture(strip)))
+        for strip in sheet.strips
+    ]
+    width = f"max-width: {max(2 * sheet.side, 96) * len(sheet.columns)}px"
+    return tag("table", tag("tr", tag("td"), tag("td", heads)), rows, style=width)
+
+
+def _gallery(sheet: Sheet, links: Mapping[str, str]) -> Markup:
+    figures: list[Child] = [
+        tag(
+            "figure",
+            _picture(strip),
+            tag("figcaption", _name(strip.heading, links)),
+            style=f"width: {sheet.side}px",
+        )
+        for strip in sheet.strips
+    ]
+    return tag("div", figures, class_="gallery")
+
+
+def _picture(strip: Strip) -> Markup:
+    return tag("img", src=strip.source, alt=strip.alt)
+
+
+def _name(name: str, links: Mapping[str, str]) -> str:
+    """Return the name of an image, which leads to its report where it has one."""
+    return (tag("a", name, href=links[name])) if name in links else name
 
 
 def _figures(images: dict[str, Image], n_all: int) -> dict[str, str]:

@@ -1,0 +1,21 @@
+// Puts a button beside each command that copies it. Without this script the page lacks these alone.
+for (const line of document.querySelectorAll("pre")) {
+  const button = document.createElement("button");
+  const name = () => { button.textContent = "Copy"; };
+  button.type = "button";
+  button.setAttribute("aria-live", "polite");
+  name();
+  button.addEventListener("click", async () => {
+    const code = line.querySelector("code");
+    let copied = true;
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      getSelection().selectAllChildren(code);
+      copied = document.execCommand("copy");
+    }
+    button.textContent = copied ? "Copied" : "Press Ctrl-C";
+    setTimeout(name, 2000);
+  });
+  line.parentElement.append(button);
+}
