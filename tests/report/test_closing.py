@@ -94,6 +94,7 @@ def test_what_is_built_is_said_with_its_report(start, capsys):
     built, report, _ = closing(start, capsys)
     assert built.startswith("zarrpyramid: b: levels 0 to 1 are complete in ")
     assert report == "  report: results/b/report.html"
+    assert "1 of 2 images are done" in (start.run.folder / "index.html").read_text()
 
 
 def test_a_table_that_cannot_be_written_is_one_line(start, capsys):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from plates import make_image, make_plate, write_group
 from zarrpyramid.downsample.batch import build_batch
+from zarrpyramid.plan import Job
 from zarrpyramid.plan.run import Run
 from zarrpyramid.report.contact_sheet import Contact
 from zarrpyramid.report.images_page import image_rows, report_images, summarize_images
@@ -63,6 +64,20 @@ def test_a_gallery_of_images_and_their_labels(tmp_path, built):
     assert re.findall(r"<h3>(.*)</h3>", page) == ["Channel 0", "Channel 1", "Labels"]
     assert page.count("<img ") == 3
     assert "2 of 2 images are done" in page
+
+
+def test_images_with_reports_are_linked(tmp_path):
+    for name in "ab":
+        make_image(tmp_path / f"{name}.zarr", (1, 2, 24, 20))
+    folder = tmp_path / "results"
+    config = {"images": {name: {"store": str(tmp_path / f"{name}.zarr")} for name in "ab"}}
+    run = Run(config, results="results", folder=folder, logs=tmp_path / "logs")
+    build_batch([run.settings(Job(image="a"))], results=folder, logs=run.logs, n_workers=1)
+    rows = image_rows(run, folder, {"b": "damaged"})
+    page = report_images(run, rows, above="")
+    # In the picture's caption and in the table; what is not done has none.
+    assert re.findall(r'href="(.*?)"', page) == ["a/report.html"] * 2
+    assert 'href="../a/report.html"' in report_images(run, rows)
 
 
 def test_states_are_told_and_the_page_stays_small(tmp_path, built, monkeypatch):

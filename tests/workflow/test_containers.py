@@ -40,7 +40,7 @@ def test_a_plate_is_built_in_a_batch(plate):
             expected = mean_by_hand(expected, (1, 2, 2))
             assert np.array_equal(workspace.voxels(f"p.zarr/{path}/{level}"), expected)
     assert sorted(path.name for path in (workspace / "results").iterdir()) == [
-        *NAMES, "p", "summary.md",
+        *NAMES, "index.html", "p", "summary.md",
     ]  # fmt: skip
     table = (workspace / "results/p/summary.md").read_text(encoding="utf-8")
     mean = f"{voxels['B/02/1'].mean():.6g}"
@@ -48,6 +48,7 @@ def test_a_plate_is_built_in_a_batch(plate):
     page = (workspace / "results/p/report.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 2 * 2  # a row of wells for each channel
     assert "first field of each well" in page
+    assert 'href="p/report.html"' in (workspace / "results/index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -193,7 +194,7 @@ def test_a_selection_and_a_table(plate):
     outcome = run(workspace, select="B/02/*")
     assert outcome.jobs == ["batch", "summary of all"]
     made = sorted(path.name for path in (workspace / "results").iterdir())
-    assert made == ["B.02.0", "B.02.1", "p", "summary.md"]
+    assert made == ["B.02.0", "B.02.1", "index.html", "p", "summary.md"]
     outcome = run(workspace, code=1, select="B/0x")
     assert outcome.lines[-1].startswith("zarrpyramid: select: 'B/0x' selects none of the 8 images")
     workspace.write("s.tsv", "sample\tstore\tfield\none\tp.zarr\tA/01/0\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 
@@ -61,6 +62,11 @@ def test_a_broken_image_does_not_stop_the_others(four):
         assert (workspace / f"results/{name}/summary.md").exists()
         assert workspace.array(f"{name}.zarr/2").shape == (5, 5)
     assert states(workspace) == dict.fromkeys(IMAGES, "done") | {"damaged": "failed"}
+    index = (workspace / "results/index.html").read_text(encoding="utf-8")
+    reports = set(re.findall(r'href="(.*?)"', index))
+    assert reports == {f"{name}/report.html" for name in ("cells", "raw", "more")}
+    assert all((workspace / "results" / report).exists() for report in reports)
+    assert "failed: " in index
     row = rows(workspace)["damaged"]
     assert (row["levels"], row["shape"], row["voxels"]) == ("1 of 3", "20 x 18", "360")
     assert row["where, or why not"].startswith(
