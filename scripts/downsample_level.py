@@ -6,19 +6,22 @@ from zarrpyramid.downsample import ends_quietly, given_job, job_log
 
 job = given_job()
 with ends_quietly(job.log):
+    from contextlib import ExitStack
+
     from zarrpyramid.config import restore
     from zarrpyramid.downsample import Progress, build_level, gather_level
     from zarrpyramid.metadata import load_sentinel, write_sentinel
     from zarrpyramid.plan import expectation, open_image
 
-with job_log(job.log, job.timing) as told:
-    image = open_image(restore(job.params.image))
+with job_log(job.log, job.timing) as told, ExitStack() as looks:
+    image = open_image(restore(job.params.image), looks=looks)
     sentinel = Path(job.output.sentinel)
     results = sentinel.parents[1]
     listed = results / "multiscales.json"
     level = job.level
     finer = load_sentinel(Path(job.input.finer))
     if job.input.parts:
+        looks.close()
         parts = [load_sentinel(Path(path)) for path in job.input.parts]
         record = gather_level(image, level, finer, parts, results=results)
     else:
@@ -34,6 +37,7 @@ with job_log(job.log, job.timing) as told:
                 on_block=progress.update,
                 # The list loses the level, so the list's sentinel must go first.
                 before_rebuild=lambda: listed.unlink(missing_ok=True),
+                looks=looks,
             )
         told.update(voxels=progress.n_voxels)
     write_sentinel(sentinel, record)

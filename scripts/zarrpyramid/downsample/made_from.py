@@ -34,6 +34,8 @@ class FinerObjects:
 
     def __init__(self, task: LevelTask, finer_notes: Notes | None) -> None:
         self._task, self._finer_notes = task, finer_notes
+        # Now, before a voxel is read: a remote store lists all of them in this call.
+        self._versions = None if finer_notes is not None else task.store.versions(task.source_path)
         self._carries = isinstance(task, OnceTask)  # then remainders are a part of what is taken
 
     def __call__(self, index: Index) -> bytes | None:
@@ -45,10 +47,10 @@ class FinerObjects:
         parts = [repr(geometry.region_shape(span)).encode()]
         for place in geometry.covering_units(span, task.source.write_shape):
             key = task.source.object_key(place)
-            if self._finer_notes is None:
-                version = self._version(key)
-                parts.append(repr(version).encode())
+            if self._versions is not None:
+                parts.append(repr(self._versions(key)).encode())
                 continue
+            assert self._finer_notes is not None
             voxels = self._finer_notes.voxels(key)
             if voxels is None:
                 return None
@@ -72,10 +74,6 @@ class FinerObjects:
         task = self._task
         assert isinstance(task, WeightedTask)
         return task.weights_store.versions(task.weights_path)
-
-    @functools.cached_property
-    def _version(self) -> Callable[[str], tuple[int, int] | None]:
-        return self._task.store.versions(self._task.source_path)
 
 
 def source_digest(parts: Iterable[bytes]) -> bytes:

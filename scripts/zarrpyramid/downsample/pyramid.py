@@ -86,9 +86,11 @@ def build_pyramid(
         if key not in KEYWORDS:
             hint = suggestion(key, list(KEYWORDS))
             raise TypeError(f"build_pyramid() got an unexpected keyword argument {key!r}{hint}")
-    image = find_image(store, field, {**settings, "parts": 1})  # the part of this process
-    also = companions(image)
-    with image.looked_at(0, objects=True):
+    with ExitStack() as looks:
+        # The part of this process.
+        image = find_image(store, field, {**settings, "parts": 1}, looks=looks)
+        also = companions(image)
+        looks.enter_context(image.looked_at(0, objects=True))
         layout = source_layout(image)
         check_weights_there(image)
         for each in (image, *also):
@@ -124,8 +126,12 @@ def _build(image: Image, n_workers: int, shown: bool) -> list[Record]:
     return records
 
 
-def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
+def find_image(
+    store: object, field: str, settings: Mapping[str, Any], *, looks: ExitStack | None = None
+) -> Image:
     """Return the image in a store of whatever form, planned with settings as in the configuration.
+
+    `looks` is as for `open_image`.
 
     Raises
     ------
@@ -139,7 +145,7 @@ def find_image(store: object, field: str, settings: Mapping[str, Any]) -> Image:
         from zarrpyramid.stores import from_zarr  # it imports zarr
 
         return open_image(config, from_zarr(store), config.field)
-    return open_image(config)
+    return open_image(config, looks=looks)
 
 
 def open_path(

@@ -5,6 +5,7 @@ Imports no array library.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -129,7 +130,13 @@ class Image:
         return f"{self.store.name}/{self.level_path(level)}"
 
 
-def open_image(config: ImageConfig, store: Store | None = None, path: str = "") -> Image:
+def open_image(
+    config: ImageConfig,
+    store: Store | None = None,
+    path: str = "",
+    *,
+    looks: ExitStack | None = None,
+) -> Image:
     """Find an image and plan its levels.
 
     Parameters
@@ -140,6 +147,8 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
         that is declared and not there yet, or is still to be replaced.
     store, path
         Store and path of the group, if they are not those of the configuration.
+    looks
+        Where given, what a remote store answers is kept until it is closed.
 
     Raises
     ------
@@ -160,7 +169,9 @@ def open_image(config: ImageConfig, store: Store | None = None, path: str = "") 
             durable=config.durability != "none",
         )
     level_0 = join(path, config.base_path or "0")
-    with store.remembered(join(at, "zarr.json") for at in (path, level_0)):
+    with ExitStack() as own:
+        kept = store.remembered(join(at, "zarr.json") for at in (path, level_0))
+        (own if looks is None else looks).enter_context(kept)
         return _opened(config, store, path)
 
 
