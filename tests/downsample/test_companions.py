@@ -11,9 +11,17 @@ import numpy as np
 import pytest
 import zarr
 
-from rebuilds import make
+from rebuilds import change, make, objects
+from zarrpyramid.arrays.direct import DirectChunks
+from zarrpyramid.config import image_config
+from zarrpyramid.downsample.base import seal_base
+from zarrpyramid.downsample.level import build_level
+from zarrpyramid.downsample.parts import build_part, gather_level, open_level
+from zarrpyramid.downsample.publish import write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import ConfigError, PyramidError, StoreError
+from zarrpyramid.plan import companions, open_image
+from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.verify import pyramid_status
 from zarrpyramid.verify.findings import Report
 from zarrpyramid.verify.verify import verify_pyramid
@@ -60,7 +68,7 @@ def report(path):
     return made
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.filterwarnings("ignore:Numcodecs codecs:UserWarning")
 def test_companions_equal_pyramids_of_their_own(tmp_path, name):
@@ -206,3 +214,119 @@ def test_a_companion_that_was_moved_away_from_its_level_0(tmp_path):
     with pytest.raises(PyramidError, match=re.escape("../0")):
         build_pyramid(tmp_path / "max.zarr", levels=1)
     assert not report(tmp_path / "max.zarr").is_sound
+
+
+def build(store, results, **keys):
+    """Build an image and its companions as the workflow does, and return all records by name."""
+    image = open_image(image_config("brain", {"store": str(store), "field": "raw", **keys}))
+    made = {}
+    for each in (image, *companions(image)):
+        folder = results / each.plan.image.name
+        found = [seal_base(each)]
+        for level in range(1, len(each.plan.levels)):
+            finer, how = found[-1], {"results": folder}
+            cut = each.plan.cut(level)
+            if cut.n_parts == 1:
+                found.append(build_level(each, level, finer, n_workers=1, **how))
+                continue
+            opening = open_level(each, level, finer, **how)
+            parts = [
+                build_part(each, level, n + 1, finer, opening, n_workers=1, **how)
+                for n in range(cut.n_parts)
+            ]
+            found.append(gather_level(each, level, finer, json.loads(json.dumps(parts)), **how))
+        write_multiscales(each)
+        made[each.plan.image.name] = found
+    return made
+
+
+def told(caplog, what):
+    found = [record.getMessage() for record in caplog.records if what in record.getMessage()]
+    caplog.clear()
+    return found
+
+
+WAYS = {
+    "one job": {},
+    "parts": {"part_size": 9000},
+    "once in parts": {"part_size": 9000, "rounding": "once"},
+}
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("way", WAYS)
+def test_one_read_makes_level_1_of_all(tmp_path, caplog, way):
+    caplog.set_level("INFO")
+    keys = {"levels": 2, **WAYS[way]}
+    store = make(tmp_path / "brain.zarr")
+    bare = shutil.copytree(store, tmp_path / "bare.zarr")
+    made = build(store, tmp_path / "results", also=("max", "min"), **keys)
+    assert list(made) == ["brain", "brain-max", "brain-min"]
+    messages = [record.getMessage() for record in caplog.records]
+    for method in ("max", "min"):
+        level = store / "raw" / method / "1"
+        assert f"{level} is made by the same read of level 0" in messages
+        assert f"{level} is up to date: same recipe, same source" in messages
+        alone = build_pyramid(bare, "raw", levels=2, method=method, progress=False)
+        assert made[f"brain-{method}"][1:] == alone[1:]
+    assert not list(tmp_path.glob("results/*/parts/*.sqlite"))
+
+
+def test_level_0_is_read_once(tmp_path, monkeypatch):
+    store, read = make(tmp_path / "brain.zarr"), []
+    get = LocalStore.get_into
+
+    def counted(self, key, buffer, *rest):
+        read.append(key)
+        return get(self, key, buffer, *rest)
+
+    monkeypatch.setattr(LocalStore, "get_into", counted)
+    build(store, tmp_path / "results", also=("max", "min", "median"), levels=1)
+    of_level_0 = [key for key in read if key.startswith("raw/0/c/")]
+    assert len(of_level_0) == len(set(of_level_0)) == 5 * 5 * 5
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_job_that_goes_on_leaves_companions_to_their_own(tmp_path, caplog, monkeypatch, way):
+    caplog.set_level("INFO")
+    keys = {"levels": 2, "also": ("max", "min"), **WAYS[way]}
+    store, results = make(tmp_path / "brain.zarr"), tmp_path / "results"
+    expected = build(shutil.copytree(store, tmp_path / "other.zarr"), tmp_path / "other", **keys)
+    put, left = DirectChunks.put, [40]
+
+    def stopped(self, index, payloads):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return put(self, index, payloads)
+
+    monkeypatch.setattr(DirectChunks, "put", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        build(store, results, **keys)
+    monkeypatch.setattr(DirectChunks, "put", put)
+    caplog.clear()
+    assert build(store, results, **keys) == expected
+    assert told(caplog, "is left to a job of its own")
+    for method in ("max", "min"):
+        assert report(store / "raw" / method).is_sound
+    change(store, (slice(0, 8),) * 3)
+    again = build(store, results, **keys)
+    fresh = shutil.copytree(store, tmp_path / "fresh.zarr")
+    for name in ("1", "2", "max", "min"):
+        shutil.rmtree(fresh / "raw" / name)
+    assert again == build(fresh, tmp_path / "fresh", **keys)
+
+
+def test_a_companion_that_is_added_later_is_made_by_its_own_job(tmp_path, caplog):
+    caplog.set_level("INFO")
+    store, results = make(tmp_path / "brain.zarr"), tmp_path / "results"
+    first = build(store, results, levels=2)["brain"]
+    there = objects(store, 1)
+    made = build(store, results, levels=2, also=("max",))
+    assert made["brain"] == first
+    assert objects(store, 1) == there
+    assert not told(caplog, "same read")
+    shutil.rmtree(store / "raw/1")
+    shutil.rmtree(results)
+    assert build(store, results, levels=2, also=("max",)) == made

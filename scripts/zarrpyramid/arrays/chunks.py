@@ -66,6 +66,9 @@ class Chunks(Protocol):
         Return whether there is an object now: there is none where all chunks are None.
         """
 
+    def beside(self, buffers: str) -> Chunks:
+        """Return the same chunks with other buffers, so that a thread can hold those of both."""
+
 
 def native_dtype(metadata: ArrayMetadata) -> np.dtype[Any]:
     """Return the data type of voxels in memory."""

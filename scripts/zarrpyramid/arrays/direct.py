@@ -5,6 +5,7 @@ A thread keeps two buffers: one for an object's bytes, one for the voxels decode
 
 from __future__ import annotations
 
+import copy
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -56,9 +57,7 @@ class DirectChunks:
         self._write_empty = write_empty or metadata.document.get("fill_value") is None
         self._store = store
         self._path = path
-        self._payload, self._decoded, self._encoded = (
-            f"{buffers}{name}" for name in ("payload", "decoded", "encoded")
-        )
+        self._name_buffers(buffers)
         self._codec = codec
         self._shards = shards
         self._dtype = native_dtype(metadata)
@@ -67,6 +66,16 @@ class DirectChunks:
         # No codec makes a chunk much larger than its voxels are.
         raw = geometry.count(metadata.chunks) * metadata.item_size
         self._room = (raw + raw // 8 + 4096,)
+
+    def _name_buffers(self, buffers: str) -> None:
+        self._payload, self._decoded, self._encoded = (
+            f"{buffers}{name}" for name in ("payload", "decoded", "encoded")
+        )
+
+    def beside(self, buffers: str) -> DirectChunks:
+        other = copy.copy(self)
+        other._name_buffers(buffers)
+        return other
 
     def payload(self, index: Index) -> bytes | memoryview | None:
         buffer = scratch(self._payload, self._room, np.dtype(np.uint8)).data

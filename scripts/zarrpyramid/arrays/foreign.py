@@ -94,6 +94,9 @@ class ForeignChunks:
         except _REFUSALS as error:
             raise StoreError(f"{where} cannot be read: {error}") from error
 
+    def beside(self, buffers: str) -> ForeignChunks:
+        return self  # which has none
+
     def encode(self, index: Index, block: Block) -> Block:
         return block.copy()
 

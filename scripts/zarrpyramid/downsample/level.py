@@ -15,15 +15,17 @@ from zarrpyramid import geometry
 from zarrpyramid.plan import describe_level, shared_block_bytes
 
 from .cluster import open_cluster
+from .companions import beside
 from .leftovers import forget, may_keep
 from .level_job import LevelJob
 from .result import BlockResult
 from .resume import resuming
 from .run import run_blocks
-from .task import EditedError
+from .shared_task import SharedSeen, SharedTask
+from .task import EditedError, LevelTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from zarrpyramid.geometry import Index
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from zarrpyramid.plan import Image
 
     from .cluster import Cluster
+    from .companions import Companion
     from .job import Job, Task
     from .resume import Resume
     from .run import Numbers
@@ -117,11 +120,12 @@ def _made_level(job: Job) -> Record:
                 job = job.hidden()
             job.clear_place(keep=keep)
         n_sharing = job.n_workers if cluster is None else cluster.n_threads
-        task = job.task(shared_block_bytes(target.plan, n_sharing))
+        block_bytes = shared_block_bytes(target.plan, n_sharing)
+        task = job.task(block_bytes)
         logger.info("%s: %s", target.name, describe_level(image.plan, target.number))
-        with resuming(job, task) as resume:
+        with resuming(job, task) as resume, beside(job, block_bytes, resume) as also:
             job.looks.close()
-            seen = run_tasks(job, task, cluster=cluster, resume=resume)
+            seen = run_tasks(job, task, cluster=cluster, resume=resume, also=also)
             if job.stamp() != before:
                 raise job.changed()
             # What notes say is never taken on trust alone.
@@ -130,6 +134,8 @@ def _made_level(job: Job) -> Record:
                 record = job.record(seen)
                 if resume is not None:
                     resume.flush(record["digest"])
+                for each in also:
+                    each.publish()
                 job.publish(record)
                 return record
     what = "its notes contradict the finer level" if kept else "what that carries is not its own"
@@ -146,11 +152,16 @@ def run_tasks(
     *,
     cluster: Cluster | None = None,
     resume: Resume | None = None,
+    also: Sequence[Companion] = (),
 ) -> BlockResult:
     """Run the tasks of a level, or those of some numbers, and return what all of them saw.
 
     With notes, only the tasks run that the notes leave; the objects that they keep count as seen.
+    Each task makes the levels of `also` at its place too.
     """
+    if also:
+        assert isinstance(task, LevelTask)
+        task = SharedTask(main=task, also=tuple(each.task for each in also))
     if resume is not None and resume.uncounted:
         resume.count(job.n_workers)
     remaining: Numbers | None = numbers if resume is None else resume
@@ -163,6 +174,9 @@ def run_tasks(
         job.on_block(resume.seen.source.n_voxels)
 
     def note(made: dict[Index, BlockResult]) -> None:
+        there = made.also if isinstance(made, SharedSeen) else ()
+        for each, seen_there in zip(also, there, strict=True):
+            each.note(seen_there, resume)
         if resume is not None:
             resume.note(made)
         for result in made.values():

@@ -79,9 +79,10 @@ class OnceTask(LevelTask):
     keeps: bool
     trusts: bool = True
 
-    def _run_step(
+    def run_step(
         self, finer: Chunks, coarser: Encoder, region: Region
     ) -> tuple[Seen, dict[Index, Any]]:
+        """Make a region of the level, and return what was seen and what to store of each chunk."""
         seen = {
             key: BlockResult() for key in geometry.covering_units(region, self.target.write_shape)
         }
@@ -224,14 +225,14 @@ class OnceTask(LevelTask):
             for axis, step, extent in zip(region, downsampling, self.base.shape, strict=True)
         )
 
-    def _write(self, region: Region, payloads: dict[Index, Any], made: Seen) -> None:
+    def write(self, region: Region, payloads: dict[Index, Any], made: Seen) -> None:
         """Write the remainders of a region first, and then its objects, which say that all is."""
         if self.keeps:
             for key in geometry.covering_units(region, self.target.write_shape):
                 held = [payloads[index][1] for index in chunks_of_object(self.target, key)]
                 self.stored[1].put(key, held)
             payloads = {index: both[0] for index, both in payloads.items()}
-        super()._write(region, payloads, made)
+        super().write(region, payloads, made)
         coarser = self.arrays[1]
         if coarser.keeps_voxels:
             return

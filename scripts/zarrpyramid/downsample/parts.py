@@ -16,6 +16,7 @@ from zarrpyramid.metadata import fits
 from zarrpyramid.plan import describe_level, grown_from, why_incomplete
 
 from .cluster import open_cluster
+from .companions import beside, gather_beside, open_beside
 from .leftovers import forget, forget_parts, join_parts, may_keep, remove_litter
 from .level import run_tasks
 from .level_job import LevelJob
@@ -73,8 +74,11 @@ def open_level(
         if found is not None and fits(found, wanted) and may_stay:
             logger.info("%s is open already, and stays so", target.name)
             return found
-        job.clear_place(keep=may_keep(job))
+        keep = may_keep(job)
+        job.clear_place(keep=keep)
         logger.info("%s: %s", target.name, describe_level(image.plan, level))
+        if not keep:
+            open_beside(job)
         return begin_opening(target, wanted)
 
 
@@ -120,29 +124,30 @@ def build_part(
         if opening["opening"] is None:
             return {**done, "digest": opening["digest"]}
         try:
-            seen = _made_part(job, part, opening)
+            return {**done, **_made_part(job, part, opening)}
         except EditedError:
-            seen = _made_part(job.hidden(), part, opening)
-        return {**done, "seen": seen.record}
+            return {**done, **_made_part(job.hidden(), part, opening)}
 
 
-def _made_part(job: Job, part: int, opening: Record) -> BlockResult:
-    """Make the objects of a part, and return what was seen."""
+def _made_part(job: Job, part: int, opening: Record) -> Record:
+    """Make the objects of a part, and return what was seen, and `also` of those of companions."""
     image, cut = job.image, job.image.plan.cut(job.level)
     _check_open(job.target, opening)
-    task, numbers = job.task(cut.block_bytes), cut.tasks(part)
+    task, numbers, mine = job.task(cut.block_bytes), cut.tasks(part), (part, cut.n_parts)
     with (
         open_cluster(
             image.plan.image.dask_scheduler, image.store, image.path, job.witnesses
         ) as cluster,
-        resuming(job, task, numbers=numbers, part=(part, cut.n_parts)) as resume,
+        resuming(job, task, numbers=numbers, part=mine) as resume,
+        beside(job, cut.block_bytes, resume, mine) as also,
     ):
-        seen = run_tasks(job, task, numbers, cluster=cluster, resume=resume)
+        seen = run_tasks(job, task, numbers, cluster=cluster, resume=resume, also=also)
         image.store.sync()
         _check_open(job.target, opening)
         if resume is not None:
             resume.flush()
-    return seen
+        told = {method: each for other in also for method, each in other.told().items()}
+    return {"seen": seen.record, **({"also": told} if told else {})}
 
 
 def gather_level(
@@ -197,6 +202,7 @@ def gather_level(
                 f"{target.name} {fault} that its parts have written; run again, which makes all of "
                 "them again"
             )
+        gather_beside(job, parts)
         if results is not None:
             join_parts(job, len(parts), record["digest"])
         remove_litter(target)  # of parts that were killed; the level stayed open for others
@@ -209,11 +215,7 @@ def gather_level(
 
 def _gathered(job: Job, parts: Sequence[Record]) -> Record:
     """Return the record of a level by what all of its parts have seen."""
-    seen = BlockResult()
-    for part in parts:
-        seen.merge(BlockResult.from_record(part["seen"]))
-    if not all("counts" in part["seen"] for part in parts):
-        seen.counts = None  # a release without counts made some of the parts
+    seen = BlockResult.from_records([part["seen"] for part in parts])
     if wrong := job.contradiction(seen):
         # The notes of a part may be what is wrong, or what the level before carries.
         job.distrusts()

@@ -11,6 +11,8 @@ from zarrpyramid.reduce import chunk_digest, describe
 from .value_counts import ValueCounts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zarrpyramid.arrays import Block
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import Record
@@ -59,6 +61,16 @@ class BlockResult:
             for name, of in tallies.items()
         }
         return record if self.counts is None else {**record, "counts": self.counts.encode()}
+
+    @classmethod
+    def from_records(cls, records: Sequence[Record]) -> BlockResult:
+        """Return the result of all parts of a level."""
+        seen = cls()
+        for record in records:
+            seen.merge(cls.from_record(record))
+        if not all("counts" in record for record in records):
+            seen.counts = None  # a release without counts made some of the parts
+        return seen
 
     @classmethod
     def from_record(cls, record: Record) -> BlockResult:

@@ -145,12 +145,18 @@ class Resume:
                     self._add({index: self.uncounted[index]}, counts)
                     self.seen.merge(BlockResult(counts=counts))
 
-    def note(self, made: dict[Index, BlockResult]) -> None:
-        """Take note of the objects that a task made."""
+    def note(self, made: dict[Index, BlockResult], by: Resume | None = None) -> None:
+        """Take note of the objects that a task made.
+
+        Parameters
+        ----------
+        by
+            What has looked up of which sources, where that is another level's: none of its own.
+        """
         notes = {}
         for index, seen in made.items():
             # An object of unknown sources is noted too: its row takes the place of an older one.
-            made_from = self._made_from.pop(index) or b""
+            made_from = (by._made_from[index] if by else self._made_from.pop(index)) or b""
             notes[index] = Note(version=None, made_from=made_from, seen=seen)
         self._add(notes, *(seen.counts for seen in made.values() if seen.counts is not None))
         if time.monotonic() >= self._next:

@@ -116,7 +116,7 @@ class LevelTask:
                 else:
                     made[key] = result
             payloads.update(encoded)
-        self._write(region, payloads, made)
+        self.write(region, payloads, made)
         return made
 
     def run_steps(
@@ -128,16 +128,17 @@ class LevelTask:
         of a few large shards has fewer tasks than workers: its tasks run steps in threads.
         """
         steps = geometry.split_region(region, self.step)
-        run = partial(self._run_step, self.arrays[0], coarser)
+        run = partial(self.run_step, self.arrays[0], coarser)
         if self.n_threads == 1:
             yield from map(run, steps)
             return
         with ThreadPoolExecutor(self.n_threads) as pool:
             yield from pool.map(run, steps)
 
-    def _run_step(
+    def run_step(
         self, finer: Chunks, coarser: Encoder, region: Region
     ) -> tuple[Seen, dict[Index, Any]]:
+        """Make a region of the level, and return what was seen and what to store of each chunk."""
         seen = {
             key: BlockResult() for key in geometry.covering_units(region, self.target.write_shape)
         }
@@ -218,7 +219,7 @@ class LevelTask:
             voxels = block[geometry.relative_region(here, region)]
             if self.shown is not None:
                 self._see_same(index, voxels, self.shown.shape)
-            # Where a filter may round voxels, `_write` counts them as they are read back.
+            # Where a filter may round voxels, `write` counts them as they are read back.
             tally = seen[self._object_of(index)].target if coarser.keeps_voxels else Tally()
             written.add(count_chunk(index, voxels, tally, compiled=compiled))
             payloads[index] = coarser.encode(index, voxels)
@@ -253,7 +254,7 @@ class LevelTask:
         skips = self.no_data.is_left_out(METHODS[self.method])
         return disagreement(self.method, read, written, block, shape, self.factors, skips=skips)
 
-    def _write(self, region: Region, payloads: dict[Index, Any], made: Seen) -> None:
+    def write(self, region: Region, payloads: dict[Index, Any], made: Seen) -> None:
         """Write the objects of a region of the level, and count those that are there now."""
         coarser = self.arrays[1]
         for key in geometry.covering_units(region, self.target.write_shape):

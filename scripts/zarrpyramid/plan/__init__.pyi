@@ -15,6 +15,7 @@ from .base_place import note_base_path as note_base_path
 from .base_place import way_to_base as way_to_base
 from .batches import Batch as Batch
 from .chunks import why_extreme as why_extreme
+from .companion import companion_of as companion_of
 from .companion import companions as companions
 from .companion import first_attributes as first_attributes
 from .companion import seen_fingerprint as seen_fingerprint
@@ -33,6 +34,7 @@ from .cut import FEW as FEW
 from .cut import compiled_pays as compiled_pays
 from .cut import is_aligned as is_aligned
 from .cut import shared_block_bytes as shared_block_bytes
+from .cut import shared_bytes as shared_bytes
 from .cut import spread_threads as spread_threads
 from .cut import task_bytes as task_bytes
 from .cut import task_extents as task_extents

@@ -176,6 +176,28 @@ def task_bytes(
     return of_step, math.ceil(held * share * (1 if target.shards is None else 2))
 
 
+def shared_bytes(
+    source: Array,
+    target: Array,
+    factors: Shape,
+    block_bytes: int,
+    share: float = 1.0,
+    ahead: int = 1,
+    *,
+    n_also: int,
+) -> tuple[int, int]:
+    """Return what `task_bytes` does, where levels of `n_also` companions are made of each step too.
+
+    The chunks of the source are then held until all levels are made of them.
+    """
+    of_step, held = task_bytes(source, target, factors, block_bytes, share, ahead)
+    step, _ = task_extents(source, target, factors, block_bytes)
+    span = geometry.multiply(tuple(map(min, step, target.shape)), factors)
+    chunks = geometry.multiply(geometry.grid_shape(span, source.chunks), source.chunks)
+    read = math.ceil((1 + share) * geometry.count(chunks)) * source.item_size
+    return of_step + read * (n_also > 0), held * (1 + n_also)
+
+
 def spread_threads(
     n_workers: int, n_tasks: int, at_once: int, bytes_each: tuple[int, int], ahead: int = 1
 ) -> tuple[int, int]:

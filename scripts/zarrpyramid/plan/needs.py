@@ -15,7 +15,14 @@ from zarrpyramid import geometry
 from zarrpyramid.stores import is_url
 
 from .base_objects import stored_share
-from .cut import FEW, compiled_pays, shared_block_bytes, spread_threads, task_bytes, task_extents
+from .cut import (
+    FEW,
+    compiled_pays,
+    shared_block_bytes,
+    shared_bytes,
+    spread_threads,
+    task_extents,
+)
 from .remainders import ONCE
 
 if TYPE_CHECKING:
@@ -103,8 +110,8 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     n_all = geometry.count(geometry.grid_shape(target.shape, unit))
     n_tasks = -(-n_all // cut.n_parts)
     n_steps = geometry.count(geometry.grid_shape(unit, step))
-    store = image.store
-    buffers, held = task_bytes(*form, share=stored_share(image), ahead=store.ahead)
+    store, n_also = image.store, len(plan.asked.also or ()) if level == 1 else 0
+    buffers, held = shared_bytes(*form, share=stored_share(image), ahead=store.ahead, n_also=n_also)
     if target.rounding == ONCE:
         buffers += _carried_bytes(image, level)
     n_voxels = geometry.count(source.shape) * n_tasks // n_all
@@ -116,7 +123,7 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
         memory = process + n_workers * worker
     else:
         # Without the share of stored bytes, which the job does not know either.
-        bytes_each = task_bytes(*form, ahead=store.ahead)
+        bytes_each = shared_bytes(*form, ahead=store.ahead, n_also=n_also)
         n_busy, each = spread_threads(
             n_workers, n_tasks, store.at_once, bytes_each, ahead=store.ahead
         )

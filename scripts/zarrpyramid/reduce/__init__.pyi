@@ -22,6 +22,7 @@ from .methods import level_dtype as level_dtype
 from .moments import Moments as Moments
 from .moments import count_values as count_values
 from .moments import describe as describe
+from .moments import describe_extremes as describe_extremes
 from .moments import exact_sum as exact_sum
 from .moments import magnitude as magnitude
 from .nibbles import pack as pack

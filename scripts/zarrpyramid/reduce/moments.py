@@ -87,6 +87,13 @@ def count_values(keys: Block, table: Block, *, compiled: bool = False) -> None:
         np.add.at(table, keys.astype(np.intp), 1)
 
 
+def describe_extremes(block: Block) -> Moments:
+    """Return what `describe` does, but no sum of integers, which takes most of its time."""
+    if block.dtype.kind not in "iu":
+        return describe(block)
+    return Moments(minimum=int(block.min()), maximum=int(block.max()), total=0)
+
+
 def _describe_floats(block: Block) -> Moments:
     # numpy's minimum of float16 runs at 1 GB/s, its cast to float64 at 2.8: cast once.
     voxels = block.astype(np.float64) if block.dtype == np.float16 else block

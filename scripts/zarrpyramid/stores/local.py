@@ -54,7 +54,7 @@ class LocalStore(Store):
         self.durable = durable
         self._links = Links(self.root, trusted)
         self._known_folders: set[str] = set()
-        self._held: Path | None = None
+        self._held: tuple[Path, ...] = ()
 
     def __reduce__(self) -> tuple[Callable[..., LocalStore], tuple[str]]:
         rebuild = partial(LocalStore, durable=self.durable, trusted=self._links.trusted)
@@ -291,14 +291,15 @@ class LocalStore(Store):
             "run left; wait until it has ended, or stop it, and run again"
         )
         with locked(folder, shared=shared, busy=busy):
-            self._held = None if shared else folder
+            before = self._held
+            self._held = before if shared else (*before, folder)
             try:
                 yield
             finally:
-                self._held = None
+                self._held = before
 
     def exclusive(self) -> AbstractContextManager[None]:
-        if self._held == self.root:  # by this process: a second lock would wait for the first
+        if self.root in self._held:  # by this process: a second lock would wait for the first
             return contextlib.nullcontext()
         return locked(self.root)
 
