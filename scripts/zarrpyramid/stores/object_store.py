@@ -35,7 +35,7 @@ _AT_ONCE = 64
 """Requests at once, each from a thread of its own.
 
 A request takes about 30 ms, however little it asks for: one after the other, chunks of 250 KB come
-at 8 MB/s. With 32 threads too few wait for answers while the others reduce; 64 are enough.
+at 8 MB/s.
 """
 
 _CUTS = 5
