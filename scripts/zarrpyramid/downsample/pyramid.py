@@ -140,6 +140,8 @@ def find_image(
     """
     place, field = as_path(store), join(path_inside(store), field)
     given = plain({**settings, "store": place or "store", "field": field})
+    if weights := given.get("weights"):
+        given["weights"] = join(path_inside(store), weights)
     config = image_config(short_name(place or "image", field), check_config(given))
     if place is None:
         from zarrpyramid.stores import from_zarr  # it imports zarr

@@ -40,7 +40,7 @@ from .no_data import no_data_decisions, plan_no_data
 from .remainders import ONCE, check_rounding, rounding_entries
 from .slabs import choose_slab, cut_base
 from .version import decide_version
-from .weights import check_weights, weights_entries, weights_path
+from .weights import check_weights, weights_decisions, weights_entries, weights_path
 
 if TYPE_CHECKING:
     from zarrpyramid.config import DeclaredBase, ImageConfig, TestImage
@@ -289,6 +289,7 @@ def plan_image(
         labels,
         method,
         *no_data_decisions(image, base, no_data),
+        *weights_decisions(image),
         factors,
         decide_levels(image, base.shape, axes, ladder),
         *cuts,

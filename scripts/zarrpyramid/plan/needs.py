@@ -114,6 +114,8 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     buffers, held = shared_bytes(*form, share=stored_share(image), ahead=store.ahead, n_also=n_also)
     if target.rounding == ONCE:
         buffers += _carried_bytes(image, level)
+    if target.weights:
+        buffers += _weights_bytes(source, target)
     n_voxels = geometry.count(source.shape) * n_tasks // n_all
     compiled = compiled_pays(target.method, n_voxels, n_tasks)
     process = PROCESS_BYTES + compiled * NUMBA_BYTES
@@ -144,6 +146,13 @@ def _carried_bytes(image: Image, level: int) -> int:
     sums = 8 * geometry.count(source.chunks)
     # Sums and remainders of a source chunk, its counts times itself, those of the step, level 0.
     return 4 * sums + 16 * geometry.count(target.chunks) + 2 * _chunk_bytes(base)
+
+
+def _weights_bytes(source: LevelPlan, target: LevelPlan) -> int:
+    """Return what a thread takes for weights of one step, which may be of other chunks."""
+    # Stored bytes and voxels of a chunk, and the boxes of both arrays, put together; of doubles.
+    n_voxels = geometry.count(geometry.multiply(target.chunks, target.factors))
+    return 16 * geometry.count(source.chunks) + (8 + source.item_size) * n_voxels
 
 
 def _chunk_bytes(level: LevelPlan) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.reduce import ITEM_SIZES, kind_of
 
+from .decision import Decision
 from .remainders import ONCE
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ def check_weights(image: ImageConfig, base: ArrayMetadata) -> None:
         raise ConfigError(
             f"{where} is the image itself; name another image of the store, or leave weights out"
         )
+
+
+def weights_decisions(image: ImageConfig) -> tuple[Decision[Any], ...]:
+    """Return the row of `weights`, where an image has some."""
+    if image.weights is None:
+        return ()
+    why = "level n is weighed by level n - 1 of it"
+    return (Decision(key="weights", value=image.weights, given=True, why=why),)
 
 
 def weights_path(image: ImageConfig) -> str:
