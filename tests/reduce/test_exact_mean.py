@@ -16,6 +16,7 @@ from zarrpyramid.reduce import (
     add_sums,
     exact_mean,
     exact_total,
+    extremes,
     pack,
     reduce_once,
     remainder_dtype,
@@ -95,3 +96,11 @@ def test_nibbles_come_back(extent, compiled):
     assert (packed.shape, packed.dtype) == ((2, 3, -(-extent // 2)), "uint8")
     assert packed.tolist() == pack(block).tolist()
     assert unpack(packed, extent, compiled=compiled).tolist() == block.tolist()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "uint64"])
+@pytest.mark.parametrize("step", [1, 2])
+def test_extremes_are_those_of_numpy(dtype, step):
+    block = np.random.default_rng(2).integers(0, 100, (5, 6, 8)).astype(dtype)[..., ::step]
+    for compiled in (False, True):
+        assert extremes(block, compiled=compiled) == (block.min(), block.max())

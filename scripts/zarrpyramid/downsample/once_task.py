@@ -34,6 +34,7 @@ from zarrpyramid.reduce import (
     describe,
     exact_sum,
     exact_total,
+    extremes,
     magnitude,
     pack,
     reduce_once,
@@ -156,8 +157,7 @@ class OnceTask(LevelTask):
                     here = tuple(slice(start, start + n) for start, n in box)
                     counted = self._counts(here, self.downsampling)
                 block, left = made[0][piece.in_block], made[1][piece.in_block]
-                plain = taken.view(np.uint8) if taken.dtype == np.bool_ else taken
-                least, largest = int(plain.min()), int(plain.max())
+                least, largest = extremes(taken, compiled=self._compiled)
                 bound = max(-least, largest)
                 found, own = reduce_once(
                     taken,

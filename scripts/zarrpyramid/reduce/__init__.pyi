@@ -24,6 +24,7 @@ from .moments import count_values as count_values
 from .moments import describe as describe
 from .moments import describe_extremes as describe_extremes
 from .moments import exact_sum as exact_sum
+from .moments import extremes as extremes
 from .moments import magnitude as magnitude
 from .nibbles import pack as pack
 from .nibbles import unpack as unpack

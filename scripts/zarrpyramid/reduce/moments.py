@@ -76,6 +76,18 @@ def describe(block: Block, total: int | None = None, *, compiled: bool = False) 
     return Moments(minimum=minimum, maximum=maximum, total=total)
 
 
+def extremes(block: Block, *, compiled: bool = False) -> tuple[int, int]:
+    """Return the least and the largest of a block of integers or bool."""
+    plain = block.view(np.uint8) if block.dtype == np.bool_ else block
+    if compiled:
+        from .numba_mean import find_extremes
+
+        found = find_extremes(plain)
+        if found is not None:
+            return found
+    return int(plain.min()), int(plain.max())
+
+
 def count_values(keys: Block, table: Block, *, compiled: bool = False) -> None:
     """Add to a table how often each number of a row, of 8 or 16 bits without sign, is in it."""
     if compiled:

@@ -45,11 +45,16 @@ def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
     if source.dtype == np.uint64:
         # The sum fits int64, and so do the voxels: one kernel serves both.
         source, out = source.view(np.int64), out.view(np.int64)
-    kernel = _KERNELS[source.dtype.kind == "f", window[-3:-2] == (2,)]
-    means = out if out.flags.c_contiguous and out.flags.aligned else np.empty(out.shape, out.dtype)
+    planes, is_deep = (-1, *source.shape[-2:]), window[-3:-2] == (2,)
     # Windows are whole: planes of all leading axes follow each other as those of one volume.
-    total = kernel(in_c_order(source).reshape(-1, *source.shape[-2:]),
-                   means.reshape(-1, *out.shape[-2:]))  # fmt: skip
+    voxels = in_c_order(source).reshape(planes)
+    if source.dtype.kind != "f" and source.dtype.itemsize <= 2:
+        means, kernel = as_part(out, out.dtype), _BY_ROWS[is_deep]
+    else:
+        is_whole = out.flags.c_contiguous and out.flags.aligned
+        means = out if is_whole else np.empty(out.shape, out.dtype)
+        kernel = _KERNELS[source.dtype.kind == "f", is_deep]
+    total = kernel(voxels, means.reshape(-1, *out.shape[-2:]))
     if means is not out:
         out[...] = means
     return int(total)
@@ -70,8 +75,17 @@ def halve_and_describe(
         or any(extent % factor for extent, factor in zip(source.shape, factors, strict=True))
     ):
         return None
-    least, largest = _extremes(in_c_order(source).reshape(-1))
-    return int(least), int(largest), halve(source, factors, out)
+    return *_extremes_of(source), halve(source, factors, out)
+
+
+def find_extremes(block: Block) -> tuple[int, int] | None:
+    """Return least and largest; None for all but contiguous integers of 8 to 32 bits."""
+    return _extremes_of(block) if _is_narrow(block) else None
+
+
+def _extremes_of(block: Block) -> tuple[int, int]:
+    least, largest = _extremes(in_c_order(block).reshape(-1))
+    return int(least), int(largest)
 
 
 def summarize(block: Block, n_lanes: int) -> tuple[float, float, float] | None:
@@ -123,6 +137,17 @@ def in_c_order(block: Block) -> Block:
     return found
 
 
+def as_part(out: Block, dtype: np.dtype[Any]) -> Block:
+    """Return a block of some dtype in the layout of a part of a larger one, `out` where it is one.
+
+    numba compiles a kernel for each layout, and parts are what chunks are reduced to.
+    """
+    is_part = out.ndim <= 3 and not out.flags.c_contiguous and out.flags.aligned
+    if is_part and out.dtype == dtype:
+        return out
+    return np.empty((*out.shape[:-1], out.shape[-1] + 1), dtype)[..., :-1]
+
+
 def compile_kernel(kernel: Callable[..., Any]) -> Callable[..., Any]:
     """Return a kernel in its compiled form, kept in numba's cache where that can be written."""
     compiled: Callable[..., Any]
@@ -136,9 +161,9 @@ def compile_kernel(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 # Kernels take blocks in C order; `source` has two rows, or two planes of two rows, for each row of
 # `out`. Integers are summed in 64 bits and rounded half to even: half - 1 and the parity of the
-# quotient are added before the shift. LLVM narrows the arithmetic by itself: sums of 16 and 32 bits
-# gained nothing. Floats are added as doubles in C order, which stands as written without fastmath,
-# and any NaN becomes the one quiet NaN.
+# quotient are added before the shift. Of 8 and 16 bits, rows are added first, which takes their
+# pairs apart once and not four times: a quarter faster. Floats are added as doubles in C order,
+# which stands as written without fastmath, and any NaN becomes the one quiet NaN.
 
 
 def _mean_kernel(depth: int, *, is_float: bool) -> Callable[..., Any]:
@@ -167,6 +192,31 @@ def _mean_kernel(depth: int, *, is_float: bool) -> Callable[..., Any]:
                     else:
                         total += window
                         means[x] = (window + (n_voxels // 2 - 1) + ((window >> shift) & 1)) >> shift
+        return total
+
+    return compile_kernel(mean)
+
+
+def _rows_kernel(depth: int) -> Callable[..., Any]:
+    # As int32: with Python's numbers numba goes on in 64 bits.
+    shift, half, one = np.int32(1 + depth), np.int32(2 * depth - 1), np.int32(1)
+
+    def mean(source, out):  # type: ignore[no-untyped-def]
+        total = np.int64(0)
+        row = np.empty(source.shape[2], np.int32)
+        for z in range(out.shape[0]):
+            for y in range(out.shape[1]):
+                a, b = source[depth * z, 2 * y], source[depth * z, 2 * y + 1]
+                c, d = source[depth * (z + 1) - 1, 2 * y], source[depth * (z + 1) - 1, 2 * y + 1]
+                means = out[z, y]
+                for x in range(row.size):
+                    row[x] = np.int32(a[x]) + np.int32(b[x])
+                    if depth == 2:
+                        row[x] += np.int32(c[x]) + np.int32(d[x])
+                for x in range(means.size):
+                    window = row[2 * x] + row[2 * x + 1]
+                    total += window
+                    means[x] = (window + half + ((window >> shift) & one)) >> shift
         return total
 
     return compile_kernel(mean)
@@ -216,3 +266,6 @@ _KERNELS = {
     for is_deep in (False, True)
 }
 """By whether voxels are floats, and whether windows are two planes deep."""
+
+_BY_ROWS = {is_deep: _rows_kernel(1 + is_deep) for is_deep in (False, True)}
+"""The same of integers of 8 and 16 bits."""

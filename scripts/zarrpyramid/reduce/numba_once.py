@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .numba_mean import compile_kernel, in_c_order
+from .numba_mean import as_part, compile_kernel, in_c_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Block = np.ndarray[Any, np.dtype[Any]]
+
+
+# As int32: with Python's numbers numba goes on in 64 bits.
+_ONE, _THREE = np.int32(1), np.int32(3)
 
 
 def halve_once(
@@ -48,19 +52,20 @@ def halve_once(
     if count & (count - 1) or widest > (1 if carried is None else 2):
         return None
     # One form for all remainders of levels: these are few against those of level 1.
-    means = np.empty(out.shape, out.dtype)
-    rests = np.empty(out.shape, np.int8 if carried is None else np.int16)
+    means = as_part(out, out.dtype)
+    rests = as_part(left, np.dtype(np.int8 if carried is None else np.int16))
     planes, made = (-1, *source.shape[-2:]), (-1, *out.shape[-2:])
+    rows = np.empty((2, source.shape[-1]), np.int32 if source.dtype.itemsize <= 2 else np.int64)
     voxels = in_c_order(source).reshape(planes)
-    if carried is None:
-        own = total = _KERNELS[False](voxels, voxels, 1, means.reshape(made), rests.reshape(made))
-    else:
-        rest = in_c_order(carried.astype(np.int16, copy=False)).reshape(planes)
-        kernel = _KERNELS[True]
-        own = kernel(voxels, rest, count, means.reshape(made), rests.reshape(made))
-        total = own * count + int(carried.sum(dtype=np.int64))
-    out[...], left[...] = means, rests
-    return int(total), int(own)
+    rest = voxels if carried is None else in_c_order(carried.astype(np.int16, copy=False))
+    kernel = _KERNELS[carried is not None]
+    own, total = kernel(
+        voxels, rest.reshape(planes), count, rows, means.reshape(made), rests.reshape(made)
+    )
+    for block, filled in ((out, means), (left, rests)):
+        if filled is not block:
+            block[...] = filled
+    return int(own if carried is None else total), int(own)
 
 
 def pack_pairs(flat: Block, packed: Block) -> None:
@@ -84,38 +89,39 @@ def load(dtype: np.dtype[Any]) -> None:
 
 def _kernel(*, carries: bool) -> Callable[..., Any]:
     # numba takes what the kernel finds around it as constants, and drops the branches not taken.
-    def once(source, carried, count, out, left):  # type: ignore[no-untyped-def]
-        shift = 3
+    def once(source, carried, count, rows, out, left):  # type: ignore[no-untyped-def]
+        shift = np.int64(3)
         while count >> (shift - 3) > 1:
             shift += 1
         half = (np.int64(1) << (shift - 1)) - 1
-        own = np.int64(0)
+        own = total = np.int64(0)
+        row, rest = rows[0], rows[1]
         for z in range(out.shape[0]):
             for y in range(out.shape[1]):
                 a, b = source[2 * z, 2 * y], source[2 * z, 2 * y + 1]
                 c, d = source[2 * z + 1, 2 * y], source[2 * z + 1, 2 * y + 1]
-                p, q = carried[2 * z, 2 * y], carried[2 * z, 2 * y + 1]
-                r, s = carried[2 * z + 1, 2 * y], carried[2 * z + 1, 2 * y + 1]
-                means, rests = out[z, y], left[z, y]
+                means, over = out[z, y], left[z, y]
+                for x in range(row.size):
+                    row[x] = np.int64(a[x]) + np.int64(b[x]) + np.int64(c[x]) + np.int64(d[x])
+                if carries:
+                    a, b = carried[2 * z, 2 * y], carried[2 * z, 2 * y + 1]
+                    c, d = carried[2 * z + 1, 2 * y], carried[2 * z + 1, 2 * y + 1]
+                    for x in range(row.size):
+                        rest[x] = np.int64(a[x]) + np.int64(b[x]) + np.int64(c[x]) + np.int64(d[x])
                 for x in range(means.size):
-                    window = np.int64(a[2 * x]) + np.int64(a[2 * x + 1])
-                    window += np.int64(b[2 * x]) + np.int64(b[2 * x + 1])
-                    window += np.int64(c[2 * x]) + np.int64(c[2 * x + 1])
-                    window += np.int64(d[2 * x]) + np.int64(d[2 * x + 1])
+                    window = row[2 * x] + row[2 * x + 1]
                     own += window
                     if carries:
-                        window *= count
-                        window += np.int64(p[2 * x]) + np.int64(p[2 * x + 1])
-                        window += np.int64(q[2 * x]) + np.int64(q[2 * x + 1])
-                        window += np.int64(r[2 * x]) + np.int64(r[2 * x + 1])
-                        window += np.int64(s[2 * x]) + np.int64(s[2 * x + 1])
-                        mean = (window + half + ((window >> shift) & 1)) >> shift
-                        rests[x] = window - (mean << shift)
+                        sums = np.int64(window) * count + rest[2 * x] + rest[2 * x + 1]
+                        total += sums
+                        mean = (sums + half + ((sums >> shift) & 1)) >> shift
+                        over[x] = sums - (mean << shift)
+                        means[x] = mean
                     else:
-                        mean = (window + 3 + ((window >> 3) & 1)) >> 3
-                        rests[x] = window - (mean << 3)
-                    means[x] = mean
-        return own
+                        mean = (window + _THREE + ((window >> _THREE) & _ONE)) >> _THREE
+                        over[x] = window - (mean << _THREE)
+                        means[x] = mean
+        return own, total
 
     return compile_kernel(once)
 
