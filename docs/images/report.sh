@@ -8,12 +8,12 @@ uv run snakemake --cores all --directory "$work" --quiet all
 sed -i "s|$work/||g" "$work/results/demo/report.html"  # nobody's folders in the picture
 chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
     --disable-component-update --disable-sync --hide-scrollbars --user-data-dir="$work/profile" \
-    --window-size=1200,900 --screenshot="$PWD/docs/images/report.png" \
+    --window-size=1200,1110 --screenshot="$PWD/docs/images/report.png" \
     "file://$work/results/demo/report.html"
-# The slices of three levels out of it, for the README.
+# The zoom strip out of it, for the README.
 uv run python - <<'PYTHON'
 from PIL import Image
 
 page = Image.open("docs/images/report.png")
-page.crop((44, 446, 1157, 838)).save("docs/images/levels.png")
+page.crop((30, 488, 1170, 1092)).save("docs/images/levels.png")
 PYTHON
