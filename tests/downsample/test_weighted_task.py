@@ -12,7 +12,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracles import bits, weighed_by_hand
+from oracles import bits, reduce_by_hand, weighed_by_hand
 from rebuilds import build, bytes_of, check_as_anew, image_of, make, objects
 from zarrpyramid import geometry
 from zarrpyramid.downsample.base import seal_base
@@ -182,6 +182,18 @@ def test_other_weights_are_another_recipe(tmp_path):
     listed = zarr.open_group(store / "raw", mode="r").attrs["ome"]["multiscales"][0]
     assert listed["metadata"]["weights"] == "../mass"
     assert build_pyramid(store, "raw", levels=2, progress=False) == plain
+
+
+def test_companions_of_a_weighted_image_are_not_weighed(tmp_path):
+    store = make(tmp_path / "brain.zarr", shape=SHAPE)
+    weigh(store)
+    alone = build_pyramid(store, "raw", levels=1, **BY_MASS)
+    shutil.rmtree(store / "raw/1")
+    assert build_pyramid(store, "raw", levels=1, also=["max"], **BY_MASS) == alone
+    made = zarr.open_array(store / "raw/max/1", mode="r")
+    base = zarr.open_array(store / "raw/0", mode="r")[...]
+    np.testing.assert_array_equal(made[...], reduce_by_hand("max", base, (2, 2, 2), base.dtype))
+    assert "weights" not in made.attrs["zarrpyramid"]["recipe"]
 
 
 def test_a_group_that_is_given_holds_both(tmp_path):

@@ -5,7 +5,6 @@ An object is kept only while the digest of what it was made from is the same.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -37,6 +36,8 @@ class FinerObjects:
         # Now, before a voxel is read: a remote store lists all of them in this call.
         self._versions = None if finer_notes is not None else task.store.versions(task.source_path)
         self._carries = isinstance(task, OnceTask)  # then remainders are a part of what is taken
+        if isinstance(task, WeightedTask):
+            self._weights_versions = task.weights_store.versions(task.weights_path)
 
     def __call__(self, index: Index) -> bytes | None:
         """Return the digest; None where it is not known."""
@@ -67,13 +68,7 @@ class FinerObjects:
             return
         array = self._task.weights
         for place in geometry.covering_units(span, array.write_shape):
-            yield repr(self._weights_version(array.object_key(place))).encode()
-
-    @functools.cached_property
-    def _weights_version(self) -> Callable[[str], tuple[int, int] | None]:
-        task = self._task
-        assert isinstance(task, WeightedTask)
-        return task.weights_store.versions(task.weights_path)
+            yield repr(self._weights_versions(array.object_key(place))).encode()
 
 
 def source_digest(parts: Iterable[bytes]) -> bytes:
