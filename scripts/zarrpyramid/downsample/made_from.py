@@ -14,7 +14,7 @@ from .once_task import OnceTask
 from .weighted_task import WeightedTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from zarrpyramid.geometry import Index, Region
 
