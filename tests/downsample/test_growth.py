@@ -15,6 +15,7 @@ import zarr
 
 from rebuilds import build, change, check_as_anew, make, objects, start_job
 from zarrpyramid.downsample import level_job
+from zarrpyramid.downsample.pyramid import build_pyramid
 
 TCYX = {"axes": ["t", "c", "y", "x"], "levels": 2}
 ONE = (1, 1, 16, 16)
@@ -59,7 +60,7 @@ FORMS = {
 }
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.filterwarnings("ignore:Numcodecs codecs:UserWarning")
 def test_a_time_point_costs_itself_alone_and_equals_a_build_anew(tmp_path, name):
@@ -89,7 +90,7 @@ def seen_at_publication(monkeypatch, store):
     publish = level_job.publish_level
 
     def look_and_publish(level, record):
-        path = Path(store) / "raw" / str(level.number)
+        path = Path(store) / level.path
         there = [(path / name).exists() for name in ("zarr.json", ".zarray")]
         seen.append(zarr.open_array(path)[...] if any(there) else None)
         publish(level, record)
@@ -98,6 +99,7 @@ def seen_at_publication(monkeypatch, store):
     return seen
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_readers_see_the_old_extents_until_all_is_there(tmp_path, monkeypatch, parts, zarr_format):
@@ -116,6 +118,7 @@ def test_readers_see_the_old_extents_until_all_is_there(tmp_path, monkeypatch, p
     check_as_anew(store, records, tmp_path, **TCYX)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("parts", [1, 3])
 def test_voxels_that_change_as_well_hide_the_level(tmp_path, monkeypatch, caplog, parts):
     keys, shape, chunks = {**TCYX, "parts": parts}, (4, 2, 40, 40), (3, 1, 8, 8)
@@ -136,6 +139,7 @@ def test_voxels_that_change_as_well_hide_the_level(tmp_path, monkeypatch, caplog
         check_as_anew(store, records, tmp_path, **TCYX)
 
 
+@pytest.mark.slow
 def test_a_shard_of_several_time_points_hides_the_level(tmp_path, monkeypatch):
     form = {"shape": (4, 2, 40, 40), "chunks": (1, 1, 8, 8), "shards": (3, 1, 16, 16)}
     store = make(tmp_path / "movie.zarr", **form)
@@ -155,6 +159,7 @@ OTHERWISE = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_what_has_not_only_grown_is_made_again(tmp_path, monkeypatch, caplog, name):
     shape, said = OTHERWISE[name]
@@ -172,6 +177,7 @@ def test_what_has_not_only_grown_is_made_again(tmp_path, monkeypatch, caplog, na
     check_as_anew(store, records, tmp_path, **TCYX)
 
 
+@pytest.mark.slow
 def test_an_inserted_time_point_makes_all_again(tmp_path, caplog):
     store = make(tmp_path / "movie.zarr", shape=(4, 2, 40, 40), chunks=(1, 1, 8, 8))
     build(store, tmp_path / "r", **TCYX)
@@ -185,7 +191,7 @@ def test_an_inserted_time_point_makes_all_again(tmp_path, caplog):
     check_as_anew(store, records, tmp_path, **TCYX)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_channels_are_added_and_time_points_too(tmp_path, dtype):
     form = {"shape": (4, 2, 40, 40), "chunks": (2, 2, 8, 8)}
@@ -196,6 +202,7 @@ def test_channels_are_added_and_time_points_too(tmp_path, dtype):
         check_as_anew(store, build(store, tmp_path / "r", **TCYX), tmp_path, **TCYX)
 
 
+@pytest.mark.slow
 def test_a_time_point_whose_voxels_come_later(tmp_path):
     """No object of level 0 is written when it grows: its new voxels are fill value at first."""
     store = make(tmp_path / "movie.zarr", shape=(4, 2, 40, 40), chunks=(3, 1, 8, 8))
@@ -208,6 +215,7 @@ def test_a_time_point_whose_voxels_come_later(tmp_path):
     check_as_anew(store, build(store, tmp_path / "r", **TCYX), tmp_path, **TCYX)
 
 
+@pytest.mark.slow
 def test_a_level_that_grew_half_and_shrinks_again(tmp_path, monkeypatch):
     store = make(tmp_path / "movie.zarr", shape=(4, 2, 40, 40), chunks=(3, 1, 8, 8))
     build(store, tmp_path / "r", **TCYX)
@@ -223,6 +231,39 @@ def test_a_level_that_grew_half_and_shrinks_again(tmp_path, monkeypatch):
     zarr.open_array(store / "raw/0").resize((4, 2, 40, 40))
     change(store, (0, 0, 0, 0))
     check_as_anew(store, build(store, tmp_path / "r", **TCYX), tmp_path, **TCYX)
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("is_noted", [False, True])
+def test_a_call_of_python_makes_what_is_new(tmp_path, monkeypatch, is_noted):
+    keys = {**TCYX, "also": ["max"], "progress": False}
+    if is_noted:
+        keys["notes"] = tmp_path / "notes"
+    store = make(tmp_path / "movie.zarr", shape=(4, 2, 40, 40), chunks=(3, 1, 8, 8))
+    build_pyramid(store, "raw", **keys)
+    for n_times in (5, 6):
+        before = {level: objects(store, level) for level in (1, 2, "max/1", "max/2")}
+        grow(store, (n_times, 2, 40, 40))
+        with monkeypatch.context() as patch:
+            seen = seen_at_publication(patch, store)
+            records = build_pyramid(store, "raw", **keys)
+        assert [len(level) for level in seen] == [n_times - 1] * 4
+        for level, known in before.items():
+            is_edge = {key.startswith("c/1/") for key in written(store, level, known)}
+            assert is_edge == ({True} if is_noted else {True, False})
+        check_as_anew(store, records, tmp_path, **TCYX, also=["max"])
+
+
+@pytest.mark.slow
+def test_a_call_of_python_without_notes_hides_what_else_changes(tmp_path, monkeypatch):
+    store = make(tmp_path / "movie.zarr", shape=(4, 2, 40, 40), chunks=(1, 1, 8, 8))
+    build_pyramid(store, "raw", progress=False, **TCYX)
+    grow(store, (5, 2, 40, 40))
+    change(store, (0, 0, 0, 0))
+    seen = seen_at_publication(monkeypatch, store)
+    records = build_pyramid(store, "raw", progress=False, **TCYX)
+    assert seen == [None, None]
+    check_as_anew(store, records, tmp_path, **TCYX)
 
 
 N_KILLS = int(os.environ.get("ZARRPYRAMID_KILLS", "20")) // 10

@@ -61,20 +61,22 @@ def may_keep(job: Job) -> bool:
     """Tell whether objects in a level's place may be kept; if not, forget all notes of them.
 
     They may be kept where all notes are of the recipe and form that the level has now, or of a
-    level that has grown since: so no object of another recipe stays.
+    level that has grown since: so no object of another recipe stays. Where there are no notes, a
+    level that has grown stays too, to be seen until all of its objects are made again.
     """
+    target, grows = job.target, grown_from(job.target) is not None
+    stays = grows and not job.wanted.shards  # another compressor's release may move chunks in them
     if job.results is None:
-        return False
-    target = job.target
+        return stays
     is_same = target.node is None or (
         job.published_record is not None
-        and (target.metadata.document == job.wanted.document or grown_from(target) is not None)
+        and (target.metadata.document == job.wanted.document or grows)
     )
     paths, wanted = note_files(job.results, job.level), (job.identity, job.wanted.shape)
     if paths and is_same and not any(_is_foreign(path, *wanted) for path in paths):
         return True
     forget(job.results, job.level)
-    return False
+    return stays
 
 
 def forget(results: Path, level: int) -> None:

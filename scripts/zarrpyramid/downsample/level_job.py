@@ -95,7 +95,7 @@ class LevelJob(Job):
 
         A shard that grows moves the chunks in it, also under a reader that has just read its index.
         """
-        before = grown_from(self.target) if self.results else None
+        before = grown_from(self.target)
         if before is None:
             return None
         axes = zip(before, self.wanted.shape, self.wanted.write_shape, strict=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name, takes_settings
@@ -50,6 +51,7 @@ def build_pyramid(
     store: object,
     field: str = "",
     *,
+    notes: str | os.PathLike[str] | None = None,
     n_workers: int | None = None,
     progress: bool | None = None,
     **settings: Unpack[Keywords],
@@ -67,6 +69,10 @@ def build_pyramid(
         Path of the group in the store; "" is its root.
     **settings
         As in the configuration.
+    notes
+        A local folder for notes of what was made, of this image alone. With them a build that was
+        killed goes on where it was, and a change or a growth of level 0 costs what is made of it;
+        without, all levels that it concerns are made again.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
     progress
@@ -96,18 +102,20 @@ def build_pyramid(
         for each in (image, *also):
             check_build(each)
             check_room(each, layout)
-    workers = n_workers or n_cores()
+    workers, folder = n_workers or n_cores(), None if notes is None else Path(notes)
     shown = is_watched() if progress is None else progress
     with held(image.store, image.path, makes_group=image.makes_group):
         if image.source is not None:
             with Progress(image, 0, shown=shown and image.input is not None) as bar:
-                copy_base(image, n_workers=workers, on_block=bar.update)
-        every = [_build(each, workers, shown) for each in (image, *also)]
+                copy_base(image, n_workers=workers, results=folder, on_block=bar.update)
+        every = [_build(each, folder, workers, shown) for each in (image, *also)]
     return every[0]
 
 
-def _build(image: Image, n_workers: int, shown: bool) -> list[Record]:
+def _build(image: Image, notes: Path | None, n_workers: int, shown: bool) -> list[Record]:
     """Build the levels of an image whose level 0 is there, and return the records of all levels."""
+    if notes is not None and image.is_companion:
+        notes = notes / image.plan.image.name
     with ExitStack() as looks:
         looks.enter_context(image.looked_at(0, objects=True))
         records = [seal_base(image)]
@@ -118,6 +126,7 @@ def _build(image: Image, n_workers: int, shown: bool) -> list[Record]:
                     level,
                     records[-1],
                     n_workers=n_workers,
+                    results=notes,
                     on_block=bar.update,
                     looks=looks,
                 )

@@ -1,7 +1,7 @@
 """Growth of levels: along an axis that no level scales, new voxels change none that are there.
 
 A time point that is appended to level 0 adds voxels to every level. A level that has only to grow
-keeps its objects, and its documents until the new objects are there (docs/design/0028).
+keeps its objects, and its documents until the new objects are there (docs/design/0031).
 """
 
 from __future__ import annotations
