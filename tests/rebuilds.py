@@ -87,7 +87,7 @@ def change(store, *places):
 
 def check_as_anew(store, records, tmp_path, **keys):
     """Hold a pyramid against one that is built in a copy of level 0, to the byte."""
-    copy = tmp_path / f"anew-{time.monotonic_ns()}.zarr"
+    copy = tmp_path / f"anew-{time.monotonic_ns()}" / Path(store).name
     shutil.copytree(store, copy)
     for level in range(1, len(records)):
         shutil.rmtree(copy / f"raw/{level}")
