@@ -86,7 +86,8 @@ class Companion:
 def companion_jobs(job: Job) -> Iterator[LevelJob]:
     """Yield the jobs of level 1 of companions, where a job makes level 1 of their image.
 
-    One that cannot be made is left to its own job, which fails with the reason.
+    One that cannot be made is left to its own job, which fails with the reason, and one that has
+    only to grow, which that job keeps in the readers' sight.
     """
     if not isinstance(job, LevelJob) or job.level != 1:
         return
@@ -97,7 +98,8 @@ def companion_jobs(job: Job) -> Iterator[LevelJob]:
         except PyramidError as error:
             logger.warning("%s", error)
             continue
-        yield other
+        if other.shown is None:
+            yield other
 
 
 @contextlib.contextmanager

@@ -70,9 +70,9 @@ def build_pyramid(
     **settings
         As in the configuration.
     notes
-        A local folder for notes of what was made, of this image alone. With them a build that was
-        killed goes on where it was, and a change or a growth of level 0 costs what is made of it;
-        without, all levels that it concerns are made again.
+        A local folder for notes of what was made, in a folder of the image's name. With them a
+        build that was killed goes on where it was, and a change or a growth of level 0 costs what
+        is made of it; without, all levels that it concerns are made again.
     n_workers
         Threads; None takes one a core. A dask client or scheduler that is set is used instead.
     progress
@@ -102,20 +102,23 @@ def build_pyramid(
         for each in (image, *also):
             check_build(each)
             check_room(each, layout)
-    workers, folder = n_workers or n_cores(), None if notes is None else Path(notes)
+    workers = n_workers or n_cores()
+    names = [each.plan.image.name for each in (image, *also)]
+    noted = [None if notes is None else Path(notes) / name for name in names]
     shown = is_watched() if progress is None else progress
     with held(image.store, image.path, makes_group=image.makes_group):
         if image.source is not None:
             with Progress(image, 0, shown=shown and image.input is not None) as bar:
-                copy_base(image, n_workers=workers, results=folder, on_block=bar.update)
-        every = [_build(each, folder, workers, shown) for each in (image, *also)]
+                copy_base(image, n_workers=workers, results=noted[0], on_block=bar.update)
+        every = [
+            _build(each, folder, workers, shown)
+            for each, folder in zip((image, *also), noted, strict=True)
+        ]
     return every[0]
 
 
-def _build(image: Image, notes: Path | None, n_workers: int, shown: bool) -> list[Record]:
+def _build(image: Image, results: Path | None, n_workers: int, shown: bool) -> list[Record]:
     """Build the levels of an image whose level 0 is there, and return the records of all levels."""
-    if notes is not None and image.is_companion:
-        notes = notes / image.plan.image.name
     with ExitStack() as looks:
         looks.enter_context(image.looked_at(0, objects=True))
         records = [seal_base(image)]
@@ -126,7 +129,7 @@ def _build(image: Image, notes: Path | None, n_workers: int, shown: bool) -> lis
                     level,
                     records[-1],
                     n_workers=n_workers,
-                    results=notes,
+                    results=results,
                     on_block=bar.update,
                     looks=looks,
                 )
