@@ -137,6 +137,8 @@ def test_a_page_prints(tmp_path, browser, kind):
     page = browser.new_page(viewport={"width": A4, "height": 1000}, color_scheme="dark")
     page.emulate_media(media="print")
     page.goto(path.as_uri())
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
     assert overflow(page) <= 0
     wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).length"
     assert page.eval_on_selector_all(".scroll, .command, .plot", wide) == 0

@@ -93,7 +93,9 @@ def _page(
     links: Mapping[str, str],
 ) -> str:
     left = f"{n_rows - len(rows)} more images stand in summary.md." if rows else ""
-    cells = [[_name(row[0], links), *row[1:]] for row in rows]
+    cells = [
+        [_name(row[0], links), row[1], row[2].replace(" x ", " \u00d7 "), *row[3:]] for row in rows
+    ]
     main = tag(
         "main",
         sheets,

@@ -1,4 +1,8 @@
-// Puts a button beside each command that copies it. Without this script the page lacks these alone.
+// Puts a button beside each command that copies it, and shows on paper what is folded on a screen.
+// Without this script the page lacks these alone.
+addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+});
 for (const line of document.querySelectorAll("pre")) {
   const button = document.createElement("button");
   const name = () => { button.textContent = "Copy"; };
