@@ -1,0 +1,73 @@
+"""Runs of images with companions: what they make, what they make again, and kills."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from oracles import reduce_by_hand
+from processes import kill_all
+
+RAW = "image.zarr/raw"
+IMAGE = {"store": "image.zarr", "field": "raw", "levels": 2, "also": "[max,min]"}
+
+
+def check(workspace, voxels):
+    for method in ("mean", "max", "min"):
+        group = RAW if method == "mean" else f"{RAW}/{method}"
+        expected = voxels
+        for level in (1, 2):
+            expected = reduce_by_hand(method, expected, (2, 2, 2), str(voxels.dtype))
+            assert (workspace.voxels(f"{group}/{level}") == expected).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [{}, {"part_size": 2000}], ids=["jobs", "parts"])
+def test_a_run_and_the_run_after_it(workspace, more):
+    voxels = workspace.make(RAW, (21, 18, 13))
+    workspace.run(**IMAGE, **more)
+    check(workspace, voxels)
+    told = "".join(path.read_text() for path in (workspace / "logs").rglob("*.log"))
+    assert told.count("is made by the same read of level 0") == 2
+    assert workspace.run(**IMAGE, **more).jobs == []
+    for name in ("image-raw", "image-raw-max", "image-raw-min"):
+        assert {"levels", "multiscales.json", "report.html"} <= {
+            path.name for path in (workspace / "results" / name).iterdir()
+        }
+    outcome = workspace.run("verify", **IMAGE, **more)
+    assert outcome.text.count("sound") >= 3 or outcome.code == 0
+    again = workspace.run(**{**IMAGE, "also": "[max,median]"}, **more)
+    assert "median" in again.text
+    assert "Building level 1 of image-raw:" not in again.text
+
+
+@pytest.mark.slow
+def test_a_group_in_the_way_ends_the_run_before_it_begins(workspace):
+    workspace.make(RAW, (21, 18, 13))
+    workspace.make(f"{RAW}/max", (4, 4, 4))
+    outcome = workspace.run(**IMAGE, code=1)
+    assert "also max: " in outcome.text
+    assert "is there already and is no companion of this image" in outcome.text
+    workspace.run(**{**IMAGE, "also": "[min]"})
+
+
+@pytest.mark.slow
+def test_kills_at_any_time(workspace):
+    voxels = workspace.make(RAW, (40, 37, 33))
+    draw = random.Random(1)
+    settings = {**IMAGE, "chunks": "[8,8,8]"}
+    for _ in range(6):
+        process = workspace.start(output=subprocess.DEVNULL, **settings)
+        time.sleep(draw.uniform(2, 12))
+        kill_all(process.pid)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        workspace.run("--unlock")
+    workspace.run(**settings)
+    check(workspace, voxels)
