@@ -20,7 +20,8 @@ from .nodes import find_node, read_array, read_node
 from .paths import groups_above, is_inside, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import ExitStack
 
     from zarrpyramid.stores import Store
 
@@ -41,13 +42,16 @@ def locate(
     follow_links: bool = False,
     options: Mapping[str, Any] | None = None,
     durable: bool = True,
+    looks: ExitStack | None = None,
+    wanted: Iterable[str] = (),
 ) -> tuple[Store, str]:
     """Return the topmost group above a store as files, and the path of an image's group in it.
 
     Starting above the store where folders above it are groups too is what keeps their consolidated
     metadata in step. Of links that lead out of it, those are followed by which the store itself is
     reached, and a level 0 that the group says was linked here; with `follow_links`, all. `options`
-    are for a store that is a URL, `durable` is for a local one.
+    are for a store that is a URL, `durable` is for a local one. Keys in the group that are
+    `wanted` of a remote store are asked for meanwhile, and kept until `looks` is closed.
     """
     if "\0" in store:
         raise StoreError(f"{store!r} holds a NUL, as no path does")
@@ -56,6 +60,8 @@ def locate(
     else:
         trusted = ["/"] if follow_links else [os.path.realpath(store)]
         opened = open_store(store, trusted=trusted, durable=durable)
+    if looks is not None:
+        looks.enter_context(opened.remembered(join(field, key) for key in wanted))
     while (above := opened.above()) is not None:
         parent, name = above
         try:

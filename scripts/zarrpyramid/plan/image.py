@@ -160,18 +160,21 @@ def open_image(
         name = config.name.removesuffix(companion_name("", config.companion))
         of = open_image(replace(config, name=name, companion=""), store, path)
         return companion_of(of, config.companion)
-    if store is None:
-        store, path = locate(
-            config.store,
-            config.field,
-            follow_links=config.follow_links,
-            options=config.storage_options,
-            durable=config.durability != "none",
-        )
-    level_0 = join(path, config.base_path or "0")
+    wanted = ("zarr.json", join(config.base_path or "0", "zarr.json"))
     with ExitStack() as own:
-        kept = store.remembered(join(at, "zarr.json") for at in (path, level_0))
-        (own if looks is None else looks).enter_context(kept)
+        kept = own if looks is None else looks
+        if store is None:
+            store, path = locate(
+                config.store,
+                config.field,
+                follow_links=config.follow_links,
+                options=config.storage_options,
+                durable=config.durability != "none",
+                looks=kept,
+                wanted=wanted,
+            )
+        else:
+            kept.enter_context(store.remembered(join(path, key) for key in wanted))
         return _opened(config, store, path)
 
 
