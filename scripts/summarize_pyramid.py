@@ -16,6 +16,6 @@ with job_log(job.log, job.timing):
     image = open_image(restore(job.params.image))
     records = [load_sentinel(Path(path)) for path in job.input.levels]
     facts = level_facts(image, records, Path(job.params.timings))
-    report = report_pyramid(image, records, facts)
+    report = report_pyramid(image, records, facts, n_workers=job.threads)
     write_aside(Path(job.output.report), report.encode())
     write_aside(Path(job.output.table), summarize_pyramid(image, facts).encode())

@@ -253,10 +253,11 @@ def test_no_unit_is_said_of_an_axis_that_has_none(tmp_path, units, expected):
     assert f"voxel {crosses}" in text
 
 
-def test_slices_are_the_middle_of_the_voxels(tmp_path):
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_slices_are_the_middle_of_the_voxels(tmp_path, n_workers):
     voxels = ramp((2, 3, 20, 36, 32))
     image, records = pyramid(tmp_path, voxels, axes=["t", "c", "z", "y", "x"], levels=1)
-    found, edges = read_previews(image, records)
+    found, edges = read_previews(image, records, n_workers=n_workers)
     volume = voxels[0]
     for channel in range(3):
         first, second, third = found[0].slices[3 * channel : 3 * channel + 3]

@@ -27,6 +27,7 @@ rule summarize_pyramid:
         in_run(RUN.last_group)
     conda:
         "../../environment.yml"
+    threads: 4 if len(RUN.images) == 1 else 1  # others run beside those of many images
     resources:
         **needed("summarize_pyramid"),
     params:

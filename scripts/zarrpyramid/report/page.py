@@ -45,7 +45,13 @@ _SIDES = (512, 384, 288, 176, 96, 48)
 _HEADING = re.compile(r'<h2 id="(\w+)">(.*?)</h2>')
 
 
-def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[LevelFacts]) -> str:
+def report_pyramid(
+    image: Image,
+    records: Sequence[Record],
+    facts: Sequence[LevelFacts],
+    *,
+    n_workers: int = 1,
+) -> str:
     """Return the report of a pyramid, an HTML page of at most `LARGEST` bytes.
 
     Parameters
@@ -55,7 +61,7 @@ def report_pyramid(image: Image, records: Sequence[Record], facts: Sequence[Leve
     """
     pyramid = read_pyramid(image.store, image.path)
     is_labels = holds_labels(pyramid, image.plan.image.method) or bool(image.plan.image.labels)
-    previews, edges = read_previews(image, records, histograms=not is_labels)
+    previews, edges = read_previews(image, records, histograms=not is_labels, n_workers=n_workers)
     findings = lint(pyramid)
     for finding in findings:
         logger.info("%s", finding.line)

@@ -7,6 +7,7 @@ whole only where it is as small as a coarse level.
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ MOST_CHANNELS = 6
 """Channels that are shown."""
 
 N_BINS = 64
+
+_SIDE_BY_SIDE = 16 * 2**20
+"""Bytes of voxels that are decoded at once; one chunk may be larger."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +85,12 @@ class Preview:
 
 
 def read_previews(
-    image: Image, records: Sequence[Record], *, histograms: bool = True, budget: int = BUDGET
+    image: Image,
+    records: Sequence[Record],
+    *,
+    histograms: bool = True,
+    budget: int = BUDGET,
+    n_workers: int = 1,
 ) -> tuple[list[Preview], Edges]:
     """Read slices and histograms of all levels, the coarsest first.
 
@@ -93,6 +102,8 @@ def read_previews(
         Whether histograms are wanted.
     budget
         Bytes of voxels, of whole chunks, that are decoded at most.
+    n_workers
+        Threads that decode.
 
     Returns
     -------
@@ -110,7 +121,7 @@ def read_previews(
     edges = _edges(extremes, image.plan.base.dtype)
     previews = []
     for level in reversed(range(n_levels)):
-        preview, cost = _read_level(image, level, edges, left)
+        preview, cost = _read_level(image, level, edges, left, n_workers)
         left -= cost
         previews.append(preview)
     return previews[::-1], edges
@@ -124,7 +135,7 @@ def read_planes(image: Image, level: int) -> list[Block]:
     PyramidError
         If the level is absent or damaged.
     """
-    preview, _ = _read_level(image, level, np.empty(0), BUDGET)
+    preview, _ = _read_level(image, level, np.empty(0), BUDGET, 1)
     planes: dict[int | None, Block] = {}
     for found in preview.slices:
         planes.setdefault(found.channel, found.pixels)
@@ -168,7 +179,9 @@ def _edges(extremes: Sequence[float], dtype: str) -> Edges:
     return low - 0.5 + width * np.arange(n_bins + 1, dtype=np.float64)
 
 
-def _read_level(image: Image, level: int, edges: Edges, budget: int) -> tuple[Preview, int]:
+def _read_level(
+    image: Image, level: int, edges: Edges, budget: int, n_workers: int
+) -> tuple[Preview, int]:
     metadata = Level(image, level).metadata
     types = [axis.type for axis in image.plan.axes]
     regions = list(_middle_slices(metadata.shape, types))
@@ -191,7 +204,8 @@ def _read_level(image: Image, level: int, edges: Edges, budget: int) -> tuple[Pr
     indices = geometry.iterate_units(grid) if is_whole else iter(touched)
     chunks = open_chunks(image.store, image.level_path(level), metadata)
     bins = edges if is_whole else edges[:0]
-    pixels, counts = _read_chunks(chunks, indices, [region for _, region in regions], bins)
+    wanted = [region for _, region in regions]
+    pixels, counts = _read_chunks(chunks, indices, wanted, bins, n_workers)
     slices = tuple(
         Slice(channel=channel, rows=rows, columns=columns, pixels=_flat(plane, rows, columns))
         for ((channel, rows, columns), _), plane in zip(regions, pixels, strict=True)
@@ -234,22 +248,30 @@ def _read_chunks(
     indices: Iterator[Index],
     regions: Sequence[Region],
     edges: Edges,
+    n_workers: int,
 ) -> tuple[list[Block], Counts]:
     """Return the voxels of some regions, and the counts of all voxels in the chunks."""
     dtype = native_dtype(chunks.metadata)
     planes = [np.empty(geometry.region_shape(region), dtype) for region in regions]
     counts = np.zeros(max(edges.size - 1, 0), np.int64)
-    for index in indices:
+    one = geometry.count(chunks.metadata.chunks) * chunks.metadata.item_size
+
+    def read(index: Index) -> Counts:
         place = chunk_region(chunks.metadata, index)
         block = read_chunk(chunks, index)
-        counts += _count(block, edges)
         for region, plane in zip(regions, planes, strict=True):
             shared = geometry.intersection(region, place)
             if all(axis.start < axis.stop for axis in shared):
                 plane[geometry.relative_region(shared, region)] = block[
                     geometry.relative_region(shared, place)
                 ]
-    return planes, counts
+        return _count(block, edges)
+
+    n_threads = min(n_workers, _SIDE_BY_SIDE // one)
+    if n_threads <= 1:  # as where the process is about to end, when no thread can be started
+        return planes, sum(map(read, indices), counts)
+    with ThreadPoolExecutor(n_threads) as pool:
+        return planes, sum(pool.map(read, indices), counts)
 
 
 def _flat(plane: Block, rows: int, columns: int) -> Block:
