@@ -58,6 +58,7 @@ def run(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
     cores: int | None = None,
+    text: str = "",
 ) -> Run:
     """Run a command to its end and measure it.
 
@@ -67,6 +68,8 @@ def run(
         Working directory of the child.
     environment
         Variables added to those of this process.
+    text
+        What the child reads on stdin.
     cores
         Pin the child and its children to as many of the cores that this process may use.
 
@@ -78,13 +81,19 @@ def run(
     variables = {key: value for key, value in os.environ.items() if key not in _LEFT_OUT}
     variables.update(environment or {})
     pinned = sorted(os.sched_getaffinity(0))[:cores]
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as errors,
+    ):
+        given.write(text.encode())
+        given.seek(0)
         start = time.perf_counter()
         child = subprocess.Popen(
             [str(part) for part in command],
             cwd=cwd,
             env=variables,
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=output,
             stderr=errors,
             preexec_fn=lambda: os.sched_setaffinity(0, pinned),

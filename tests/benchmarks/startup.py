@@ -30,21 +30,25 @@ _IMPORT_TIME = re.compile(r"^import time:\s+\d+ \|\s+(\d+) \| (\s*)(\S+)$", re.M
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A script as Snakemake started it."""
+    """A script as Snakemake started it, with its words and what it reads on stdin."""
 
     name: str
     script: Path
     environment: dict[str, str]
     folder: Path
+    words: list[str]
+    text: str
 
     def __call__(self) -> Run:
         """Run it in the workflow's directory."""
-        return run([PYTHON, self.script], cwd=self.folder, environment=self.environment)
+        command = [PYTHON, self.script, *self.words]
+        return run(command, cwd=self.folder, environment=self.environment, text=self.text)
 
     def imports(self) -> str:
         """Run it once more, and return the wall ms of the packages that it imports."""
         done = subprocess.run(
-            [PYTHON, "-X", "importtime", str(self.script)],
+            [PYTHON, "-X", "importtime", str(self.script), *self.words],
+            input=self.text,
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -129,10 +133,12 @@ def _captured(command: list[str], home: Path) -> list[Job]:
         path = environment["PYTHONPATH"].split(os.pathsep)
         path.remove(str(HERE / "capture"))
         environment["PYTHONPATH"] = os.pathsep.join(path)
-        name = script.name.split(".", 1)[-1].removesuffix(".py")
+        name = script.stem.rpartition(".")[2]  # a temporary name ends with the script's
         if name == "downsample_level":
             name += f" {1 + sum(job.name.startswith(name) for job in jobs)}"
-        jobs.append(Job(name=name, script=script, environment=environment, folder=home))
+        words, text = json.loads((folder / "given.json").read_text(encoding="utf-8"))
+        given = {"environment": environment, "words": words, "text": text}
+        jobs.append(Job(name=name, script=script, folder=home, **given))
     if not jobs:
         raise SystemExit(f"no script was kept of {' '.join(command)}")
     return jobs
