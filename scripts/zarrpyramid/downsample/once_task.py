@@ -129,7 +129,7 @@ class OnceTask(LevelTask):
         )  # fmt: skip
         first, pieces = block_layout(span, self.source.chunks, self.factors, self.source.shape)
         total: Any = 0
-        is_first, ones = self.is_first, ((1, 1),) * len(span)
+        is_first, ones, compiled = self.is_first, ((1, 1),) * len(span), self._compiled
         indexes = [tuple(map(add, first, piece.index)) for piece in pieces]
         payloads = self.store.each(finer.payload, indexes)
         for piece, index in zip(pieces, indexes, strict=True):
@@ -157,7 +157,7 @@ class OnceTask(LevelTask):
                     here = tuple(slice(start, start + n) for start, n in box)
                     counted = self._counts(here, self.downsampling)
                 block, left = made[0][piece.in_block], made[1][piece.in_block]
-                least, largest = extremes(taken, compiled=self._compiled)
+                least, largest = extremes(taken, compiled=compiled)
                 bound = max(-least, largest)
                 found, own = reduce_once(
                     taken,
@@ -167,7 +167,7 @@ class OnceTask(LevelTask):
                     block,
                     left,
                     bound=bound,
-                    compiled=self._compiled,
+                    compiled=compiled,
                 )
                 total += found
                 flat = least == largest
@@ -180,12 +180,12 @@ class OnceTask(LevelTask):
                     where,
                     self.channel_axis,
                     flat=flat,
-                    compiled=self._compiled,
+                    compiled=compiled,
                 )
             if piece.is_owned:
                 tally = seen[self._counted_with(index)].source
                 if missing is None:
-                    count_chunk(index, voxels, tally, moments, compiled=self._compiled)
+                    count_chunk(index, voxels, tally, moments, compiled=compiled)
                 else:
                     tally.add(index, missing.digest, missing.moments, voxels.size)
                 if carried is None:
