@@ -8,15 +8,15 @@ job = given_job()
 with ends_quietly(job.log):
     from zarrpyramid.config import restore
     from zarrpyramid.downsample import Progress, copy_base, gather_level, write_source
-    from zarrpyramid.metadata import load_sentinel, write_sentinel
+    from zarrpyramid.metadata import load_sentinel, part_sentinels, write_sentinel
     from zarrpyramid.plan import open_image, source_layout
 
 with job_log(job.log, job.timing):
     image = open_image(restore(job.params.image))
     sentinel = Path(job.output.sentinel)
     layout, results = source_layout(image), sentinel.parent
-    if job.input.parts:
-        parts = [load_sentinel(Path(path)) for path in job.input.parts]
+    if job.n_parts:
+        parts = [load_sentinel(Path(path)) for path in part_sentinels(results, 0, job.n_parts)]
         record = gather_level(image, 0, {}, parts, results=results)
     else:
         with Progress(image, 0) as progress:

@@ -10,7 +10,7 @@ with ends_quietly(job.log):
 
     from zarrpyramid.config import restore
     from zarrpyramid.downsample import Progress, build_level, gather_level
-    from zarrpyramid.metadata import load_sentinel, write_sentinel
+    from zarrpyramid.metadata import load_sentinel, part_sentinels, write_sentinel
     from zarrpyramid.plan import expectation, open_image
 
 with job_log(job.log, job.timing) as told, ExitStack() as looks:
@@ -20,9 +20,9 @@ with job_log(job.log, job.timing) as told, ExitStack() as looks:
     listed = results / "multiscales.json"
     level = job.level
     finer = load_sentinel(Path(job.input.finer))
-    if job.input.parts:
+    if job.n_parts:
         looks.close()
-        parts = [load_sentinel(Path(path)) for path in job.input.parts]
+        parts = [load_sentinel(Path(path)) for path in part_sentinels(results, level, job.n_parts)]
         record = gather_level(image, level, finer, parts, results=results)
     else:
         logs = Path(job.timing).parent

@@ -78,7 +78,15 @@ def handed(**answers):
         job = Job.of(wildcards)
         params = {name: answer(job) for name, answer in answers.items()}
         files = {"input": dict(input.items()), "output": dict(output.items())}
-        numbers = {"level": job.level, "part": job.part or 0, "threads": threads}
+        n_parts = len(
+            files["input"].pop("parts", [])
+        )  # a command cannot hold the paths of them all
+        numbers = {
+            "level": job.level,
+            "part": job.part or 0,
+            "n_parts": n_parts,
+            "threads": threads,
+        }
         return json.dumps({**files, "params": params, **numbers})
 
     return given

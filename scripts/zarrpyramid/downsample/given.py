@@ -30,6 +30,8 @@ class GivenJob:
         What the run answers of the job, such as ``image``, its settings.
     level, part
         Numbers of its level and part, where it has one.
+    n_parts
+        Of how many parts it gathers the sentinels, or 0. Their paths would not fit into a command.
     threads
         How many it may use.
     """
@@ -41,6 +43,7 @@ class GivenJob:
     params: Any
     level: int
     part: int
+    n_parts: int
     threads: int
 
 

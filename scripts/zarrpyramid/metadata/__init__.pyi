@@ -102,6 +102,7 @@ from .record import Record as Record
 from .record import encode_record as encode_record
 from .record import fits as fits
 from .record import load_sentinel as load_sentinel
+from .record import part_sentinels as part_sentinels
 from .record import proofs as proofs
 from .record import read_sentinel as read_sentinel
 from .record import remove_beyond as remove_beyond

@@ -75,6 +75,15 @@ def load_sentinel(path: Path) -> Record:
     return record
 
 
+def part_sentinels(folder: str | Path, level: int, n_parts: int) -> list[str]:
+    """Return where the sentinels of a level's parts are, in the folder of an image's results.
+
+    >>> part_sentinels("results/raw", 1, 2)
+    ['results/raw/parts/1.1-of-2.json', 'results/raw/parts/1.2-of-2.json']
+    """
+    return [f"{folder}/parts/{level}.{part}-of-{n_parts}.json" for part in range(1, n_parts + 1)]
+
+
 def remove_beyond(folder: Path, last: int) -> None:
     """Remove the sentinels and notes of levels beyond the last."""
     for pattern in ("*.json", "*.sqlite*", "*.ledger*"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import container_config, path_name
 from zarrpyramid.errors import ConfigError, suggestion
+from zarrpyramid.metadata import part_sentinels
 
 from .batches import Batch
 from .levels import describe_level
@@ -201,8 +202,8 @@ class Run:
     def part_sentinels(self, job: Job) -> list[str]:
         """Return the sentinels of a level's parts; none where the level is one job."""
         n_parts = self._n_parts(job)
-        names = [f"parts/{job.level}.{part}-of-{n_parts}.json" for part in range(1, n_parts + 1)]
-        return [] if n_parts == 1 else self._named(job.image, *names)
+        folder = f"{self.results}/{job.image}"
+        return [] if n_parts == 1 else part_sentinels(folder, job.level, n_parts)
 
     def base_sentinel(self, job: Job) -> list[str]:
         """Return what a level 0 that is made or taken here waits for, and that of a companion."""

@@ -50,9 +50,9 @@ def close_run(start: Start, results: Path, logs: Path) -> None:
         except PyramidError as error:
             print(f"zarrpyramid: error: {error}", file=sys.stderr)
     if ran:
-        _write_index(run, failed, results)
         for line in _lines(start, failed, results, logs):
             print(line, file=sys.stderr)
+        _write_index(run, failed, results)
 
 
 def _sum_up(run: Run, failed: Sequence[Failure], results: Path) -> None:
