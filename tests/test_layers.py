@@ -68,7 +68,7 @@ DOORS = {
         *("arrays.codecs", "arrays.shards", "arrays.chunks"),
         *("arrays.compressors", "arrays.direct", "arrays.foreign"),
         *("reduce.voxel_digest", "downsample.missing", "downsample.synthetic", "pyramid_sampler"),
-        *("downsample.value_counts", "downsample.base_task", "plan.zarr_input"),
+        *("downsample.value_counts", "downsample.base_task", "verify.array_digest"),
         *("inputs.arrangement", "inputs.npy"),
         *("inputs.hdf5", "inputs.hdf5_axes", "inputs.imaris"),
         *("inputs.mrc", "inputs.nifti", "inputs.raw_array"),

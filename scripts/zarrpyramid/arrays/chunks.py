@@ -95,6 +95,20 @@ def read_chunk(chunks: Chunks, index: Index) -> Block:
     return np.full(shape, chunks.metadata.fill_value, native_dtype(chunks.metadata))
 
 
+def read_region(chunks: Chunks, region: Region) -> Block:
+    """Return a copy of the voxels of a region of the array; a missing chunk is fill value."""
+    metadata = chunks.metadata
+    voxels = np.empty(geometry.region_shape(region), native_dtype(metadata))
+    for index in geometry.covering_units(region, metadata.chunks):
+        here = chunk_region(metadata, index)
+        shared = geometry.intersection(here, region)
+        block = read_chunk(chunks, index)
+        voxels[geometry.relative_region(shared, region)] = block[
+            geometry.relative_region(shared, here)
+        ]
+    return voxels
+
+
 def is_fill(block: Block, fill_value: bool | int | float | complex) -> bool:
     """Tell whether every voxel has the bits of the fill value; -0.0 and 0.0 differ."""
     fill = np.array([fill_value], block.dtype)

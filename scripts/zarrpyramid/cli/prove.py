@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import printable
@@ -71,6 +73,32 @@ def add_commands(commands: Commands) -> None:
     add_path(command)
     add_options(command)
 
+    command = add_command(
+        commands,
+        digest,
+        "print the digest of an array's voxels, or compare two arrays whatever their chunks, codec "
+        "and zarr format",
+        (f"{BRAIN}/1", f"{BRAIN}/0 /archive/brain.zarr/0", f"{BRAIN}/0 --chunks 64,64,64"),
+        good="the digest is printed; of two arrays, data type, shape and all voxels are equal",
+        bad="two arrays differ; the last line names the first difference",
+    )
+    command.add_argument("path", metavar="ARRAY", help="path or URL of a zarr array")
+    command.add_argument(
+        "other", metavar="OTHER", nargs="?", help="another one, to compare the first with"
+    )
+    add_options(command)
+    command.add_argument(
+        "--chunks",
+        type=_extents,
+        metavar="N,N,...",
+        help="chunks that the digest is taken in, whatever those of the arrays are; without, those "
+        "of the first array, so that the digest of a level is that of its record",
+    )
+    command.add_argument("--json", action="store_true", help="print digests and statistics as JSON")
+    command.add_argument(
+        "-q", "--quiet", action="store_true", help="print nothing; the exit code is the answer"
+    )
+
 
 def verify(given: argparse.Namespace) -> int:
     """Print what is found while it is found, and the verdict."""
@@ -108,3 +136,28 @@ def reproduce(given: argparse.Namespace) -> int:
 
     print(reproduce(given.path, storage_options=options_of(given)), end="")
     return 0
+
+
+def digest(given: argparse.Namespace) -> int:
+    """Print a line an array, as checksum programs do, and what differs."""
+    from zarrpyramid.downsample import n_cores
+    from zarrpyramid.verify import array_digests
+
+    paths = [given.path] if given.other is None else [given.path, given.other]
+    found = array_digests(
+        paths, chunks=given.chunks, n_workers=n_cores(), storage_options=options_of(given)
+    )
+    verdict = f"different: {found.difference}" if found.difference else "equal"
+    if given.json:
+        print(json.dumps(asdict(found), indent=1))
+    elif not given.quiet:
+        for proof in found.proofs:
+            print(printable(f"{proof['digest']}  {proof['path']}"))
+        if given.other is not None:
+            print(printable(verdict))
+    return 1 if found.difference else 0
+
+
+def _extents(text: str) -> tuple[int, ...]:
+    """Return extents of a chunk."""
+    return tuple(map(count, text.split(",")))

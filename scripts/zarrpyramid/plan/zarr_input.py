@@ -13,7 +13,6 @@ from operator import contains
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid import geometry
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.inputs import InputForm
 from zarrpyramid.metadata import channel_names, join, ome_attributes, read_axes
@@ -51,20 +50,9 @@ class ZarrInput:
 
     def read(self, region: Region) -> Block:
         """Return the voxels of a region; a missing chunk is fill value."""
-        import numpy as np
+        from zarrpyramid.arrays import open_chunks, read_region
 
-        from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks, read_chunk
-
-        chunks = open_chunks(self.store, self.path, self.base)
-        voxels = np.empty(geometry.region_shape(region), native_dtype(self.base))
-        for index in geometry.covering_units(region, self.base.chunks):
-            here = chunk_region(self.base, index)
-            shared = geometry.intersection(here, region)
-            block = read_chunk(chunks, index)
-            voxels[geometry.relative_region(shared, region)] = block[
-                geometry.relative_region(shared, here)
-            ]
-        return voxels
+        return read_region(open_chunks(self.store, self.path, self.base), region)
 
     def files(self, region: Region | None = None) -> Sequence[Path]:
         """Return the files of the stored objects that are there."""

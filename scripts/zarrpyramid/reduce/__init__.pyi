@@ -32,6 +32,7 @@ from .no_data import ALL_DATA as ALL_DATA
 from .no_data import NODATA_KINDS as NODATA_KINDS
 from .no_data import NoData as NoData
 from .voxel_digest import chunk_digest as chunk_digest
+from .voxel_digest import with_one_nan as with_one_nan
 from .weighted_mean import LARGEST_WEIGHT as LARGEST_WEIGHT
 from .weighted_mean import reduce_weighted as reduce_weighted
 from .windows import reduce_and_describe as reduce_and_describe

@@ -1,3 +1,5 @@
+from .array_digest import ArrayDigests as ArrayDigests
+from .array_digest import array_digests as array_digests
 from .findings import GRADES as GRADES
 from .findings import NOTE as NOTE
 from .findings import Finding as Finding

@@ -194,12 +194,12 @@ class _Comparer:
             found = read_chunk(self._stored, index)
         except StoreError as error:
             return Difference(index=index, what=str(error))
-        wrong = _differs(block, found)
+        wrong = differs(block, found)
         metadata = self._stored.metadata
         if wrong.any() and not self.keeps_voxels:
             # What a filter rounds is compared as it would be read back.
             block = _read_back(metadata, block)
-            wrong = _differs(block, found)
+            wrong = differs(block, found)
         if not wrong.any():
             return None
         first = np.unravel_index(int(wrong.argmax()), wrong.shape)
@@ -257,7 +257,7 @@ def compare_all(task: CompareTask, n_workers: int) -> Iterator[Comparison]:
     )
 
 
-def _differs(left: Block, right: Block) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def differs(left: Block, right: Block) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Tell where two blocks of a shape and dtype differ in any bit."""
     n_bytes = left.dtype.itemsize
     word = np.dtype(f"u{min(n_bytes, 8)}")
