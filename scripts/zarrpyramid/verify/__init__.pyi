@@ -1,4 +1,3 @@
-from .array_digest import ArrayDigests as ArrayDigests
 from .array_digest import array_digests as array_digests
 from .findings import GRADES as GRADES
 from .findings import NOTE as NOTE
