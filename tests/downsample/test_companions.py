@@ -13,6 +13,7 @@ import zarr
 
 from rebuilds import change, make, objects
 from zarrpyramid.arrays.direct import DirectChunks
+from zarrpyramid.cli import main
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
@@ -21,6 +22,7 @@ from zarrpyramid.downsample.publish import write_multiscales
 from zarrpyramid.downsample.pyramid import build_pyramid, clean
 from zarrpyramid.errors import ConfigError, PyramidError, StoreError
 from zarrpyramid.plan import companions, open_image
+from zarrpyramid.report.summary import success_lines
 from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.verify import pyramid_status
 from zarrpyramid.verify.findings import Report
@@ -330,3 +332,69 @@ def test_a_companion_that_is_added_later_is_made_by_its_own_job(tmp_path, caplog
     shutil.rmtree(store / "raw/1")
     shutil.rmtree(results)
     assert build(store, results, levels=2, also=("max",)) == made
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_companion_is_shown_as_its_image(tmp_path, zarr_format):
+    """Others' `omero` is taken over, and stays where the companion has got one of its own."""
+    store = make(tmp_path / "brain.zarr", zarr_format=zarr_format)
+    window = {"min": 0, "max": 9, "start": 1, "end": 8}
+    omero = {"channels": [{"label": "DAPI", "color": "00FF00", "window": window}], "id": 7}
+    build_pyramid(store, "raw", levels=2, also=["max"], progress=False)
+    group = zarr.open_group(store / "raw")
+    ours = ome(group)
+    group.attrs.update({"omero": omero} if zarr_format == 2 else {"ome": {**ours, "omero": omero}})
+    build_pyramid(store, "raw", levels=2, also=["max", "min"], progress=False)
+    for method in ("max", "min"):
+        companion = zarr.open_group(store / "raw" / method)
+        assert ome(companion)["omero"] == omero
+        assert report(store / "raw" / method).is_sound
+    changed = {**ome(companion), "omero": {**omero, "id": 8}}
+    companion.attrs.update(changed if zarr_format == 2 else {"ome": changed})
+    build_pyramid(store, "raw", levels=2, also=["max", "min"], progress=False)
+    assert ome(zarr.open_group(store / "raw/min"))["omero"]["id"] == 8
+    assert report(store / "raw/min").is_sound
+
+
+def ome(group):
+    """Return where a group says how it is shown."""
+    return group.attrs.asdict().get("ome", group.attrs.asdict())
+
+
+def test_names_of_channels_from_a_source_are_those_of_companions(tmp_path):
+    store = make(tmp_path / "brain.zarr", shape=(2, 8, 8, 8), chunks=(1, 4, 4, 4))
+    group = zarr.open_group(store / "raw")
+    group.attrs["zarrpyramid_channels"] = ["DAPI", "GFP"]
+    how = {"axes": ["c", "z", "y", "x"], "levels": 1, "also": ["max"], "progress": False}
+    build_pyramid(store, "raw", **how)
+    shown = [ome(zarr.open_group(store / path))["omero"] for path in ("raw", "raw/max")]
+    assert shown[0] == shown[1]
+    assert [channel["label"] for channel in shown[1]["channels"]] == ["DAPI", "GFP"]
+    assert report(store / "raw/max").is_sound
+
+
+def test_clean_removes_the_group_of_a_companion(tmp_path):
+    store = make(tmp_path / "brain.zarr")
+    build_pyramid(store, "raw", levels=2, also=["max", "min"], progress=False)
+    zarr.open_group(store / "raw/min").create_group("kept")
+    for method in ("max", "min"):
+        assert clean(str(store / "raw" / method)) == [1, 2]
+    assert not (store / "raw/max").exists()
+    assert "kept" in zarr.open_group(store / "raw/min")  # not ours, so the group stays
+    build_pyramid(store, "raw", levels=2, also=["max", "min"], progress=False)
+    assert report(store / "raw/max").is_sound
+    assert report(store / "raw/min").is_sound
+
+
+def test_the_commands_say_where_level_0_of_a_companion_is(tmp_path, capsys):
+    store = make(tmp_path / "brain.zarr")
+    build_pyramid(store, "raw", levels=2, also=["max"], progress=False)
+    assert main(["status", str(store / "raw/max")]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert "no: ../0" in " ".join(rows[1])
+    assert "yes" in rows[2]
+    image = open_image(
+        image_config("raw", {"store": str(store), "field": "raw", "levels": 2, "also": ["max"]})
+    )
+    line = success_lines(companions(image), tmp_path, tmp_path)[0]
+    assert re.search(r"raw-max: levels? 1.* complete in .*brain.zarr/raw/max ", line), line

@@ -180,7 +180,7 @@ def _status_row(status: LevelStatus) -> Sequence[str]:
         status.dtype,
         f"{status.n_objects}/{'?' if expected is None else expected}",
         str(status.stored_bytes),
-        "yes" if status.listed else "no",
+        f"no: {status.path}" if status.is_beside else "yes" if status.listed else "no",
         f"{record['mean']:.6g}" if isinstance(record.get("mean"), int | float) else "-",
         record.get("digest") or ("base" if status.level == 0 else "not ours"),
     )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import (
+    BASE_PATH_KEY,
+    OUTER_BASE_KEY,
     WINDOWS_KEY,
     change_group_attributes,
     delete_array,
@@ -31,6 +33,7 @@ from zarrpyramid.metadata import (
     with_label_listed,
     with_levels,
     with_omero,
+    with_others_omero,
     without_our_list,
     without_our_omero,
     without_paths,
@@ -76,6 +79,14 @@ def make_companion_group(image: Image) -> None:
     make_groups(image.store, image.path, image.plan.base.zarr_format)
     first = first_attributes(image)
     change_group_attributes(image.store, image.path, lambda found: found or first)
+
+
+def empty_companion_group(image: Image) -> None:
+    """Leave no attribute of a companion's group, unless something that is not ours is in it."""
+    ours = {OUTER_BASE_KEY, BASE_PATH_KEY, CHANNELS_KEY, "ome", "multiscales", "omero"}
+    found = open_group(image.store, image.path).attributes
+    if found.keys() <= ours and not image.store.children(image.path):
+        change_group_attributes(image.store, image.path, lambda found: {})
 
 
 def write_multiscales(image: Image) -> Record:
@@ -161,10 +172,20 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
     if plan.image.labels:
         is_marked = plan.asked.labels is True
         listed = with_label_image(listed, plan.base.zarr_format, image.path, marked=is_marked)
+    if image.is_companion:
+        listed = _shown_as_the_image(image, listed)
     if not plan.image.omero:
         return with_omero(listed, None)
     made = _omero(image, listed)
     return listed if made is None else with_omero(listed, made)
+
+
+def _shown_as_the_image(image: Image, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return a companion's attributes with the names and colours that its image gives channels."""
+    node = read_node(image.store, image.path.rpartition("/")[0])
+    shown = {} if node is None else node.attributes
+    named = {key: item for key, item in shown.items() if key == CHANNELS_KEY}
+    return with_others_omero({**attributes, **named}, shown)
 
 
 def omero_holds(image: Image, attributes: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name,
 from zarrpyramid.errors import suggestion
 from zarrpyramid.metadata import (
     change_group_attributes,
+    delete_empty_groups,
     join,
     levels_there,
     without_our_notes,
@@ -35,7 +36,13 @@ from .base import remove_base, seal_base
 from .base_copy import copy_base
 from .level import build_level
 from .progress import Progress, is_watched
-from .publish import remove_foreign, remove_left_overs, remove_levels, write_multiscales
+from .publish import (
+    empty_companion_group,
+    remove_foreign,
+    remove_left_overs,
+    remove_levels,
+    write_multiscales,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -206,10 +213,10 @@ def clean(
     """Remove the levels that carry our record from the image at a path; return their numbers.
 
     What a killed run left of a level goes too, as a build would remove it, and so does what the
-    group says of how they were made and shown. Level 0 stays as it is, and so does every level that
-    is not ours; with `foreign`, those that the group lists are removed as by a run with
-    `overwrite`. With `base`, a level 0 that was taken from a source, as a copy or a link, is
-    removed too.
+    group says of how they were made and shown, and the group of a companion. Level 0 stays as it
+    is, and so does every level that is not ours; with `foreign`, those that the group lists are
+    removed as by a run with `overwrite`. With `base`, a level 0 that was taken from a source, as a
+    copy or a link, is removed too.
     """
     image = open_path(path, storage_options=storage_options, is_read=False)
     is_held = held(image.store, image.path, makes_group=image.makes_group)
@@ -221,7 +228,12 @@ def clean(
         if foreign:
             remove_foreign(image)
         change_group_attributes(image.store, image.path, without_our_notes)
-        return [0, *removed] if base and remove_base(image) else removed
+        if image.is_companion:
+            empty_companion_group(image)
+        is_base_gone = base and remove_base(image)
+    if image.is_companion:  # after the hold, which is a file in the group
+        delete_empty_groups(image.store, image.level_path(1), image.path.rpartition("/")[0])
+    return [0, *removed] if is_base_gone else removed
 
 
 def plain(given: Mapping[str, Any]) -> dict[str, Any]:

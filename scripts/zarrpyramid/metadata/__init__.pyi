@@ -69,6 +69,7 @@ from .omero import channel_names as channel_names
 from .omero import omero_document as omero_document
 from .omero import others_omero as others_omero
 from .omero import with_omero as with_omero
+from .omero import with_others_omero as with_others_omero
 from .omero import without_omero as without_omero
 from .omero import without_our_omero as without_our_omero
 from .outer_list import OUTER_BASE_KEY as OUTER_BASE_KEY

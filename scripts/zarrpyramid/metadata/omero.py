@@ -114,6 +114,19 @@ def with_omero(attributes: Document, made: Document | None) -> Document:
     return kept if holder is attributes else {**attributes, "ome": kept}
 
 
+def with_others_omero(attributes: Document, shown: Document) -> Document:
+    """Return a group's attributes with the `omero` that others wrote in `shown`, another group's.
+
+    An `omero` of others that the group has itself stays.
+    """
+    if others_omero(attributes) or not others_omero(shown):
+        return attributes
+    attributes = without_our_omero(attributes)
+    holder = ome_attributes(attributes)
+    kept = {**holder, "omero": ome_attributes(shown, "omero")["omero"]}
+    return kept if holder is attributes else {**attributes, "ome": kept}
+
+
 def without_our_omero(attributes: Document) -> Document:
     """Return a group's attributes without what this package wrote of an `omero`."""
     holder, ours = ome_attributes(attributes), _our_keys(attributes)

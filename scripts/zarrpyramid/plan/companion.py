@@ -155,6 +155,7 @@ def _config(plan: ImagePlan, method: str) -> ImageConfig:
         rounding=EACH,
         weights=None,
         labels=False,
+        omero=plan.image.omero,  # False where others wrote the image's, which is taken over
         dtype=None,
         scale_factors=steps,
         levels=None,

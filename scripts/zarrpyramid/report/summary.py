@@ -141,7 +141,13 @@ def _success_line(image: Image, logs: Path) -> str:
         seconds += sum(job["seconds"] for job in told)
         n_bytes += sum(job["voxels"] for job in told) * plan.levels[level.level - 1].item_size
     speed = f", {seconds:.3g} s of jobs, {n_bytes / seconds / 1e9:.2g} GB/s" if n_bytes else ""
-    built = f"levels 0 to {last} are complete" if last else "level 0 is small enough to stand alone"
+    first = int(image.is_companion)  # whose level 0 is another image's
+    if not last:
+        built = "level 0 is small enough to stand alone"
+    elif first == last:
+        built = f"level {last} is complete"
+    else:
+        built = f"levels {first} to {last} are complete"
     n_voxels = count(plan.levels[0].shape)
     return f"zarrpyramid: {name}: {built} in {where} ({n_voxels:,} voxels{speed})"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.metadata import read_axes
+from zarrpyramid.metadata import ABOVE, read_axes
 from zarrpyramid.plan import expected_objects, record_of, stored_objects, why_incomplete
 
 from .absent import absent_levels
@@ -61,6 +61,11 @@ class LevelStatus:
     fault: str
     factors: Shape | None
     voxel_size: tuple[float, ...] | None
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it is the level 0 of a companion, which stands beside the group."""
+        return self.path.startswith(ABOVE)
 
     @property
     def complete(self) -> bool:
@@ -118,7 +123,7 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
             chunks=metadata.chunks,
             dtype=metadata.dtype,
             record=record,
-            listed=level.listed,
+            listed=level.listed and not level.path.startswith(ABOVE),
             n_objects=sum(size > 0 for _, size, _ in objects),
             expected_objects=expected_objects(metadata),
             stored_bytes=sum(size for _, size, _ in objects),
