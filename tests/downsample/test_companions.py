@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import zarr
 
-from rebuilds import change, make, objects
+from rebuilds import bytes_of, change, make, objects
 from zarrpyramid.arrays.direct import DirectChunks
 from zarrpyramid.cli import main
-from zarrpyramid.config import image_config
+from zarrpyramid.config import image_config, image_configs
+from zarrpyramid.config.files import read_config
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
@@ -24,7 +25,7 @@ from zarrpyramid.errors import ConfigError, PyramidError, StoreError
 from zarrpyramid.plan import companions, open_image
 from zarrpyramid.report.summary import success_lines
 from zarrpyramid.stores.local import LocalStore
-from zarrpyramid.verify import pyramid_status
+from zarrpyramid.verify import pyramid_status, reproduce
 from zarrpyramid.verify.findings import Report
 from zarrpyramid.verify.verify import verify_pyramid
 
@@ -122,6 +123,50 @@ def test_a_second_build_makes_nothing_again(tmp_path, caplog):
     made = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
     build_pyramid(store, "raw", levels=2, also=["max"])
     assert {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()} == made
+
+
+def test_a_companion_that_is_built_as_an_image_of_its_own(tmp_path):
+    """Then nobody has looked at level 0 before it."""
+    store = make(tmp_path / "brain.zarr")
+    build_pyramid(store, "raw", levels=2, also=["max"])
+    change(store, (slice(0, 8),) * 3)
+    build_pyramid(store, "raw/max", levels=2, method="max")
+    assert report(store / "raw/max").is_sound
+    there = bytes_of(store)
+    with pytest.raises(ConfigError, match=r"raw/max is a companion itself, and has none; .*give"):
+        build_pyramid(store, "raw/max", levels=2, method="max", also=["min"])
+    assert bytes_of(store) == there
+    build_pyramid(store, "raw", levels=2, also=["max", "min"])  # the way out
+    assert report(store / "raw/min").is_sound
+
+
+@pytest.mark.parametrize("weighs", [False, True])
+def test_the_configuration_of_a_companion_is_that_of_its_image(tmp_path, weighs):
+    store, keys = make(tmp_path / "brain.zarr"), {"levels": 2, "also": ["max"], "nodata": 7}
+    bare = shutil.copytree(store, tmp_path / "bare" / "brain.zarr")
+    if weighs:
+        keys["weights"] = "mass"
+        for place in (store, bare):
+            shutil.copytree(place / "raw", place / "mass")
+        build_pyramid(store, "mass", levels=2)
+    build_pyramid(store, "raw", **keys)
+    text = reproduce(str(store / "raw/max")).replace(str(store), str(bare))
+    (tmp_path / "again.yaml").write_text(text, encoding="utf-8")
+    configs = image_configs(read_config(tmp_path / "again.yaml"))
+    assert [each.also for each in configs] == [("max",), None][: 1 + weighs]
+    for config in reversed(configs):  # weights first
+        image = open_image(config)
+        for each in (image, *companions(image)):
+            finer = seal_base(each)
+            for level in (1, 2):
+                finer = build_level(each, level, finer, n_workers=1)
+            write_multiscales(each)
+    assert bytes_of(bare / "raw/max") == bytes_of(store / "raw/max")
+    build_pyramid(store, "raw", **{**keys, "also": "none"}, chunks=[4, 4, 4])
+    with pytest.raises(StoreError, match=r"made with chunks .*8.*, its image .* build both anew"):
+        reproduce(str(store / "raw/max"))
+    build_pyramid(store, "raw", **keys, chunks=[4, 4, 4])  # the way out
+    assert "chunks: [4, 4, 4]" in reproduce(str(store / "raw/max"))
 
 
 def test_an_image_at_the_root_of_a_store(tmp_path):

@@ -12,6 +12,8 @@ from rebuilds import bytes_of, make
 from zarrpyramid.config import image_configs
 from zarrpyramid.config.files import read_config
 from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.errors import StoreError
+from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.verify import Finding, Report, repair_pyramid, reproduce, verify_pyramid
 
 
@@ -57,14 +59,55 @@ def test_what_cannot_be_held_without_the_weights_is_said(store, tmp_path):
     assert seen(store / "raw", full=True)[0].is_proven
 
 
-def test_a_pair_that_is_no_part_of_a_group_finds_its_weights(store, tmp_path):
+def test_a_pair_in_a_folder_that_is_no_group(store, tmp_path):
     folder = tmp_path / "plain"
     folder.mkdir()
     for name in ("raw", "mass"):
         shutil.copytree(store / name, folder / name)
     report, _ = seen(folder / "raw", full=True)
     assert report.findings == []
+    assert "../mass" in report.verdict
+    assert not report.is_proven
+    with pytest.raises(StoreError, match=r"'../mass' of .*plain/raw are not in .*; expected"):
+        reproduce(str(folder / "raw"))
+    zarr.create_group(folder)  # the way out
+    report, _ = seen(folder / "raw", full=True)
+    assert report.findings == []
     assert report.is_proven
+    reproduce(str(folder / "raw"))
+
+
+LEADS_OUT = ["../../mass", "../../../secret", "../../../../../etc", "../a\\b", "../a\0b"]
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("path", LEADS_OUT)
+def test_no_weights_are_read_outside_the_store(store, tmp_path, monkeypatch, path):
+    """A stranger's record may name any path."""
+    shutil.copytree(store / "mass", tmp_path / "mass")  # where one of them leads
+    shutil.copytree(store / "mass", tmp_path.parent / f"{tmp_path.name}-secret")
+    path = path.replace("secret", f"{tmp_path.name}-secret")
+    for level in (1, 2):
+        array = zarr.open_array(store / f"raw/{level}")
+        record = array.attrs["zarrpyramid"]
+        record["recipe"]["weights"] = path
+        array.attrs["zarrpyramid"] = record
+    read, get = [], LocalStore.get_into
+
+    def watched(self, key, buffer, *rest):
+        read.append(self.root / key)
+        return get(self, key, buffer, *rest)
+
+    monkeypatch.setattr(LocalStore, "get_into", watched)
+    report, lines = seen(store / "raw", full=True)
+    assert not report.is_proven
+    assert "are not in" in lines
+    whole = bytes_of(store)
+    for look in (reproduce, lambda where: list(repair_pyramid(where, full=True))):
+        with pytest.raises(StoreError, match="are not in"):
+            look(str(store / "raw"))
+    assert bytes_of(store) == whole
+    assert all(place.is_relative_to(store / "raw") for place in read)
 
 
 def test_a_wrong_voxel_and_changed_weights_are_found_and_mended(store):

@@ -30,7 +30,9 @@ def check(workspace, voxels):
 @pytest.mark.parametrize("more", [{}, {"part_size": 2000}], ids=["jobs", "parts"])
 def test_a_run_and_the_run_after_it(workspace, more):
     voxels = workspace.make(RAW, (21, 18, 13))
-    workspace.run(**IMAGE, **more)
+    said = workspace.run(**IMAGE, **more).text
+    assert "image-raw: levels 0 to 2 are complete in" in said
+    assert "image-raw-max: levels 1 to 2 are complete in" in said
     check(workspace, voxels)
     told = "".join(path.read_text() for path in (workspace / "logs").rglob("*.log"))
     assert told.count("is made by the same read of level 0") == 2

@@ -150,7 +150,9 @@ class LevelJob(Job):
         if watched_by(self.image) != "objects":
             return {}  # only its document is compared, and that is done already
         self.looks.close()  # they are old by when all of level 0 is read
-        known = seen_fingerprint(self.image) if self.image.is_companion else None
+        # Of a companion that is built as an image of its own, nobody has looked at level 0 yet.
+        is_also = bool(self.image.plan.asked.companion)
+        known = seen_fingerprint(self.image) if is_also else None
         proof = {} if weights is None else {"weights_fingerprint": fingerprint(weights)}
         return {"fingerprint": known or fingerprint(self.source), **proof}
 

@@ -89,6 +89,6 @@ from .stored import stored_objects as stored_objects
 from .weights_level import WeightsLevel as WeightsLevel
 from .weights_level import check_weights_there as check_weights_there
 from .weights_level import find_weights as find_weights
+from .weights_level import weights_group as weights_group
 from .weights_level import weights_of as weights_of
 from .weights_level import weights_watch as weights_watch
-from .weights_level import with_weights as with_weights

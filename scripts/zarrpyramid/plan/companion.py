@@ -88,7 +88,7 @@ def first_attributes(image: Image) -> dict[str, Any]:
 def seen_fingerprint(image: Image) -> str | None:
     """Return the fingerprint of level 0 by level 1 of the image of a companion, None without one.
 
-    No level of a companion is made or found before level 1 of its image is current.
+    A companion of `also` is made and looked at only when level 1 of its image is current.
     """
     paths = LevelPaths(base=image.paths.base.removeprefix(ABOVE))
     record = record_of(read_array(image.store, reach(image.path, ABOVE + paths.path(1)))) or {}
@@ -109,6 +109,11 @@ def _check(image: Image, method: str) -> None:
         If it cannot, or another group stands there.
     """
     plan, also = image.plan, _also(image, method)
+    if image.is_companion:
+        raise ConfigError(
+            f"{also}: {plan.where} is a companion itself, and has none; leave also out, or give it "
+            "to the image above"
+        )
     if plan.image.labels:
         raise ConfigError(f"{also}: level 0 holds labels, which have no companions; leave also out")
     if method == plan.image.method:

@@ -13,7 +13,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
-from zarrpyramid.metadata import LevelPaths, base_path, join, parse_array, reach, read_node
+from zarrpyramid.metadata import (
+    LevelPaths,
+    base_path,
+    is_inside,
+    join,
+    parse_array,
+    reach,
+    read_node,
+)
 from zarrpyramid.reduce import kind_of
 
 from .base_objects import watched_by
@@ -122,30 +130,38 @@ def find_weights(store: Store, group: str, path: str, number: int) -> WeightsLev
     store, group
         Of the image whose means are weighed.
     path
-        Path of the weights' group from that group; it may lead out of the store.
+        Path of the weights' group from that group.
+
+    Raises
+    ------
+    StoreError
+        If the path leads out of the store.
     """
-    store, _, at = with_weights(store, group, path)
+    at = weights_group(store, group, path)
     node = read_node(store, at)
     base = (None if node is None else base_path(node.attributes)) or "0"
     trust_linked_base(store, node, reach(at, base))
     return WeightsLevel(store, reach(at, LevelPaths(base=base).path(number)), number)
 
 
-def with_weights(store: Store, group: str, path: str) -> tuple[Store, str, str]:
-    """Return the nearest store that holds an image and its weights, and their paths in it.
+def weights_group(store: Store, group: str, path: str) -> str:
+    """Return where in a store the group of an image's weights is; arguments as `find_weights`.
 
-    Parameters
-    ----------
-    store, group
-        Of the image, which may be the whole of its store.
-    path
-        Path of the weights from the image's group.
+    Raises
+    ------
+    StoreError
+        If it is not in the store: a record that strangers wrote reads nothing around it.
     """
     at = posixpath.normpath(join(group, path))
-    while at.split("/")[0] == ".." and (above := store.above()) is not None:
-        store, name = above
-        group, at = join(name, group), posixpath.normpath(f"{name}/{at}")
-    return store, group, "" if at == "." else at
+    if at == ".":
+        return ""
+    if not is_inside(at):
+        raise StoreError(
+            f"weights {path!r} of {join(store.name, group)} are not in {store.name}, the outermost "
+            "group around it; expected both in one group: make the folder that holds both one, by "
+            "zarr.create_group"
+        )
+    return at
 
 
 def weights_of(level: Level) -> WeightsLevel | None:

@@ -15,11 +15,12 @@ from zarrpyramid.metadata import (
     encoded_as,
     fits,
     labels_group,
+    outer_base,
     read_axes,
     stated_version,
     version_written,
 )
-from zarrpyramid.plan import EACH, VOXEL_REVISION, with_weights
+from zarrpyramid.plan import EACH, VOXEL_REVISION, weights_group
 from zarrpyramid.programs import command
 from zarrpyramid.reduce import ALL_DATA, METHODS
 
@@ -38,6 +39,18 @@ if TYPE_CHECKING:
     from .pyramid import FoundLevel, Pyramid
 
 
+_TAKEN_OVER = (
+    "scale_factors",
+    "chunks",
+    "shards",
+    "compressor",
+    "checksum",
+    "write_empty_chunks",
+    "nodata",
+)
+"""What a companion takes over from its image, of what its records and documents say."""
+
+
 def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) -> str:
     """Return the configuration, as YAML, that makes the pyramid at a path.
 
@@ -48,13 +61,34 @@ def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) ->
     PyramidError
         If zarrpyramid made no level of it, or no one configuration makes it.
     """
-    pyramid = find_pyramid(path, storage_options=storage_options)
+    asked = pyramid = find_pyramid(path, storage_options=storage_options)
     settings = reproduced_settings(pyramid)
+    if outer_base(pyramid.attributes) is not None:
+        pyramid = pyramid_at(pyramid.store, pyramid.path.rpartition("/")[0])
+        settings = _as_companion(settings, asked, pyramid)
     if "weights" in settings:
         settings = {"images": _with_weights(pyramid, settings)}
     if storage_options:
         settings["storage_options"] = dict(storage_options)
-    return f"# Makes the pyramid of {pyramid.where} again.\n{to_yaml(settings)}"
+    return f"# Makes the pyramid of {asked.where} again.\n{to_yaml(settings)}"
+
+
+def _as_companion(settings: dict[str, Any], made: Pyramid, image: Pyramid) -> dict[str, Any]:
+    """Return the settings of an image that make a companion beside it, of those of its own.
+
+    Raises
+    ------
+    StoreError
+        If the image was made otherwise, so that its companion would be another one.
+    """
+    of_image = reproduced_settings(image)
+    for key in _TAKEN_OVER:
+        if settings.get(key) != of_image.get(key):
+            raise StoreError(
+                f"{made.where} was made with {key} {settings.get(key)}, its image {image.where} "
+                f"with {of_image.get(key)}, so that also would make another one; build both anew"
+            )
+    return {**of_image, "also": [settings["method"]]}
 
 
 def _with_weights(pyramid: Pyramid, settings: dict[str, Any]) -> dict[str, Any]:
@@ -68,8 +102,8 @@ def _with_weights(pyramid: Pyramid, settings: dict[str, Any]) -> dict[str, Any]:
         if "weights" not in settings:
             return images
         weights = _weights(pyramid, _made_here(pyramid))
-        store, _, group = with_weights(pyramid.store, pyramid.path, weights)
-        pyramid = pyramid_at(store, group)
+        at = weights_group(pyramid.store, pyramid.path, weights)
+        pyramid = pyramid_at(pyramid.store, at)
         settings = reproduced_settings(pyramid)
 
 
@@ -145,9 +179,7 @@ def as_settings(
 ) -> dict[str, Any]:
     """Return the settings that make such levels of level 0, and list them as the group does."""
     stated = pyramid.provenance
-    store, field, weighs = pyramid.store, pyramid.path, ""
-    if weights:
-        store, field, weighs = with_weights(store, field, weights)
+    store, field = pyramid.store, pyramid.path
     holds_ids = pyramid.is_labels or labels_group(pyramid.path) is not None
     return {
         "store": store.name,
@@ -157,7 +189,7 @@ def as_settings(
         "method": method,
         **_nodata(no_data),
         **({} if rounding == EACH else {"rounding": rounding}),
-        **({"weights": weighs} if weighs else {}),
+        **({"weights": weights_group(store, field, weights)} if weights else {}),
         # Means that were made of labels are made again as they are.
         **({"labels": False} if METHODS[method].mixes and holds_ids else {}),
         **({} if stated is None or OMERO_DIGEST in stated else {"omero": False}),
