@@ -69,8 +69,9 @@ def command_line() -> str:
     )
     lines = [
         *("# Command line", "", NOTE.format("scripts/zarrpyramid/cli"), ""),
-        "`zarrpyramid COMMAND`, in a clone `uv run zarrpyramid COMMAND`. Pyramids are built by the "
-        "[workflow](../tutorial.md), or [from Python](../howto/python.md).",
+        "`zarrpyramid COMMAND`, in a clone `uv run zarrpyramid COMMAND`. The "
+        "[workflow](../tutorial.md) builds many pyramids, with reports and on clusters; `build` "
+        "and [Python](../howto/python.md) build one.",
     ]
     lines += ["", "| exit code | 0 | 1 | 2 |", "|---|---|---|---|"]
     for name, command in sorted(commands.choices.items()):

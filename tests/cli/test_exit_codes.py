@@ -32,6 +32,7 @@ STATES = (
 )
 TABLE = {
     #         complete, lost, in level 2, in level 1, no level, foreign, tiny, empty, gone
+    "build -q --set overwrite=true": (0, 0, 0, 0, 0, 0, 0, 2, 2),
     "plan": (0, 0, 0, 0, 0, 1, 0, 2, 2),
     "status": (0, 1, 1, 1, 1, 0, 0, 2, 2),
     "lint --viewer neuroglancer": (0, 1, 1, 1, 1, 0, 0, 2, 2),
@@ -107,7 +108,7 @@ def test_codes(image, command, tmp_path, monkeypatch, capsys, request):
     if command.startswith("view"):
         request.getfixturevalue("served")
         monkeypatch.setattr("zarrpyramid.report.neuroglancer._client", lambda: tmp_path)
-    if command == "clean" and store.exists():
+    if command.split()[0] in ("build", "clean") and store.exists():
         store = shutil.copytree(store, tmp_path / "copy.zarr")
     name, *options = command.split()
     code = main([name, str(store), *options])

@@ -1,15 +1,15 @@
 """The command line: what `zarrpyramid --help` lists.
 
-A command reads its arguments, calls one function of the library and prints. Pyramids are built by
-the workflow or from Python; commands look at them, prove them and clean up. Imports of a command
-stand inside it, so that `--help` loads none of them.
+A command reads its arguments, calls one function of the library and prints. Imports of a
+command stand inside it, so that `--help` loads none of them.
 
 It gives `main` to the program `zarrpyramid`. Its files in reading order:
 
 - `program`: the parser, and how a command is found, run and answered when something is wrong.
 - `arguments`: what commands share: the path of an image and the options of a URL.
+- `make`: the command that builds one image.
 - `look`: `plan`, `view`, `status` and `lint`.
-- `prove`: `verify` and `reproduce`.
+- `prove`: `verify`, `reproduce` and digests of any arrays.
 - `keep`: `workflow`, `unlock` and `clean`, with `layouts`, the files that `workflow` copies.
 """
 

@@ -14,18 +14,19 @@ from zarrpyramid import __version__
 from zarrpyramid.downsample import warn_to_stderr
 from zarrpyramid.errors import PyramidError, suggestion
 
-from . import keep, look, prove
+from . import keep, look, make, prove
 from .arguments import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DESCRIPTION = """\
-Image pyramids for zarr arrays. Build them with the workflow:
+Image pyramids for zarr arrays. The workflow builds many, with reports and on clusters:
 
   uv run snakemake --cores all --config store=/data/brain.zarr field=raw
 
-and look after them with these commands. Each has examples: zarrpyramid COMMAND --help
+These commands build one, look at it, prove it and clean up. Each has
+examples: zarrpyramid COMMAND --help
 """
 
 
@@ -82,7 +83,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (look, prove, keep):
+    for group in (make, look, prove, keep):
         group.add_commands(commands)
     parser.names = list(commands.choices)
     return parser

@@ -24,16 +24,36 @@ def read_config(path: Path) -> dict[str, Any]:
         If it cannot be read, or is no mapping.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise too_deep(str(path)) from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} cannot be read as a configuration: {reason}") from error
-    check_extent(found, str(path))
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise _unread(str(path), error) from error
+    found = from_yaml(text, str(path))
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: expected a mapping of keys such as store, found {found!r}")
     return found
+
+
+def from_yaml(text: str, name: str) -> Any:
+    """Return what YAML says, unchecked; errors name it by `name`.
+
+    Raises
+    ------
+    ConfigError
+        If it is no YAML, or holds too much.
+    """
+    try:
+        found = yaml.safe_load(text)
+    except RecursionError as error:
+        raise too_deep(name) from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise _unread(name, error) from error
+    check_extent(found, name)
+    return found
+
+
+def _unread(name: str, error: Exception) -> ConfigError:
+    reason = " ".join(str(error).split())
+    return ConfigError(f"{name} cannot be read as a configuration: {reason}")
 
 
 def to_yaml(settings: Mapping[str, Any]) -> str:
