@@ -38,7 +38,7 @@ ROOF = {"__init__", "__main__", "pyramid_sampler"}
 DOORS = {
     "zarr": {"arrays.foreign", "stores.zarr_store"},
     "numcodecs": {"arrays.codecs", "arrays.compressors", "inputs.n5_blocks"},
-    "dask": {"downsample.run", "downsample.synthetic"},
+    "dask": {"downsample.run", "downsample.scheduler", "downsample.synthetic"},
     "distributed": {"downsample.cluster"},
     "numba": {"reduce.numba_mean"},  # whose decorator the others take
     # One opens a client by the options of its URL, the other asks it and tells its errors apart.

@@ -297,7 +297,7 @@ STORMS = {  # what is done to which requests, and to every how manieth of them
     "put cut": ("drop", "PUT", 3),
     "no answer": ("drop", "GET", 6),
     "heard twice": ("twice", "PUT", 1),
-    "stalls": (1.5, "GET", 40),
+    "stalls": (1.5, "GET", 25),
     "put stalls": (1.5, "PUT", 6),
 }
 

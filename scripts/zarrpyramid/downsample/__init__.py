@@ -7,7 +7,8 @@ reads their source chunks from the shared zarr store, averages them by `reduce_a
 checks, encodes and writes (``layout`` and ``missing`` say which chunks, ``result`` is what it saw,
 ``value_counts`` how often each value occurs, for contrast windows; ``once_task`` rounds means once,
 ``weighted_task`` weighs them, ``shared_task`` makes levels of ``companions`` too, of chunks in
-``held``); ``run`` spreads the tasks over cores, or over a dask cluster of the user (``cluster``).
+``held``); ``run`` spreads the tasks over cores, or over a dask cluster of the user (``cluster``) or
+by what dask ``scheduler`` the user has set.
 
 A level of more than 8 tasks is run by dask, over worker processes (``workers``), or on the user's
 dask cluster; a smaller one by plain threads, since importing dask costs 0.18 CPU s. numba is loaded

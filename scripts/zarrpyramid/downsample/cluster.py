@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.errors import ConfigError, WorkerError
 from zarrpyramid.stores import laid_probe
 
-from .run import users_scheduler
+from .scheduler import users_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,8 +85,7 @@ def open_cluster(
         If the cluster cannot be reached or used.
     """
     client = None if address else _users_client()
-    # Where dask was not imported nobody has set another scheduler.
-    if not (address or client or ("dask.base" in sys.modules and users_scheduler())):
+    if not (address or client or users_scheduler()):
         address = os.environ.get(_ADDRESS)
     if not store.shared or not (address or client):
         yield None

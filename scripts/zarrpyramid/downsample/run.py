@@ -9,7 +9,6 @@ import it costs as much as the whole of a small level.
 from __future__ import annotations
 
 import itertools
-import sys
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,8 @@ from uuid import uuid4
 
 from zarrpyramid import geometry
 from zarrpyramid.plan import FEW
+
+from .scheduler import users_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,9 +91,7 @@ def run_blocks(
     """
     n_blocks = geometry.count(grid) if numbers is None else len(numbers)
     may_fork = n_blocks > FEW and n_workers > 1 and shared and _can_fork()
-    # Where dask was not imported nobody has set anything.
-    asked = shared and ("dask.base" in sys.modules or may_fork)
-    scheduler = users_scheduler() if asked else None
+    scheduler = users_scheduler() if shared else None
     places = geometry.iterate_units(grid, numbers)
     if cluster is not None:
         # Batches of so many groups that their ends, where workers wait, do not count.
@@ -109,17 +108,6 @@ def run_blocks(
         if load is not None:
             load()
         yield from _run_threads(compute, places, n_workers, note)
-
-
-def users_scheduler() -> Any:
-    """Return the client's or scheduler's function that runs a graph, or None where none is set."""
-    from dask import config
-    from dask.base import get_scheduler
-
-    # Without this, dask imports distributed to look for a client, at twice dask's own cost.
-    if "distributed" in sys.modules or config.get("scheduler", None):
-        return get_scheduler()  # type: ignore[no-untyped-call]
-    return None
 
 
 def _can_fork() -> bool:

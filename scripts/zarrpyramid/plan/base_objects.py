@@ -141,7 +141,12 @@ def sampled_bytes(image: Image) -> int:
 
 
 def stored_share(image: Image) -> float:
-    """Return about how many stored bytes a byte of voxels takes, by a few objects of level 0."""
+    """Return about how many stored bytes a byte of voxels takes, by a few objects of level 0.
+
+    A remote store is not asked, which every plan and every job would do: none take more than 1.
+    """
+    if not isinstance(image.source, InputSource) and (image.source or image).store.is_remote:
+        return 1.0
     sizes = [size for size in _sample_sizes(image) if size]
     if not sizes or image.plan.image.compressor != "same":
         return 1.0
