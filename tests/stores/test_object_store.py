@@ -196,6 +196,52 @@ def test_nothing_is_asked_twice_while_answers_are_remembered(server, proxy, plac
     assert (store.get("a"), store.get("d/x")) == (b"theirs and mine", b"later")
 
 
+def test_a_change_is_never_left_out_by_an_old_answer(server, proxy, place):
+    other, store = (ObjectStore(place, {"endpoint": url}) for url in (server, proxy.url))
+    other.put("d/a", b"mine")
+
+    def mine(data):
+        return b"mine"
+
+    with store.remembered(["d/a"], folders=["d"]):
+        assert store.get("d/b") is None
+        other.put("d/a", b"theirs")
+        other.put("d/b", b"theirs")
+        seen = []
+        store.replace("d/b", lambda data: seen.append(data))
+        store.replace("d/a", mine)  # which what is remembered would leave as it is
+        assert (other.get("d/a"), seen) == (b"mine", [None, b"theirs"])
+        # An object that is to be new, though a list from before shows none.
+        assert store.create("d/b", b"ours") is False
+        assert store.get("d/b") == b"theirs"
+        # A hold is taken over from the one that has it, not from one that had it.
+        other.put("d/b", b"somebody's")
+        assert store.create("d/b", b"ours", over=b"theirs") is False
+        store.delete_if("d/b", b"theirs")
+        assert other.get("d/b") == b"somebody's"
+
+
+def test_an_answer_that_a_write_has_overtaken_is_not_kept(server, proxy, place):
+    store = ObjectStore(place, {"endpoint": proxy.url})
+    store.put("a", b"old")
+    asked, written = threading.Event(), threading.Event()
+    with store.remembered():
+
+        def late():
+            found = store._get("a")
+            asked.set()
+            assert written.wait(30)
+            return found
+
+        reader = threading.Thread(target=store._answers.ask, args=(store._object("a"), late))
+        reader.start()
+        assert asked.wait(30)
+        store.put("a", b"new")
+        written.set()
+        reader.join()
+        assert store.get("a") == b"new"
+
+
 def test_what_cannot_be_listed_is_asked_for_itself(server, proxy, place):
     ObjectStore(place, {"endpoint": server}).put("d/a", b"1")
     proxy.fault = lambda method, path, number: 403 if "list-type" in path else None
@@ -595,6 +641,28 @@ def test_what_is_noted_of_objects_is_kept(tmp_path, server, proxy, place, monkey
     for level in (1, 2):
         kept = {key: data for key, data in objects(direct).items() if key.startswith(f"{level}/")}
         assert all((folder / key).read_bytes() == data for key, data in kept.items())
+
+
+@pytest.mark.parametrize(("method", "level"), [("GET", 0), ("PUT", 1)], ids=["looked at", "read"])
+def test_a_level_is_not_published_of_a_level_0_that_changed(
+    tmp_path, server, proxy, place, method, level
+):
+    direct = ObjectStore(place, {"endpoint": server})
+    upload(fill(tmp_path / "a.zarr"), direct)
+    theirs, once = direct.get("0/c/1/1/1"), iter([True])
+
+    def fault(asked, path, number):
+        if asked == method and is_chunk(path, level) and next(once, False):
+            direct.put("0/c/0/0/0", theirs)
+
+    proxy.fault = fault
+    given = {"storage_options": {"endpoint": proxy.url}, "levels": 1}
+    with pytest.raises(VoxelError, match=r"changed while level 1 was made of it, .* run again"):
+        build_pyramid(place, **given)
+    assert direct.get("1/zarr.json") is None
+    assert "ome" not in json.loads(direct.get("zarr.json"))["attributes"]
+    build_pyramid(place, **given)
+    assure_pyramid(place, storage_options={"endpoint": server}, n_workers=1, seed=0)  # raises
 
 
 def test_no_bucket(server):

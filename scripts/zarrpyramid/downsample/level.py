@@ -114,6 +114,8 @@ def _made_level(job: Job) -> Record:
     with open_cluster(
         image.plan.image.dask_scheduler, image.store, image.path, job.witnesses
     ) as cluster:
+        if cluster is not None:
+            job.looks.close()  # to reach its workers takes seconds
         with image.looked_at(objects=target.number == 1):
             before = job.stamp()
             if not (keep := may_keep(job)):

@@ -86,7 +86,8 @@ def update_ancestors(store: Store, path: str, node: Node | None) -> None:
     """
     steps = path.split("/") if path else []
     above = groups_above(path)
-    with store.remembered(join(group, "zarr.json") for group in above):
+    # Others may have changed those groups, and told, since they were asked for.
+    with store.remembered((join(group, "zarr.json") for group in above), anew=True):
         nodes = [*(read_node(store, group) for group in above), node]
     for depth in range(len(steps), -1, -1):
         here = nodes[depth]

@@ -41,11 +41,14 @@ class Answers:
     def __init__(self) -> None:
         self._found: dict[Question, Future[Any]] = {}
         self._depth = 0
+        self._n_drops = 0
 
     @contextlib.contextmanager
-    def kept(self, ahead: Iterable[tuple[Question, Callable[[], Any]]]) -> Iterator[None]:
-        """Keep answers while a block runs; ask questions `ahead`, side by side."""
-        wanted = {question: ask for question, ask in ahead if question not in self._found}
+    def kept(
+        self, ahead: Iterable[tuple[Question, Callable[[], Any]]], *, anew: bool = False
+    ) -> Iterator[None]:
+        """Keep answers while a block runs; ask questions `ahead`, side by side, or `anew`."""
+        wanted = {question: ask for question, ask in ahead if anew or question not in self._found}
         pool = ThreadPoolExecutor(_SIDE_BY_SIDE)
         self._depth += 1
         try:
@@ -57,13 +60,14 @@ class Answers:
             if not self._depth:
                 self._found.clear()
 
-    def ask(self, question: Question, ask: Callable[[], Any]) -> Any:
+    def ask(self, question: Question, ask: Callable[[], Any], *, anew: bool = False) -> Any:
         """Return an answer that is kept, else that of `ask`, and keep it inside a block."""
-        found = self._found.get(question)
+        found = None if anew else self._found.get(question)
         if found is not None:
             return found.result()
+        n_drops = self._n_drops
         answer = ask()
-        if self._depth:
+        if self._depth and n_drops == self._n_drops:  # else it may be older than what was written
             kept: Future[Any] = Future()
             kept.set_result(answer)
             self._found[question] = kept
@@ -87,7 +91,8 @@ class Answers:
         return False
 
     def drop(self, address: str) -> None:
-        """Forget what is kept of an address that is written to, below it and of folders around."""
+        """Forget what is kept of an address that was written to, below it and of folders around."""
+        self._n_drops += 1
         for question in list(self._found):
             kind, about = question
             is_around = kind != "object" and address.startswith(f"{about}/")

@@ -96,13 +96,14 @@ class ObjectStore(Store):
         *,
         folders: Iterable[str] = (),
         trees: Iterable[str] = (),
+        anew: bool = False,
     ) -> Iterator[None]:
         ahead: list[tuple[Any, Callable[[], Any]]] = [
             *((self._object(key), partial(self._get, key, most=_LARGEST)) for key in objects),
             *((self._folder(path), partial(self._listed, path)) for path in folders),
             *((self._tree(path), partial(self._all_stats, path)) for path in trees),
         ]
-        with self._answers.kept(ahead):
+        with self._answers.kept(ahead, anew=anew):
             yield
 
     def get(self, key: str) -> bytes | None:
@@ -159,28 +160,33 @@ class ObjectStore(Store):
             return None
 
     def put(self, key: str, data: bytes | memoryview) -> None:
-        self._answers.drop(self._address(key))
-        with self._telling("write", key):
+        with self._writing(key), self._telling("write", key):
             self.client.put(key, data, use_multipart=False)
 
     def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
+        question, address = self._object(key), self._address(key)
+        is_old = self._answers.known(question) is not None or self._answers.is_absent(address)
+        anew = False
         for _ in range(_CHANGES):
-            found, meta = self._whole(key)
+            found, meta = self._whole(key, anew=anew)
             data = change(found)
             if data is None or data == found:
-                return
+                if anew or not is_old:
+                    return
+                anew = True  # what others have written since may be to be changed
+                continue
             # Conditions compare the version at Google, the ETag at the others.
             tags = {name: meta.get(name) for name in ("e_tag", "version")}
             version = {name: tag for name, tag in tags.items() if tag is not None}
             mode: Any = "create" if found is None else version
-            self._answers.drop(self._address(key))
             try:
-                with self._telling("write", key):
+                with self._writing(key), self._telling("write", key):
                     self.client.put(key, data, mode=mode, use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
-                continue  # or the server has heard this request twice: the next read tells
+                anew = True  # or the server has heard this request twice: the next read tells
+                continue
             return
         raise StoreError(
             f"{self.url}/{key} was changed by others {_CHANGES} times while it was to be changed; "
@@ -193,7 +199,7 @@ class ObjectStore(Store):
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         try:
-            with self._telling("write", key):
+            with self._writing(key), self._telling("write", key):
                 self.client.put(key, data, mode="create", use_multipart=False)
         except (AlreadyExistsError, PreconditionError):
             return self.get(key) == data  # it is ours where the server has heard the request twice
@@ -201,8 +207,6 @@ class ObjectStore(Store):
             if error.errno == errno.EACCES:
                 return None
             raise
-        finally:
-            self._answers.drop(self._address(key))
         return True
 
     def _create_over(self, key: str, data: bytes, over: bytes) -> bool | None:
@@ -222,20 +226,27 @@ class ObjectStore(Store):
             raise
         return is_mine
 
+    def delete_if(self, key: str, data: bytes) -> None:
+        self._answers.drop(self._address(key))
+        super().delete_if(key, data)
+
     def delete(self, key: str) -> None:
         if self._answers.is_absent(self._address(key)):
             return
-        self._answers.drop(self._address(key))
-        with contextlib.suppress(FileNotFoundError), self._telling("remove", key):
+        with (
+            self._writing(key),
+            contextlib.suppress(FileNotFoundError),
+            self._telling("remove", key),
+        ):
             self.client.delete(key)
 
     def delete_tree(self, prefix: str) -> None:
         if self._is_empty(prefix):
             return
-        self._answers.drop(self._address(prefix))
-        for page in self._pages(prefix):
-            with contextlib.suppress(FileNotFoundError), self._telling("remove", prefix):
-                self.client.delete([found["path"] for found in page])
+        with self._writing(prefix):
+            for page in self._pages(prefix):
+                with contextlib.suppress(FileNotFoundError), self._telling("remove", prefix):
+                    self.client.delete([found["path"] for found in page])
 
     def children(self, prefix: str) -> list[str]:
         if self._is_empty(prefix):
@@ -255,11 +266,22 @@ class ObjectStore(Store):
         above, _, name = self.url.rpartition("/")
         return type(self)(above, self.options, self._answers), name
 
-    def _whole(self, key: str, most: int | None = None) -> tuple[bytes | None, dict[str, Any]]:
+    @contextlib.contextmanager
+    def _writing(self, key: str) -> Iterator[None]:
+        """Forget what is kept of a key or prefix once a block has written there, or has tried."""
+        try:
+            yield
+        finally:
+            self._answers.drop(self._address(key))
+
+    def _whole(
+        self, key: str, most: int | None = None, *, anew: bool = False
+    ) -> tuple[bytes | None, dict[str, Any]]:
         """Return an object or None, and what is known of it; asked once where it is remembered."""
-        if self._answers.is_absent(self._address(key)):
+        if not anew and self._answers.is_absent(self._address(key)):
             return None, {}
-        data, meta = self._answers.ask(self._object(key), partial(self._get, key, most=most))
+        ask = partial(self._get, key, most=most)
+        data, meta = self._answers.ask(self._object(key), ask, anew=anew)
         return None if data is None else bytes(data), meta
 
     def _get(

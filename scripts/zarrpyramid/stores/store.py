@@ -112,6 +112,7 @@ class Store(ABC):
         *,
         folders: Iterable[str] = (),
         trees: Iterable[str] = (),
+        anew: bool = False,
     ) -> AbstractContextManager[None]:
         """Ask a remote store for each object and folder once while a block runs; others do not.
 
@@ -123,6 +124,8 @@ class Store(ABC):
         objects, folders, trees
             Keys, prefixes whose names and prefixes all of whose objects are asked for at once as
             the block begins. The list of a folder tells what is absent from it.
+        anew
+            Whether they are asked for again where a block around this one remembers them.
         """
         return contextlib.nullcontext()
 
