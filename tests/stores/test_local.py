@@ -151,6 +151,25 @@ def test_short_reads_are_completed(tmp_path, monkeypatch):
     assert LocalStore(tmp_path).get_range("key", 2, 7) == DATA[2:9]
 
 
+@pytest.mark.parametrize(("n_bytes", "n_reads"), [(0, 0), (1, 1), (7, 1), (8, 1), (9, 1)])
+def test_a_file_is_read_at_once(tmp_path, monkeypatch, n_bytes, n_reads):
+    reads, preadv = [], os.preadv
+    (tmp_path / "key").write_bytes(DATA[:n_bytes])
+    monkeypatch.setattr(os, "preadv", lambda *given: reads.append(given) or preadv(*given))
+    found = LocalStore(tmp_path).get_into("key", memoryview(bytearray(8)))
+    assert (bytes(found), len(reads)) == (DATA[:n_bytes], n_reads)
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"), [(2, DATA[2:9]), (6, DATA[6:]), (10, b""), (12, b"")]
+)
+def test_a_range_is_short_at_the_end(tmp_path, monkeypatch, start, expected):
+    preadv = os.preadv
+    (tmp_path / "key").write_bytes(DATA)
+    monkeypatch.setattr(os, "preadv", lambda fd, to, at: preadv(fd, [to[0][:3]], at))
+    assert LocalStore(tmp_path).get_into("key", memoryview(bytearray(8)), start, 7) == expected
+
+
 def test_a_reader_never_sees_half_of_an_object(tmp_path):
     """Write two contents in turns in another process while reading in this one."""
     contents = {b"a" * 100_000, b"b" * 100_000}

@@ -116,8 +116,10 @@ class LocalStore(Store):
         if descriptor is None:
             return None
         try:
-            check_regular(os.fstat(descriptor).st_mode, f"{self.root}/{key}")
-            found = fill(descriptor, wanted, start)
+            known = os.fstat(descriptor)
+            check_regular(known.st_mode, f"{self.root}/{key}")
+            # Without its size, a second read would be needed to find its end.
+            found = fill(descriptor, wanted[: max(0, known.st_size - start)], start)
         except IsADirectoryError:
             return None
         except StoreError:
