@@ -241,3 +241,19 @@ def test_describing_at_once_changes_nothing(case, compiled):
     found = windows.reduce_and_describe(method, source, factors, out, compiled=compiled)
     assert repr(found) == repr(describe(source))
     assert out.tobytes() == reduce(method, source, factors, compiled=compiled).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_floats_are_described_as_by_numpy(dtype):
+    random = np.random.default_rng(3)
+    for n_rows in (1, 2, 3, 4, 5, 7, 8, 11):
+        voxels = (random.standard_normal(n_rows * 256) * 1e7).astype(dtype)
+        assert repr(describe(voxels, compiled=True)) == repr(describe(voxels))
+        for row in range(n_rows):
+            for odd in (-0.0, 3e38, -3e38, np.inf, -np.inf, np.nan):
+                block = voxels.copy()
+                block[row * 256 + 5 * row] = odd
+                found = describe(block, compiled=True)
+                assert repr(found) == repr(describe(block)), (n_rows, row, odd)
+                if np.isfinite(odd):
+                    assert (found.minimum, found.maximum) == (block.min(), block.max())

@@ -250,10 +250,29 @@ def _summary(flat):  # type: ignore[no-untyped-def]
 
 @compile_kernel
 def _lanes(flat, sums, lows, highs):  # type: ignore[no-untyped-def]
-    # In lanes, since LLVM may not change the order of a float's additions and comparisons.
-    for start in range(0, flat.size, sums.size):
-        row = flat[start : start + sums.size]
-        for x in range(sums.size):
+    # In lanes, since LLVM may not change the order of a float's additions and comparisons. Four
+    # rows at once: what is loaded and stored of the lanes takes longer than to add to them.
+    n_lanes = sums.size
+    n_rows = flat.size // n_lanes
+    whole = n_rows - n_rows % 4
+    for first in range(0, whole, 4):
+        start = first * n_lanes
+        a, b = flat[start : start + n_lanes], flat[start + n_lanes : start + 2 * n_lanes]
+        start += 2 * n_lanes
+        c, d = flat[start : start + n_lanes], flat[start + n_lanes : start + 2 * n_lanes]
+        for x in range(n_lanes):
+            total = sums[x] + np.float64(a[x])
+            total += np.float64(b[x])
+            total += np.float64(c[x])
+            sums[x] = total + np.float64(d[x])
+            low, high = a[x] if a[x] < b[x] else b[x], a[x] if a[x] > b[x] else b[x]
+            low2, high2 = c[x] if c[x] < d[x] else d[x], c[x] if c[x] > d[x] else d[x]
+            low, high = low if low < low2 else low2, high if high > high2 else high2
+            lows[x] = low if low < lows[x] else lows[x]
+            highs[x] = high if high > highs[x] else highs[x]
+    for first in range(whole, n_rows):
+        row = flat[first * n_lanes : (first + 1) * n_lanes]
+        for x in range(n_lanes):
             voxel = row[x]
             sums[x] += np.float64(voxel)
             lows[x] = voxel if voxel < lows[x] else lows[x]
