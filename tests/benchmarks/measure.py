@@ -25,7 +25,7 @@ REPOSITORY = HERE.parents[1]
 PYTHON = sys.executable
 
 # What the environment may hold to the advantage or to the harm of one contender alone.
-_LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "SNAKEMAKE_PROFILE")
+_LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "SNAKEMAKE_PROFILE")
 
 
 class ChildError(RuntimeError):
