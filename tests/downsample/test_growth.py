@@ -15,7 +15,9 @@ import zarr
 
 from rebuilds import build, change, check_as_anew, make, objects, start_job
 from zarrpyramid.downsample import level_job
+from zarrpyramid.downsample.notes import Notes
 from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid.verify import Finding, pyramid_status, repair_pyramid, verify_pyramid
 
 TCYX = {"axes": ["t", "c", "y", "x"], "levels": 2}
 ONE = (1, 1, 16, 16)
@@ -215,22 +217,53 @@ def test_a_time_point_whose_voxels_come_later(tmp_path):
     check_as_anew(store, build(store, tmp_path / "r", **TCYX), tmp_path, **TCYX)
 
 
-@pytest.mark.slow
-def test_a_level_that_grew_half_and_shrinks_again(tmp_path, monkeypatch):
-    store = make(tmp_path / "movie.zarr", shape=(4, 2, 40, 40), chunks=(3, 1, 8, 8))
+def die(*_):
+    raise KeyboardInterrupt
+
+
+def findings(told):
+    return [each for each in told if isinstance(each, Finding) and each.grade == "defect"]
+
+
+UNDONE = {  # what is done after the growth is undone, and whether the killed job could note
+    "run again": (None, True),
+    "repaired": (repair_pyramid, True),
+    "changed, and run again": (change, True),
+    "changed, without notes of the growth": (change, False),
+}
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("name", UNDONE)
+def test_a_growth_that_was_killed_and_undone_leaves_nothing(tmp_path, monkeypatch, name):
+    then, is_noted = UNDONE[name]
+    store = make(tmp_path / "movie.zarr", shape=(4, 2, 40, 40), chunks=(1, 1, 8, 8))
     build(store, tmp_path / "r", **TCYX)
     grow(store, (7, 2, 40, 40))
-
-    def die(*_):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr(level_job, "publish_level", die)
+        if not is_noted:
+            patch.setattr(Notes, "write", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             build(store, tmp_path / "r", **TCYX)
-    zarr.open_array(store / "raw/0").resize((4, 2, 40, 40))
-    change(store, (0, 0, 0, 0))
-    check_as_anew(store, build(store, tmp_path / "r", **TCYX), tmp_path, **TCYX)
+    assert len(objects(store, 1)) == 7 * 2 * 9
+    base = zarr.open_array(store / "raw/0")
+    base.resize((4, 2, 40, 40))
+    faults = [found.line for found in findings(verify_pyramid(str(store / "raw")))]
+    assert len(faults) == 11  # ten keys, and how many more
+    assert all("is beyond the level's extents" in line and " --repair" in line for line in faults)
+    told = pyramid_status(str(store / "raw")).levels
+    assert [level.n_objects for level in told] == [200, 72, 32]
+    if then is repair_pyramid:
+        list(repair_pyramid(str(store / "raw")))
+    else:
+        if then is change:
+            change(store, (0, 0, 0, 0))
+        records = build(store, tmp_path / "r", **TCYX)
+    assert len(objects(store, 1)) == 4 * 2 * 9
+    assert not findings(verify_pyramid(str(store / "raw"), full=True))
+    if then is change:
+        check_as_anew(store, records, tmp_path, **TCYX)
 
 
 @pytest.mark.sampled(1)

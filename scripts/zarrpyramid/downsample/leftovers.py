@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 from typing import TYPE_CHECKING
 
 from zarrpyramid.metadata import encode_record, join
-from zarrpyramid.plan import LITTER_KEY, grown_from, open_axes, without_extents
+from zarrpyramid.plan import LITTER_KEY, grown_from, is_beyond, open_axes, without_extents
 
 from .notes import LAYOUT, Notes, remove_notes
 from .opening import wanted_form
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from zarrpyramid.geometry import Shape
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from zarrpyramid.plan import Level
 
     from .job import Job
+
+logger = logging.getLogger(__name__)
 
 
 def notes_path(results: Path, level: int) -> Path:
@@ -75,6 +79,9 @@ def may_keep(job: Job) -> bool:
     paths, wanted = note_files(job.results, job.level), (job.identity, job.wanted.shape)
     if paths and is_same and not any(_is_foreign(path, *wanted) for path in paths):
         return True
+    if grows:
+        why = "are of another release or recipe" if paths else "are absent"
+        logger.info("%s: its notes %s, so all of its objects are made again", target.name, why)
     forget(job.results, job.level)
     return stays
 
@@ -109,10 +116,31 @@ def join_parts(job: Job, n_parts: int, digest: str) -> None:
 
 
 def remove_litter(level: Level) -> None:
-    """Remove the temporary files that a killed run left among a level's objects."""
-    for key in level.store.keys(level.path):
-        if LITTER_KEY.fullmatch(key):
-            level.store.delete(join(level.path, key))
+    """Remove what killed runs left in a level: temporary files, and objects beyond its extents."""
+    keys = list(level.store.keys(level.path))
+    for key in filter(LITTER_KEY.fullmatch, keys):
+        level.store.delete(join(level.path, key))
+    remove_beyond(level, keys)
+
+
+def remove_beyond(level: Level, keys: Iterable[str]) -> None:
+    """Remove objects beyond the planned extents of a level of ours.
+
+    A growth that was killed has left them, where level 0 has shrunk again since. Level 0 is not
+    ours, and keeps what it has.
+    """
+    if level.number == 0 or not level.store.deletes:
+        return
+    wanted = level.planned
+    beyond = [key for key in keys if is_beyond(wanted, key)]
+    for key in beyond:
+        level.store.delete(join(level.path, key))
+    if beyond:
+        logger.info(
+            "%s: %d objects beyond its extents, of a growth that was undone, are removed",
+            level.name,
+            len(beyond),
+        )
 
 
 def _is_foreign(path: Path, wanted: bytes, shape: Shape) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
@@ -38,7 +38,7 @@ from zarrpyramid.plan import (
 )
 
 from .job import Job, check_whole, digest_header, fingerprint
-from .leftovers import identity, notes_path, remove_litter
+from .leftovers import identity, notes_path, remove_beyond, remove_litter
 from .made_from import FinerObjects
 from .once_task import OnceTask
 from .opening import purpose
@@ -189,11 +189,13 @@ class LevelJob(Job):
         target = self.target
         if target.record is None:
             return None
-        if why := why_remade(target, made_from=self.source_proof):
+        objects = cache(target.objects)
+        if why := why_remade(target, made_from=self.source_proof, objects=objects):
             grows = grown_from(target) is not None
             logger.info("%s; %s", why, "only that is made" if grows else "it is made again")
             return None
         logger.info("%s is up to date: same recipe, same source", target.name)
+        remove_beyond(target, [key for key, *_ in objects()])
         tell_ancestors(target.store, target.path)  # a run may have been killed before it did
         return target.record
 

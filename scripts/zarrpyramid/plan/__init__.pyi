@@ -83,6 +83,8 @@ from .source import trust_linked_base as trust_linked_base
 from .stored import LITTER_KEY as LITTER_KEY
 from .stored import OBJECT_KEY as OBJECT_KEY
 from .stored import Level as Level
+from .stored import is_beyond as is_beyond
+from .stored import object_place as object_place
 from .stored import our_levels as our_levels
 from .stored import record_of as record_of
 from .stored import stored_objects as stored_objects

@@ -29,6 +29,7 @@ def why_remade(
     *,
     proof: Record | None = None,
     made_from: Callable[[], Record] = dict,
+    objects: Callable[[], list[tuple[str, int, int]]] | None = None,
     most_counted: int | None = None,
 ) -> str:
     """Return why a level has to be made again, or "" where it is current.
@@ -47,6 +48,8 @@ def why_remade(
     made_from
         Returns what a current level records of its source. Asked last, since it may read all of
         level 0.
+    objects
+        Returns what `Level.objects` does, where the caller looks at it too.
     most_counted
         The objects of a level that is to have more than this number are not looked at.
 
@@ -61,7 +64,7 @@ def why_remade(
     if not is_as_planned(level):
         return f"{level.name} {_otherwise(level)}"
     if most_counted is None or level.plan.n_objects <= most_counted:
-        fault = why_incomplete(level.metadata, level.objects())
+        fault = why_incomplete(level.metadata, (objects or level.objects)())
         if fault:
             return f"{level.name} {fault}"
     if not fits(record["source"], made_from()):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import (
     RECORD_KEY,
@@ -26,6 +27,7 @@ from zarrpyramid.reduce import METHODS
 from zarrpyramid.stores import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
+    from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import ArrayMetadata, Node, Record
     from zarrpyramid.stores import Store
 
@@ -163,6 +165,22 @@ def record_of(node: ArrayMetadata | Node | None) -> Record | None:
 def stored_objects(store: Store, path: str) -> list[tuple[str, int, int]]:
     """Return key, bytes and version of the objects of an array at any path, sorted by key."""
     return sorted(found for found in object_stats(store, path) if OBJECT_KEY.fullmatch(found[0]))
+
+
+def object_place(array: ArrayMetadata, key: str) -> Index | None:
+    """Return the place that an object's key tells, also beyond the grid; None for other keys."""
+    if not OBJECT_KEY.fullmatch(key):
+        return None
+    index = tuple(map(int, re.findall(r"\d+", key)))
+    is_of = len(index) == len(array.shape) and array.object_key(index) == key
+    return index if is_of else None
+
+
+def is_beyond(array: ArrayMetadata, key: str) -> bool:
+    """Tell whether a key is of an object beyond the array's extents, as a killed growth leaves."""
+    grid = geometry.grid_shape(array.shape, array.write_shape)
+    place = object_place(array, key)
+    return place is not None and any(i >= n for i, n in zip(place, grid, strict=True))
 
 
 def levels_beside(image: Image) -> list[Level]:

@@ -5,7 +5,6 @@ One walk over the keys of a level counts them, with a bit for each; it opens non
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from zarrpyramid.metadata import (
     object_stats,
     read_node,
 )
-from zarrpyramid.plan import LITTER_KEY, OBJECT_KEY, REMAINDERS, expected_objects
+from zarrpyramid.plan import LITTER_KEY, OBJECT_KEY, REMAINDERS, expected_objects, object_place
 
 from .findings import DEFECT, MOST_SHOWN, NOTE, WARNING, Check, Finding
 
@@ -44,8 +43,9 @@ class Inventory:
 
     Attributes
     ----------
-    empty, litter, strange
-        Keys of empty objects, of temporary files of a run that died, and of no object of the array.
+    empty, litter, beyond, strange
+        Keys of empty objects, of temporary files of a run that died, of objects beyond the extents
+        of a level of ours, and of no object of the array.
     sample
         Places of some of the stored objects.
     seen
@@ -56,6 +56,7 @@ class Inventory:
     n_bytes: int = 0
     empty: list[str] = field(default_factory=list)
     litter: list[str] = field(default_factory=list)
+    beyond: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     sample: list[Index] = field(default_factory=list)
     tally: KeyTally = field(default_factory=KeyTally)
@@ -78,7 +79,9 @@ def take_inventory(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Invento
             continue
         index = _place(metadata, key, grid)
         if index is None:
-            (found.litter if _is_litter(key) else found.strange).append(key)
+            is_beyond = level.record is not None and object_place(metadata, key) is not None
+            kind = found.beyond if is_beyond else found.litter if _is_litter(key) else found.strange
+            kind.append(key)
         elif size == 0:
             found.empty.append(key)
         else:
@@ -138,6 +141,8 @@ def check_objects(
     remove = again or "remove it, after the run that writes it, if there is one"
     grade = WARNING if record is None else DEFECT
     yield from named(found.litter, "was left by a run that died", grade, remove)
+    beyond = "is beyond the level's extents: a growth was killed, or undone"
+    yield from named(found.beyond, beyond, DEFECT, again)
     yield from named(found.strange, "is no object of this array", WARNING, "move it away")
 
 
@@ -201,8 +206,6 @@ def _missing(metadata: ArrayMetadata, found: Inventory) -> list[str]:
 
 def _place(metadata: ArrayMetadata, key: str, grid: Shape) -> Index | None:
     """Return the place of an object in the grid, or None where the key is of none."""
-    if not OBJECT_KEY.fullmatch(key):
-        return None
-    index = tuple(map(int, re.findall(r"\d+", key)))
-    inside = len(index) == len(grid) and all(i < n for i, n in zip(index, grid, strict=True))
-    return index if inside and metadata.object_key(index) == key else None
+    index = object_place(metadata, key)
+    is_inside = index is not None and all(i < n for i, n in zip(index, grid, strict=True))
+    return index if is_inside else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.metadata import ABOVE, read_axes
-from zarrpyramid.plan import expected_objects, record_of, stored_objects, why_incomplete
+from zarrpyramid.plan import expected_objects, is_beyond, record_of, stored_objects, why_incomplete
 
 from .absent import absent_levels
 from .consolidation import check_consolidated
@@ -112,7 +112,8 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
         elif downsampling is not None:
             is_known = factors is not None and len(factors) == len(sizes)
             downsampling = geometry.multiply(downsampling, factors or ()) if is_known else None
-        objects = stored_objects(pyramid.store, level.at)
+        there = stored_objects(pyramid.store, level.at)
+        objects = [each for each in there if not is_beyond(metadata, each[0])]
         record = record_of(metadata) if number else copied_record(level)
         # Other programs leave out what holds fill value alone, and so may who wrote level 0.
         is_promised = record is not None and number > 0
