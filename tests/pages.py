@@ -31,7 +31,9 @@ ROOT = Path(__file__).parents[1]
 RUN = ("bash", "python", "yaml")
 FENCE = re.compile(r"^(?:<!-- not run: (.+) -->\n)?```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 # All that are for users; a new one is found by itself.
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "config").glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+)
 # What stands for the UV that a user types, with the environment that runs the test as it is.
 UV = os.environ.get("UV", "uv")
 ENVIRONMENT = {"UV_NO_SYNC": "1", "UV_PROJECT_ENVIRONMENT": sys.prefix}
