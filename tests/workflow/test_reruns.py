@@ -305,6 +305,23 @@ def test_folders_that_are_no_arrays_are_refused(workspace):
 
 
 @pytest.mark.slow
+def test_deleted_outputs_and_forced_jobs_leave_the_store(workspace):
+    workspace.make()
+    workspace.run(**IMAGE)
+    store, sentinels = workspace.files("image.zarr"), workspace.sentinels()
+    workspace.run("--delete-all-output", **IMAGE)
+    assert workspace.files("image.zarr") == store
+    assert not [path for path in (workspace / "results").glob("*/*") if path.suffix == ".html"]
+    assert not list((workspace / "results").glob("*/levels/*.json"))
+    assert workspace.run(**IMAGE).jobs == ALL
+    assert workspace.run("-F", **IMAGE).jobs == ALL
+    assert (workspace.files("image.zarr"), workspace.sentinels()) == (store, sentinels)
+
+    assert main(["clean", str(workspace / RAW)]) == 0  # the way to have levels made again
+    assert workspace.run(**IMAGE).jobs == ["1", "2", "list", "summary"]
+
+
+@pytest.mark.slow
 def test_threads_change_no_byte(new_workspace):
     runs = []
     for name, store, cores, more in [
