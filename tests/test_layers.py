@@ -41,8 +41,8 @@ DOORS = {
     "dask": {"downsample.run", "downsample.scheduler", "downsample.synthetic"},
     "distributed": {"downsample.cluster"},
     "numba": {"reduce.numba_mean"},  # whose decorator the others take
-    # One opens a client by the options of its URL, the other asks it and tells its errors apart.
-    "obstore": {"stores.object_client", "stores.object_store"},
+    # One opens a client by the options of its URL, one asks it, one tells its errors apart.
+    "obstore": {"stores.object_client", "stores.object_store", "stores.object_errors"},
     "xxhash": {"metadata.digests", "reduce.voxel_digest"},
     "yaml": {"config.files"},
     "PIL": {"report.figures"},

@@ -6,11 +6,11 @@ of `Store`, so that no other package asks what kind of store it has. Others take
 and options, and the hold of a run on an image.
 
 Read `store` first, with `stored_object` for what is read in pieces. Then `local` with `files` and
-`links`, `object_store` (S3, Google, Azure) with `object_client` and `answers`, which are kept while
-a block runs, `web` (http, only read) and `zarr_store` (what zarr-python has opened). `place` opens
-a store, `urls` says which URLs and options are accepted, `image_files` what a file of another
-format is that is given as one. `hold` keeps an image for one run, whose process `holder` describes;
-`probe` proves that a worker sees the same objects.
+`links`, `object_store` (S3, Google, Azure) with `object_client`, `object_errors` and `answers`,
+which are kept while a block runs, `web` (http, only read) and `zarr_store` (what zarr-python has
+opened). `place` opens a store, `urls` says which URLs and options are accepted, `image_files` what
+a file of another format is that is given as one. `hold` keeps an image for one run, whose process
+`holder` describes; `probe` proves that a worker sees the same objects.
 """
 
 import lazy_loader

@@ -10,8 +10,6 @@ import contextlib
 import errno
 import hashlib
 import itertools
-import os
-import re
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +20,13 @@ from urllib.parse import quote
 from zarrpyramid.errors import StoreError
 
 from .answers import Answers, Folder
-from .object_client import one_line, open_client
+from .object_client import open_client
+from .object_errors import told
 from .store import Found, Store, Wanted
-from .urls import SCHEMES, SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
 Answer = TypeVar("Answer")
 
@@ -367,71 +366,9 @@ class ObjectStore(Store):
             last = page[-1]["path"]
             yield page
 
-    @contextlib.contextmanager
-    def _telling(self, verb: str, key: str) -> Iterator[None]:
+    def _telling(self, verb: str, key: str) -> AbstractContextManager[None]:
         """Raise obstore's errors as StoreError, but for absent objects and conditions that fail."""
-        _ = self.client  # which says how to install obstore where it is absent
-        from obstore import exceptions
-
-        try:
-            yield
-        except FileNotFoundError as error:
-            if re.search(r"NoSuchBucket|ContainerNotFound|bucket does not exist", str(error)):
-                bucket = self.url.split("/")[2]
-                raise StoreError(
-                    f"cannot {verb} {self.url}/{key}: there is no bucket {bucket}; check the URL, "
-                    "and the endpoint in storage_options"
-                ) from error
-            if verb in ("read", "remove"):
-                raise
-            raise self._failed(verb, key, error) from error
-        except (StoreError, exceptions.AlreadyExistsError, exceptions.PreconditionError):
-            raise
-        except (exceptions.BaseError, OSError, ValueError) as error:
-            refused = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
-            # obstore has no error of its own for it where keys are listed or removed.
-            if isinstance(error, refused) or re.search(r"status code: 40[13]\b", str(error)):
-                msg = f"cannot {verb} {self.url}/{key}: the server refuses it to {self._identity()}"
-                denied = StoreError(f"{msg}; {self._way_in(verb)}")
-                denied.errno = errno.EACCES
-                raise denied from error
-            failed = self._failed(verb, key, error)
-            if isinstance(error, exceptions.NotSupportedError):
-                failed.errno = errno.ENOTSUP
-            raise failed from error
-
-    def _failed(self, verb: str, key: str, error: Exception) -> StoreError:
-        return StoreError(
-            f"cannot {verb} {self.url}/{key} ({self.client!r}): {one_line(error)}; see whether the "
-            "server is there, and run again"
-        )
-
-    def _way_in(self, verb: str) -> str:
-        """Return what gives the right that a server refuses."""
-        if verb == "list":
-            return (
-                "give that the right to, use other credentials, or, for a source, set base_watch: "
-                "metadata, which lists nothing"
-            )
-        if verb == "read":
-            # Whoever may not list a bucket of S3 is not told either that an object is absent.
-            return (
-                "give that the right to read and to list, without which what is absent is refused "
-                "too, or use other credentials"
-            )
-        return "give that the right to, or use other credentials"
-
-    def _identity(self) -> str:
-        """Return, without any secret, whose credentials the requests carry."""
-        if str(self.options.get("skip_signature", "")).lower() == "true":
-            return "nobody (storage_options.skip_signature)"
-        prefix = SCHEMES[self.url.partition("://")[0]]
-        secrets = sorted(
-            name for name in os.environ if name.startswith(prefix) and SECRET.search(name)
-        )
-        if secrets:
-            return f"the credentials of the environment ({', '.join(secrets)})"
-        return f"the credentials of this machine (no {prefix}_... in the environment holds any)"
+        return told(self.url, self.options, self.client, verb, key)
 
 
 def _seen(found: Any) -> tuple[int, int]:
