@@ -1,6 +1,6 @@
 """What `compressor: auto` stands for: a fixed rule, so that equal images give equal bytes.
 
-The rule is by measurement of averaged voxels, docs/design/0030-codecs.md. No timing decides what is
+The rule is by measurement of averaged voxels, docs/design/0028-codecs.md. No timing decides what is
 stored: `zarrpyramid plan --codecs` measures, and a person decides.
 """
 

@@ -27,7 +27,7 @@ from .needs import (
     measured_rate,
 )
 from .preflight import check_build, check_room, room_needed
-from .weights import why_no_weights
+from .weights import why_not_weighed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,33 +171,17 @@ class RunImage:
         """Why it is not built, or ""."""
         if self._refusal is None:
             self._refusal = self._opened[1] or self.why_nested(self)
-        return self._refusal or self._why_not_weighed()
+        return self._refusal or why_not_weighed(self, self._given.weights)
 
     @refusal.setter
     def refusal(self, reason: str) -> None:
         _ = self._opened
         self._refusal = reason
 
-    def _why_not_weighed(self) -> str:
-        """Return why its voxels cannot be weighed in this run, or ""; level 0 can be planned."""
-        before, weights = [self], self.weights
-        where = f"image {self.name}: weights {self._given.weights}"
-        if self._given.weights and weights is None:
-            return (
-                f"{where} is no image of this run, expected one of the same store; name both in "
-                "images, each with its store and field"
-            )
-        while weights is not None:
-            if weights in before:
-                return f"{where}: images weigh each other; leave weights out of one of them"
-            if reason := weights._refusal or weights._opened[1]:
-                return f"{where}: image {weights.name} is not built: {reason}"
-            before.append(weights)
-            weights = weights.weights
-        if self.weights is not None:
-            mine, others = self.image.plan, self.weights.image.plan
-            return why_no_weights(where, mine.levels, others.levels)
-        return ""
+    @property
+    def why_unplanned(self) -> str:
+        """Why it cannot be planned, or ""; what weighs it is not asked."""
+        return self._refusal or self._opened[1]
 
     @property
     def image(self) -> Image:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Record
 
     from .levels import LevelPlan
+    from .run_image import RunImage
 
 WEIGHT_KINDS = ("bool", "float", "int", "uint")
 """Kinds of data type that weights have."""
@@ -80,7 +81,36 @@ def weights_entries(path: str) -> Record:
     return {"weights": path} if path else {}
 
 
-def why_no_weights(where: str, levels: Sequence[LevelPlan], weights: Sequence[LevelPlan]) -> str:
+def why_not_weighed(image: RunImage, path: str | None) -> str:
+    """Return why the voxels of an image cannot be weighed in a run, or "".
+
+    Parameters
+    ----------
+    image
+        One whose level 0 can be planned.
+    path
+        That of its weights, as it is given.
+    """
+    before, weights = [image], image.weights
+    where = f"image {image.name}: weights {path}"
+    if path and weights is None:
+        return (
+            f"{where} is no image of this run, expected one of the same store; name both in "
+            "images, each with its store and field"
+        )
+    while weights is not None:
+        if weights in before:
+            return f"{where}: images weigh each other; leave weights out of one of them"
+        if reason := weights.why_unplanned:
+            return f"{where}: image {weights.name} is not built: {reason}"
+        before.append(weights)
+        weights = weights.weights
+    if image.weights is not None:
+        return _why_no_weights(where, image.image.plan.levels, image.weights.image.plan.levels)
+    return ""
+
+
+def _why_no_weights(where: str, levels: Sequence[LevelPlan], weights: Sequence[LevelPlan]) -> str:
     """Return why the levels of one image cannot weigh those of another, or "".
 
     Parameters
