@@ -182,7 +182,7 @@ REFUSED = {
     "its own": ({"also": ["mean"]}, ConfigError, "mean is the image's own", {"also": ["max"]}),
     "its own by auto": ({"also": ["mean"], "method": "auto"}, ConfigError, "own method", {}),
     "twice": ({"also": ["max", "max"]}, ConfigError, r"names a method twice", {"also": ["max"]}),
-    "unknown": ({"also": ["maxx"]}, ConfigError, r"also: expected none, or a list", {}),
+    "unknown": ({"also": ["min", "maxx"]}, ConfigError, r"did you mean 'max'\?", {"also": ["max"]}),
     "sum": ({"also": ["sum"]}, ConfigError, r"also: expected none, or a list of methods", {}),
     "nodata": (
         {"also": ["mode"], "nodata": 7},

@@ -33,7 +33,7 @@ def test_which_rounding_a_pyramid_has_is_said(store):
         found, lines = seen(store, **scope)
         assert found == []
         assert "made by zarrpyramid (mean, rounded once)" in lines
-        assert "voxels made again by mean, rounded once of 2 x 2 x 2, 0 chunks differ" in lines
+        assert "voxels made again by mean of 2 x 2 x 2, rounded once, 0 chunks differ" in lines
 
 
 def test_a_voxel_that_is_one_off_is_found_and_mended(store):

@@ -38,7 +38,7 @@ def test_levels_are_made_again_with_their_weights(store, scope):
     report, lines = seen(store / "raw", **scope)
     assert report.findings == []
     assert "made by zarrpyramid (mean, weighed by ../mass)" in lines
-    assert "voxels made again by mean, weighed by ../mass of 2 x 2 x 2, 0 chunks differ" in lines
+    assert "voxels made again by mean of 2 x 2 x 2, weighed by ../mass, 0 chunks differ" in lines
     assert report.is_proven
 
 

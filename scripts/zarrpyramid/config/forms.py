@@ -84,8 +84,11 @@ class Form:
     def _misfit(self, value: object, where: str, expected: str) -> ConfigError:
         known = {word: word for word in self.words}
         known |= {other: word for other, word in _OTHER_NAMES.items() if word in known}
+        # Of a list, the first item that is none of the words.
+        items = value if isinstance(value, list | tuple) else [value]
+        wrong = next((item for item in items if isinstance(item, str) and item not in known), "")
         # The options behind a word, as in zstd:1, are no part of it.
-        word = value.partition(":")[0] if isinstance(value, str) else ""
+        word = wrong.partition(":")[0]
         hint = nearest(word, known) if word not in self.words else ""
         return ConfigError(f"{where}: expected {expected}, found {value!r}{hint}")
 
@@ -233,7 +236,7 @@ class ListOf(Form):
     """A list of at least one item, and of at most `most`."""
 
     def __init__(self, item: Form, most: int | None = None) -> None:
-        self.item, self.most = item, most
+        self.item, self.most, self.words = item, most, item.words
         self.annotation = f"Sequence[{item.annotation}]"
         more = {} if most is None else {"maxItems": most}
         self.schema = {"type": "array", "items": item.schema, "minItems": 1, **more}

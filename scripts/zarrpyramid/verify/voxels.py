@@ -73,11 +73,12 @@ def check_voxels(
     if n_wrong > MOST_SHOWN:
         what = f"{n_wrong - MOST_SHOWN} more chunks are not what they must be"
         yield level.finding(what, way_out=repair)
+    method, comma, how = method_name(level).partition(", ")
     yield Check(
         name="voxels",
         level=level.number,
         figure=f"{chosen}, {seen.target.n_voxels} voxels made again by "
-        f"{method_name(level)} of {times(factors)}, {n_wrong} chunks differ",
+        f"{method} of {times(factors)}{comma}{how}, {n_wrong} chunks differ",
     )
     if not scope.full or is_partial:
         return {level.path, finer.path}
