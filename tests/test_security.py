@@ -263,15 +263,21 @@ def test_a_nul_in_a_path_is_one_line(tmp_path, capsys):
         LocalStore(tmp_path).get("a\0b")
 
 
-def test_no_rule_and_no_script_has_a_shell():
+def test_a_shell_starts_scripts_alone_and_gets_values_in_quotes():
     rules = [*(REPOSITORY / "workflow").rglob("*.smk"), REPOSITORY / "Snakefile"]
     code = [*rules, *(REPOSITORY / "scripts").rglob("*.py")]
     assert len(code) > 60
     for path in code:
         text = path.read_text(encoding="utf-8")
-        found = re.search(r"^\s*shell:|os\.system|subprocess|popen|shell\(|\beval\(|\bexec\(", text)
-        found = found or re.search(r"^\s*shell:", text, re.MULTILINE)
+        found = re.search(r"os\.system|subprocess|popen|shell\(|\beval\(|\bexec\(", text)
         assert not found, (path, found)
+        shells = re.findall(r"^ *shell:\s*(.*)$", text, re.MULTILINE)
+        assert all(re.fullmatch(r'job_script\("[a-z_]+"\)', shell) for shell in shells), path
+    common = (REPOSITORY / "workflow/rules/common.smk").read_text(encoding="utf-8")
+    command = common.partition("def job_script(")[2].partition("\n\n")[0]
+    values = re.findall(r"\{[a-z.]+[^}]*\}", command.partition(" return ")[2])
+    assert len(values) == 3
+    assert all(value.endswith(":q}") for value in values)
 
 
 @pytest.mark.slow

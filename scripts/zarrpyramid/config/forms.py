@@ -86,7 +86,9 @@ class Form:
         known |= {other: word for other, word in _OTHER_NAMES.items() if word in known}
         # Of a list, the first item that is none of the words.
         items = value if isinstance(value, list | tuple) else [value]
-        wrong = next((item for item in items if isinstance(item, str) and item not in known), "")
+        wrong = next(
+            (item for item in items if isinstance(item, str) and item not in self.words), ""
+        )
         # The options behind a word, as in zstd:1, are no part of it.
         word = wrong.partition(":")[0]
         hint = nearest(word, known) if word not in self.words else ""

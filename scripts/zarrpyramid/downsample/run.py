@@ -135,7 +135,8 @@ def _run_threads(
         try:
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
-                for each in done:
+                # What is made is noted before the error of another block ends the run.
+                for each in sorted(done, key=lambda each: each.exception() is not None):
                     result = each.result()
                     running |= begin(1)
                     if note is not None:

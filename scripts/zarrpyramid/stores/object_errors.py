@@ -17,19 +17,31 @@ from .object_client import one_line
 from .urls import SCHEMES, SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @contextlib.contextmanager
-def told(url: str, options: Mapping[str, Any], client: Any, verb: str, key: str) -> Iterator[None]:
+def told(
+    url: str,
+    client: Any,
+    verb: str,
+    key: str,
+    *,
+    identity: Callable[[], str],
+    way_in: Callable[[str], str],
+) -> Iterator[None]:
     """Raise obstore's errors as StoreError, but for absent objects and conditions that fail.
 
     Parameters
     ----------
-    url, options, client
+    url, client
         Those of the store.
     verb, key
         What a block does, and to which object or prefix.
+    identity
+        Says, without any secret, whose credentials the requests carry.
+    way_in
+        Says what gives the right that a server refuses to `verb`.
     """
     from obstore import exceptions
 
@@ -51,8 +63,8 @@ def told(url: str, options: Mapping[str, Any], client: Any, verb: str, key: str)
         refused = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
         # obstore has no error of its own for it where keys are listed or removed.
         if isinstance(error, refused) or re.search(r"status code: 40[13]\b", str(error)):
-            msg = f"cannot {verb} {url}/{key}: the server refuses it to {_identity(url, options)}"
-            denied = StoreError(f"{msg}; {_way_in(verb)}")
+            msg = f"cannot {verb} {url}/{key}: the server refuses it to {identity()}"
+            denied = StoreError(f"{msg}; {way_in(verb)}")
             denied.errno = errno.EACCES
             raise denied from error
         failed = _failed(url, client, verb, key, error)
@@ -68,7 +80,7 @@ def _failed(url: str, client: Any, verb: str, key: str, error: Exception) -> Sto
     )
 
 
-def _way_in(verb: str) -> str:
+def way_in(verb: str) -> str:
     """Return what gives the right that a server refuses."""
     if verb == "list":
         return (
@@ -84,7 +96,7 @@ def _way_in(verb: str) -> str:
     return "give that the right to, or use other credentials"
 
 
-def _identity(url: str, options: Mapping[str, Any]) -> str:
+def identity(url: str, options: Mapping[str, Any]) -> str:
     """Return, without any secret, whose credentials the requests carry."""
     if str(options.get("skip_signature", "")).lower() == "true":
         return "nobody (storage_options.skip_signature)"

@@ -21,7 +21,7 @@ from zarrpyramid.errors import StoreError
 
 from .answers import Answers, Folder
 from .object_client import open_client
-from .object_errors import told
+from .object_errors import identity, told, way_in
 from .store import Found, Store, Wanted
 
 if TYPE_CHECKING:
@@ -368,7 +368,13 @@ class ObjectStore(Store):
 
     def _telling(self, verb: str, key: str) -> AbstractContextManager[None]:
         """Raise obstore's errors as StoreError, but for absent objects and conditions that fail."""
-        return told(self.url, self.options, self.client, verb, key)
+        return told(self.url, self.client, verb, key, identity=self._identity, way_in=self._way_in)
+
+    def _way_in(self, verb: str) -> str:
+        return way_in(verb)
+
+    def _identity(self) -> str:
+        return identity(self.url, self.options)
 
 
 def _seen(found: Any) -> tuple[int, int]:
