@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -151,3 +152,14 @@ def test_complex_numbers_and_very_many_channels_have_no_windows(tmp_path):
     config = image_config("b", {"store": str(tmp_path / "b.zarr")})
     (decided,) = (d for d in open_image(config).plan.decisions if d.key == "omero")
     assert (decided.value, decided.why) == (False, "there are more than 64 channels")
+
+
+def test_a_large_chunk_is_counted_in_little_memory():
+    voxels = np.arange(1 << 22, dtype="u2").astype("u1").reshape(4, 1024, 1024)
+    counts = ValueCounts()
+    tracemalloc.start()
+    counts.add(voxels, (1, 1, 1), (0, 0, 0), None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert counts.__getstate__()[0][1].tolist() == [1 << 14] * 256
+    assert peak < 2 * voxels.nbytes

@@ -18,6 +18,8 @@ _LANES = 256
 """Columns of a sum by columns. It is part of what `describe` gives for floats: changing it changes
 totals in the last bits. 256 and 512 are fastest; 128 and 1024 take up to a quarter longer."""
 
+_KEYS_AT_ONCE = 1 << 18
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moments:
@@ -95,8 +97,10 @@ def count_values(keys: Block, table: Block, *, compiled: bool = False) -> None:
 
         count_keys(keys, table)
     else:
-        # `np.bincount` takes as long, and makes a table to be added to this one.
-        np.add.at(table, keys.astype(np.intp), 1)
+        # Indices have eight bytes: those of a chunk of 1 GB would take as much memory as the chunk.
+        for start in range(0, keys.size, _KEYS_AT_ONCE):
+            # `np.bincount` takes as long, and makes a table to be added to this one.
+            np.add.at(table, keys[start : start + _KEYS_AT_ONCE].astype(np.intp), 1)
 
 
 def describe_extremes(block: Block) -> Moments:
