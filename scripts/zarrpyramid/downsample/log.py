@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _FAILURE = "zarrpyramid: error: "
 _TOLD = "zarrpyramid: failed: "
 _INTERRUPTED = "zarrpyramid: interrupted"
-_SILENT = re.compile(r"returned non-zero exit status (1|130|143)\.")
+_SILENT = re.compile(
+    r"returned non-zero exit status (1|130|143)\.|died with <Signals\.SIG(INT|TERM): \d+>\."
+)
 _NAMED = 5
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
