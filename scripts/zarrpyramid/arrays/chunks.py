@@ -96,7 +96,13 @@ def read_chunk(chunks: Chunks, index: Index) -> Block:
 
 
 def read_region(chunks: Chunks, region: Region) -> Block:
-    """Return a copy of the voxels of a region of the array; a missing chunk is fill value."""
+    """Return a copy of the voxels of a region of the array; a missing chunk is fill value.
+
+    Raises
+    ------
+    StoreError
+        If a chunk cannot be read.
+    """
     metadata = chunks.metadata
     voxels = np.empty(geometry.region_shape(region), native_dtype(metadata))
     for index in geometry.covering_units(region, metadata.chunks):

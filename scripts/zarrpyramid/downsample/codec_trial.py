@@ -8,10 +8,11 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import native_dtype, open_chunks, read_chunk, scratch
+from zarrpyramid.arrays import native_dtype, open_chunks, read_region, scratch
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
 from zarrpyramid.metadata import SAME, encoded_as, read_array
 from zarrpyramid.plan import Source
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Index, Region
     from zarrpyramid.metadata import ArrayMetadata
     from zarrpyramid.plan import Image
-    from zarrpyramid.stores import Store
 
     Read = Callable[[Region], Block]
 
@@ -168,29 +168,13 @@ def _blocks(image: Image, target: ArrayMetadata, read: Read) -> Iterator[tuple[I
 def _base_reader(image: Image, where: str) -> Read:
     """Return what reads a region of level 0: as it stands, or else of what it is made from."""
     if read_array(image.store, image.level_path(0)) is not None:
-        return _array_reader(image.store, image.level_path(0), image.plan.base)
+        return partial(read_region, open_chunks(image.store, image.level_path(0), image.plan.base))
     if image.input is not None:
         return image.input.image.read
     if isinstance(image.source, Source):
-        return _array_reader(image.source.store, image.source.path, image.source.base)
+        source = image.source
+        return partial(read_region, open_chunks(source.store, source.path, source.base))
     raise StoreError(
         f"{where}: {image.name(0)} is not there yet, and codecs are tried on its voxels; give "
         "--codecs after a run has made it"
     )
-
-
-def _array_reader(store: Store, path: str, metadata: ArrayMetadata) -> Read:
-    chunks = open_chunks(store, path, metadata)
-
-    def read(region: Region) -> Block:
-        voxels = scratch("tried span", geometry.region_shape(region), native_dtype(metadata))
-        for index in geometry.covering_units(region, metadata.chunks):
-            here = geometry.unit_region(index, metadata.chunks, metadata.shape)
-            both = geometry.intersection(here, region)
-            chunk = read_chunk(chunks, index)
-            voxels[geometry.relative_region(both, region)] = chunk[
-                geometry.relative_region(both, here)
-            ]
-        return voxels
-
-    return read

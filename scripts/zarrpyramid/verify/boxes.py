@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import chunk_region, native_dtype, read_chunk
 
 from .comparison import StoredTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zarrpyramid.arrays import Block, Chunks
+    from zarrpyramid.arrays import Block
     from zarrpyramid.geometry import Index, Region
 
 _BOX_BYTES = 1 << 25
@@ -60,24 +59,6 @@ class BoxTask(StoredTask):
             return
         ends = zip(region, extents, strict=True)
         yield tuple(slice(axis.stop - extent, axis.stop) for axis, extent in ends)
-
-
-def read_box(chunks: Chunks, region: Region) -> Block:
-    """Return the voxels of a region, of however many chunks.
-
-    Raises
-    ------
-    StoreError
-        If a chunk cannot be read.
-    """
-    metadata = chunks.metadata
-    box = np.empty(geometry.region_shape(region), native_dtype(metadata))
-    for index in geometry.covering_units(region, metadata.chunks):
-        here = chunk_region(metadata, index)
-        shared = geometry.intersection(here, region)
-        there = geometry.relative_region(shared, here)
-        box[geometry.relative_region(shared, region)] = read_chunk(chunks, index)[there]
-    return box
 
 
 def first_of(mask: Block, region: Region) -> Index | None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarrpyramid import geometry
+from zarrpyramid.arrays import read_region
 from zarrpyramid.errors import StoreError
 
-from .boxes import BoxTask, axis_mask, first_of, read_box
+from .boxes import BoxTask, axis_mask, first_of
 from .candidates import candidates, difference, float_means, reduced
 from .fits import Count, Explanation, Fit
 
@@ -41,7 +42,7 @@ class ExplainTask(BoxTask):
 
     def _look(self, region: Region) -> Explanation:
         """Return the figures of a box."""
-        found = read_box(self.arrays[1], region)
+        found = read_region(self.arrays[1], region)
         reached = geometry.coarse_shape(self.source.shape, self.factors)
         axes = list(zip(region, reached, self.factors, self.source.shape, strict=True))
         covered = tuple(slice(min(a.start, n), min(a.stop, n)) for a, n, _, _ in axes)
@@ -60,7 +61,7 @@ class ExplainTask(BoxTask):
         made: dict[str, Block] = {}
         if not beyond.all():
             span = geometry.finer_region(covered, self.factors, self.source.shape)
-            finer = read_box(self.arrays[0], span)
+            finer = read_region(self.arrays[0], span)
             self._measure(finer, found[inside], result)
             made = {name: make(finer, self.factors) for name, make in known.items()}
         telling = np.zeros(found.shape, np.bool_)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import native_dtype
+from zarrpyramid.arrays import native_dtype, read_region
 from zarrpyramid.errors import StoreError
 
-from .boxes import BoxTask, axis_mask, first_of, read_box
+from .boxes import BoxTask, axis_mask, first_of
 from .evidence import Neighbourhood
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ class NeighbourTask(BoxTask):
 
     def _look(self, region: Region) -> Neighbourhood:
         """Return the figures of a box that the finer level reaches."""
-        found = read_box(self.arrays[1], region)
+        found = read_region(self.arrays[1], region)
         halo = self._windows(region, dict.fromkeys(self.moves, 1))
         span = tuple(slice(int(starts[0]), int(stops[-1])) for starts, stops in halo)
-        finer = read_box(self.arrays[0], span)
+        finer = read_region(self.arrays[0], span)
         result = Neighbourhood()
         if "c" in (finer.dtype.kind, found.dtype.kind):
             return result

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zarrpyramid.arrays import open_chunks, read_region
 from zarrpyramid.downsample import build_pyramid
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import join
@@ -13,7 +14,6 @@ from zarrpyramid.metadata import join
 from .fields import axis_names, find_levels
 from .frame import said_to_yt
 from .level_0 import boxes, check_settings, new_image, put_box, writing
-from .voxels import read_region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,9 +92,10 @@ def write_viewer_field(
         said={**said, "unit": ""} if log10 and said else said,
         storage_options=storage_options,
     )
+    voxels = open_chunks(pyramid.store, pyramid.levels[0].at, base)
     with writing([image]) as (target,):
         for region in boxes(image):
-            block = read_region(pyramid.store, pyramid.levels[0].at, base, region)
+            block = read_region(voxels, region)
             if log10:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     block = np.log10(block, dtype=np.float64)

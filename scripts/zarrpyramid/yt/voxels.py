@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarrpyramid import geometry
-from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks, read_chunk
+from zarrpyramid.arrays import open_chunks, read_region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zarrpyramid.arrays import Block, Chunks
+    from zarrpyramid.arrays import Block
     from zarrpyramid.geometry import Region, Shape
     from zarrpyramid.metadata import ArrayMetadata
     from zarrpyramid.stores import Store
@@ -59,7 +59,7 @@ class LevelVoxels:
             slice(side.start, min(side.stop, extent))
             for side, extent in zip(region, self.shape, strict=True)
         )
-        block = _read(self._chunks, self._in_array(inside))
+        block = read_region(self._chunks, self._in_array(inside))
         named = [name for name in self._axes if name not in self._at]
         kept = [n for n, name in zip(block.shape, self._axes, strict=True) if name in named]
         order = [named.index(name) for name in "xyz" if name in named]
@@ -75,24 +75,6 @@ class LevelVoxels:
         sides = dict(zip("xyz", region, strict=True))
         sides |= {name: slice(n, n + 1) for name, n in self._at.items()}
         return tuple(sides[name] for name in self._axes)
-
-
-def read_region(store: Store, path: str, metadata: ArrayMetadata, region: Region) -> Block:
-    """Return the voxels of a region of an array, in the order of its axes."""
-    return _read(open_chunks(store, path, metadata), region)
-
-
-def _read(chunks: Chunks, region: Region) -> Block:
-    metadata = chunks.metadata
-    block = np.empty(geometry.region_shape(region), native_dtype(metadata))
-    for index in geometry.covering_units(region, metadata.chunks):
-        there = chunk_region(metadata, index)
-        shared = geometry.intersection(there, region)
-        chunk = read_chunk(chunks, index)
-        block[geometry.relative_region(shared, region)] = chunk[
-            geometry.relative_region(shared, there)
-        ]
-    return block
 
 
 class GridVoxels:
