@@ -67,8 +67,7 @@ def companion_of(image: Image, method: str) -> Image:
     _check(image, method)
     config = _config(plan, method)
     paths = LevelPaths(base=ABOVE + image.paths.base)
-    version = next(str(each.value) for each in plan.decisions if each.key == "ngff_version")
-    listed = _listing(plan, paths.base, config.name, version)
+    listed = _listing(plan, paths.base, config.name)
     try:
         planned = plan_image(config, plan.base, listed, path)
     except ConfigError as error:
@@ -80,8 +79,7 @@ def companion_of(image: Image, method: str) -> Image:
 def first_attributes(image: Image) -> dict[str, Any]:
     """Return what the group of a companion says before it has a level: where its level 0 is."""
     plan, base = image.plan, image.paths.base
-    version = next(str(each.value) for each in plan.decisions if each.key == "ngff_version")
-    listed = _listing(plan, base, plan.image.name, version) if plan.lists_levels else {}
+    listed = _listing(plan, base, plan.image.name) if plan.lists_levels else {}
     return {OUTER_BASE_KEY: {"path": base}, **listed}
 
 
@@ -176,8 +174,9 @@ def _config(plan: ImagePlan, method: str) -> ImageConfig:
     )
 
 
-def _listing(plan: ImagePlan, base: str, name: str, version: str) -> dict[str, Any]:
+def _listing(plan: ImagePlan, base: str, name: str) -> dict[str, Any]:
     """Return the attributes of a group that lists level 0 alone, as an image plans it."""
+    version = next(str(each.value) for each in plan.decisions if each.key == "ngff_version")
     return with_levels(
         {},
         zarr_format=plan.base.zarr_format,

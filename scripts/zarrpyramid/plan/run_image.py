@@ -148,12 +148,16 @@ class RunImage:
             return []
         return [
             RunImage(
-                replace(given, name=name, companion=method, weights=None),
+                replace(
+                    given,
+                    name=companion_name(self.name, method),
+                    companion=method,
+                    weights=None,
+                ),
                 self.logs.parent,
                 companion_of=self,
             )
             for method in given.also or ()
-            for name in (companion_name(self.name, method),)
         ]
 
     @property

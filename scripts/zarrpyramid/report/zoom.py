@@ -44,9 +44,10 @@ def zoom_strip(frames: Frames, shown: Sequence[Preview], side: int) -> Markup:
         frames.ratio(0),
         is_labels=frames.is_labels,
     )
+    finest, _ = _cut(frames, shown[0].level, levels[0], detail)
     windows = None
     if len(active) == 1 and not frames.is_labels:  # other proportions would be other colours
-        windows = [contrast_window(_cut(frames, shown[0].level, levels[0], detail)[0])]
+        windows = [contrast_window(finest)]
         windows *= len(frames.channels)
     panels = [
         _panel(frames, preview.level, pixels, detail, windows, side, has_bar=preview is shown[0])
@@ -57,7 +58,7 @@ def zoom_strip(frames: Frames, shown: Sequence[Preview], side: int) -> Markup:
     style = f"--columns: {columns}; --width: {HEIGHT * frames.ratio(0):.4g}rem"
     note = (
         f"{'Right of' if is_few else 'Below'} each level a loupe on the framed detail, "
-        f"{crosses(_cut(frames, shown[0].level, levels[0], detail)[0][0].shape)} voxels of level "
+        f"{crosses(finest[0].shape)} voxels of level "
         f"{shown[0].level} where the image has most structure. In it each voxel of a level is a "
         f"box{', and the contrast is that of the detail' if windows else ''}."
     )
