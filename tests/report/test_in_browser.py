@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
+from browsers import started_browser
 from plates import make_image, make_plate
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
@@ -30,14 +31,8 @@ UM = dict.fromkeys("zyx", "micrometer")
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium")
-    assert program, "apt-get install chromium"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    with started_browser(FLAGS) as started:
         yield started
-        started.close()
 
 
 def voxels(*shape, dtype="uint16"):

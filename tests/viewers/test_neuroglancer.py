@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import zarr
 from PIL import Image
 
 import zarrpyramid
+from browsers import started_browser
 from zarrpyramid.metadata.group import locate
 from zarrpyramid.report.neuroglancer import _client, served_paths, viewer_state
 from zarrpyramid.report.serving import FolderServer
@@ -51,14 +51,8 @@ UNIT = dict.fromkeys("zyx", "micrometer")
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium")
-    assert program, "apt-get install chromium"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    with started_browser(FLAGS) as started:
         yield started
-        started.close()
 
 
 def voxels(dtype="uint8"):
