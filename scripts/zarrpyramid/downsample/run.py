@@ -128,17 +128,19 @@ def _run_threads(
 ) -> Iterator[Result]:
     with ThreadPoolExecutor(n_workers) as pool:
 
-        def begin(n_blocks: int) -> set[Future[Result]]:
-            return {pool.submit(compute, place) for place in itertools.islice(places, n_blocks)}
+        def begin(n_blocks: int) -> list[Future[Result]]:
+            return [pool.submit(compute, place) for place in itertools.islice(places, n_blocks)]
 
         running = begin(2 * n_workers)  # as many wait, so that no thread does
         try:
             while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                # What is made is noted before the error of another block ends the run.
-                for each in sorted(done, key=lambda each: each.exception() is not None):
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                ended = [each for each in running if each in done]
+                running = [each for each in running if each not in done]
+                # What is made is noted before an error ends the run: that of the first block.
+                for each in sorted(ended, key=lambda each: each.exception() is not None):
                     result = each.result()
-                    running |= begin(1)
+                    running += begin(1)
                     if note is not None:
                         note(result)
                     yield result
