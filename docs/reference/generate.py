@@ -31,9 +31,10 @@ def configuration() -> str:
     """Return the page of all settings, from their declarations."""
     lines = [
         *("# Configuration", "", NOTE.format("scripts/zarrpyramid/config"), ""),
-        "Keys go on the command line after `--config`, or into a file given with `--configfile`. "
-        "All but `images`, `container`, `select`, `samples`, `demo` and `pathvars` may also stand "
-        "under an image's name in `images`; `test_image` stands there alone.",
+        "This page describes every setting. Settings go on the command line after `--config`, or "
+        "into a file that you name with `--configfile`. All except `images`, `container`, "
+        "`select`, `samples`, `demo` and `pathvars` may also stand under an image's name in "
+        "`images`; `test_image` may stand only there.",
     ]
     for key, known in RUN.items():
         lines += section(key, known.schema)
@@ -69,15 +70,15 @@ def command_line() -> str:
     )
     lines = [
         *("# Command line", "", NOTE.format("scripts/zarrpyramid/cli"), ""),
-        "`zarrpyramid COMMAND`, in a clone `uv run zarrpyramid COMMAND`. The "
-        "[workflow](../tutorial.md) builds many pyramids, with reports and on clusters; `build` "
-        "and [Python](../howto/python.md) build one.",
+        "This page describes every command. Run `zarrpyramid COMMAND`, or in a clone `uv run "
+        "zarrpyramid COMMAND`. The [workflow](../tutorial.md) builds many pyramids, with reports "
+        "and on clusters; `build` and [Python](../howto/python.md) build one.",
     ]
     lines += ["", "| exit code | 0 | 1 | 2 |", "|---|---|---|---|"]
     for name, command in sorted(commands.choices.items()):
         answers = [command.answers.get(code, "-") for code in range(3)]
         lines.append(f"| `{name}` | {' | '.join(answers)} |")
-    lines += ["", "130 says that Ctrl-C ended a command, and 141 that nobody reads its output."]
+    lines += ["", "130 means that Ctrl-C ended a command, and 141 that nobody reads its output."]
     for name, command in sorted(commands.choices.items()):
         lines += ["", f"## zarrpyramid {name}", "", command.description or "", ""]
         for action in command._actions:
@@ -109,8 +110,8 @@ def python() -> str:
     """Return the page of all public names, from their docstrings."""
     lines = [
         *("# Python", "", NOTE.format("the docstrings"), ""),
-        "Names of the packages `zarrpyramid` and `zarrpyramid.yt`. All others are the package's "
-        "own, and may change.",
+        "This page describes the names of the packages `zarrpyramid` and `zarrpyramid.yt`. All "
+        "other names are internal, and may change.",
     ]
     for name in sorted(zarrpyramid.__all__, key=str.lower):
         value = getattr(zarrpyramid, name)
@@ -126,7 +127,7 @@ def python() -> str:
         lines += described(f"yt.{name}", getattr(zarrpyramid.yt, name))
     constants = [
         f"- `VOXEL_REVISION`: {zarrpyramid.VOXEL_REVISION}. A release that changes any voxel has "
-        "another one, by which levels of an older one are made again.",
+        "another one, so that levels of an older release are made again.",
         "- `__version__`: the package's version.",
     ]
     return "\n".join([*lines, "", "## Constants", "", *constants]) + "\n"

@@ -32,31 +32,34 @@ RUN = {
     "images": Setting(
         AutoOr(MappingOf(Settings(IMAGE, expected="a mapping of settings, with at least store"))),
         "The images to make pyramids of. Each has a name, and under it `store`, `field` and every "
-        "other setting that this image needs for itself. `auto` finds those of a `container`.",
+        "other setting that applies only to this image. `auto` finds the images of a `container`.",
         expected="auto, or a mapping of image names to their settings",
         default={},
     ),
     "container": Setting(
         Place(),
-        "Path or URL of a store, a group in it, or a folder, all images of which are built: fields "
-        "of the wells of plates, series of bioformats2raw, and every other group with a level 0; "
-        "and of each image the `labels`, by the image's factors and number of levels. A setting at "
-        "the top counts for all. An image is named by its path: `B.03.0` is `B/03/0`.",
+        "Path or URL of a store, a group in it, or a folder. All images in it are built: fields of "
+        "the wells of plates, series of bioformats2raw, and every other group with a level 0. The "
+        "`labels` of each image are built too, with the image's factors and number of levels. A "
+        "setting at the top applies to all images. An image is named after its path: `B.03.0` is "
+        "`B/03/0`.",
         expected="a path or a URL",
         default="",
     ),
     "select": Setting(
         ListOf(Text(least=1)) | Text(least=1),
-        "Which images of the `container` are built: those whose paths match, or lie in a group "
-        "whose path does. `*` and `?` stand for any characters but `/`, `**` for any groups.",
+        "Which images of the `container` are built: those whose paths match, or that lie in a "
+        "group whose path matches. `*` and `?` stand for any characters except `/`, and `**` for "
+        "any number of groups.",
         expected="a pattern such as B/03/*, or a list of them",
         default="**",
     ),
     "samples": Setting(
         Place(),
-        "A table of images, one a row, with a header: tab-separated, or with commas if its name "
-        "ends with .csv. The column `sample` names the image; every other column is a setting of "
-        "an image, such as `store`. An empty cell leaves a setting as it is for all.",
+        "A table of images with a header and one image per row: tab-separated, or comma-separated "
+        "if its name ends with .csv. The column `sample` names the image; every other column is a "
+        "setting of an image, such as `store`. An empty cell keeps the setting that applies to all "
+        "images.",
         expected="the path of a table, such as samples.tsv",
         default="",
     ),
@@ -64,8 +67,8 @@ RUN = {
     "store": _OPTIONAL_STORE,
     "demo": Setting(
         Settings({"store": _OPTIONAL_STORE, "field": IMAGE["field"], **settings_of(TestImage)}),
-        "The image that is made, and whose pyramid is built, while the configuration names no "
-        "other in `images` or `store`.",
+        "The image that is made, and whose pyramid is built, if the configuration names no other "
+        "in `images` or `store`.",
         expected="a mapping with store, field and the keys of a test image",
         default={},
     ),
