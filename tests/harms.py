@@ -107,7 +107,7 @@ HARMS = {
     "level 0 damaged": (damage_level_0, 1, "0/c/4/2/3 is damaged"),
     "litter": (litter, 1, "left by a run that died"),
     "remains": (die_within_a_level, None, "holds 1 objects and no array"),
-    "level gone": (lambda s: shutil.rmtree(s / "raw/2"), 2, "is listed, and there is no array"),
+    "level gone": (lambda s: shutil.rmtree(s / "raw/2"), 2, "is listed, but there is no array"),
     "no JSON": (lambda s: (s / "raw/2/zarr.json").write_text("{"), 2, "cannot be read"),
     "shape": (
         lambda s: edit(s / "raw/2/zarr.json", lambda d: d.update(shape=[10, 6, 7])),

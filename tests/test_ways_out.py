@@ -405,7 +405,7 @@ FAULTS = {
         image, {"scale_factors": 1}, "leave it out", [changed(scale_factors=None)],
     ),
     "too few factors": (
-        image, {"scale_factors": [2, 2]}, "give one an axis, such as",
+        image, {"scale_factors": [2, 2]}, "give one per axis, such as",
         [lambda given, message: {
             **given, "scale_factors": json.loads(re.search(r"as (\[[2, ]+\])", message)[1])
         }, lambda given, message: {
@@ -429,7 +429,7 @@ FAULTS = {
         [lambda given, message: {**given, "levels": int(re.search(r"at most (\d+)", message)[1])}],
     ),
     "chunks of another number": (
-        image, {"chunks": [4, 4]}, "give one an axis", [changed(chunks=[4, 4, 4])],
+        image, {"chunks": [4, 4]}, "give one per axis", [changed(chunks=[4, 4, 4])],
     ),
     "shards of v2": (
         lambda p: image(p, zarr_format=2), {"shards": [8, 8, 8]}, "leave shards out",

@@ -73,7 +73,7 @@ class Downsampler:
         )
         if len(self.refine_factor) != len(self.finest_resolution):
             raise AssertionError(
-                f"expected one refine_factor an axis, found {self.refine_factor.tolist()} for a "
+                f"expected one refine_factor per axis, found {self.refine_factor.tolist()} for a "
                 f"level_0_res of {self.finest_resolution.tolist()}"
             )
         self.zarr_store_path = zarr_store_path

@@ -148,7 +148,7 @@ def test_what_is_known_of_levels_at_other_paths(tmp_path, capsys):
     # A foreign path that is listed and absent is told, whatever its name.
     list_too(tmp_path, "thumb")
     assert main(["status", str(tmp_path)]) == 1
-    assert "thumb: is listed, and there is no array" in capsys.readouterr().err
+    assert "thumb: is listed, but there is no array" in capsys.readouterr().err
 
 
 # Levels of others.

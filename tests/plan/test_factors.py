@@ -139,14 +139,14 @@ def test_sizes_that_no_ratio_can_hold():
         (
             {"scale_factors": [2, 2, 2, 2]},
             r"scale_factors \[2, 2, 2, 2\] has 4 entries, level 0 has 3 axes \['z', 'y', 'x'\]; "
-            r"give one an axis, such as \[2, 2, 2\], or one a level as a list of lists or "
+            r"give one per axis, such as \[2, 2, 2\], or one per level as a list of lists or "
             r"mappings, such as \[\[2, 2, 2\], \[2, 2, 2\]\]",
         ),
         ({"scale_factors": [[2, 2], 2]}, r"scale_factors of level 1 \[2, 2\] has 2 entries"),
         ({"scale_factors": [2, {"w": 2}]}, "scale_factors of level 2 names axis 'w', axes are"),
         (
             {"scale_factors": [{"x": 2}, 2], "levels": 3},
-            "has one entry a level, 2 of them, and levels is 3; add entries, or leave levels out",
+            "has one entry per level, 2 of them, and levels is 3; add entries, or leave levels out",
         ),
         ({"scale_factors": "isotropic", "sized": False}, "needs the size of voxels, .*; give vox"),
         (

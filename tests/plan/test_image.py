@@ -221,7 +221,7 @@ def test_a_finished_run_has_nothing_stale(tmp_path):
         ("record of another run", {"levels/1.json": "absent or another level"}),
         ("no record", {"levels/2.json": "it is no record"}),
         ("chunk of level 0 removed", {"levels/0.json": "other objects than were sealed"}),
-        ("list removed", {"multiscales.json": "lists other levels, or lists them otherwise"}),
+        ("list removed", {"multiscales.json": "lists other levels, or lists them differently"}),
     ],
 )
 def test_what_the_store_contradicts_is_stale(tmp_path, damage, expected):

@@ -53,7 +53,7 @@ REFUSED = [
     ("median", "complex64", None, 1, "does not take .* complex64, .*; choose mean, sum or stride"),
     ("min", "complex128", None, 1, "does not take level 0's dtype complex128"),
     ("nanmean", "complex64", None, 1, "does not take level 0's dtype complex64"),
-    ("mean", "uint8", "uint16", 1, "dtype uint16 is for method sum alone, mean keeps .* uint8;"),
+    ("mean", "uint8", "uint16", 1, "dtype uint16 is only for method sum, mean keeps .* uint8;"),
     ("sum", "uint8", None, 1, r"overflow uint8: .* may reach 2040; give dtype: uint16$"),
     ("sum", "uint8", None, 3, "a voxel of level 3 adds up to 512 voxels .*; give dtype: uint32$"),
     ("sum", "uint8", "uint16", 3, "overflow uint16: .* give dtype: uint32$"),

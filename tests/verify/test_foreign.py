@@ -184,7 +184,7 @@ BROKEN = {
     "absent level": (
         {},
         lambda p: shutil.rmtree(p / "2"),
-        (DEFECT, 2, "is listed, and there is no array"),
+        (DEFECT, 2, "is listed, but there is no array"),
     ),
     "header alone": (
         {},

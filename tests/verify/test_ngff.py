@@ -421,7 +421,7 @@ BROKEN = {
         "image",
         BOTH,
         further(lambda second: second["datasets"][1].update(path="gone")),
-        "level 1, .*gone: of a further multiscales is listed, and there is no array",
+        "level 1, .*gone: of a further multiscales is listed, but there is no array",
     ),
     "a further multiscales without axes": (
         "image",

@@ -114,7 +114,7 @@ KEYS = [
     ({"scale_factors": 1.5}, rf"{FACTORS}, .*, found 1\.5"),
     ({"scale_factors": [2, -2, 2]}, rf"{FACTORS}, .*, found \[2, -2"),
     ({"scale_factors": True}, rf"{FACTORS}, .*, found True"),
-    ({"scale_factors": [2, 2, 2, 2]}, r"give one an axis, .*, or one a level as a list of lists"),
+    ({"scale_factors": [2, 2, 2, 2]}, r"give one per axis, .*, or one per level as a list of lists"),
     ({"scale_factors": [[2, 2], 2]}, r"scale_factors of level 1 \[2, 2\] has 2 entries"),
     ({"scale_factors": [2, {"w": 2}]}, r"scale_factors of level 2 names axis 'w', axes are"),
     ({"scale_factors": [{"x": 2}], "levels": 2}, r"1 of them, and levels is 2; add entries"),
@@ -156,7 +156,7 @@ KEYS = [
     ({"method": "sum", "levels": 2}, r"method sum may overflow uint16: .*; give dtype: uint32$"),
     ({"method": "sum", "levels": 2, "dtype": "uint8"}, r"overflow uint8: .*; give dtype: uint32$"),
     ({"method": "sum", "dtype": "uint23"}, r"dtype: expected same, .*; did you mean 'uint32'\?"),
-    ({"dtype": "uint32"}, r"dtype uint32 is for method sum alone, mean keeps level 0's uint16"),
+    ({"dtype": "uint32"}, r"dtype uint32 is only for method sum, mean keeps level 0's uint16"),
     ({"store": "float.zarr", "field": "", "method": "mode"}, r"mode does not take .* float32"),
     ({"store": "complex.zarr", "field": "", "method": "max"}, r"max does not take .* complex64"),
     ({"metod": "mean"}, r"unknown key 'metod'; did you mean 'method'\?"),
@@ -194,7 +194,7 @@ CASES = [
     ),
     (
         {"store": "v2.zarr", "compressor": "gzip", "checksum": True},
-        r"zarr v2 has one for zstd alone, the compressor is 'gzip'; give compressor: zstd",
+        r"zarr v2 has one only for zstd, the compressor is 'gzip'; give compressor: zstd",
     ),
     *IMAGES,
 ]

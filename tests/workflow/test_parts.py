@@ -60,7 +60,7 @@ def test_parts_make_what_one_job_makes(workspace, whole):
 def test_the_number_of_parts_makes_nothing_anew(workspace, whole):
     told = workspace.run("-n", **{**PARTS, "parts": 999})
     for n_parts in (36, 8):
-        assert f"in {n_parts} parts (of 999 asked for: it cannot be cut further)" in told.text
+        assert f"in {n_parts} parts (of 999 asked for: it cannot be split further)" in told.text
     workspace.run(**PARTS)
     assert workspace.run(**PARTS).jobs == []
     # Nor is a sentinel of a part missed once the level has its own.

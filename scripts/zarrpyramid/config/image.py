@@ -39,7 +39,9 @@ def image_config(name: str, given: Mapping[str, Any], *, is_read: bool = False) 
     values = _recorded(IMAGE, given)
     for key in ("store", "field", "base_path", "source", "weights"):
         if "\0" in (values[key] or ""):
-            raise ConfigError(f"image {name}: {key} {values[key]!r} holds a NUL, as no path does")
+            raise ConfigError(
+                f"image {name}: {key} {values[key]!r} contains a NUL, which no path may"
+            )
     values["field"] = checked_field(values["field"], name)
     values["base_path"] = checked_field(values["base_path"] or "", name, "base_path") or None
     values["weights"] = checked_field(values["weights"] or "", name, "weights") or None

@@ -41,7 +41,7 @@ def read_samples(path: Path, settings: Mapping[str, Setting]) -> dict[str, dict[
             hint = suggestion(name, [_NAME, *settings])
             raise ConfigError(f"{path}: unknown column {name!r}{hint}")
         if columns.count(name) > 1:
-            raise ConfigError(f"{path}: column {name!r} stands there twice; keep one of them")
+            raise ConfigError(f"{path}: column {name!r} appears twice; keep one of them")
     form, found, lines = Settings(settings), dict[str, dict[str, Any]](), dict[str, int]()
     for number, row in enumerate(rows, start=2):
         where = f"{path}, row {number}"
@@ -62,7 +62,7 @@ def read_samples(path: Path, settings: Mapping[str, Setting]) -> dict[str, dict[
             )
         found[checked_name(name)], lines[name] = own, number
     if not found:
-        raise ConfigError(f"{path}: no image stands there; add a row for each")
+        raise ConfigError(f"{path}: it lists no image; add one row per image")
     return found
 
 
@@ -82,5 +82,5 @@ def _read_rows(path: Path) -> list[list[str]]:
     if not found:
         raise ConfigError(f"{path}: is empty; expected a header with {_NAME} and store")
     if len(found[0]) == 1 and ("," in found[0][0] or ";" in found[0][0]) and not comma:
-        raise ConfigError(f"{path}: columns are not set apart by tabs; do so, or call it .csv")
+        raise ConfigError(f"{path}: columns are not separated by tabs; use tabs, or name it .csv")
     return found

@@ -45,7 +45,7 @@ def stale_sentinels(
         mine = [
             path for inside in (".", "levels", "parts") for path in folder.glob(f"{inside}/*.json")
         ]
-        return dict.fromkeys(mine, f"{folder} was of another image")
+        return dict.fromkeys(mine, f"{folder} belonged to another image")
     stale = _stale_base(image, folder, owner, layout, source)
     for plan in image.plan.levels[1:]:
         level, path = Level(image, plan.level), folder / "levels" / f"{plan.level}.json"
@@ -57,7 +57,7 @@ def stale_sentinels(
     if image.plan.image.label_report and not _counts_hold(image, folder):
         stale[folder / "labels.json"] = f"{image.plan.where} has other levels than were counted"
     if image.plan.lists_levels and not _list_holds(image):
-        reason = f"{image.plan.where} lists other levels, or lists them otherwise"
+        reason = f"{image.plan.where} lists other levels, or lists them differently"
         stale[folder / "multiscales.json"] = reason
     return {path: reason for path, reason in stale.items() if path.exists()}
 

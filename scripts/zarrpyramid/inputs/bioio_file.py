@@ -161,7 +161,7 @@ def _image(path: str) -> Any:
             else "install the one for such files, bioio-NAME"
         )
         raise StoreError(
-            f"{path} is read by no reader of bioio that is installed, or is damaged; {way_out}"
+            f"{path} is read by no installed reader of bioio, or is damaged; {way_out}"
         ) from error
 
 

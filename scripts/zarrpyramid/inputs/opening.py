@@ -126,7 +126,7 @@ def _known_reader(place: Place) -> Reader | None:
     if known is None and Path(path).is_file():
         if find_spec("bioio") is None:
             raise StoreError(
-                f"{path} is a file of no format that is read here ({', '.join(READERS)}); give the "
+                f"{path} is in no format that is read here ({', '.join(READERS)}); give the "
                 "folder of a zarr store, or install bioio and its reader of this format, or name a "
                 "reader of your own"
             )

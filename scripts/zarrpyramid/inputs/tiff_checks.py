@@ -114,5 +114,5 @@ def check_pages(series: TiffPageSeries, page_shape: Shape, path: str) -> None:
     if tuple(series.shape[n_outer:]) != page_shape or n_pages != len(series):
         raise StoreError(
             f"{path} holds an image of shape {list(series.shape)} in {len(series)} pages of shape "
-            f"{list(page_shape)}, which do not fit; write it again, a plane a page"
+            f"{list(page_shape)}, which do not fit; write it again, one plane per page"
         )

@@ -54,7 +54,7 @@ def _encoded_v2(base: ArrayMetadata, compressor: str, checksum: bool, where: str
         if codec is None or codec.get("id") != "zstd":
             found = "none" if codec is None else repr(codec.get("id"))
             raise ConfigError(
-                f"{where}: checksum: zarr v2 has one for zstd alone, the compressor is {found}; "
+                f"{where}: checksum: zarr v2 has one only for zstd, the compressor is {found}; "
                 "give compressor: zstd, or leave checksum out"
             )
         codec = {**codec, "checksum": True}

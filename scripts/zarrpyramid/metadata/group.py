@@ -54,7 +54,7 @@ def locate(
     `wanted` of a remote store are asked for meanwhile, and kept until `looks` is closed.
     """
     if "\0" in store:
-        raise StoreError(f"{store!r} holds a NUL, as no path does")
+        raise StoreError(f"{store!r} contains a NUL, which no path may")
     if is_url(store):
         opened = open_store(check_url(store, "the image", is_read=True), options)
     else:

@@ -115,7 +115,7 @@ def decide_chunks(
         if isinstance(extents, tuple) and len(extents) != len(base.shape):
             raise ConfigError(
                 f"image {image.name}: {key} {list(extents)} has {len(extents)} entries, "
-                f"level 0 has {len(base.shape)} axes; give one an axis"
+                f"level 0 has {len(base.shape)} axes; give one per axis"
             )
     chunks = _chunks(image, base, space, ladder[:1], can_differ=not is_inner)
     shards = _shards(image, base, chunks, space)

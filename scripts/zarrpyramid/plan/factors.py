@@ -133,7 +133,7 @@ def _given_steps(image: ImageConfig, given: Sequence[Factors], axes: Sequence[Ax
     """Return the factors of a list that has one entry for each level."""
     if image.levels is not None and image.levels > len(given):
         raise ConfigError(
-            f"image {image.name}: scale_factors has one entry a level, {len(given)} of them, and "
+            f"image {image.name}: scale_factors has one entry per level, {len(given)} of them, and "
             f"levels is {image.levels}; add entries, or leave levels out"
         )
     steps = [
@@ -156,8 +156,8 @@ def _factors(
     if len(given) != len(axes):
         raise ConfigError(
             f"image {image.name}: {key} {list(given)} has {len(given)} entries, level 0 has "
-            f"{len(axes)} axes {names}; give one an axis, such as {[2] * len(axes)}, or one a "
-            f"level as a list of lists or mappings, such as {[[2] * len(axes)] * 2}"
+            f"{len(axes)} axes {names}; give one per axis, such as {[2] * len(axes)}, or one "
+            f"per level as a list of lists or mappings, such as {[[2] * len(axes)] * 2}"
         )
     return given
 

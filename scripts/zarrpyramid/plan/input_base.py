@@ -83,7 +83,7 @@ def input_base(
         if isinstance(extents, tuple) and len(extents) != len(shape):
             raise ConfigError(
                 f"image {config.name}: {key} {list(extents)} has {len(extents)} entries, level 0 "
-                f"has the axes {list(form.axes)}; give one an axis"
+                f"has the axes {list(form.axes)}; give one per axis"
             )
     if not isinstance(chunks, tuple):
         chunks = cube_within(shape, space_axes(axes), slab_bytes)

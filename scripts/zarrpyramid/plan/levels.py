@@ -321,7 +321,7 @@ def _parts(plan: ImagePlan, level: int) -> str:
     if asked == 1:
         return ""
     n_parts = plan.cut(level).n_parts
-    most = f" (of {asked} asked for: it cannot be cut further)" if n_parts < asked else ""
+    most = f" (of {asked} asked for: it cannot be split further)" if n_parts < asked else ""
     return f", in {n_parts} part{'s' * (n_parts > 1)}{most}"
 
 

@@ -95,7 +95,7 @@ def no_data_decisions(
     """Return the rows of `nodata` and `nodata_share`, where the configuration gives a value."""
     if not no_data.is_given:
         return ()
-    why = "windows take the data alone"
+    why = "only the data in a window counts"
     others = [n for n in no_data_values(base.attributes, base.dtype) if n not in no_data.values]
     if others:
         said = ", ".join(map(str, others))

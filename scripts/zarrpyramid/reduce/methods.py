@@ -123,13 +123,13 @@ METHODS = {
         check="largest",
     ),
     "median": Method(
-        equals="the middle one in order, of an even count the lower one; NaN if any is",
+        equals="the middle one in order, the lower of two for an even count; NaN if any is",
         kinds=_ORDERED,
         takes_nodata=True,
         mixes=True,
     ),
     "mode": Method(
-        equals="the most frequent value, of equally frequent ones the smallest",
+        equals="the most frequent value, the smallest of equally frequent ones",
         kinds=_LABELS,
         for_labels=True,
         numba_from=_MODES_PAY,
@@ -173,7 +173,7 @@ def level_dtype(
         return _sum_dtype(image, dtype, given or dtype, shape, ladder)
     if known.keeps_dtype and given not in (None, dtype):
         raise ConfigError(
-            f"image {image}: dtype {given} is for method sum alone, {method} keeps level 0's "
+            f"image {image}: dtype {given} is only for method sum, {method} keeps level 0's "
             f"{dtype}; leave dtype out, or choose method sum"
         )
     return given or dtype

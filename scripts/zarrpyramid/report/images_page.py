@@ -92,7 +92,7 @@ def _page(
     n_rows: int,
     links: Mapping[str, str],
 ) -> str:
-    left = f"{n_rows - len(rows)} more images stand in summary.md." if rows else ""
+    left = f"{n_rows - len(rows)} more images are in summary.md." if rows else ""
     cells = [
         [_name(row[0], links), row[1], row[2].replace(" x ", " \u00d7 "), *row[3:]] for row in rows
     ]

@@ -133,7 +133,7 @@ def _drift(image: Image, facts: Sequence[LevelFacts]) -> Markup | None:
         said += " Each voxel counts as often as it has voxels of level 0 below it: rounding alone"
         said += " moves the mean, by half a unit at most."
     elif METHODS[image.plan.image.method].rounds:
-        said += " Windows that stick out at an odd edge and rounding are what moves it."
+        said += " Rounding moves it, and so do windows that stick out at an odd edge."
     if image.plan.image.weights:
         said += " The weights move it too."
     if image.plan.levels[-1].no_data.is_given:

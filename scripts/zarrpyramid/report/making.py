@@ -43,7 +43,7 @@ def making_section(image: Image) -> list[Child]:
     ]
     return [
         tag("h2", "How it was made", id="making"),
-        tag("p", f"A voxel is, of {_window(image)}, {_equals(image)}."),
+        tag("p", f"Each voxel holds, for {_window(image)}, {_equals(image)}."),
         table("Decisions", DECISION_COLUMNS, decision_rows(image.plan.decisions),
               wraps=DECISION_COLUMNS[-1:]),
         [tag("h3", "Make it again"), *map(command_line, again)] if is_made else None,
@@ -72,7 +72,7 @@ def _equals(image: Image) -> str:
     """Return what a voxel of a level is of those voxels."""
     weights = image.plan.image.weights
     if weights:
-        return f"their mean, each weighed by its voxel of {weights}; the plain mean where all are 0"
+        return f"their mean, weighted with the voxels of {weights}; plain if these are all 0"
     return METHODS[image.plan.image.method].equals
 
 
@@ -81,7 +81,7 @@ def _window(image: Image) -> str:
     no_data = image.plan.levels[-1].no_data
     if not no_data.is_given:
         return "the voxels in its window"
-    return f"the data in its window (no data where that is less than {no_data.share:g} of it)"
+    return f"the data in its window (no data if that is less than {no_data.share:g} of it)"
 
 
 def _versions() -> dict[str, str]:

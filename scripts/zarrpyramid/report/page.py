@@ -167,7 +167,7 @@ def _values(previews: Sequence[Preview], edges: Edges) -> list[Child]:
     }
     if not counts:
         return []
-    whole = "Shares of all voxels, of the finest level of at most 256³ voxels and of those below."
+    whole = "Shares of all voxels, for the finest level with at most 256³ voxels and those below."
     return [
         tag("h2", "Values", id="values"),
         tag("p", whole, class_="soft"),

@@ -50,8 +50,8 @@ def opening_section(image: Image, findings: Sequence[Finding]) -> list[Child]:
             for word in ("status", "verify")
         ),
         tag("h3", "For others to see"),
-        tag("p", "Put the group on a web server that lets other pages read it (CORS), and write "
-            "its address for URL. The second page checks the group by OME-Zarr's rules.",
+        tag("p", "Put the group on a web server that lets other pages read it (CORS), and replace "
+            "URL with its address. The second page checks the group against OME-Zarr's rules.",
             class_="soft"),
         *map(command_line, _ON_THE_WEB),
     ]  # fmt: skip

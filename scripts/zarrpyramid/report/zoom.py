@@ -57,10 +57,10 @@ def zoom_strip(frames: Frames, shown: Sequence[Preview], side: int) -> Markup:
     columns = -(-len(panels) // -(-len(panels) // _IN_A_ROW))
     style = f"--columns: {columns}; --width: {HEIGHT * frames.ratio(0):.4g}rem"
     note = (
-        f"{'Right of' if is_few else 'Below'} each level a loupe on the framed detail, "
+        f"{'Right of' if is_few else 'Below'} each level is the framed detail, magnified: "
         f"{crosses(finest[0].shape)} voxels of level "
-        f"{shown[0].level} where the image has most structure. In it each voxel of a level is a "
-        f"box{', and the contrast is that of the detail' if windows else ''}."
+        f"{shown[0].level} where the image has most structure. Each voxel is a box"
+        f"{', and the contrast is that of the detail' if windows else ''}."
     )
     return join(
         tag("div", *panels, class_="strip few" if is_few else "strip", style=style),

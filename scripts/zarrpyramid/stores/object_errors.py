@@ -75,8 +75,8 @@ def told(
 
 def _failed(url: str, client: Any, verb: str, key: str, error: Exception) -> StoreError:
     return StoreError(
-        f"cannot {verb} {url}/{key} ({client!r}): {one_line(error)}; see whether the "
-        "server is there, and run again"
+        f"cannot {verb} {url}/{key} ({client!r}): {one_line(error)}; check that "
+        "the server is running, and run again"
     )
 
 

@@ -202,7 +202,7 @@ def _check_record(
     yield from _check_weights(pyramid, level)
     first = pyramid.ours[0]
     if _codecs(first.array) != _codecs(metadata):
-        what = f"is encoded otherwise than {first.path}"
+        what = f"is encoded differently from {first.path}"
         yield defect(what, _codecs(first.array), _codecs(metadata))
     revision = record["recipe"].get("voxel_revision")
     if revision != VOXEL_REVISION:

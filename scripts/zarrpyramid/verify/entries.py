@@ -51,7 +51,7 @@ RGBA = Form(
     name="four integers from 0 to 255",
     fits=lambda value: isinstance(value, list) and len(value) == 4 and all(map(_is_byte, value)),
 )
-ALPHANUMERIC = Form(name="letters and digits alone", fits=_matches("[A-Za-z0-9]+"))
+ALPHANUMERIC = Form(name="only letters and digits", fits=_matches("[A-Za-z0-9]+"))
 NODE_NAME = Form(
     name="letters, digits and _ . -, not periods alone, and not __ first",
     fits=_matches(r"(?!\.+$)(?!__)[A-Za-z0-9_.-]+"),

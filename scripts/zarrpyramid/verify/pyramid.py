@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     _Read = tuple[ArrayMetadata | None, str]
 
-ABSENT = "is listed, and there is no array"
+ABSENT = "is listed, but there is no array"
 """The fault of a listed level at whose path nothing stands."""
 
 
@@ -360,7 +360,7 @@ def _look(store: Store, path: str, group: Node, name: str) -> tuple[ArrayMetadat
             why = f"is of zarr v{other}: readers that come from a group of zarr v{zarr_format}"
             return None, f"{why} find no array there"
         if node.kind == "group":
-            return None, "is listed, and a group, not an array"
+            return None, "is listed, but is a group, not an array"
         return parse_array(node.documents, join(store.name, at)), ""
     except (MetadataError, StoreError) as error:
         return None, f"cannot be read: {error}"
