@@ -37,13 +37,15 @@ rule summarize_images:
     output:
         table=report(
             f"<results>/{RUN.title}/summary.md",
-            caption="../report/images.rst",
+            caption="../report/images_table.rst",
             category="Pyramids",
+            labels={"image": "all images", "file": "table"},
         ),
         report=report(
             f"<results>/{RUN.title}/report.html",
             caption="../report/images.rst",
             category="Pyramids",
+            labels={"image": "all images", "file": "page"},
         ),
     log:
         text=f"<logs>/{RUN.title}/summary.log",
@@ -63,7 +65,12 @@ rule verify_images:
     input:
         after_all(RUN.batches.sentinels),
     output:
-        report=f"<results>/{RUN.title}/verify.json",
+        report=report(
+            f"<results>/{RUN.title}/verify.json",
+            caption="../report/verify.rst",
+            category="Proof",
+            labels={"image": "all images", "file": "proof"},
+        ),
     log:
         text=f"<logs>/{RUN.title}/verify.log",
         timing=f"<logs>/{RUN.title}/verify.json",

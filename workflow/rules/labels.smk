@@ -14,8 +14,14 @@ rule report_labels:
             "<results>/{image}/labels.md",
             caption="../report/labels.rst",
             category="Labels",
+            labels={"image": "{image}", "file": "counts"},
         ),
-        vanished="<results>/{image}/labels-vanished.tsv",
+        vanished=report(
+            "<results>/{image}/labels-vanished.tsv",
+            caption="../report/vanished.rst",
+            category="Labels",
+            labels={"image": "{image}", "file": "ids that vanish"},
+        ),
     log:
         text="<logs>/{image}/labels.log",
         timing="<logs>/{image}/labels.json",

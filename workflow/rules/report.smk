@@ -14,11 +14,13 @@ rule summarize_pyramid:
             "<results>/{image}/summary.md",
             caption="../report/summary.rst",
             category="Pyramids",
+            labels={"image": "{image}", "file": "table"},
         ),
         report=report(
             "<results>/{image}/report.html",
             caption="../report/report.rst",
             category="Pyramids",
+            labels={"image": "{image}", "file": "page"},
         ),
     log:
         text="<logs>/{image}/summary.log",

@@ -10,7 +10,12 @@ rule verify_pyramid:
         levels=made_before(RUN.level_sentinels),
         multiscales="<results>/{image}/multiscales.json",
     output:
-        report="<results>/{image}/verify.json",
+        report=report(
+            "<results>/{image}/verify.json",
+            caption="../report/verify.rst",
+            category="Proof",
+            labels={"image": "{image}", "file": "proof"},
+        ),
     log:
         text="<logs>/{image}/verify.log",
         timing="<logs>/{image}/verify.json",
