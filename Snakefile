@@ -6,6 +6,8 @@ min_version("9.27")
 
 
 configfile: workflow.source_path("config.yaml")
+
+
 report: "workflow/report/workflow.rst"
 
 

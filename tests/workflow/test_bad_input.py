@@ -114,7 +114,7 @@ KEYS = [
     ({"scale_factors": 1.5}, rf"{FACTORS}, .*, found 1\.5"),
     ({"scale_factors": [2, -2, 2]}, rf"{FACTORS}, .*, found \[2, -2"),
     ({"scale_factors": True}, rf"{FACTORS}, .*, found True"),
-    ({"scale_factors": [2, 2, 2, 2]}, r"give one per axis, .*, or one per level as a list of lists"),
+    ({"scale_factors": [2, 2, 2, 2]}, r"give one per axis, .*, or one per level as a list"),
     ({"scale_factors": [[2, 2], 2]}, r"scale_factors of level 1 \[2, 2\] has 2 entries"),
     ({"scale_factors": [2, {"w": 2}]}, r"scale_factors of level 2 names axis 'w', axes are"),
     ({"scale_factors": [{"x": 2}], "levels": 2}, r"1 of them, and levels is 2; add entries"),

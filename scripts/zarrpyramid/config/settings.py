@@ -90,7 +90,7 @@ class ImageConfig:
         "and http:// or https:// for a web server. Files in other formats (TIFF and folders or "
         "patterns of slices, HDF5, Imaris, N5, NIfTI, MRC, CZI, ND2, LIF, .npy) are read and "
         "written as zarr; `FILE::PATH` names an image inside a file. Level 0 becomes the array `0` "
-        "in the image's group. \"\" means that level 0 is already in the store.",
+        'in the image\'s group. "" means that level 0 is already in the store.',
         expected="the path or the URL of a zarr group or array, or the path of an image file",
         absent="",
     )
