@@ -122,7 +122,7 @@ HARMS = {
     "codecs": (
         lambda s: edit(s / "raw/2/zarr.json", lambda d: d.update(codecs=d["codecs"][:1])),
         2,
-        "encoded otherwise than 1",
+        "encoded differently from 1",
     ),
     "scale": (
         datasets(lambda d: steps(d[1])[0].update(scale=[2.0, 3.0, 2.0])),

@@ -255,7 +255,7 @@ def test_fields_stay_inside(field):
 
 
 def test_a_nul_in_a_path_is_one_line(tmp_path, capsys):
-    with pytest.raises(ConfigError, match="holds a NUL"):
+    with pytest.raises(ConfigError, match="contains a NUL"):
         build(str(tmp_path / "a\0b.zarr"))
     assert main(["verify", "a\0b.zarr"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

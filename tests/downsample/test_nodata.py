@@ -224,7 +224,9 @@ def test_it_is_told_where_it_is_decided(tmp_path, capsys):
     main(["plan", "--configfile", str(tmp_path / "c.yaml")])
     rows = {tuple(line.split()[:3]): line for line in capsys.readouterr().out.splitlines()}
     row = rows["nodata", "0", "given"]
-    assert row.endswith("data alone; level 0 declares -1 as no data, a number as others here")
+    assert row.endswith(
+        "only the data in a window counts; level 0 declares -1 as no data, a number as others here"
+    )
     assert ("nodata_share", "0.25", "given") in rows
     assert "nanmean" not in rows["method", "mean", "chosen"]
 

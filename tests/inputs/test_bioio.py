@@ -35,7 +35,7 @@ ABSENT = {
     "a.lif": (b"\x70\0\0\0", "of the format LIF, which bioio reads, .*install it: .*lif"),
     "a.oib": (
         b"\xd0\xcf",
-        "no format that is read here .*CZI.*TIFF.*, or install bioio and",
+        "in no format that is read here .*CZI.*TIFF.*, or install bioio and",
     ),
 }
 

@@ -152,7 +152,7 @@ def edit(path, change):
         ),
         (
             lambda raw: edit(raw / "0/zarr.json", lambda d: d["codecs"].insert(0, {"name": "xor"})),
-            "is encoded otherwise than when its levels were made",
+            "is encoded differently than when its levels were made",
         ),
     ],
 )

@@ -135,7 +135,7 @@ def reproduced_settings(pyramid: Pyramid) -> dict[str, Any]:
     encoding = encoding_of(pyramid, base, first, lambda array: array.form)
     if not encoding:
         raise StoreError(
-            f"{pyramid.levels[0].name} is encoded otherwise than when its levels were made: "
+            f"{pyramid.levels[0].name} is encoded differently than when its levels were made: "
             "no compressor that can be asked for turns its codecs into theirs; build the pyramid "
             "anew"
         )
