@@ -11,7 +11,7 @@ from workspaces import REPOSITORY
 
 def given(text, name):
     """Return what the page gives its program under a name."""
-    found = re.search(rf"^\s*(?:var|let|const) {name} = (.+?);?$", text, re.MULTILINE)
+    found = re.search(rf'^ +var {name} = ([{{"].+);$', text, re.MULTILINE)
     return json.loads(found[1])
 
 
