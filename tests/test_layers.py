@@ -27,6 +27,7 @@ PACKAGES = (
     "downsample",
     "verify",
     "report",
+    "share",
     "yt",
     "cli",
 )
@@ -43,7 +44,8 @@ DOORS = {
     "numba": {"reduce.numba_mean"},  # whose decorator the others take
     # One opens a client by the options of its URL, one asks it, one tells its errors apart.
     "obstore": {"stores.object_client", "stores.object_store", "stores.object_errors"},
-    "xxhash": {"metadata.digests", "reduce.voxel_digest"},
+    "xxhash": {"metadata.digests", "reduce.voxel_digest"}
+    | {"stores.archive", "stores.archive_writer"},
     "yaml": {"config.files"},
     "PIL": {"report.figures"},
     "tifffile": {"inputs.tiff_file", "inputs.tiff_page"},
@@ -221,7 +223,7 @@ def test_each_dependency_has_its_door(module):
 
 @pytest.mark.parametrize("module", [name for name in MODULES if package_of(name) != "stores"])
 def test_nobody_asks_what_kind_of_store_it_has(module):
-    kinds = {"Store", "LocalStore", "ObjectStore", "WebStore", "ZarrStore"}
+    kinds = {"Store", "LocalStore", "ObjectStore", "WebStore", "ZarrStore", "ArchiveStore"}
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     asked = [
         ast.unparse(node)

@@ -18,7 +18,7 @@ from zarrpyramid.cli.arguments import NO_ANSWER
 from zarrpyramid.cli.program import make_parser
 from zarrpyramid.downsample.pyramid import build_pyramid
 
-ELSEWHERE = {"workflow": set(), "digest": {1}}  # with codes that other tests see
+ELSEWHERE = {"workflow": set(), "digest": {1}, "unpack": set()}  # with codes that other tests see
 STATES = (
     "complete",
     "level lost",
@@ -39,6 +39,7 @@ TABLE = {
     "verify": (0, 1, 1, 2, 2, 0, 0, 2, 2),
     "verify --full --json": (0, 1, 1, 2, 2, 0, 0, 2, 2),
     "reproduce": (0, 2, 0, 2, 2, 2, 2, 2, 2),
+    "pack -q": (0, 2, 2, 2, 2, 0, 0, 2, 2),
     "view --no-browser": (0, 0, 2, 2, 2, 0, 0, 2, 2),
     "unlock": (0, 0, 0, 0, 0, 0, 0, 0, 2),
     "clean": (0, 0, 0, 0, 0, 0, 0, 2, 2),
@@ -192,6 +193,7 @@ CALLS = (
         "unlock {}",
         "clean {}",
         "digest {0}/0 {0}/2",
+        "pack {}",
         "plan {}/absent",
         "workflow --copy {}/copy",
     ),

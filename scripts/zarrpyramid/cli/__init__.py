@@ -10,6 +10,7 @@ It gives `main` to the program `zarrpyramid`. Its files in reading order:
 - `make`: the command that builds one image.
 - `look`: `plan`, `view`, `status` and `lint`.
 - `prove`: `verify`, `reproduce` and digests of any arrays.
+- `share`: `pack` and `unpack`, a pyramid in a single file.
 - `keep`: `workflow`, `unlock` and `clean`, with `layouts`, the files that `workflow` copies.
 """
 

@@ -14,7 +14,7 @@ from zarrpyramid import __version__
 from zarrpyramid.downsample import warn_to_stderr
 from zarrpyramid.errors import PyramidError, suggestion
 
-from . import keep, look, make, prove
+from . import keep, look, make, prove, share
 from .arguments import Parser
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (make, look, prove, keep):
+    for group in (make, look, prove, share, keep):
         group.add_commands(commands)
     parser.names = list(commands.choices)
     return parser

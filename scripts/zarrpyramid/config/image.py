@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError
-from zarrpyramid.stores import check_options, check_url, is_url
+from zarrpyramid.programs import command
+from zarrpyramid.stores import (
+    check_options,
+    check_url,
+    is_url,
+    split_archive,
+    why_not_written,
+)
 
 from .bases import DeclaredBase, TestImage
 from .declare import frozen, settings_of
@@ -100,6 +107,8 @@ def _recorded(settings: Mapping[str, Setting], given: Mapping[str, Any]) -> dict
 def _place(name: str, key: str, values: Mapping[str, Any], *, is_read: bool) -> str:
     """Return a store or a source as it is kept: its absolute path, or its URL."""
     place = values[key]
+    if not is_read:
+        _check_folder(place, f"image {name}: {key}")
     options = "storage_options" if key == "store" else "source_options"
     where = f"image {name}: {options}"
     if not is_url(place):
@@ -108,6 +117,18 @@ def _place(name: str, key: str, values: Mapping[str, Any], *, is_read: bool) -> 
     url = check_url(place, f"image {name}: {key}", is_read=is_read)
     check_options(values[options], where, url.partition("://")[0])
     return url
+
+
+def _check_folder(place: str, where: str) -> None:
+    """Refuse a store that is, or would be, a single file."""
+    if found := split_archive(place):
+        raise ConfigError(f"{where} {why_not_written(found[0])}")
+    stem, ending = os.path.splitext(place)  # noqa: PTH122 - of a URL too
+    if ending.lower() == ".ozx" and not Path(place).is_dir():
+        raise ConfigError(
+            f"{where} {place} would be a single file, which is made of a pyramid that is complete; "
+            f"build {stem}.zarr, then: {command('zarrpyramid', 'pack', f'{stem}.zarr', place)}"
+        )
 
 
 def _check_extents(image: ImageConfig) -> None:

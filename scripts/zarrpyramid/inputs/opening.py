@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.programs import extra_command
-from zarrpyramid.stores import image_format, is_url
+from zarrpyramid.stores import image_format, is_url, split_archive
 
 from .image_input import Place
 
@@ -78,7 +78,7 @@ def open_input(source: str, series: int | str | None = None) -> Input | None:
         If nothing is there, the package that reads the format is not installed, or the file is
         damaged or does not hold what is asked for.
     """
-    if is_url(source):
+    if is_url(source) or split_archive(source):
         return None
     place = split_place(source, series)
     reader = _own_reader(place) or _known_reader(place)

@@ -65,6 +65,7 @@ from .needs import read_timing as read_timing
 from .preflight import check_build as check_build
 from .preflight import check_room as check_room
 from .preflight import forecast as forecast
+from .preflight import free_room as free_room
 from .remainders import EACH as EACH
 from .remainders import ONCE as ONCE
 from .remainders import REMAINDERS as REMAINDERS

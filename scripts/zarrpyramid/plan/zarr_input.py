@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.inputs import InputForm
-from zarrpyramid.metadata import channel_names, join, ome_attributes, read_axes
+from zarrpyramid.metadata import ZARR_FORMATS, channel_names, join, ome_attributes, read_axes
 
 from .axis_order import is_ordered
 from .stored import OBJECT_KEY
@@ -80,8 +80,8 @@ def _is_in(key: str, span: Sequence[range]) -> bool:
 
 
 def is_read(config: ImageConfig, source: Source) -> bool:
-    """Tell whether a source cannot be copied as it is: a part or another order of it is wanted."""
-    return bool(_asked(config)) or not is_ordered(config.axes or _names(source))
+    """Tell whether a source cannot be copied as it is: a part or another form of it is wanted."""
+    return bool(_asked(config, source)) or not is_ordered(config.axes or _names(source))
 
 
 def kept_attributes(config: ImageConfig, source: Source) -> dict[str, Any]:
@@ -94,9 +94,12 @@ def kept_attributes(config: ImageConfig, source: Source) -> dict[str, Any]:
     return {key: holder[key] for key, holder in holders.items() if key in holder}
 
 
-def _asked(config: ImageConfig) -> list[str]:
-    """Return the settings that take a part or another order; channel 0 is one."""
-    return [key for key in PART_KEYS if getattr(config, key) not in (None, {})]
+def _asked(config: ImageConfig, source: Source) -> list[str]:
+    """Return the settings that take a part, another order or zarr format; channel 0 is a part."""
+    wanted = ZARR_FORMATS.get(config.ngff_version, source.base.zarr_format)
+    is_other = wanted != source.base.zarr_format
+    parts = [key for key in PART_KEYS if getattr(config, key) not in (None, {})]
+    return [*parts, *(["ngff_version"] if is_other else [])]
 
 
 def _names(source: Source) -> tuple[str, ...]:
@@ -116,9 +119,9 @@ def zarr_input(config: ImageConfig, source: Source) -> ZarrInput:
         If it is no folder.
     """
     if source.store.is_remote:
-        asked = next(iter(_asked(config)), "axes")
+        asked = next(iter(_asked(config, source)), "axes")
         raise ConfigError(
-            f"image {config.name}: {asked} asks for a part or another order of the source, but "
+            f"image {config.name}: {asked} asks for a part or another form of the source, but "
             f"{source.name} is a URL, of which level 0 is copied as it is; copy it into a folder "
             "first, and give that as source"
         )

@@ -83,7 +83,7 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
         print(finding.line)
     folders = {"v": (client,), "data": served_paths(store, inside)}
     with FolderServer(folders, port) as server:
-        state = viewer_state(store, inside, server.url("data"))
+        state = viewer_state(store, inside, served_url(store, inside, server.url("data")))
         url = f"{server.url('v')}index.html#!{quote(json.dumps(state))}"
         print(f"{path} is at\n\n  {url}\n\nuntil Ctrl-C", flush=True)
         if opens_browser:
@@ -95,13 +95,26 @@ def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
 
 
 def served_paths(store: Store, path: str) -> tuple[Path, ...]:
-    """Return what is served of a store: the image's group, and level 0 where that is our link."""
+    """Return what is served of a store: the image's group, and level 0 where that is our link.
+
+    Of a store in a single file it is the file.
+    """
+    if store.archive:
+        return (Path(store.archive.name),)
     pyramid = read_pyramid(store, path)
     is_link = pyramid.attributes.get(BASE_KEY) == "link"
     folder = store.folder(path)
     assert folder is not None  # `view` takes no URL
     places = [folder / level.path for level in pyramid.listed[:1] if is_link]
     return (folder, *(place.resolve() for place in places))
+
+
+def served_url(store: Store, path: str, url: str) -> str:
+    """Return where neuroglancer finds an image's group in what is served of its store at a URL."""
+    if store.archive is None:
+        return url
+    inside = join(store.name[len(store.archive.name) + 1 :], path)
+    return f"{url}{quote(store.archive.key)}|zip:{quote(f'{inside}/'.lstrip('/'))}"
 
 
 def viewer_state(store: Store, path: str, url: str) -> State:

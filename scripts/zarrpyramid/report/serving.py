@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import mimetypes
+import re
 import secrets
 import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tornado import web
 from tornado.httpserver import HTTPServer
@@ -31,13 +33,14 @@ mimetypes.add_type("application/wasm", ".wasm")
 
 
 class FolderServer:
-    """Serves folders on loopback until it is closed.
+    """Serves folders, or single files, on loopback until it is closed.
 
     Parameters
     ----------
     folders
-        By name: the files in the first path of each are at `url(name)`. Symbolic links in it may
-        lead into the other paths; no other link is followed.
+        By name: the files in the first path of each are at `url(name)`, or the one file that it
+        is, by its name. Symbolic links in it may lead into the other paths; no other link is
+        followed.
     port
         0 takes a free one.
 
@@ -54,11 +57,14 @@ class FolderServer:
         self.port: int = self._socket.getsockname()[1]
         files = [
             (
-                f"/{name}/{self.token}/(.*)",
+                f"/{name}/{self.token}/({'.*' if path.is_dir() else re.escape(quote(path.name))})",
                 _File,
-                {"path": str(paths[0]), "allowed_symlink_directory": [*map(str, paths)]},
+                {
+                    "path": str(path if path.is_dir() else path.parent),
+                    "allowed_symlink_directory": [str(path), *map(str, more)],
+                },
             )
-            for name, paths in folders.items()
+            for name, (path, *more) in folders.items()
         ]
         self._application = web.Application(
             [*files, (f"/events/{self.token}", _Events)],

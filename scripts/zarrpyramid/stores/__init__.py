@@ -1,4 +1,4 @@
-"""Bytes by key: a local folder, an object store, a web server, all behind one class `Store`.
+"""Bytes by key: a folder, a single file, an object store, a web server, behind one class `Store`.
 
 What stores differ in (links, versions, listing, requests at once, locks) is a property or a method
 of `Store`, so that no other package asks what kind of store it has. Others take from here
@@ -7,10 +7,11 @@ and options, and the hold of a run on an image.
 
 Read `store` first, with `stored_object` for what is read in pieces. Then `local` with `files` and
 `links`, `object_store` (S3, Google, Azure) with `object_client`, `object_errors` and `answers`,
-which are kept while a block runs, `web` (http, only read) and `zarr_store` (what zarr-python has
-opened). `place` opens a store, `urls` says which URLs and options are accepted, `image_files` what
-a file of another format is that is given as one. `hold` keeps an image for one run, whose process
-`holder` describes; `probe` proves that a worker sees the same objects.
+which are kept while a block runs, `web` (http, only read), `archive_store` (a zip archive, which
+`archive` reads and `archive_writer` writes) and `zarr_store` (what zarr-python has opened). `place`
+opens a store, `urls` says which URLs and options are accepted, `image_files` what a file of another
+format is that is given as one. `hold` keeps an image for one run, whose process `holder` describes;
+`probe` proves that a worker sees the same objects.
 """
 
 import lazy_loader

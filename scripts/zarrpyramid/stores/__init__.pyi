@@ -1,5 +1,12 @@
+from .archive import Archive as Archive
+from .archive_store import SUFFIXES as SUFFIXES
+from .archive_store import split_archive as split_archive
+from .archive_store import why_not_written as why_not_written
+from .archive_writer import ArchiveWriter as ArchiveWriter
 from .files import TEMPORARY_SUFFIX as TEMPORARY_SUFFIX
+from .files import locked as locked
 from .files import write_aside as write_aside
+from .hold import HOLD_FILE as HOLD_FILE
 from .hold import Hold as Hold
 from .hold import held as held
 from .hold import release_hold as release_hold

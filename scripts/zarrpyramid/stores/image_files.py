@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from .archive_store import split_archive
 from .urls import is_url
 
 
@@ -105,9 +106,9 @@ FORMATS = (
     ),
     ImageFormat(name="numpy", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), extra="inputs"),
     ImageFormat(
-        name="ZIP",
+        name="ZIP",  # with another name than those of archives that are opened
         marks=((0, b"PK\3\4"),),
-        suffixes=(".zip", ".ozx"),
+        suffixes=(),
         command="unzip -q FILE -d NEW.zarr",
         given="NEW.zarr",
     ),
@@ -150,7 +151,12 @@ def why_no_store(place: str) -> str:
 
 
 def _found(place: str) -> tuple[ImageFormat, str, str] | None:
-    """Return a format, the file or folder of it, and the name of a file in a folder of them."""
+    """Return a format, the file or folder of it, and the name of a file in a folder of them.
+
+    None of an archive, which is opened as a store.
+    """
+    if split_archive(place):
+        return None
     path, start = Path(place), b""
     while not is_url(place) and not path.exists() and path.name:
         path = path.parent

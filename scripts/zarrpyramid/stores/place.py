@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .archive_store import ArchiveStore, split_archive
 from .local import LocalStore
 from .urls import is_url
 
@@ -23,6 +25,9 @@ def open_store(
 ) -> Store:
     """Return the store at a path or at a URL of `check_url`, whether or not anything is there.
 
+    A file whose name ends with ``.ozx`` or ``.zip`` is a store that is only read, and so is what is
+    inside it.
+
     Parameters
     ----------
     options
@@ -30,6 +35,14 @@ def open_store(
     trusted, durable
         As for `LocalStore`.
     """
+    if found := split_archive(place):
+        from .archive import Archive  # 10 ms
+
+        path, inside = found
+        folder, _, file = path.rpartition("/")
+        # A link to the file itself is followed.
+        around = open_store(folder or "/", options, trusted=[os.path.realpath(path)])
+        return ArchiveStore(Archive(around, file), inside)
     if not is_url(place):
         return LocalStore(place, trusted=trusted, durable=durable)
     if place.startswith(("http://", "https://")):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from .archive import Archive
     from .stored_object import StoredObject
 
     Version = tuple[int, int]
@@ -40,6 +41,12 @@ class Store(ABC):
 
     shared: bool = True
     """Whether other processes that get a pickle of the store reach the same objects."""
+
+    is_read_only: bool = False
+    """Whether it takes no objects, so that `put` and `delete` raise StoreError."""
+
+    archive: Archive | None = None
+    """The single file that holds all objects of the store, where there is one."""
 
     lists: bool = True
     """Whether it lists its keys; without, `keys`, `children` and `stats` raise StoreError."""

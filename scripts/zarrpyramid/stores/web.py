@@ -22,6 +22,7 @@ _AT_ONCE = 4
 class WebStore(ObjectStore):
     """The objects below a URL of a web server. It lists no keys and takes no objects."""
 
+    is_read_only = True
     lists = False
 
     @property

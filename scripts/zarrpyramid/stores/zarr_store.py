@@ -18,6 +18,7 @@ from zarr.storage import MemoryStore, StorePath
 
 from zarrpyramid.errors import ArgumentError, StoreError
 
+from .archive_store import ArchiveStore, why_not_written
 from .local import LocalStore
 from .object_store import ObjectStore
 from .store import Store
@@ -179,6 +180,10 @@ def to_zarr(store: Store) -> zarr.abc.store.Store:
         return store.store
     if isinstance(store, ObjectStore):
         return zarr.storage.ObjectStore(store.client)
+    if isinstance(store, ArchiveStore) and not (store.is_remote or store.root):
+        return zarr.storage.ZipStore(store.archive.name, mode="r")
+    if isinstance(store, ArchiveStore):
+        raise StoreError(f"zarr-python does not read inside {why_not_written(store.archive.name)}")
     raise StoreError(f"{store.name} cannot be opened by zarr-python")
 
 

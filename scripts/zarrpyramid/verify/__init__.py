@@ -21,7 +21,8 @@ lists its levels without a verdict. The report and the viewers read the same mod
 6. `votes` says what most documents say, `planned` holds each of them against it. `repair` mends
    by it, and by `base_entry` and `base_document` what is said of level 0;
    `reproduction`, `status`.
-7. `array_digest` reads any array alone, or two, without a pyramid.
+7. `archive`: the bytes of a store in a single file.
+8. `array_digest` reads any array alone, or two, without a pyramid.
 """
 
 import lazy_loader

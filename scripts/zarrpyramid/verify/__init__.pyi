@@ -1,4 +1,5 @@
 from .array_digest import array_digests as array_digests
+from .collection import read_collection as read_collection
 from .findings import GRADES as GRADES
 from .findings import NOTE as NOTE
 from .findings import Finding as Finding

@@ -17,6 +17,7 @@ from zarrpyramid.errors import PyramidError, VoxelError
 from zarrpyramid.metadata import join, locate
 
 from .absent import stands_alone
+from .archive import check_archive
 from .collection import check_labels, read_collection
 from .consolidation import check_consolidated
 from .copied import check_copied, check_copied_objects, copied_record
@@ -56,9 +57,10 @@ def verify_pyramid(
     Of a plate, a well, a group of labels or a root of bioformats2raw: at its documents, and at each
     image that it names.
 
-    Documents come first: the list, the levels, the rules of OME-NGFF, the records, consolidated
-    metadata. Then objects that are missing, empty or left by a run that died, and voxels of each
-    level, by its record or by the method that explains it; what is read by neither is decoded.
+    Of a single file its bytes come first. Then documents: the list, the levels, the rules of
+    OME-NGFF, the records, consolidated metadata. Then objects that are missing, empty or left by a
+    run that died, and voxels of each level, by its record or by the method that explains it; what
+    is read by neither is decoded.
 
     Parameters
     ----------
@@ -81,6 +83,7 @@ def verify_pyramid(
     scope = Scope(sample=sample, full=full, seed=seed, n_workers=n_workers, also=also)
     find = partial(pyramid_at, store, follow_links=follow_links)
     held = read_collection(store, inside)
+    yield from check_archive(store)
     if held is None:
         yield from _verify_image(find(inside), scope)
         return

@@ -66,10 +66,10 @@ def agreed_images(
     PyramidError
         If nothing says that zarrpyramid made it, or what is said makes no plan.
     """
-    found, images = Votes(pyramid, decodes), []
+    found, images, name = Votes(pyramid, decodes), [], short_name(pyramid.where, "")
     for method, no_data in found.reductions:
         config = check_config({**found.settings(method, no_data), **how, "parts": 1})
-        images.append(open_image(image_config(short_name(pyramid.where, ""), config)))
+        images.append(open_image(image_config(name, config, is_read=True)))
     return images
 
 

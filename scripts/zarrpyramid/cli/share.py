@@ -1,0 +1,85 @@
+"""Commands for a pyramid in a single file: it is made, and made a folder again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import printable
+
+from .arguments import BRAIN, add_command, add_options, options_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .arguments import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this module to a parser."""
+    command = add_command(
+        commands,
+        pack,
+        "write an image, or a group of images, into a single file (.ozx) to be sent and kept",
+        (BRAIN, f"{BRAIN} brain.ozx", "/data/plate.zarr /archive/plate.ozx"),
+        good="the file is written, and sealed",
+    )
+    command.add_argument(
+        "path",
+        metavar="STORE/FIELD",
+        help="path or URL of the group of an image, a plate or a series, of OME-NGFF 0.5 or later",
+    )
+    command.add_argument(
+        "file",
+        metavar="FILE.ozx",
+        nargs="?",
+        help="the file, which must not be there; beside the store if absent",
+    )
+    add_options(command)
+    command.add_argument("--json", action="store_true", help="print what was written as JSON")
+    command.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+
+    command = add_command(
+        commands,
+        unpack,
+        "make the folder of a zarr store of a single file (.ozx, .zip), equal to the byte",
+        ("brain.ozx", "brain.ozx /data/brain.zarr"),
+        good="the folder is there, and every object has its checksum",
+    )
+    command.add_argument("file", metavar="FILE.ozx", help="the file")
+    command.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        help="the folder, which must not be there; beside the file if absent",
+    )
+    command.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+
+
+def pack(given: argparse.Namespace) -> int:
+    """Write a file, and say what is in it."""
+    from zarrpyramid.share import pack
+
+    done = pack(given.path, given.file, storage_options=options_of(given))
+    said = {
+        "file": str(done.file),
+        "objects": done.n_objects,
+        "bytes": done.n_bytes,
+        "xxh3_128": done.digest,
+    }
+    if given.json:
+        print(json.dumps(said, indent=1))
+    elif not given.quiet:
+        figures = f"{done.n_objects:,} objects, {done.n_bytes:,} bytes"
+        print(printable(f"{done.file}: {figures}, sealed by {done.digest}"))
+    return 0
+
+
+def unpack(given: argparse.Namespace) -> int:
+    """Make a folder, and say where it is."""
+    from zarrpyramid.share import unpack
+
+    place = unpack(given.file, given.folder)
+    if not given.quiet:
+        print(printable(f"{place}: every object is as it was packed"))
+    return 0

@@ -1,0 +1,48 @@
+"""The folder of a zarr store, made of a single file, equal to what was packed to the byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zarrpyramid.errors import StoreError
+from zarrpyramid.stores import open_store
+
+from .new_place import new_place
+
+
+def unpack(file: str | Path, folder: str | Path | None = None) -> Path:
+    """Make a new folder of the objects in an archive, and return its path.
+
+    Every object is held against the checksum that the archive has of it.
+
+    Parameters
+    ----------
+    folder
+        By default beside the file, with its name.
+
+    Raises
+    ------
+    PyramidError
+        If the file is no archive or is damaged, leads out of the folder, or the folder is there or
+        cannot be written. Nothing is left then.
+    """
+    path = Path(file).absolute()
+    archive = open_store(str(path)).archive
+    if archive is None or Path(archive.name) != path:
+        raise StoreError(f"{path} is no file that ends with .ozx or .zip; give one")
+    place = (Path(folder) if folder is not None else _default_name(path)).absolute()
+    n_bytes = sum(entry.file_size for entry in archive.entries.values())
+    with new_place(place, n_bytes, is_folder=True) as partial:
+        for key, entry in archive.entries.items():
+            target = partial / key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as opened:
+                for piece in archive.pieces(entry):
+                    opened.write(piece)
+    return place
+
+
+def _default_name(file: Path) -> Path:
+    """Return the folder's path, which ends with .zarr."""
+    stem = file.with_suffix("")
+    return stem if stem.suffix == ".zarr" else stem.with_name(f"{stem.name}.zarr")

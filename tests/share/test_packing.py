@@ -1,0 +1,357 @@
+"""A pyramid in a single file: what it holds, that it is read as its folder is, what is refused."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shlex
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from plates import make_image, make_plate
+from servers import web_server
+from zarrpyramid.cli import main
+from zarrpyramid.downsample import build_pyramid
+from zarrpyramid.errors import PyramidError, StoreError
+from zarrpyramid.share import pack, unpack
+from zarrpyramid.stores import open_store
+from zarrpyramid.verify import Report, array_digests, pyramid_status, verify_pyramid
+
+VOXELS = np.random.default_rng(0).integers(0, 999, (20, 70, 60)).astype("uint16")
+
+
+def files(folder):
+    """Return the bytes of all files by their keys."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A pyramid with shards, in a group of a store."""
+    store = tmp_path_factory.mktemp("built") / "brain.ome.zarr"
+    group = zarr.create_group(store).create_group("raw")
+    group.create_array("0", data=VOXELS, chunks=(8, 16, 16), shards=(16, 32, 32))
+    build_pyramid(store, "raw", levels=2)
+    return store / "raw"
+
+
+@pytest.fixture(scope="module")
+def packed(built, tmp_path_factory):
+    return pack(built, tmp_path_factory.mktemp("packed") / "brain.ozx").file
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A small pyramid of one's own."""
+    make_image(tmp_path / "a.zarr", (40, 36))
+    build_pyramid(tmp_path / "a.zarr", levels=1)
+    return tmp_path / "a.zarr"
+
+
+def verified(path, **how):
+    report = Report(path=str(path))
+    report.gather(verify_pyramid(str(path), **how))
+    return report
+
+
+def test_what_is_unpacked_is_what_was_packed_to_the_byte(built, packed, tmp_path, capsys):
+    assert main(["unpack", str(packed), str(tmp_path / "back.zarr")]) == 0
+    assert "every object is as it was packed" in capsys.readouterr().out
+    assert files(tmp_path / "back.zarr") == files(built)
+    again = pack(tmp_path / "back.zarr")
+    assert again.file == tmp_path / "back.ozx"
+    assert again.file.read_bytes() == packed.read_bytes()  # no time, no owner, no order of a disk
+
+
+def test_a_file_is_as_rfc_9_recommends(built, packed):
+    data = packed.read_bytes()
+    with zipfile.ZipFile(packed) as archive:
+        assert archive.testzip() is None
+        entries = archive.infolist()
+        said = json.loads(archive.comment)
+    keys = [entry.filename for entry in entries]
+    documents = [key for key in keys if key.endswith("zarr.json")]
+    assert keys[: len(documents)] == documents == ["zarr.json", *(f"{n}/zarr.json" for n in "012")]
+    assert said["ome"] == {"version": "0.5", "zipFile": {"centralDirectory": {"jsonFirst": True}}}
+    assert {entry.compress_type for entry in entries} == {zipfile.ZIP_STORED}
+    assert [key for key in keys if key.endswith("/")] == []
+    # ZIP64 whatever its size: an end of its own, and every size and place in a field of it.
+    end = data.rindex(b"PK\5\6")
+    assert struct.unpack_from("<4s4H2I", data, end)[3:7] == (0xFFFF, 0xFFFF, *[0xFFFFFFFF] * 2)
+    assert data[end - 76 : end - 72] == b"PK\6\6"
+    for entry in entries:
+        here = data[entry.header_offset :]
+        assert struct.unpack_from("<2I2H", here, 18)[:2] == (0xFFFFFFFF, 0xFFFFFFFF)
+        more = here[30 + len(entry.filename) :]
+        assert struct.unpack_from("<2H2Q", more) == (1, 16, entry.file_size, entry.file_size)
+
+
+def test_a_file_is_read_as_its_folder_is(built, packed, capsys):
+    report = verified(packed, full=True)
+    assert (report.is_sound, report.is_proven, report.findings) == (True, True, [])
+    assert report.checks[0].figure.endswith("all as they were sealed")
+    assert pyramid_status(str(packed)) == pyramid_status(str(built))
+    for level in "012":
+        assert not array_digests([f"{built}/{level}", f"{packed}/{level}"]).difference
+    told = [(main(["lint", str(path)]), capsys.readouterr().out) for path in (built, packed)]
+    assert told[1][1].replace(str(packed), str(built)) == told[0][1]
+    assert main(["reproduce", str(packed)]) == 0
+    with zarr.storage.ZipStore(packed, mode="r") as store:
+        np.testing.assert_array_equal(zarr.open_array(store, path="0")[:], VOXELS)
+
+
+def test_level_0_is_taken_from_a_file(built, packed, tmp_path):
+    build_pyramid(tmp_path / "own.zarr", source=str(packed), levels=2)
+    build_pyramid(tmp_path / "part.zarr", source=str(packed), levels=1, crop={"z": [0, 8]})
+    for level in "012":
+        assert not array_digests([f"{built}/{level}", f"{tmp_path}/own.zarr/{level}"]).difference
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "part.zarr/0")[:], VOXELS[:8])
+
+
+@pytest.mark.slow
+def test_every_changed_byte_is_found(packed, tmp_path):
+    check_changes(packed, tmp_path, step=997)
+
+
+def test_changed_bytes_are_found(packed, tmp_path):
+    check_changes(packed, tmp_path, step=20011)
+
+
+def check_changes(packed, tmp_path, step):
+    """See that a byte in `step`, all of the directory's and those of the comment are missed."""
+    from zarrpyramid.verify.archive import check_archive
+
+    data, harmed = packed.read_bytes(), tmp_path / "harmed.ozx"
+    tail = len(data) - 900
+    for place in [*range(0, tail, step), *range(tail, len(data), max(1, step // 900))]:
+        changed = bytearray(data)
+        changed[place] ^= 0x20
+        harmed.write_bytes(changed)
+        try:
+            found = [
+                each for each in check_archive(open_store(str(harmed))) if hasattr(each, "key")
+            ]
+        except StoreError as error:
+            found = [error]
+        assert found, place
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_file_that_was_cut_is_refused(packed, tmp_path, share):
+    data = packed.read_bytes()
+    (tmp_path / "cut.ozx").write_bytes(data[: int(len(data) * share)])
+    for call in (lambda: verified(tmp_path / "cut.ozx"), lambda: unpack(tmp_path / "cut.ozx")):
+        with pytest.raises(StoreError, match=r"cut\.ozx is damaged or no zip archive"):
+            call()
+    assert names(tmp_path) == ["cut.ozx"]
+
+
+def test_a_changed_voxel_is_named_and_not_unpacked(image, tmp_path):
+    file = pack(image).file
+    data = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        place = archive.getinfo("0/c/0/0").header_offset + 80
+    data[place] ^= 1
+    file.write_bytes(data)
+    report = verified(file)
+    assert not report.is_sound
+    assert "'0/c/0/0' has other bytes than were written" in report.findings[0].line
+    with pytest.raises(StoreError, match=r"'0/c/0/0' has other bytes than were written"):
+        unpack(file, tmp_path / "back.zarr")
+    assert names(tmp_path) == ["a.ozx", "a.zarr"]
+
+
+def test_a_plate_is_packed_whole(tmp_path):
+    make_plate(tmp_path / "plate.zarr", rows="A", columns=("01",), n_fields=1)
+    build_pyramid(tmp_path / "plate.zarr/A/01/0", levels=1)
+    file = pack(tmp_path / "plate.zarr").file
+    with zipfile.ZipFile(file) as archive:
+        keys = archive.namelist()
+    assert keys[:5] == [
+        f"{'/'.join(['A', '01', '0', '0'][:n])}/zarr.json".lstrip("/") for n in range(5)
+    ]
+    assert verified(file).is_sound
+    assert verified(file / "A/01/0").is_sound
+    unpack(file, tmp_path / "back.zarr")
+    assert files(tmp_path / "back.zarr") == files(tmp_path / "plate.zarr")
+
+
+@pytest.mark.slow
+def test_a_file_on_a_web_server(built, packed, tmp_path):
+    with web_server(packed.parent) as url:
+        assert verified(f"{url}/brain.ozx", full=True).is_sound
+        build_pyramid(tmp_path / "own.zarr", source=f"{url}/brain.ozx", levels=1)
+    assert not array_digests([f"{built}/1", f"{tmp_path}/own.zarr/1"]).difference
+
+
+def test_large_objects_are_read_in_pieces(image, tmp_path, monkeypatch):
+    from zarrpyramid.share import packing
+
+    before = pack(image, tmp_path / "whole.ozx").file.read_bytes()
+    monkeypatch.setattr(packing, "_WHOLE", 100)
+    assert pack(image, tmp_path / "pieces.ozx").file.read_bytes() == before
+
+
+# Refusals
+
+
+def v2(image):
+    shutil.rmtree(image)
+    make_image(image, (40, 36), zarr_format=2)
+    build_pyramid(image, levels=1)
+
+
+def lost(image):
+    next((image / "1/c").rglob("*/*")).unlink()
+
+
+def unbuilt(image):
+    shutil.rmtree(image / "1")
+
+
+def held(image):
+    (image / ".zarrpyramid-hold").write_text('{"host": "elsewhere"}')
+
+
+def litter(image):
+    (image / "1/c/0/0.1-1.zarrpyramid-partial").write_text("")
+
+
+def nested(image):
+    (image / "copy.ozx").write_text("")
+
+
+def plain(image):
+    zarr.open_group(image).attrs.clear()
+
+
+def outer(image):
+    zarr.create_group(image.parent)
+    return image.parent
+
+
+def there(image):
+    image.with_name("a.ozx").write_text("mine")
+
+
+def huge(image):
+    with (image / "notes").open("w") as file:
+        os.truncate(file.fileno(), 1 << 43)
+
+
+def unreadable(image):
+    os.mkfifo(image / "pipe")
+
+
+REFUSED = [
+    (v2, r"is of zarr v2 .*; build it in v3, and pack that: .*zarrpyramid build NEW\.zarr --set"),
+    (lost, r"a\.zarr is not complete: level 1 lacks"),
+    (unbuilt, r"a\.zarr is not complete"),
+    (held, r"a\.zarr is held by a run; wait until .* free it: .*zarrpyramid unlock .*a\.zarr"),
+    (litter, r"0\.1-1\.zarrpyramid-partial was left by a run that died, .*; remove it: rm "),
+    (nested, r"a\.zarr/copy\.ozx is a single file inside the store, .*; move it away"),
+    (plain, r"a\.zarr is not complete"),
+    (outer, r"is a group, but no image, plate .* exactly one; fields of .*: 'a\.zarr'"),
+    (there, r"a\.ozx is there already; give another name, or remove it"),
+    (huge, r"a\.ozx needs [\d,]+ bytes, and [\d,]+ are free in .*; make room, or give a place"),
+    (unreadable, r"pipe"),
+]
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"), REFUSED, ids=lambda item: getattr(item, "__name__", "")
+)
+def test_what_cannot_be_packed_is_refused_and_nothing_is_left(image, capsys, harm, message):
+    given = harm(image) or image
+    before = {path: path.stat().st_mtime_ns for path in image.parent.iterdir()}
+    assert main(["pack", str(given), str(image.with_suffix(".ozx"))]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+    assert {path: path.stat().st_mtime_ns for path in image.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("harm", [v2, held, litter])
+def test_the_way_out_that_is_named_leads_out(image, capsys, monkeypatch, harm):
+    monkeypatch.chdir(image.parent)
+    harm(image)
+    assert main(["pack", "a.zarr"]) == 2
+    way = shlex.split(capsys.readouterr().err.rpartition(": ")[2])
+    if "zarrpyramid" in way:
+        assert main(way[way.index("zarrpyramid") + 1 :]) == 0
+    else:
+        Path(way[1]).unlink()
+    source = "NEW.zarr" if harm is v2 else "a.zarr"
+    assert main(["pack", source, "done.ozx"]) == 0
+    assert verified("done.ozx").is_sound
+    assert not array_digests(["a.zarr/0", "done.ozx/0"]).difference
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.zip", r"a\.zip is no name of a single file; give one that ends with \.ozx"),
+        ("a.zarr/b.ozx", r"b\.ozx would be inside the zarr hierarchy .*a\.zarr"),
+    ],
+)
+def test_a_name_that_is_no_place_for_a_file(image, name, message):
+    with pytest.raises(StoreError, match=message):
+        pack(image, image.parent / name)
+
+
+def test_one_process_writes_a_file_and_what_a_killed_one_left_is_written_over(image):
+    partial = image.with_name("a.ozx.zarrpyramid-partial")
+    partial.write_bytes(bytes(10_000_000))
+    with partial.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match=r"another process writes .*a\.ozx; wait"):
+            pack(image)
+    assert partial.exists()
+    assert pack(image).n_bytes < 20_000
+    assert names(image.parent) == ["a.ozx", "a.zarr"]
+
+
+WRITERS = ["build", "clean", "verify --repair", "build --set levels=2"]
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_file_is_never_written_and_the_way_out_leads_out(image, capsys, monkeypatch, command):
+    monkeypatch.chdir(image.parent)
+    lost(image)
+    with zipfile.ZipFile("a.ozx", "w") as archive:
+        for key, data in files(image).items():
+            archive.writestr(key, data)
+    before = image.with_name("a.ozx").read_bytes()
+    name, *options = command.split()
+    assert main([name, "a.ozx", *options]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "a.ozx is a single file, which is only read; unpack it" in line
+    assert image.with_name("a.ozx").read_bytes() == before
+    way = shlex.split(line.rpartition(": ")[2])
+    assert main(way[way.index("zarrpyramid") + 1 :]) == 0
+    assert main([name, "NEW.zarr", *options]) == 0
+
+
+def test_a_store_that_would_be_a_file_is_refused(image, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PyramidError, match=r"new\.ozx would be a single file") as found:
+        build_pyramid("new.ozx", source=str(image), levels=1)
+    build_pyramid("new.zarr", source=str(image), levels=1)
+    way = shlex.split(str(found.value).rpartition("then: ")[2])
+    assert main(way[way.index("zarrpyramid") + 1 :]) == 0
+    assert (tmp_path / "new.ozx").is_file()
