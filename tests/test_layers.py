@@ -49,6 +49,7 @@ DOORS = {
     "yaml": {"config.files"},
     "PIL": {"report.figures"},
     "tifffile": {"inputs.tiff_file", "inputs.tiff_page"},
+    "shtab": {"cli.set_up"},
     "tornado": {"report.serving"},
     "tqdm": {"downsample.progress"},
     "lazy_loader": {f"{package}.__init__" for package in PACKAGES},
@@ -90,6 +91,7 @@ TYPES = {"Block", "Document", "Factors", "Record"}
 NAMED = {
     *("build_pyramid", "zarrpyramid", "downsample_level"),
     *("status", "reproduce", "workflow", "unlock", "clean"),
+    *("plan", "build", "info", "verify", "digest", "completion"),
 }
 # What a Snakefile imports while it parses.
 PLANNING = """

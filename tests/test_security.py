@@ -157,7 +157,7 @@ def test_no_object_is_made_of_bytes(tmp_path, harm, capsys):
         stored.write_bytes(pickle.dumps(Touch(tmp_path / "pwned")))
     with pytest.raises(MetadataError, match=r"makes objects|has no mean"):
         build(path)
-    for command in ("plan", "status", "verify", "lint"):
+    for command in ("plan", "status", "verify", "lint", "info"):
         main([command, str(path)])
     assert not (tmp_path / "pwned").exists()
     capsys.readouterr()
@@ -330,7 +330,16 @@ def test_a_pipe_in_the_place_of_anything_keeps_nobody_waiting(
         shutil.rmtree(where)
     where.unlink(missing_ok=True)
     os.mkfifo(where)
-    commands = ("plan", "status", "lint", "verify", "reproduce", "unlock", "verify --repair")
+    commands = (
+        "plan",
+        "status",
+        "lint",
+        "info",
+        "verify",
+        "reproduce",
+        "unlock",
+        "verify --repair",
+    )
     for command in (*commands, "clean"):
         name, *options = command.split()
         assert main([name, str(path), *options]) in (0, 1, 2)
@@ -349,7 +358,7 @@ def test_documents_are_read_up_to_a_stated_size(tmp_path, kind, capsys):
         "values": start + b"[" + b"{}," * (1 << 20) + b"{}]}}",
     }
     (path / "zarr.json").write_bytes(most[kind])
-    for command in ("plan", "verify", "status", "lint", "reproduce"):
+    for command in ("plan", "verify", "status", "lint", "info", "reproduce"):
         assert main([command, str(path)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"zarrpyramid: error: {path}/zarr.json h")

@@ -265,6 +265,11 @@ FAULTS = {
     "a misspelled field": (
         lambda p: group_of(p, "cells"), {"field": "cels"}, "did you mean 'cells'", [meant("field")],
     ),
+    "misspelled weights": (
+        lambda p: group_of(p, "raw", "density"),
+        {"field": "raw", "weights": "densty", "levels": 1}, "did you mean 'density'",
+        [meant("weights")],
+    ),
     "an array": (array, {}, "is itself an array", [elsewhere, commanded(PYTHON)]),
     "an array as field": (
         image, {"field": "0"}, "level 0 of the image", [changed(field=None)],

@@ -8,20 +8,24 @@ settings, the argument parser and the docstrings.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 import zarrpyramid.yt
+from zarrpyramid.cli.arguments import NO_ANSWER
 from zarrpyramid.cli.program import make_parser
 from zarrpyramid.config.run import RUN
 from zarrpyramid.config.schema import json_schema, keywords_stub
 from zarrpyramid.config.settings import IMAGE
+
+if TYPE_CHECKING:
+    import argparse
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Made by generate.py in this folder; change the words in {} instead. -->"
@@ -62,31 +66,55 @@ def section(key: str, known: dict) -> list[str]:
     return ["", f"## {key}", "", described, "", *facts]
 
 
+EXIT_CODES = (
+    "## Exit codes",
+    "",
+    f"2 says of every command that {NO_ANSWER}; a line on stderr says why. 130 says that Ctrl-C "
+    "ended a command, and 141 that nobody reads its output any more.",
+)
+JSON = (
+    "## JSON",
+    "",
+    "With `--json` a command prints one JSON object, whose keys stand below with each command. A "
+    "release may add keys; none is renamed or left out before the next major version.",
+    "",
+    "- Extents, factors and sizes are lists in the order of the axes; bytes and seconds are "
+    "numbers; digests are strings.",
+    "- What is not known, or does not apply, is `null`. NaN, infinity and integers beyond 2^53 are "
+    "strings.",
+    "- What is wrong is data, not text on stderr: `faults` and `findings`. The exit code is the "
+    "same with and without `--json`.",
+    "- With exit code 2 nothing is on stdout, except of `verify` where it found nothing to verify.",
+)
+
+
 def command_line() -> str:
     """Return the page of all commands, from the argument parser."""
-    parser = make_parser()
-    (commands,) = (
-        action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
-    )
+    program = make_parser()
     lines = [
         *("# Command line", "", NOTE.format("scripts/zarrpyramid/cli"), ""),
         "This page describes every command. Run `zarrpyramid COMMAND`, or in a clone `uv run "
         "zarrpyramid COMMAND`. The [workflow](../tutorial.md) builds many pyramids, with reports "
         "and on clusters; `build` and [Python](../howto/python.md) build one.",
     ]
-    lines += ["", "| exit code | 0 | 1 | 2 |", "|---|---|---|---|"]
-    for name, command in sorted(commands.choices.items()):
-        answers = [command.answers.get(code, "-") for code in range(3)]
+    for title, names in program.groups.items():
+        lines += ["", f"{title[0].upper()}{title[1:]}:", ""]
+        for name in names:
+            lines.append(f"- [`{name}`](#zarrpyramid-{name}): {program.commands[name].purpose}")
+    lines += ["", *EXIT_CODES, "", "| exit code | 0 | 1 |", "|---|---|---|"]
+    for name, command in program.commands.items():
+        answers = [command.answers.get(code, "-") for code in range(2)]
         lines.append(f"| `{name}` | {' | '.join(answers)} |")
-    lines += ["", "130 means that Ctrl-C ended a command, and 141 that nobody reads its output."]
-    for name, command in sorted(commands.choices.items()):
+    lines += ["", *JSON]
+    for name, command in program.commands.items():
         lines += ["", f"## zarrpyramid {name}", "", command.description or "", ""]
         for action in command._actions:
             lines.append(f"- `{spelled(action)}`: {help_of(action)}")
-        if command.epilog:
-            example = command.epilog.partition("examples:")[2].strip()
-            lines += ["", "Example:", ""]
-            lines += [f"    {line.strip()}" for line in example.splitlines() if line.strip()]
+        if command.keys:
+            lines += ["", "JSON:", ""]
+            lines += [f"- `{key}`: {means}" for key, means in command.keys.items()]
+        examples = (command.epilog or "").partition("examples:")[2].strip()
+        lines += ["", "Examples:", "", *(f"    {line.strip()}" for line in examples.splitlines())]
     return "\n".join(lines) + "\n"
 
 

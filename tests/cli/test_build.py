@@ -35,7 +35,7 @@ def test_it_builds_what_python_builds(tmp_path, capsys):
     assert files(store) == files(tmp_path / "b" / "a.zarr")
     assert [path.name for path in notes.iterdir()] == ["a-raw"]
     assert main(["build", f"{store}/raw", *given, "--json"]) == 0
-    assert [record["shape"] for record in json.loads(capsys.readouterr().out)] == [
+    assert [record["shape"] for record in json.loads(capsys.readouterr().out)["levels"]] == [
         record["shape"] for record in records
     ]
     assert main(["build", f"{store}/raw", *given, "-q"]) == 0

@@ -18,7 +18,8 @@ from zarrpyramid.cli.arguments import NO_ANSWER
 from zarrpyramid.cli.program import make_parser
 from zarrpyramid.downsample.pyramid import build_pyramid
 
-ELSEWHERE = {"workflow": set(), "digest": {1}, "unpack": set()}  # with codes that other tests see
+# With codes that other tests see.
+ELSEWHERE = {"workflow": set(), "completion": set(), "digest": {1}, "unpack": set()}
 STATES = (
     "complete",
     "level lost",
@@ -34,6 +35,7 @@ TABLE = {
     #         complete, lost, in level 2, in level 1, no level, foreign, tiny, empty, gone
     "build -q --set overwrite=true": (0, 0, 0, 0, 0, 0, 0, 2, 2),
     "plan": (0, 0, 0, 0, 0, 1, 0, 2, 2),
+    "info": (0, 0, 0, 0, 0, 0, 0, 2, 2),
     "status": (0, 1, 1, 1, 1, 0, 0, 2, 2),
     "lint --viewer neuroglancer": (0, 1, 1, 1, 1, 0, 0, 2, 2),
     "verify": (0, 1, 1, 2, 2, 0, 0, 2, 2),
@@ -99,7 +101,7 @@ def served(monkeypatch):
         raise KeyboardInterrupt
 
     pytest.importorskip("tornado")
-    monkeypatch.setattr("zarrpyramid.report.neuroglancer._client", lambda: os.path)
+    monkeypatch.setattr("zarrpyramid.report.viewing._client", lambda: os.path)
     monkeypatch.setattr("zarrpyramid.report.serving.FolderServer.serve_forever", interrupt)
 
 
@@ -108,7 +110,7 @@ def test_codes(image, command, tmp_path, monkeypatch, capsys, request):
     store, state = image
     if command.startswith("view"):
         request.getfixturevalue("served")
-        monkeypatch.setattr("zarrpyramid.report.neuroglancer._client", lambda: tmp_path)
+        monkeypatch.setattr("zarrpyramid.report.viewing._client", lambda: tmp_path)
     if command.split()[0] in ("build", "clean") and store.exists():
         store = shutil.copytree(store, tmp_path / "copy.zarr")
     name, *options = command.split()
@@ -122,7 +124,7 @@ def test_codes(image, command, tmp_path, monkeypatch, capsys, request):
 
 def test_the_table_and_the_help_agree(capsys):
     parser = make_parser()
-    (commands,) = (action.choices for action in parser._actions if action.dest == "command")
+    commands = parser.commands
     assert commands.keys() == {line.split()[0] for line in TABLE} | ELSEWHERE.keys()
     for name, command in commands.items():
         codes = {code for line, row in TABLE.items() if line.split()[0] == name for code in row}
@@ -188,6 +190,7 @@ def run(*words, **how):
 GONE = ("stdout", "stderr", "stdout stderr")  # as in `| head`, `2>&1 >log | head`, `2>&1 | head`
 CALLS = (
     *("plan {}", "status {}", "lint {}", "verify {}", "verify {} --json", "verify {} --repair"),
+    *("info {}", "info {} --json", "build {} --set overwrite=true", "completion zsh"),
     *(
         "reproduce {}",
         "unlock {}",

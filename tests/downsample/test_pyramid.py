@@ -10,7 +10,7 @@ import pytest
 import zarr
 
 from zarrpyramid.downsample.pyramid import build_pyramid, clean, plain
-from zarrpyramid.errors import ConfigError, GeometryError, PyramidError, StoreError
+from zarrpyramid.errors import ArgumentError, ConfigError, GeometryError, PyramidError, StoreError
 
 VOXELS = (np.indices((9, 11, 7)).sum(0) * 37 % 251).astype("uint8")
 
@@ -77,6 +77,7 @@ def test_an_array_in_the_place_of_a_store(tmp_path, monkeypatch):
         ),
         ({"method": "medium"}, ConfigError, "method: expected auto, mean, .* found 'medium'"),
         ({"chunks": [4]}, ConfigError, r"chunks \[4\] has 1 entries"),
+        ({"notes": 3}, ArgumentError, "notes is 3, expected a folder's path; give notes='results'"),
         ({"voxel_size": {"x": -1}}, ConfigError, "voxel_size.x: expected a number > 0"),
         ({"field": "rwa"}, StoreError, "fields of .*: 'raw'"),
     ],

@@ -196,9 +196,11 @@ def test_a_forecast_counts_images_of_one_form(tmp_path, new_run):
     shutil.rmtree(tmp_path / "p.zarr/B/01/1")
     make_image(tmp_path / "p.zarr/B/01/1", (2, 48, 20))
     run = new_run(container=str(tmp_path / "p.zarr"), levels=1)
-    head, columns, *rows, total = run.batches.forecast()
+    found = run.batches.forecast()
+    head, columns, *rows, total = found.lines
     assert head == "4 small images in 1 batch"
     assert columns.split()[:4] == ["images", "shape", "dtype", "chunks"]
     assert [row.split("  ")[0] for row in rows] == ["3", "1"]
     assert "2 x 24 x 20" in rows[0]
     assert total.startswith("levels of all of them: ")
+    assert [form["images"] for form in found.document["forms"]] == [3, 1]

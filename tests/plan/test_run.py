@@ -240,7 +240,8 @@ def test_a_level_waits_for_the_level_before_of_its_weights(weighed):
 
 
 UNWEIGHED = [
-    ({"weights": "mess"}, {}, "weights mess is no image of this run", {"weights": "mass"}, {}),
+    ({"weights": "mess"}, {}, "mess is no image of this run; did you mean 'mass'?",
+     {"weights": "mass"}, {}),
     ({}, {"weights": "heat"}, "images weigh each other; leave weights out", {}, {"weights": ""}),
     ({}, {"test_image": {**MADE, "shape": [64, 32]}}, r"level 0 of shape [64, 32]", {},
      {"test_image": MADE}),

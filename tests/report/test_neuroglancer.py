@@ -9,7 +9,8 @@ import zarr
 import zarrpyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.metadata.group import locate
-from zarrpyramid.report.neuroglancer import served_paths, viewer_state
+from zarrpyramid.report.neuroglancer import viewer_state
+from zarrpyramid.report.viewing import served_paths
 
 URL = "http://here/"
 
@@ -131,7 +132,7 @@ def test_level_0_is_served_where_it_is_our_link(tmp_path):
 
 @pytest.mark.parametrize("path", ["p.zarr", "p.zarr/", "p.zarr/A", "p.zarr/A/01"])
 def test_a_plate_is_answered_with_an_image_of_it(tmp_path, monkeypatch, capsys, path):
-    monkeypatch.setattr("zarrpyramid.report.neuroglancer._client", lambda: tmp_path)
+    monkeypatch.setattr("zarrpyramid.report.viewing._client", lambda: tmp_path)
     zarr.create_group(tmp_path / "p.zarr").create_array("A/01/0/0", data=np.ones((4, 4), "uint8"))
     assert main(["view", f"{tmp_path}/{path}"]) == 2
     said = capsys.readouterr().err
@@ -143,7 +144,7 @@ def test_a_plate_is_answered_with_an_image_of_it(tmp_path, monkeypatch, capsys, 
 
 def test_without_neuroglancer_one_line_says_how_to_get_it(tmp_path, monkeypatch, capsys):
     build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
-    monkeypatch.setattr("zarrpyramid.report.neuroglancer.find_spec", lambda name: None)
+    monkeypatch.setattr("zarrpyramid.report.viewing.find_spec", lambda name: None)
     assert main(["view", str(tmp_path / "a.zarr/raw")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--extra view" in line

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import threading
 from urllib.parse import urlsplit
 
 import pytest
 
+from servers import web_server
 from zarrpyramid.errors import StoreError
 from zarrpyramid.report.serving import FolderServer
+from zarrpyramid.stores import open_store
 
 VOXELS = bytes(range(200))
+
+
+def asking(server):
+    """Return what asks a server in another thread, and the path of what it serves as `data`."""
+    place = urlsplit(server.url("data"))
+
+    def ask(path, method="GET", **headers):
+        connection = http.client.HTTPConnection(place.hostname, place.port, timeout=10)
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer, body
+
+    return ask, place.path
+
+
+@contextlib.contextmanager
+def running(server):
+    with server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield asking(server)
+        server.shutdown()
+    thread.join()
 
 
 @pytest.fixture
@@ -25,28 +56,24 @@ def served(tmp_path):
     (tmp_path / "source/chunk").write_bytes(b"linked")
     (home / "stray").symlink_to(tmp_path / "secret")
     (home / "linked").symlink_to(tmp_path / "source")
-    with FolderServer({"data": (home, tmp_path / "source")}) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        place = urlsplit(server.url("data"))
-
-        def ask(path, method="GET", **headers):
-            connection = http.client.HTTPConnection(place.hostname, place.port, timeout=10)
-            connection.putrequest(method, path, skip_accept_encoding=True)
-            for name, value in headers.items():
-                connection.putheader(name.replace("_", "-"), value)
-            connection.endheaders()
-            answer = connection.getresponse()
-            body = answer.read()
-            connection.close()
-            return answer, body
-
-        yield ask, place.path
-        server.shutdown()
-    thread.join()
+    with running(FolderServer({"data": (home, tmp_path / "source")})) as found:
+        yield found
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def served_group(tmp_path):
+    """Serve a group of a store on the web; return what asks it, and its address."""
+    home = tmp_path / "images/image.zarr"
+    (home / "0/c").mkdir(parents=True)
+    (home / "0/c/a b").write_bytes(VOXELS)
+    (tmp_path / "images/secret").write_text("no")
+    with web_server(tmp_path, refused=lambda path: path.endswith("refused")) as url:
+        store = open_store(f"{url}/images")
+        with running(FolderServer({}, groups={"data": (store, "image.zarr")})) as found:
+            yield found
+
+
+RANGES = pytest.mark.parametrize(
     ("asked", "status", "body", "of_file"),
     [
         (None, 200, VOXELS, None),
@@ -64,8 +91,12 @@ def served(tmp_path):
         ("voxels=1-2", 200, VOXELS, None),
     ],
 )
-def test_ranges(served, asked, status, body, of_file):
-    ask, root = served
+
+
+@RANGES
+@pytest.mark.parametrize("of", ["served", "served_group"])
+def test_ranges(of, asked, status, body, of_file, request):
+    ask, root = request.getfixturevalue(of)
     given = {"Range": asked} if asked else {}
     answer, got = ask(f"{root}0/c/a%20b", **given)
     assert (answer.status, got, answer.headers["Content-Range"]) == (status, body, of_file)
@@ -112,6 +143,22 @@ def test_nothing_else_is_served(served, tmp_path, path):
     asked = path.format(root=root, above=tmp_path, token=root.split("/")[2])
     answer, body = ask(asked)
     assert (answer.status, body) == (404, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret", "%2e%2e/secret", "0/../../secret", "0/c/none", "", "/0"]
+)
+def test_nothing_else_of_a_group_is_served(served_group, path):
+    ask, root = served_group
+    answer, body = ask(root + path)
+    assert (answer.status, body) == (404, b"")
+
+
+def test_what_a_store_refuses_is_no_absence(served_group, caplog):
+    ask, root = served_group
+    answer, body = ask(f"{root}refused")
+    assert (answer.status, body) == (502, b"")
+    assert "refused" in caplog.text
 
 
 def test_a_link_is_followed_into_folders_that_are_named(served):

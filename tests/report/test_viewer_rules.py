@@ -393,7 +393,8 @@ def test_command_line(store, capsys):
     assert lines[0].endswith("issues/875]")
     assert main(["lint", str(store), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert [finding["rule"] for finding in found] == [
+    assert found["viewers"] == list(VIEWERS)
+    assert [finding["rule"] for finding in found["findings"]] == [
         "neuroglancer-dtype",
         "napari-version",
         "napari-window",
@@ -401,6 +402,6 @@ def test_command_line(store, capsys):
     assert main(["lint", str(store), "--viewer", "vizarr"]) == 0
     assert capsys.readouterr().out == "nothing known goes wrong in vizarr\n"
     assert main(["lint", str(store), "--viewer", "vizarr", "--json"]) == 0
-    assert capsys.readouterr().out == "[]\n"
+    assert json.loads(capsys.readouterr().out)["findings"] == []
     assert main(["lint", str(store / "0")]) == 2
     assert "is itself an array" in capsys.readouterr().err

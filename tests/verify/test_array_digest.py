@@ -93,7 +93,7 @@ def test_the_digest_of_a_level_is_that_of_its_record(tmp_path, capsys):
         stored(tmp_path / "copy.zarr", zarr.open_array(f"{store}/{level}")[:], chunks=(9, 5, 2))
         chunks = ",".join(map(str, zarr.open_array(f"{store}/{level}").chunks))
         assert main(["digest", f"{tmp_path}/copy.zarr", "--chunks", chunks, "--json"]) == 0
-        (proof,) = json.loads(capsys.readouterr().out)["proofs"]
+        (proof,) = json.loads(capsys.readouterr().out)["arrays"]
         assert proof["digest"] == record["digest"]
         assert proof["mean"] == record["mean"]
 

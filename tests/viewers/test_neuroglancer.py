@@ -24,8 +24,9 @@ from PIL import Image
 import zarrpyramid
 from browsers import started_browser
 from zarrpyramid.metadata.group import locate
-from zarrpyramid.report.neuroglancer import _client, served_paths, viewer_state
+from zarrpyramid.report.neuroglancer import viewer_state
 from zarrpyramid.report.serving import FolderServer
+from zarrpyramid.report.viewing import _client, served_paths
 
 pytestmark = pytest.mark.system
 

@@ -6,12 +6,13 @@ command stand inside it, so that `--help` loads none of them.
 It gives `main` to the program `zarrpyramid`. Its files in reading order:
 
 - `program`: the parser, and how a command is found, run and answered when something is wrong.
-- `arguments`: what commands share: the path of an image and the options of a URL.
-- `make`: the command that builds one image.
-- `look`: `plan`, `view`, `status` and `lint`.
-- `prove`: `verify`, `reproduce` and digests of any arrays.
+- `arguments`: what commands share: the path of an image, the options of a URL, and how they answer.
+- `make`: `plan` and `build`.
+- `look`: `info`, `status`, `view` and `lint`.
+- `prove`: `verify`, `reproduce` and `digest`, of any arrays.
 - `share`: `pack` and `unpack`, a pyramid in a single file.
-- `keep`: `workflow`, `unlock` and `clean`, with `layouts`, the files that `workflow` copies.
+- `keep`: `unlock` and `clean`.
+- `set_up`: `workflow` with `layouts`, the files that it copies, and `completion`.
 """
 
 import lazy_loader

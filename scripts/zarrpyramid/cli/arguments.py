@@ -1,13 +1,16 @@
-"""What commands share: how they are declared, the path of an image, and the options of a URL."""
+"""What commands share: how they are declared, take an image and its URL's options, and answer."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from zarrpyramid.errors import printable
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     Run = Callable[[argparse.Namespace], int]
     Commands = argparse._SubParsersAction["Parser"]
@@ -21,10 +24,12 @@ NO_ANSWER = "nothing is there, the call is wrong, or it could not be done"
 class Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one line, as all other errors here are said."""
 
-    names: list[str]
-    """All commands."""
+    purpose: str
+    """What a command does, without a capital and a full stop."""
     answers: dict[int, str]
     """What the exit codes of a command mean."""
+    keys: Mapping[str, str]
+    """What the JSON of a command holds; empty for one that prints none."""
 
     def error(self, message: str) -> NoReturn:
         """End the process with exit code 2."""
@@ -66,7 +71,7 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(run=run)
-    command.answers = answers
+    command.purpose, command.answers, command.keys = purpose, answers, {}
     return command
 
 
@@ -92,6 +97,58 @@ def add_options(
         help="an option of the URL, as in storage_options; may be given more than once",
     )
     command.add_argument("--configfile", metavar="F", help=configuration)
+
+
+def add_answers(command: Parser, keys: Mapping[str, str], *, may_be_quiet: bool = True) -> None:
+    """Let a command answer with JSON, or with its exit code alone.
+
+    Parameters
+    ----------
+    keys
+        What the JSON holds beside `command`; the command line's reference lists them.
+    may_be_quiet
+        Whether the exit code says something.
+    """
+    command.keys = {"command": "the command's name", **keys}
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help=f"print JSON: {', '.join(command.keys)}")
+    if may_be_quiet:
+        how.add_argument(
+            "-q", "--quiet", action="store_true", help="print nothing but why there is no answer"
+        )
+    else:
+        command.set_defaults(quiet=False)
+
+
+def answer(
+    given: argparse.Namespace, document: Mapping[str, Any], lines: Iterable[str] = ()
+) -> None:
+    """Print what a command found as it was asked for: as lines, as JSON, or not at all.
+
+    Parameters
+    ----------
+    document
+        By the keys that the command declares.
+    lines
+        For people.
+    """
+    if given.json:
+        print(json.dumps(_strict({"command": given.command, **document}), indent=1))
+    elif not given.quiet:
+        for line in lines:
+            print(printable(line))
+
+
+def _strict(value: Any) -> Any:
+    """Return a value whose numbers every reader of JSON takes as they are, or as text."""
+    from zarrpyramid.metadata import strict_number
+
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [*map(_strict, value)]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return strict_number(value) if is_number else value
 
 
 def options_of(given: argparse.Namespace) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""Commands that lay out the workflow, and that free or remove what a run has left."""
+"""Commands that free or remove what a run has left."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import BRAIN, add_command, add_options, add_path, options_of
+from .arguments import BRAIN, add_answers, add_command, add_options, add_path, answer, options_of
 
 if TYPE_CHECKING:
     import argparse
@@ -17,17 +16,6 @@ def add_commands(commands: Commands) -> None:
     """Add the commands of this module to a parser."""
     command = add_command(
         commands,
-        workflow,
-        "lay the workflow's files out in a folder, to run snakemake there",
-        ("--copy pyramids", "--copy ~/pyramids"),
-        good="the files are laid out",
-    )
-    command.add_argument(
-        "--copy", metavar="DIR", type=Path, required=True, help="folder for the files; it is made"
-    )
-
-    command = add_command(
-        commands,
         unlock,
         "free an image that a run on another host holds, once it has ended",
         (BRAIN, "demo/demo.zarr/blobs"),
@@ -35,6 +23,7 @@ def add_commands(commands: Commands) -> None:
     )
     add_path(command)
     add_options(command)
+    add_answers(command, {"path": "as given", "freed": "who held it; null where nobody did"})
 
     command = add_command(
         commands,
@@ -55,17 +44,16 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="remove listed levels of other programs too",
     )
-
-
-def workflow(given: argparse.Namespace) -> int:
-    """Lay out the workflow's files."""
-    from .layouts import lay_out
-
-    folder = given.copy
-    names = lay_out(folder)
-    print(f"{folder}: {', '.join(names)}")
-    print(f"now: cd {folder} && snakemake --cores all --config store=/data/brain.zarr field=raw")
-    return 0
+    add_answers(
+        command,
+        {
+            "path": "as given",
+            "removed": "numbers of the levels made here that were removed",
+            "removed_of_others": "paths of levels of other programs that were removed",
+            "kept_of_others": "paths of those that stay",
+            "base": '"copy" or "link" for a level 0 that was made here, else null',
+        },
+    )
 
 
 def unlock(given: argparse.Namespace) -> int:
@@ -77,7 +65,8 @@ def unlock(given: argparse.Namespace) -> int:
     done = unlock(store, path)
     if not done:
         open_group(store, path)  # says what else stands there
-    print(done or f"{given.path} is held by nobody")
+    line = done or f"{given.path} is held by nobody"
+    answer(given, {"path": given.path, "freed": done or None}, [line])
     return 0
 
 
@@ -87,16 +76,24 @@ def clean(given: argparse.Namespace) -> int:
 
     options = options_of(given)
     taken = base_taken(given.path, storage_options=options)
-    foreign = ", ".join(listed_foreign(given.path, storage_options=options))
+    others = listed_foreign(given.path, storage_options=options)
     removed = clean(given.path, base=given.base, foreign=given.foreign, storage_options=options)
     shown = ", ".join(map(str, removed)) if removed else "none (no level carries our record)"
-    print(f"removed levels: {shown}")
+    lines, foreign = [f"removed levels: {shown}"], ", ".join(others)
     if foreign and given.foreign:
-        print(f"removed levels of other programs: {foreign}")
+        lines.append(f"removed levels of other programs: {foreign}")
     elif foreign:
-        print(f"listed levels of other programs stay: {foreign}; --foreign removes them too")
+        lines.append(f"listed levels of other programs stay: {foreign}; --foreign removes them too")
     if taken and not given.base:
-        print(f"level 0 stays: a {taken} made here, which --base removes too")
+        lines.append(f"level 0 stays: a {taken} made here, which --base removes too")
     elif given.base and not taken:
-        print("level 0 stays: it was not taken from a source")
+        lines.append("level 0 stays: it was not taken from a source")
+    told = {
+        "path": given.path,
+        "removed": removed,
+        "removed_of_others": others if given.foreign else [],
+        "kept_of_others": [] if given.foreign else others,
+        "base": taken,
+    }
+    answer(given, told, lines)
     return 0

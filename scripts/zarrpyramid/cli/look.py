@@ -1,23 +1,29 @@
-"""Commands that show a pyramid: what a run makes, its levels, a viewer, viewers' faults."""
+"""Commands that show a pyramid: what it is, its levels, a viewer, viewers' faults."""
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import ConfigError, PyramidError, printable
-from zarrpyramid.report import VIEWERS
+from zarrpyramid.errors import printable
+from zarrpyramid.report import OPENERS, VIEWERS
 from zarrpyramid.tables import aligned_table
 
-from .arguments import BRAIN, add_command, add_options, add_path, count, options_of
+from .arguments import (
+    BRAIN,
+    add_answers,
+    add_command,
+    add_options,
+    add_path,
+    answer,
+    count,
+    options_of,
+)
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from zarrpyramid.plan import Image
     from zarrpyramid.verify import LevelStatus
 
     from .arguments import Commands
@@ -32,45 +38,77 @@ def add_commands(commands: Commands) -> None:
     """Add the commands of this module to a parser."""
     command = add_command(
         commands,
-        plan,
-        "show what a run will make and what it needs, before a voxel is read",
-        (BRAIN, "--configfile my.yaml", f"{BRAIN} --codecs"),
-        good="the plan is shown, whether or not there is room for it here",
-        bad="the plan is shown, and a run is refused on any machine",
-    )
-    add_path(command, nargs="?")
-    add_options(command, "a configuration, as snakemake takes it")
-    command.add_argument(
-        "--codecs",
-        action="store_true",
-        help="try compressors on 16 chunks of level 1, which are made in memory, and recommend one",
-    )
-
-    command = add_command(
-        commands,
-        view,
-        "show a pyramid in the browser, with neuroglancer and without a network",
-        (BRAIN, f"{BRAIN} --no-browser --port 9000", "/data/brain.zarr/raw/labels/cells"),
-        good="it was shown until Ctrl-C",
+        info,
+        "show what an image is, whoever made it, or which images a store holds",
+        (BRAIN, "/data/brain.zarr", f"{BRAIN} --json"),
+        good="it is shown, whether or not it is complete",
     )
     add_path(command)
-    command.add_argument(
-        "--port", type=count, default=0, metavar="N", help="port of 127.0.0.1; a free one if absent"
-    )
-    command.add_argument(
-        "--no-browser", action="store_true", help="print the address and open no browser"
+    add_options(command)
+    add_answers(
+        command,
+        {
+            "path": "full path or URL of the group",
+            "images": "of a group of images: path, shape, dtype and number of levels of each; "
+            "null for an image, and the keys below are null for a group of images",
+            "format": "version of OME-NGFF, or null, and zarr_format",
+            "is_labels": "whether the group says that it holds labels",
+            "axes": "name, type, unit, extent and voxel_size of each",
+            "levels": "path, shape, chunks, shards, dtype, codecs, scale, translation, method, "
+            "objects, bytes and digest of each",
+            "bytes": "of all levels; null where objects are not listed",
+            "channels": "label, color and window of each, as the group gives them",
+            "labels": "names of the label images of the image",
+            "faults": "why it is not complete; null where objects are not listed",
+            "links": "pages on the web that show or check it, for stores at https addresses",
+        },
+        may_be_quiet=False,
     )
 
     command = add_command(
         commands,
         status,
         "show levels, their records and whether they are complete",
-        (BRAIN, "demo/demo.zarr/blobs"),
+        (BRAIN, "demo/demo.zarr/blobs -q"),
         good="all levels are there and complete",
         bad="a level is missing or incomplete, or documents contradict each other",
     )
     add_path(command)
     add_options(command)
+    add_answers(
+        command,
+        {
+            "path": "as given",
+            "levels": "path, shape, chunks, dtype, objects, bytes and record of each",
+            "faults": "what is wrong, each with the way out",
+        },
+    )
+
+    command = add_command(
+        commands,
+        view,
+        "show a pyramid in neuroglancer, in the browser and without a network, or in napari",
+        (
+            BRAIN,
+            f"{BRAIN} --no-browser --port 9000",
+            "/data/brain.zarr/raw/labels/cells",
+            "https://images.org/brain.zarr/raw",
+        ),
+        good="it was shown until Ctrl-C, or until napari was closed",
+    )
+    add_path(command)
+    add_options(command)
+    command.add_argument(
+        "--viewer",
+        choices=OPENERS,
+        help="the viewer; if absent neuroglancer, or napari where that alone is installed",
+    )
+    command.add_argument(
+        "--port", type=count, default=0, metavar="N", help="port of 127.0.0.1; a free one if absent"
+    )
+    command.add_argument(
+        "--no-browser", action="store_true", help="print the address and open no browser"
+    )
 
     command = add_command(
         commands,
@@ -82,90 +120,42 @@ def add_commands(commands: Commands) -> None:
     )
     add_path(command)
     add_options(command)
-    command.add_argument("--json", action="store_true", help="print a list of findings as JSON")
     command.add_argument(
         "--viewer",
         action="append",
         choices=VIEWERS,
         help="show what this viewer gets wrong and no other; may be given more than once",
     )
+    add_answers(
+        command,
+        {
+            "path": "as given",
+            "viewers": "those that were asked for",
+            "findings": "what goes wrong: grade, viewers, what, way_out, seen and more of each",
+        },
+    )
 
 
-def plan(given: argparse.Namespace) -> int:
-    """Print a forecast for one image, or for all images of a configuration."""
-    from zarrpyramid.config import read_config, short_name
-    from zarrpyramid.downsample import n_cores, open_path, try_codecs
-    from zarrpyramid.plan import Run, forecast
-    from zarrpyramid.report import describe_codecs
+def info(given: argparse.Namespace) -> int:
+    """Print what an image is."""
+    from zarrpyramid.report import describe, description_lines
 
-    if given.path is None and given.configfile is None:
-        raise ConfigError("give either STORE/FIELD or --configfile F")
-    logs, faults = Path("logs"), dict[str, str]()
-    batched, in_batches = list[str](), set[str]()
-    if given.path is not None:
-        image = open_path(given.path, storage_options=options_of(given), is_read=False)
-        images = {short_name(image.store.name, image.path): image}
-    else:
-        config = read_config(Path(given.configfile))
-        run = Run(config, results="results", folder=Path("results"), logs=logs)
-        in_batches = run.batches.names
-        batched = run.batches.forecast() if in_batches else []
-        images = {name: image for name, image in run.found.items() if image is not None}
-        faults = run.refused
-    faults |= {
-        name: fault
-        for name, image in images.items()
-        if name not in faults and (fault := _fault(image))
-    }
-    if not images:
-        raise ConfigError("; ".join(faults.values()))
-    if batched:  # one of them, in place of thousands
-        first = next(name for name in images if name in in_batches)
-        images = {n: image for n, image in images.items() if n == first or n not in in_batches}
-    tables = ["\n".join(batched)] * bool(batched) + [
-        forecast(image, logs / name, n_cores(), is_refused=name in faults)
-        for name, image in images.items()
-    ]
-    if given.codecs:
-        tried = {name: image for name, image in images.items() if name not in faults}
-        tables += ["\n".join(describe_codecs(image, try_codecs(image))) for image in tried.values()]
-    for line in "\n\n".join(tables).split("\n"):
-        print(printable(line))
-    for fault in faults.values():
-        print(f"zarrpyramid: a run is refused: {fault}", file=sys.stderr)
-    return 1 if faults else 0
-
-
-def _fault(image: Image) -> str:
-    """Return why a run cannot build an image on any machine, or ""."""
-    from zarrpyramid.downsample import check_codecs
-    from zarrpyramid.plan import check_build
-
-    try:
-        check_build(image)
-        check_codecs(image)
-    except PyramidError as error:
-        return str(error)
-    return ""
-
-
-def view(given: argparse.Namespace) -> int:
-    """Show an image until the user interrupts."""
-    from zarrpyramid.report import view
-
-    view(given.path, port=given.port, opens_browser=not given.no_browser)
+    found = describe(given.path, storage_options=options_of(given))
+    answer(given, found, description_lines(found))
     return 0
 
 
 def status(given: argparse.Namespace) -> int:
-    """Print a line a level, and what is wrong with them."""
+    """Print a line a level, and what is wrong."""
     from zarrpyramid.verify import pyramid_status
 
     found = pyramid_status(given.path, storage_options=options_of(given))
-    for line in aligned_table(_STATUS_COLUMNS, map(_status_row, found.levels)):
-        print(printable(line))
-    for fault in found.faults:
-        print(printable(f"zarrpyramid: {fault}"), file=sys.stderr)
+    levels = [level.document for level in found.levels]
+    table = aligned_table(_STATUS_COLUMNS, map(_status_row, found.levels))
+    answer(given, {"path": given.path, "levels": levels, "faults": found.faults}, table)
+    if not (given.json or given.quiet):
+        for fault in found.faults:
+            print(printable(f"zarrpyramid: {fault}"), file=sys.stderr)
     return 1 if found.faults else 0
 
 
@@ -186,6 +176,20 @@ def _status_row(status: LevelStatus) -> Sequence[str]:
     )
 
 
+def view(given: argparse.Namespace) -> int:
+    """Show an image until the user interrupts."""
+    from zarrpyramid.report import view
+
+    view(
+        given.path,
+        viewer=given.viewer,
+        port=given.port,
+        opens_browser=not given.no_browser,
+        storage_options=options_of(given),
+    )
+    return 0
+
+
 def lint(given: argparse.Namespace) -> int:
     """Print what is known to go wrong in viewers."""
     from zarrpyramid.report import lint
@@ -193,11 +197,8 @@ def lint(given: argparse.Namespace) -> int:
 
     viewers = given.viewer or VIEWERS
     findings = lint(find_pyramid(given.path, storage_options=options_of(given)), viewers)
-    if given.json:
-        print(json.dumps([finding.document for finding in findings], indent=1))
-    else:
-        for finding in findings:
-            print(printable(finding.line))
-        if not findings:
-            print(f"nothing known goes wrong in {', '.join(viewers)}")
+    told = [finding.document for finding in findings]
+    lines = [finding.line for finding in findings]
+    nothing = f"nothing known goes wrong in {', '.join(viewers)}"
+    answer(given, {"path": given.path, "viewers": viewers, "findings": told}, lines or [nothing])
     return 1 if findings else 0

@@ -1,16 +1,19 @@
-"""The command that builds a pyramid without the workflow."""
+"""Commands that make one image's pyramid without the workflow, and show what a run will make."""
 
 from __future__ import annotations
 
-import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import ConfigError, printable, suggestion
+from zarrpyramid.errors import ConfigError, PyramidError, suggestion
 
-from .arguments import BRAIN, add_command, add_options, add_path, options_of
+from .arguments import BRAIN, add_answers, add_command, add_options, add_path, answer, options_of
 
 if TYPE_CHECKING:
     import argparse
+
+    from zarrpyramid.plan import Image
 
     from .arguments import Commands
 
@@ -19,12 +22,37 @@ def add_commands(commands: Commands) -> None:
     """Add the commands of this module to a parser."""
     command = add_command(
         commands,
+        plan,
+        "show what a run will make and what it needs, before a voxel is read",
+        (BRAIN, "--configfile my.yaml", f"{BRAIN} --codecs"),
+        good="the plan is shown, whether or not there is room for it here",
+        bad="the plan is shown, and a run is refused on any machine",
+    )
+    add_path(command, nargs="?")
+    add_options(command, "a configuration, as snakemake takes it")
+    command.add_argument(
+        "--codecs",
+        action="store_true",
+        help="try compressors on 16 chunks of level 1, which are made in memory, and recommend one",
+    )
+    add_answers(
+        command,
+        {
+            "images": "of each image: name, path, levels, seconds, room, decisions; codecs where "
+            "they were tried",
+            "batches": "of small images that are built together: their number and forms, or null",
+            "refused": "why a run is refused, by name of the image",
+        },
+    )
+
+    command = add_command(
+        commands,
         build,
         "build the levels of one image here and now, as the workflow would, without its report",
         (
             BRAIN,
             f"{BRAIN} --set levels=3 --set 'scale_factors=[1, 2, 2]'",
-            f"{BRAIN} --set source=/archive/brain.tif --notes results",
+            "/data/new.zarr/raw --set source=/archive/brain.tif --notes results",
         ),
         good="all levels are there",
     )
@@ -44,8 +72,71 @@ def add_commands(commands: Commands) -> None:
         "it was",
     )
     add_options(command)
-    command.add_argument("--json", action="store_true", help="print the levels' records as JSON")
-    command.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    add_answers(command, {"path": "as given", "levels": "the record of each level, level 0 first"})
+
+
+def plan(given: argparse.Namespace) -> int:
+    """Print a forecast for one image, or for all images of a configuration."""
+    from zarrpyramid.config import read_config, short_name
+    from zarrpyramid.downsample import n_cores, open_path, try_codecs
+    from zarrpyramid.plan import Run, forecast
+    from zarrpyramid.report import describe_codecs, trial_documents
+
+    if given.path is None and given.configfile is None:
+        raise ConfigError("give either STORE/FIELD or --configfile F")
+    logs, faults, batches = Path("logs"), dict[str, str](), None
+    in_batches = set[str]()
+    if given.path is not None:
+        image = open_path(given.path, storage_options=options_of(given), is_read=False)
+        images = {short_name(image.store.name, image.path): image}
+    else:
+        config = read_config(Path(given.configfile))
+        run = Run(config, results="results", folder=Path("results"), logs=logs)
+        in_batches = run.batches.names
+        batches = run.batches.forecast() if in_batches else None
+        images = {name: image for name, image in run.found.items() if image is not None}
+        faults = run.refused
+    faults |= {
+        name: fault
+        for name, image in images.items()
+        if name not in faults and (fault := _fault(image))
+    }
+    if not images:
+        raise ConfigError("; ".join(faults.values()))
+    if batches:  # one of them, in place of thousands
+        first = next(name for name in images if name in in_batches)
+        images = {n: image for n, image in images.items() if n == first or n not in in_batches}
+    documents, tables = list[dict[str, Any]](), [batches.lines] if batches else []
+    for name, image in images.items():
+        found = forecast(image, logs / name, n_cores(), is_refused=name in faults)
+        documents.append(found.document)
+        tables.append(found.lines)
+    if given.codecs:
+        for (name, image), document in zip(images.items(), documents, strict=True):
+            if name not in faults:
+                trials = try_codecs(image)
+                document["codecs"] = trial_documents(trials)
+                tables.append(describe_codecs(image, trials))
+    lines = [line for table in tables for line in ("", *table)][1:]
+    told = {"images": documents, "batches": batches and batches.document, "refused": faults}
+    answer(given, told, lines)
+    if not (given.json or given.quiet):
+        for fault in faults.values():
+            print(f"zarrpyramid: a run is refused: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _fault(image: Image) -> str:
+    """Return why a run cannot build an image on any machine, or ""."""
+    from zarrpyramid.downsample import check_codecs
+    from zarrpyramid.plan import check_build
+
+    try:
+        check_build(image)
+        check_codecs(image)
+    except PyramidError as error:
+        return str(error)
+    return ""
 
 
 def build(given: argparse.Namespace) -> int:
@@ -58,11 +149,9 @@ def build(given: argparse.Namespace) -> int:
     store, field = _split(given.path)
     shown = False if given.quiet or given.json else None
     records = build_pyramid(store, field, notes=given.notes, progress=shown, **settings)
-    if given.json:
-        print(json.dumps(records, indent=1))
-    elif not given.quiet:
-        levels = "level 0 alone is" if len(records) == 1 else f"levels 0 to {len(records) - 1} are"
-        print(printable(f"{levels} complete in {given.path}"))
+    levels = "level 0 alone is" if len(records) == 1 else f"levels 0 to {len(records) - 1} are"
+    line = f"{levels} complete in {given.path}"
+    answer(given, {"path": given.path, "levels": records}, [line])
     return 0
 
 

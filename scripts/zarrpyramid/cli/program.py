@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import traceback
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,12 @@ from zarrpyramid import __version__
 from zarrpyramid.downsample import warn_to_stderr
 from zarrpyramid.errors import PyramidError, suggestion
 
-from . import keep, look, make, prove, share
+from . import keep, look, make, prove, set_up, share
 from .arguments import Parser
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
+    from collections.abc import Mapping, Sequence
 
 _DESCRIPTION = """\
 Image pyramids for zarr arrays. The workflow builds many, with reports and on clusters:
@@ -28,6 +30,37 @@ Image pyramids for zarr arrays. The workflow builds many, with reports and on cl
 These commands build one, look at it, prove it and clean up. Each has
 examples: zarrpyramid COMMAND --help
 """
+_GROUPS = {
+    "make": make,
+    "look": look,
+    "prove": prove,
+    "share": share,
+    "look after": keep,
+    "set up": set_up,
+}
+
+
+class Program(Parser):
+    """The parser of all commands, whose help shows them in groups."""
+
+    commands: Mapping[str, Parser]
+    """The parser of each command, by its name."""
+    groups: dict[str, list[str]]
+    """The names of the commands of each group."""
+
+    def format_help(self) -> str:
+        """Return the help: argparse would list all commands as one group."""
+        lines = [self.format_usage(), _DESCRIPTION]
+        wrap = textwrap.TextWrapper(width=max(40, shutil.get_terminal_size().columns - 2))
+        wrap.subsequent_indent = 14 * " "
+        for title, names in self.groups.items():
+            lines.append(f"{title}:")
+            for name in names:
+                wrap.initial_indent = f"  {name:<12}"
+                lines += wrap.wrap(self.commands[name].purpose)
+            lines.append("")
+        lines += ["options:", "  -h, --help  show this help", "  --version   show the version", ""]
+        return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,18 +107,18 @@ def _answer(arguments: Sequence[str]) -> int:
         logging.getLogger("zarrpyramid").removeHandler(handler)
 
 
-def make_parser() -> Parser:
+def make_parser() -> Program:
     """Return the parser of all commands."""
-    parser = Parser(
-        prog="zarrpyramid",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Program(prog="zarrpyramid")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (make, look, prove, share, keep):
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=Parser
+    )
+    parser.commands, parser.groups = commands.choices, {}
+    for title, group in _GROUPS.items():
+        before = set(parser.commands)
         group.add_commands(commands)
-    parser.names = list(commands.choices)
+        parser.groups[title] = [name for name in parser.commands if name not in before]
     return parser
 
 
@@ -93,15 +126,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return what is asked for; a mistake ends the process with one line and exit code 2."""
     parser = make_parser()
     command = next((word for word in arguments if not word.startswith("-")), None)
-    if command is not None and command not in parser.names:
-        parser.error(f"there is no command {command!r}{suggestion(command, parser.names)}")
+    if command is not None and command not in parser.commands:
+        parser.error(f"there is no command {command!r}{suggestion(command, [*parser.commands])}")
     given, unknown = parser.parse_known_args(arguments)
     for word in unknown:
-        names = vars(given).keys() - {"command", "path", "run"}
-        options = sorted(f"--{name.replace('_', '-')}" for name in names)
+        options = list(parser.commands[given.command]._option_string_actions)
         rest = suggestion(word.partition("=")[0], options) if word.startswith("-") else ""
         parser.prog = f"zarrpyramid {given.command}"
         parser.error(f"{given.command} does not know {word!r}{rest}")
+    given.parser = parser
     return given
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import printable
 
-from .arguments import BRAIN, add_command, add_options, add_path, count, options_of
+from .arguments import (
+    BRAIN,
+    add_answers,
+    add_command,
+    add_options,
+    add_path,
+    answer,
+    count,
+    options_of,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -58,9 +65,19 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="mend what is broken, by the records in the store, and verify again",
     )
-    command.add_argument("--json", action="store_true", help="print all findings as JSON")
     command.add_argument(
         "--follow-links", action="store_true", help="follow symbolic links out of the store"
+    )
+    add_answers(
+        command,
+        {
+            "path": "as given",
+            "verdict": "the last line",
+            "sound": "whether it is; null where that is not proven, or nothing is to verify",
+            "checks": "what was looked at, and how much of it",
+            "findings": "what is wrong or worth knowing: grade, level, key, what, expected, "
+            "found, way_out and rule of each",
+        },
     )
 
     command = add_command(
@@ -72,6 +89,11 @@ def add_commands(commands: Commands) -> None:
     )
     add_path(command)
     add_options(command)
+    add_answers(
+        command,
+        {"path": "as given", "configuration": "its settings, as in YAML"},
+        may_be_quiet=False,
+    )
 
     command = add_command(
         commands,
@@ -94,9 +116,14 @@ def add_commands(commands: Commands) -> None:
         help="chunks that the digest is taken in, whatever those of the arrays are; without, those "
         "of the first array, so that the digest of a level is that of its record",
     )
-    command.add_argument("--json", action="store_true", help="print digests and statistics as JSON")
-    command.add_argument(
-        "-q", "--quiet", action="store_true", help="print nothing; the exit code is the answer"
+    add_answers(
+        command,
+        {
+            "arrays": "path, dtype, shape, chunks, digest and statistics of each; none of arrays "
+            "of different dtype or shape",
+            "difference": 'what differs; "" where nothing does, null of one array',
+            "n_different": "voxels that differ; null of one array, and where none was compared",
+        },
     )
 
 
@@ -115,13 +142,13 @@ def verify(given: argparse.Namespace) -> int:
         "follow_links": given.follow_links,
         "storage_options": options_of(given),
     }
-    tell = (lambda line: None) if given.json else _tell
+    tell = (lambda line: None) if given.json or given.quiet else _tell
     report = Report(path=given.path, storage_options=how["storage_options"])
     report.gather(verify_pyramid(given.path, **how), tell)
     if given.repair and not report.is_sound:
         report = Report(path=given.path, storage_options=how["storage_options"])
         report.gather(repair_pyramid(given.path, **how), tell)
-    print(report.json() if given.json else printable(report.verdict))
+    answer(given, report.document, [report.verdict])
     return report.code
 
 
@@ -132,9 +159,12 @@ def _tell(line: str) -> None:
 
 def reproduce(given: argparse.Namespace) -> int:
     """Print a configuration."""
+    from zarrpyramid.config import from_yaml
     from zarrpyramid.verify import reproduce
 
-    print(reproduce(given.path, storage_options=options_of(given)), end="")
+    text = reproduce(given.path, storage_options=options_of(given))
+    told = {"path": given.path, "configuration": from_yaml(text, given.path)}
+    answer(given, told, text.splitlines())
     return 0
 
 
@@ -147,14 +177,13 @@ def digest(given: argparse.Namespace) -> int:
     found = array_digests(
         paths, chunks=given.chunks, n_workers=n_cores(), storage_options=options_of(given)
     )
-    verdict = f"different: {found.difference}" if found.difference else "equal"
-    if given.json:
-        print(json.dumps(asdict(found), indent=1))
-    elif not given.quiet:
-        for proof in found.proofs:
-            print(printable(f"{proof['digest']}  {proof['path']}"))
-        if given.other is not None:
-            print(printable(verdict))
+    are_two = given.other is not None
+    lines = [f"{proof['digest']}  {proof['path']}" for proof in found.proofs]
+    if are_two:
+        lines.append(f"different: {found.difference}" if found.difference else "equal")
+    difference = found.difference if are_two else None
+    told = {"arrays": found.proofs, "difference": difference, "n_different": found.n_different}
+    answer(given, told, lines)
     return 1 if found.difference else 0
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import printable
-
-from .arguments import BRAIN, add_command, add_options, options_of
+from .arguments import BRAIN, add_answers, add_command, add_options, answer, options_of
 
 if TYPE_CHECKING:
     import argparse
@@ -36,8 +33,16 @@ def add_commands(commands: Commands) -> None:
         help="the file, which must not be there; beside the store if absent",
     )
     add_options(command)
-    command.add_argument("--json", action="store_true", help="print what was written as JSON")
-    command.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    add_answers(
+        command,
+        {
+            "path": "as given",
+            "file": "path of the file",
+            "objects": "objects in it",
+            "bytes": "its size",
+            "xxh3_128": "the digest by which it is sealed",
+        },
+    )
 
     command = add_command(
         commands,
@@ -53,7 +58,7 @@ def add_commands(commands: Commands) -> None:
         nargs="?",
         help="the folder, which must not be there; beside the file if absent",
     )
-    command.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    add_answers(command, {"file": "as given", "folder": "path of the folder"})
 
 
 def pack(given: argparse.Namespace) -> int:
@@ -61,17 +66,15 @@ def pack(given: argparse.Namespace) -> int:
     from zarrpyramid.share import pack
 
     done = pack(given.path, given.file, storage_options=options_of(given))
-    said = {
+    told = {
+        "path": given.path,
         "file": str(done.file),
         "objects": done.n_objects,
         "bytes": done.n_bytes,
         "xxh3_128": done.digest,
     }
-    if given.json:
-        print(json.dumps(said, indent=1))
-    elif not given.quiet:
-        figures = f"{done.n_objects:,} objects, {done.n_bytes:,} bytes"
-        print(printable(f"{done.file}: {figures}, sealed by {done.digest}"))
+    figures = f"{done.n_objects:,} objects, {done.n_bytes:,} bytes"
+    answer(given, told, [f"{done.file}: {figures}, sealed by {done.digest}"])
     return 0
 
 
@@ -80,6 +83,6 @@ def unpack(given: argparse.Namespace) -> int:
     from zarrpyramid.share import unpack
 
     place = unpack(given.file, given.folder)
-    if not given.quiet:
-        print(printable(f"{place}: every object is as it was packed"))
+    told = {"file": given.file, "folder": str(place)}
+    answer(given, told, [f"{place}: every object is as it was packed"])
     return 0

@@ -138,8 +138,8 @@ def container_config(config: Mapping[str, Any]) -> Container | None:
             )
     if checked.get("weights"):
         raise ConfigError(
-            "container and weights do not go together: each image has weights of its own; name the "
-            "images and their weights in images, or leave weights out"
+            "container takes no weights; name images and their weights in images, or leave "
+            "weights out"
         )
     own = {key: value for key, value in checked.items() if key in IMAGE}
     template = image_config("container", {**own, "store": checked["container"]})

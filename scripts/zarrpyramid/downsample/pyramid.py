@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name, takes_settings
-from zarrpyramid.errors import suggestion
+from zarrpyramid.errors import ArgumentError, suggestion
 from zarrpyramid.metadata import (
     change_group_attributes,
     delete_empty_groups,
@@ -99,6 +99,8 @@ def build_pyramid(
         if key not in KEYWORDS:
             hint = suggestion(key, list(KEYWORDS))
             raise TypeError(f"build_pyramid() got an unexpected keyword argument {key!r}{hint}")
+    if not isinstance(notes, str | os.PathLike | None):
+        raise ArgumentError(f"notes is {notes!r}, expected a folder's path; give notes='results'")
     with ExitStack() as looks:
         # The part of this process.
         image = find_image(store, field, {**settings, "parts": 1}, looks=looks)

@@ -40,6 +40,7 @@ from .cut import task_bytes as task_bytes
 from .cut import task_extents as task_extents
 from .decision import DECISION_COLUMNS as DECISION_COLUMNS
 from .decision import decision_rows as decision_rows
+from .forecasts import forecast as forecast
 from .foreign import check_listed as check_listed
 from .foreign import foreign_levels as foreign_levels
 from .foreign import may_be_removed as may_be_removed
@@ -64,7 +65,6 @@ from .needs import peak_memory as peak_memory
 from .needs import read_timing as read_timing
 from .preflight import check_build as check_build
 from .preflight import check_room as check_room
-from .preflight import forecast as forecast
 from .preflight import free_room as free_room
 from .remainders import EACH as EACH
 from .remainders import ONCE as ONCE

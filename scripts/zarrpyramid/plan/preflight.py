@@ -1,6 +1,6 @@
-"""The forecast of a run as a table for people, and the check that the store has room for it.
+"""The check that a build may begin: its places are free, and the store has room for it.
 
-Both come from the plan and a few looks at the file system.
+It comes from the plan and a few looks at the file system.
 """
 
 from __future__ import annotations
@@ -15,19 +15,14 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import groups_above, read_consolidated, read_node
-from zarrpyramid.tables import aligned_table
 
-from .axes import times
 from .axis_order import check_axes
-from .base_objects import MOST_COUNTED, sampled_bytes, source_layout, watched_by
+from .base_objects import MOST_COUNTED, sampled_bytes
 from .conflicts import check_places
 from .current import is_as_planned
-from .decision import DECISION_COLUMNS, decision_rows
-from .needs import DEFAULT_RATE, level_need, measured_rate
 from .stored import levels_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from zarrpyramid.metadata import ArrayMetadata
@@ -37,110 +32,6 @@ if TYPE_CHECKING:
     from .image import Image
     from .levels import ImagePlan, LevelPlan
     from .stored import Level
-
-_COLUMNS = (
-    *("level", "factors", "shape", "chunks", "shards", "objects", "raw GB", "parts"),
-    *("MB a job", "seconds"),
-)
-
-
-def forecast(image: Image, logs: Path, n_workers: int, *, is_refused: bool = False) -> str:
-    """Return a table of the levels and what their jobs need, and lines about the whole.
-
-    Parameters
-    ----------
-    logs
-        Folder of the timings that jobs of the image wrote in an earlier run.
-    n_workers
-        Threads of each job. The table assumes that jobs run one after the other.
-    is_refused
-        Whether no machine may build it, so that its room is not asked for.
-    """
-    plan, rate = image.plan, measured_rate(image, logs)
-    n_read = geometry.count(plan.levels[0].shape)
-    rows: list[Sequence[str]] = []
-    seconds = 0.0
-    for level in plan.levels:
-        number, cells = level.level, ("-", "-", "-")
-        if number or image.input:
-            need, n_parts = level_need(image, number, n_workers, rate), plan.cut(number).n_parts
-            seconds += need.seconds * n_parts
-            cells = (str(n_parts), f"{need.memory / 1e6:.0f}", _shown(need.seconds * n_parts))
-        rows.append(
-            (
-                str(number),
-                times(level.factors) if number else "-",
-                times(level.shape),
-                times(level.chunks),
-                times(level.shards) if level.shards else "-",
-                str(level.n_objects),
-                f"{level.raw_bytes / 1e9:.4g}",
-                *cells,
-            )
-        )
-    measured = (
-        "measured by the last run" if _is_measured(image, rate) else "a default, not measured"
-    )
-    n_bytes = sum(level.raw_bytes for level in plan.levels[1:])
-    n_objects = sum(level.n_objects for level in plan.levels[1:])
-    return "\n".join(
-        [
-            f"{plan.image.name}: {plan.where}",
-            *aligned_table(_COLUMNS, rows),
-            f"{n_read} voxels of level 0; levels: {n_objects} files, {n_bytes / 1e9:.4g} GB raw",
-            f"{_shown(seconds, 'under ')} s with {n_workers} threads a job, one job at a time, at "
-            f"{rate:.3g} voxels a second and thread ({measured})",
-            *(() if is_refused else _room(image)),
-            f"changes of level 0 are seen by: {watched_by(image)} (base_watch: "
-            f"{plan.image.base_watch})",
-            *_source(image),
-            *aligned_table(DECISION_COLUMNS, decision_rows(plan.decisions)),
-        ]
-    )
-
-
-def _shown(seconds: float, under: str = "<") -> str:
-    """Return seconds as exactly as they are known.
-
-    >>> _shown(0.05), _shown(1234.5)
-    ('<1', '1200')
-    """
-    return f"{under}1" if seconds < 1 else f"{float(f'{seconds:.2g}'):.10g}"
-
-
-def _source(image: Image) -> list[str]:
-    """Return the line that names the source of level 0, if it has one."""
-    if image.source is None:
-        return []
-    seen = watched_by(image, image.source)
-    lines = [f"level 0 comes from {image.source.name}, changes of which are seen by: {seen}"]
-    return [*lines, image.input.figure] if image.input else lines
-
-
-def _is_measured(image: Image, rate: float) -> bool:
-    return rate != DEFAULT_RATE / image.plan.base.item_size
-
-
-def _room(image: Image) -> list[str]:
-    """Return the line that compares what is needed with what is free, and what that refuses."""
-    need, freed = room_needed(image, source_layout(image))
-    refusal = _refusal(image, need, freed)
-    refused = [f"a run on this machine is refused before anything is written: {refusal}"]
-    what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
-    written = f"to be written: {what}; "
-    if freed.n_objects:
-        replaced = f"{freed.n_objects} files, {freed.n_bytes / 1e9:.4g} GB"
-        written += f"in place of levels that are removed: {replaced}; "
-    folder = standing_folder(image.store, image.path)
-    if folder is None:
-        return [f"{written}free: not checked, {image.store.name} is no local folder"]
-    free = free_room(folder)
-    inodes = "not counted" if free.n_objects is None else str(free.n_objects)
-    return [
-        f"{written}free in {folder}: {inodes} inodes, {free.n_bytes / 1e9:.4g} GB: "
-        + ("enough" if free.plus(freed).holds(need) else "NOT ENOUGH"),
-        *(refused if refusal else ()),
-    ]
 
 
 def check_build(image: Image, groups_read: set[str] | None = None) -> None:
@@ -184,11 +75,11 @@ def check_room(image: Image, layout: BaseLayout, room: tuple[Room, Room] | None 
     StoreError
         If it cannot be written, or has no room and the configuration does not force it.
     """
-    if refusal := _refusal(image, *(room or room_needed(image, layout))):
+    if refusal := why_no_start(image, *(room or room_needed(image, layout))):
         raise StoreError(refusal)
 
 
-def _refusal(image: Image, need: Room, freed: Room) -> str:
+def why_no_start(image: Image, need: Room, freed: Room) -> str:
     """Return why a build that needs so much room may not begin on this machine, or ""."""
     folder = standing_folder(image.store, image.path)
     if not need.n_objects or folder is None:

@@ -13,6 +13,7 @@ from zarrpyramid.tables import aligned_table
 
 from .axes import times
 from .batches import MANY, Batch, cut_batches, n_voxels
+from .forecasts import Forecast
 from .needs import PROCESS_BYTES, Need
 from .room_of_all import why_no_room
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .run_image import RunImage
+
+
+_FORM = ("shape", "dtype", "chunks", "factors", "method")
+"""What images have in common that a forecast counts as one form."""
 
 
 class RunBatches:
@@ -99,26 +104,39 @@ class RunBatches:
         images = (self._images[name] for name in self._small)
         return why_no_room(image for image in images if not image.refusal)
 
-    def forecast(self) -> list[str]:
-        """Return lines about all images that are built in batches: how many of which form."""
-        forms: Counter[tuple[str, ...]] = Counter()
+    def forecast(self) -> Forecast:
+        """Return what is to know of all images that are built in batches: how many of each form."""
+        forms: Counter[tuple[Any, ...]] = Counter()
         n_files = n_bytes = 0
         for name in sorted(self.names):
             plan = self._images[name].image.plan
-            steps = [times(level.factors) for level in plan.levels[1:]]
-            made = (str(len(steps)), ", ".join(dict.fromkeys(steps)) or "-", plan.image.method)
-            base = plan.levels[0]
-            forms[(times(base.shape), base.dtype, times(base.chunks), *made)] += 1
+            base, steps = plan.levels[0], tuple(level.factors for level in plan.levels[1:])
+            forms[base.shape, base.dtype, base.chunks, steps, plan.image.method] += 1
             n_files += sum(level.n_objects for level in plan.levels[1:])
             n_bytes += sum(level.raw_bytes for level in plan.levels[1:])
         columns = ("images", "shape", "dtype", "chunks", "levels to make", "factors", "method")
-        rows = [(str(number), *form) for form, number in forms.most_common()]
-        n_batches = len(self.all)
-        return [
-            f"{len(self.names)} small images in {n_batches} batch{'es' * (n_batches != 1)}",
+        rows = []
+        for (shape, dtype, chunks, steps, method), number in forms.most_common():
+            told = ", ".join(dict.fromkeys(map(times, steps))) or "-"
+            form = (times(shape), dtype, times(chunks), str(len(steps)), told, method)
+            rows.append((str(number), *form))
+        n_images, n_batches = len(self.names), len(self.all)
+        lines = [
+            f"{n_images} small images in {n_batches} batch{'es' * (n_batches != 1)}",
             *aligned_table(columns, rows),
             f"levels of all of them: {n_files} files, {n_bytes / 1e9:.4g} GB raw",
         ]
+        document = {
+            "images": n_images,
+            "batches": n_batches,
+            "forms": [
+                {"images": number, **dict(zip(_FORM, form, strict=True))}
+                for form, number in forms.most_common()
+            ],
+            "objects": n_files,
+            "raw_bytes": n_bytes,
+        }
+        return Forecast(lines=lines, document=document)
 
     def resources(self, batch: Batch) -> dict[str, int]:
         """Return the resources that the job of a batch needs, by Snakemake's names."""

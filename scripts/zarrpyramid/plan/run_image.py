@@ -71,6 +71,8 @@ class RunImage:
         Returns why it cannot be where it is among the other images, or "".
     weights
         The image that weighs its voxels, where it has weights and they are in the run.
+    near_weights
+        Which image its weights may mean, where they are not in the run: the end of a message.
     weighs
         Whether it weighs the voxels of another image.
     """
@@ -90,7 +92,7 @@ class RunImage:
         self.why_nested: Callable[[RunImage], str] = lambda image: ""
         self.groups_read: set[str] = set()
         self.weights: RunImage | None = None
-        self.weighs = False
+        self.near_weights, self.weighs = "", False
         self._given, self._labelled, self.companion_of = config, labelled, companion_of
         self._store, self._path = store, path
         self._refusal: str | None = fault or None

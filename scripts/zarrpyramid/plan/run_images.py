@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import image_configs
-from zarrpyramid.errors import ConfigError
+from zarrpyramid.errors import ConfigError, nearest
 from zarrpyramid.metadata import join
 from zarrpyramid.stores import is_url
 
@@ -55,8 +55,11 @@ def run_images(
     groups_read: set[str] = set()
     for image in images.values():
         image.why_nested, image.groups_read = around.why_nested, groups_read
-        if (place := image.weights_where) and (weights := around.at(place)):
-            image.weights, weights.weighs = weights, True
+        if place := image.weights_where:
+            if weights := around.at(place):
+                image.weights, weights.weighs = weights, True
+            else:
+                image.near_weights = around.near_weights(image)
     return images
 
 
@@ -120,6 +123,12 @@ class _Around:
         """Return the image whose group is at a path, None where there is none."""
         names = self._by_place.get(_real(place), ())
         return next((self.images[name] for name in names), None)
+
+    def near_weights(self, image: RunImage) -> str:
+        """Return which other image of its store may be meant by an image's weights."""
+        others = [other.config for other in self.images.values() if other is not image]
+        fields = [other.field for other in others if other.store == image.config.store]
+        return nearest(image.config.weights or "", fields)
 
     def why_nested(self, image: RunImage) -> str:
         """Return why an image cannot be where it is, or ""; opens those in whose groups it lies."""

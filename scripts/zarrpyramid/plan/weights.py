@@ -94,10 +94,8 @@ def why_not_weighed(image: RunImage, path: str | None) -> str:
     before, weights = [image], image.weights
     where = f"image {image.name}: weights {path}"
     if path and weights is None:
-        return (
-            f"{where} is no image of this run, expected one of the same store; name both in "
-            "images, each with its store and field"
-        )
+        way_out = image.near_weights or "; name it in images, with the same store and its field"
+        return f"{where} is no image of this run{way_out}"
     while weights is not None:
         if weights in before:
             return f"{where}: images weigh each other; leave weights out of one of them"

@@ -21,6 +21,7 @@ from zarrpyramid.metadata import (
     parse_array,
     reach,
     read_node,
+    way_to_image,
 )
 from zarrpyramid.reduce import kind_of
 
@@ -71,9 +72,9 @@ class WeightsLevel:
             If no array is there, or its documents are damaged.
         """
         if self.node is None or self.node.kind == "group":
-            more = ""
-            if self.number:
-                more = "; build the levels of the weights first, as many and by the same factors"
+            more = "; build the levels of the weights first, as many and by the same factors"
+            if self.number == 0:
+                more = way_to_image(self.store, self.path.rpartition("/")[0])
             raise StoreError(f"there is no array {self.name} to weigh voxels by{more}")
         return parse_array(self.node.documents, self.name)
 
@@ -157,9 +158,8 @@ def weights_group(store: Store, group: str, path: str) -> str:
         return ""
     if not is_inside(at):
         raise StoreError(
-            f"weights {path!r} of {join(store.name, group)} are not in {store.name}, the outermost "
-            "group around it; expected both in one group: make the folder that holds both one, by "
-            "zarr.create_group"
+            f"weights {path!r} of {join(store.name, group)} lead out of {store.name}; make the "
+            "folder that holds both a group: zarr.create_group(FOLDER)"
         )
     return at
 

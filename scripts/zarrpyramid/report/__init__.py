@@ -2,8 +2,8 @@
 
 The last job of an image writes `summarize_pyramid` (Markdown) and `report_pyramid` (HTML), both
 from `level_facts`; `report_labels` counts ids where a configuration asks for it. `close_run`
-says last how a run ended. `lint` says what viewers get wrong, and `view` opens neuroglancer.
-Read in this order:
+says last how a run ended. `lint` says what viewers get wrong, `view` opens one, and
+`describe` says what an image is. Read in this order:
 
 1. `facts`: what is known of each level without its voxels. `summary`: tables and lines of what
    was built; `closing` says them, or why jobs failed, when a run ends.
@@ -14,8 +14,10 @@ Read in this order:
    the page of many images, with small pictures by `contact_sheet`.
 3. Labels: `labels` is the recipe, `counts` adds up ids.
 4. Viewers: `viewer_rules` with `viewer_conditions`; `codec_table` says which of them read a codec,
-   beside what it takes; `neuroglancer`, whose files `serving` sends,
-   with the windows of an image without levels by `lone_level`.
+   beside what it takes. `view` is in `viewing`: it tells `neuroglancer`, whose files `serving`
+   sends, what to show, with the windows of an image without levels by `lone_level`. `web_links`
+   gives pages on the web that show an image.
+5. `description`: what an image is, whoever made it, for `zarrpyramid info`.
 """
 
 import lazy_loader

@@ -79,6 +79,23 @@ def describe_codecs(image: Image, trials: Sequence[CodecTrial]) -> list[str]:
     ]
 
 
+def trial_documents(trials: Sequence[CodecTrial]) -> list[dict[str, Any]]:
+    """Return what was tried as mappings for JSON."""
+    best = min(trials, key=cost)
+    return [
+        {
+            "compressor": trial.compressor,
+            "others": trial.others,
+            "raw_bytes": trial.raw_bytes,
+            "stored_bytes": trial.stored_bytes,
+            "encode_seconds": trial.encode_seconds,
+            "decode_seconds": trial.decode_seconds,
+            "recommended": trial is best,
+        }
+        for trial in trials
+    ]
+
+
 def codec_name(metadata: ArrayMetadata) -> str:
     """Return the name of an array's compressor, "none" without one."""
     outer = ("bytes", "transpose", "crc32c")

@@ -1,38 +1,29 @@
-"""A pyramid in neuroglancer, which runs in the browser and needs nothing from outside.
+"""What neuroglancer is told of a pyramid: its state, a JSON document in the address.
 
-neuroglancer shows what its state says, a JSON document in the address. `viewer_state` makes it from
-metadata documents, and from the voxels of a small image whose documents give no window.
+`viewer_state` makes it from metadata documents, and from the voxels of a small image whose
+documents give no window.
 """
 
 from __future__ import annotations
 
-import json
-import webbrowser
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from zarrpyramid.errors import ConfigError, MetadataError, StoreError
+from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import (
     CHANNEL,
     RECORD_KEY,
     SPACE,
     UNITS,
     channel_colors,
-    find_images,
     join,
-    locate,
     ome_attributes,
     open_group,
 )
-from zarrpyramid.plan import BASE_KEY
-from zarrpyramid.stores import is_url
 from zarrpyramid.verify import read_pyramid
 
 from .facts import holds_labels
 from .lone_level import channels_of_lone_level
-from .viewer_rules import NEUROGLANCER, lint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,71 +43,6 @@ void main() {{ emitRGB(color * normalized()); }}
 """
 
 
-def view(path: str, *, port: int = 0, opens_browser: bool = True) -> None:
-    """Serve the image at a path and show it, until the user interrupts.
-
-    Prints the address that it is shown at, and what neuroglancer is known to get wrong with it.
-
-    Raises
-    ------
-    PyramidError
-        If there is no image with levels, neuroglancer is not installed or the port is taken.
-    """
-    if is_url(path):
-        raise StoreError(f"{path} is a URL, expected a local path; give the URL to a viewer itself")
-    client = _client()
-    from .serving import FolderServer  # tornado comes with neuroglancer
-
-    store, inside = locate(str(Path(path).absolute()), "")
-    pyramid = read_pyramid(store, inside)
-    if not pyramid.listed:
-        if (below := next(iter(find_images(store, inside)), "")) and not pyramid.levels:
-            raise StoreError(
-                f"{path} is no image, but holds images; give the path of one of them: "
-                f"zarrpyramid view {store.name}/{below}"
-            )
-        raise StoreError(
-            f"the group at {path} lists no level, so there is nothing to show; build its pyramid "
-            "first: uv run snakemake --cores all --config store=STORE field=FIELD"
-        )
-    for finding in lint(pyramid, (NEUROGLANCER,)):
-        print(finding.line)
-    folders = {"v": (client,), "data": served_paths(store, inside)}
-    with FolderServer(folders, port) as server:
-        state = viewer_state(store, inside, served_url(store, inside, server.url("data")))
-        url = f"{server.url('v')}index.html#!{quote(json.dumps(state))}"
-        print(f"{path} is at\n\n  {url}\n\nuntil Ctrl-C", flush=True)
-        if opens_browser:
-            webbrowser.open(url)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print()
-
-
-def served_paths(store: Store, path: str) -> tuple[Path, ...]:
-    """Return what is served of a store: the image's group, and level 0 where that is our link.
-
-    Of a store in a single file it is the file.
-    """
-    if store.archive:
-        return (Path(store.archive.name),)
-    pyramid = read_pyramid(store, path)
-    is_link = pyramid.attributes.get(BASE_KEY) == "link"
-    folder = store.folder(path)
-    assert folder is not None  # `view` takes no URL
-    places = [folder / level.path for level in pyramid.listed[:1] if is_link]
-    return (folder, *(place.resolve() for place in places))
-
-
-def served_url(store: Store, path: str, url: str) -> str:
-    """Return where neuroglancer finds an image's group in what is served of its store at a URL."""
-    if store.archive is None:
-        return url
-    inside = join(store.name[len(store.archive.name) + 1 :], path)
-    return f"{url}{quote(store.archive.key)}|zip:{quote(f'{inside}/'.lstrip('/'))}"
-
-
 def viewer_state(store: Store, path: str, url: str) -> State:
     """Return neuroglancer's state for the image at a path, with the labels that belong to it.
 
@@ -128,7 +54,7 @@ def viewer_state(store: Store, path: str, url: str) -> State:
     pyramid = read_pyramid(store, path)
     name = join(store.name, path).rpartition("/")[2]
     layers = [*_layers(pyramid, name, url)]
-    for label, labels in _labels_of(store, path, pyramid):
+    for label, labels in _labels_of(store, path):
         layers += _layers(labels, label, f"{url}labels/{quote(label)}/")
     return {"title": name, **_space(pyramid), "layers": layers}
 
@@ -211,7 +137,7 @@ def shows_labels(pyramid: Pyramid) -> bool:
     return integers and holds_labels(pyramid, *methods)
 
 
-def _labels_of(store: Store, path: str, pyramid: Pyramid) -> Iterator[tuple[str, Pyramid]]:
+def _labels_of(store: Store, path: str) -> Iterator[tuple[str, Pyramid]]:
     """Yield the labels that an image's group `labels` lists, those that can be read."""
     try:
         attributes = open_group(store, join(path, "labels")).attributes
@@ -252,16 +178,3 @@ def _window(channel: Record, pyramid: Pyramid) -> list[float] | None:
         if len(numbers) == 2 and numbers[0] < numbers[1]:
             return numbers
     return None
-
-
-def _client() -> Path:
-    """Return the folder of neuroglancer's client, which its package holds; nothing is imported."""
-    spec = find_spec("neuroglancer")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        client = Path(folder) / "static" / "client"
-        if (client / "index.html").is_file():
-            return client
-    raise ConfigError(
-        "view needs the client of neuroglancer, which is not installed; in a clone, use "
-        "uv run --extra view zarrpyramid view STORE/FIELD, elsewhere: pip install neuroglancer"
-    )

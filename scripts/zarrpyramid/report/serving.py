@@ -1,7 +1,8 @@
-"""Folders over HTTP to this machine alone, for viewers that run in a browser.
+"""Folders and remote groups over HTTP to this machine alone, for viewers that run in a browser.
 
-tornado sends files and byte ranges of them. The path of an address holds a token: without it
-nothing is sent. Nothing outside of the folders is sent either.
+tornado sends files and byte ranges of them; objects of a store are read as the store is, so that a
+browser needs no credentials and asks no other host. The path of an address holds a token: without
+it nothing is sent. Nothing outside of the folders and groups is sent either.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 
 from zarrpyramid.errors import StoreError
+from zarrpyramid.metadata import is_inside, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from zarrpyramid.stores import Store
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +37,7 @@ mimetypes.add_type("application/wasm", ".wasm")
 
 
 class FolderServer:
-    """Serves folders, or single files, on loopback until it is closed.
+    """Serves folders, single files, and groups of remote stores, on loopback until it is closed.
 
     Parameters
     ----------
@@ -43,6 +47,8 @@ class FolderServer:
         followed.
     port
         0 takes a free one.
+    groups
+        By name: the store and the path of what is served of it.
 
     Raises
     ------
@@ -50,12 +56,18 @@ class FolderServer:
         If the port cannot be had.
     """
 
-    def __init__(self, folders: Mapping[str, Sequence[Path]], port: int = 0) -> None:
+    def __init__(
+        self,
+        folders: Mapping[str, Sequence[Path]],
+        port: int = 0,
+        *,
+        groups: Mapping[str, tuple[Store, str]] | None = None,
+    ) -> None:
         self.token = secrets.token_urlsafe(16)
         self._socket = _bind(port)
         self._loop: asyncio.AbstractEventLoop | None = None
         self.port: int = self._socket.getsockname()[1]
-        files = [
+        files: list[Any] = [
             (
                 f"/{name}/{self.token}/({'.*' if path.is_dir() else re.escape(quote(path.name))})",
                 _File,
@@ -65,6 +77,10 @@ class FolderServer:
                 },
             )
             for name, (path, *more) in folders.items()
+        ]
+        files += [
+            (f"/{name}/{self.token}/(.*)", _Object, {"store": store, "path": path})
+            for name, (store, path) in (groups or {}).items()
         ]
         self._application = web.Application(
             [*files, (f"/events/{self.token}", _Events)],
@@ -127,7 +143,7 @@ class _Nothing(web.RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
         # What lies outside of a folder is not there, like a file that is absent.
-        self.set_status(status_code if status_code == 405 else 404)
+        self.set_status(status_code if status_code in (405, 502) else 404)
         self.finish()
 
     def log_exception(self, *exception: Any) -> None:
@@ -145,6 +161,60 @@ class _File(_Nothing, web.StaticFileHandler):
 
     def get_cache_time(self, *arguments: object) -> int:
         return 0
+
+
+class _Object(_Nothing):
+    """Sends an object of a store, or a range of its bytes, and reads it in another thread."""
+
+    def initialize(self, store: Store, path: str) -> None:
+        self.store, self.root = store, path
+
+    async def get(self, path: str) -> None:
+        """Answer as `_File` does."""
+        if not is_inside(path):
+            raise web.HTTPError(404)
+        key, asked = join(self.root, path), self.request.headers.get("Range", "")
+        store, is_whole = self.store, self.request.method == "GET" and not asked
+        try:
+            data = await asyncio.to_thread(store.get, key) if is_whole else None
+            size = None if is_whole else await asyncio.to_thread(store.size, key)
+            if data is None and size is None:
+                raise web.HTTPError(404)
+            self.set_header("Content-Type", "application/octet-stream")
+            part = None if size is None else asked_part(asked, size)
+            start, stop = part or (0, size or 0)
+            if part is not None:
+                self.set_status(206 if start < stop else 416)
+                span = f"{start}-{stop - 1}" if start < stop else "*"
+                self.set_header("Content-Range", f"bytes {span}/{size}")
+            if not is_whole and self.request.method == "GET" and start < stop:
+                data = await asyncio.to_thread(store.get_range, key, start, stop - start)
+        except StoreError as error:
+            logger.warning("%s", error)
+            raise web.HTTPError(502) from error
+        if self.request.method == "HEAD":
+            self.set_header("Content-Length", max(0, stop - start))
+        self.finish(data)
+
+    head = get
+
+
+def asked_part(header: str, size: int) -> tuple[int, int] | None:
+    """Return start and stop of what a Range header asks for of an object; None asks for all of it.
+
+    A header that is not understood asks for all, as RFC 9110 has it.
+
+    >>> asked_part("bytes=3-9", 200), asked_part("bytes=-16", 200), asked_part("bytes=0-1,5-6", 200)
+    ((3, 10), (184, 200), None)
+    """
+    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header)
+    if found is None or not (found[1] or found[2]):
+        return None
+    if found[1]:
+        start, stop = int(found[1]), min(size, int(found[2]) + 1 if found[2] else size)
+    else:
+        start, stop = max(0, size - int(found[2])), size
+    return None if (start, stop) == (0, size) else (start, max(start, stop))
 
 
 class _Events(_Nothing):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NEUROGLANCER, NAPARI, VIZARR = "neuroglancer", "napari", "vizarr"
 VIEWERS = (NEUROGLANCER, NAPARI, VIZARR)
+OPENERS = (NEUROGLANCER, NAPARI)
+"""Those that `view` opens; the first that is installed if none is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,7 @@ from zarrpyramid.verify import GRADES
 
 from .markup import Child, Markup, command_line, sentence, tag
 from .viewer_rules import NAPARI, NEUROGLANCER, VIEWERS, VIZARR
+from .web_links import web_links
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +27,6 @@ _SITES = {
 }
 _SHOWS = dict(
     zip(GRADES, ("shows nothing", "shows something else", "shows it, on a condition"), strict=True)
-)
-_ON_THE_WEB = (
-    "https://hms-dbmi.github.io/vizarr/?source=URL",
-    "https://ome.github.io/ome-ngff-validator/?source=URL",
 )
 
 
@@ -50,11 +47,28 @@ def opening_section(image: Image, findings: Sequence[Finding]) -> list[Child]:
             for word in ("status", "verify")
         ),
         tag("h3", "For others to see"),
-        tag("p", "Put the group on a web server that lets other pages read it (CORS), and replace "
-            "URL with its address. The second page checks the group against OME-Zarr's rules.",
-            class_="soft"),
-        *map(command_line, _ON_THE_WEB),
+        *_on_the_web(image),
     ]  # fmt: skip
+
+
+def _on_the_web(image: Image) -> list[Child]:
+    """Return links to pages that show or check the pyramid, or how it gets some."""
+    links = web_links(image.store, image.path) if image.plan.lists_levels else {}
+    if not links:
+        text = (
+            "Put the group where everybody may read it by https, and pages from elsewhere too "
+            "(CORS). There, zarrpyramid info URL gives links to neuroglancer, vizarr and the "
+            "validator of OME-Zarr, which open it in any browser."
+        )
+        return [tag("p", text, class_="soft")]
+    text = (
+        "Where everybody may read the store by https, and pages from elsewhere too (CORS), any "
+        "browser opens it; the validator checks it by OME-Zarr's rules."
+    )
+    entries: list[Child] = [
+        tag("li", tag("a", name, href=address, rel="noreferrer")) for name, address in links.items()
+    ]
+    return [tag("p", text, class_="soft"), tag("ul", entries)]
 
 
 def _viewer(image: Image, name: str, findings: Sequence[Finding]) -> Markup:

@@ -23,6 +23,7 @@ from .answers import Answers, Folder
 from .object_client import open_client
 from .object_errors import identity, told, way_in
 from .store import Found, Store, Wanted
+from .urls import web_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -69,6 +70,7 @@ class ObjectStore(Store):
     ) -> None:
         self.url = url
         self.options = dict(options)
+        self.web_address = web_address(url, self.options)
         self._answers = answers or Answers()
 
     def __reduce__(self) -> tuple[type[ObjectStore], tuple[str, Mapping[str, Any]]]:

@@ -69,6 +69,9 @@ class Store(ABC):
     options: Mapping[str, Any] = MappingProxyType({})
     """What opens the store beside its name. It holds no secrets."""
 
+    web_address: str = ""
+    """Where a browser asks for its objects, by https; "" where that is nowhere."""
+
     @property
     @abstractmethod
     def name(self) -> str:

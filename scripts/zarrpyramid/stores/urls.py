@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from zarrpyramid.errors import ConfigError
 
@@ -78,6 +80,38 @@ def check_options(options: Mapping[str, Any], where: str, scheme: str = "s3") ->
             prefix = SCHEMES[scheme]
             bare = re.sub(r"^(aws|google|azure(_storage)?)_", "", key, flags=re.IGNORECASE)
             raise ConfigError(f"{msg} and set {prefix}_{bare.upper()} in the environment")
+
+
+def web_address(url: str, options: Mapping[str, Any]) -> str:
+    """Return the https address at which a browser asks for what stands at a URL, or "".
+
+    Whether everybody may read it there is not asked.
+
+    >>> web_address("s3://lab/a b.zarr", {"region": "eu-west-1"})
+    'https://lab.s3.eu-west-1.amazonaws.com/a%20b.zarr'
+    >>> web_address("s3://lab/b.zarr", {"endpoint": "https://minio.lab:9000"})
+    'https://minio.lab:9000/lab/b.zarr'
+    >>> web_address("gs://lab/b.zarr", {}), web_address("http://lab/b.zarr", {})
+    ('https://storage.googleapis.com/lab/b.zarr', '')
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme in WEB:
+        return url if scheme == "https" else ""
+    bucket, _, path = rest.partition("/")
+    given = {re.sub("^(aws|azure_storage)_", "", key.lower()): options[key] for key in options}
+    names = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+    endpoints = (given.get("endpoint"), given.get("endpoint_url"), *map(os.environ.get, names))
+    root = ""
+    if scheme == "gs":
+        root = f"https://storage.googleapis.com/{bucket}"
+    elif scheme == "az" and "account_name" in given:
+        root = f"https://{given['account_name']}.blob.core.windows.net/{bucket}"
+    elif scheme == "s3" and (endpoint := next(filter(None, endpoints), None)):
+        root = f"{str(endpoint).rstrip('/')}/{bucket}"
+    elif scheme == "s3":
+        region = given.get("region") or os.environ.get("AWS_REGION")
+        root = f"https://{bucket}.s3.{f'{region}.' if region else ''}amazonaws.com"
+    return f"{root}/{quote(path)}".rstrip("/") if root.startswith("https://") else ""
 
 
 def as_arguments(options: Mapping[str, Any]) -> str:

@@ -159,16 +159,20 @@ class Report:
             kind.append(event)
             tell(event.line)
 
-    def json(self) -> str:
-        """Return everything as JSON."""
-        document: dict[str, Any] = {
+    @property
+    def document(self) -> Document:
+        """Everything, as a mapping for JSON."""
+        return {
             "path": self.path,
             "verdict": self.verdict,
             "sound": (self.is_proven or None, False, None)[self.code],
             "checks": [asdict(check) for check in self.checks],
             "findings": [finding.document for finding in self.findings],
         }
-        return json.dumps(document, indent=1)
+
+    def json(self) -> str:
+        """Return everything as JSON."""
+        return json.dumps(self.document, indent=1)
 
     def _of(self, grade: str) -> list[Finding]:
         return [finding for finding in self.findings if finding.grade == grade]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zarrpyramid.geometry import Shape
-    from zarrpyramid.metadata import Record
+    from zarrpyramid.metadata import Document, Record
 
     from .pyramid import Pyramid
 
@@ -72,6 +72,25 @@ class LevelStatus:
         """Whether every stored object is there, or its absence stands for fill value by recipe."""
         return not self.fault
 
+    @property
+    def document(self) -> Document:
+        """The level as a mapping for JSON."""
+        return {
+            "level": self.level,
+            "path": self.path,
+            "listed": self.listed,
+            "complete": self.complete,
+            "shape": self.shape,
+            "factors": self.factors,
+            "voxel_size": self.voxel_size,
+            "chunks": self.chunks,
+            "dtype": self.dtype,
+            "objects": self.n_objects,
+            "objects_expected": self.expected_objects,
+            "bytes": self.stored_bytes,
+            "record": self.record,
+        }
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
@@ -89,7 +108,11 @@ def pyramid_status(path: str, *, storage_options: Mapping[str, Any] | None = Non
     PyramidError
         If there is no pyramid at the path.
     """
-    pyramid = find_pyramid(path, storage_options=storage_options)
+    return status_of(find_pyramid(path, storage_options=storage_options))
+
+
+def status_of(pyramid: Pyramid) -> Status:
+    """Tell what is known of the levels of a pyramid, whose store lists its objects."""
     levels = list(_level_statuses(pyramid))
     return Status(levels=levels, faults=_faults(pyramid, levels))
 

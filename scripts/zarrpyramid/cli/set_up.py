@@ -1,0 +1,64 @@
+"""Commands that set up a place to work: the workflow's files, and completion in a shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .arguments import add_command
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .arguments import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this module to a parser."""
+    command = add_command(
+        commands,
+        workflow,
+        "lay the workflow's files out in a folder, to run snakemake there",
+        ("--copy pyramids", "--copy ~/pyramids"),
+        good="the files are laid out",
+    )
+    command.add_argument(
+        "--copy", metavar="DIR", type=Path, required=True, help="folder for the files; it is made"
+    )
+
+    command = add_command(
+        commands,
+        completion,
+        "print what lets a shell complete commands and options by the tab key",
+        (
+            "bash >> ~/.bash_completion",
+            "zsh > ~/.zfunc/_zarrpyramid  # a folder of $fpath",
+        ),
+        good="it is printed",
+    )
+    command.add_argument("shell", choices=("bash", "zsh"), help="the shell that reads it")
+
+
+def workflow(given: argparse.Namespace) -> int:
+    """Lay out the workflow's files."""
+    from .layouts import lay_out
+
+    folder = given.copy
+    names = lay_out(folder)
+    print(f"{folder}: {', '.join(names)}")
+    print(f"now: cd {folder} && snakemake --cores all --config store=/data/brain.zarr field=raw")
+    return 0
+
+
+def completion(given: argparse.Namespace) -> int:
+    """Print a script for a shell."""
+    import shtab
+
+    kinds = dict.fromkeys(("F", "FILE.ozx"), shtab.FILE)
+    kinds |= dict.fromkeys(("STORE/FIELD", "ARRAY", "OTHER", "DIR", "FOLDER"), shtab.DIRECTORY)
+    for command in given.parser.commands.values():
+        for action in command._actions:
+            if action.metavar in kinds:
+                action.complete = kinds[action.metavar]
+    print(shtab.complete(given.parser, given.shell))
+    return 0

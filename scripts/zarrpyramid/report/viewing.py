@@ -1,0 +1,154 @@
+"""A pyramid in a viewer that is installed: neuroglancer in the browser, or napari.
+
+neuroglancer needs nothing from outside: its page and the image are served to this machine alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import webbrowser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from zarrpyramid.errors import ConfigError, StoreError
+from zarrpyramid.metadata import find_images, join, locate
+from zarrpyramid.plan import BASE_KEY
+from zarrpyramid.programs import napari_command
+from zarrpyramid.stores import is_url
+from zarrpyramid.verify import read_pyramid
+
+from .neuroglancer import viewer_state
+from .viewer_rules import NAPARI, NEUROGLANCER, lint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zarrpyramid.stores import Store
+    from zarrpyramid.verify import Pyramid
+
+_NO_NEUROGLANCER = (
+    "view needs the client of neuroglancer, which is not installed; in a clone, use "
+    "uv run --extra view zarrpyramid view STORE/FIELD, elsewhere: pip install neuroglancer tornado"
+)
+_NO_NAPARI = (
+    "napari and its reader of OME-Zarr are not installed; pip install 'napari[all]' "
+    "napari-ome-zarr, or use --viewer neuroglancer"
+)
+
+
+def view(
+    path: str,
+    *,
+    viewer: str | None = None,
+    port: int = 0,
+    opens_browser: bool = True,
+    storage_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Show the image at a path or URL, until the user interrupts or closes the viewer.
+
+    Prints what the viewer is known to get wrong with it, and the address where neuroglancer runs.
+
+    Parameters
+    ----------
+    viewer
+        One of `OPENERS`; None takes the first of them that is installed.
+
+    Raises
+    ------
+    PyramidError
+        If there is no image with levels, the viewer is not installed or the port is taken.
+    """
+    if viewer is None:
+        viewer = NAPARI if _client() is None and napari_command(path) else NEUROGLANCER
+    place = path if is_url(path) else str(Path(path).absolute())
+    if viewer == NAPARI:
+        if not (call := napari_command(place)):
+            raise ConfigError(_NO_NAPARI)
+        _tell(_image(path, place, storage_options), viewer)
+        if code := subprocess.run(shlex.split(call), check=False).returncode:
+            raise StoreError(f"napari ended with code {code}; what it said stands above")
+        return
+    client = _client()
+    if client is None:
+        raise ConfigError(_NO_NEUROGLANCER)
+    from .serving import FolderServer  # tornado comes with neuroglancer
+
+    pyramid = _image(path, place, storage_options)
+    _tell(pyramid, viewer)
+    store, inside = pyramid.store, pyramid.path
+    folders: dict[str, tuple[Path, ...]] = {"v": (client,)}
+    groups = {}
+    if store.is_remote:
+        groups["data"] = store, inside
+    else:
+        folders["data"] = served_paths(store, inside)
+    with FolderServer(folders, port, groups=groups) as server:
+        state = viewer_state(store, inside, served_url(store, inside, server.url("data")))
+        url = f"{server.url('v')}index.html#!{quote(json.dumps(state))}"
+        print(f"{path} is at\n\n  {url}\n\nuntil Ctrl-C", flush=True)
+        if opens_browser:
+            webbrowser.open(url)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+def _image(path: str, place: str, storage_options: Mapping[str, Any] | None) -> Pyramid:
+    """Return the pyramid at a place, which lists levels; messages have the path as it was given."""
+    store, inside = locate(place, "", options=storage_options)
+    pyramid = read_pyramid(store, inside)
+    if pyramid.listed:
+        return pyramid
+    if (below := next(iter(find_images(store, inside)), "")) and not pyramid.levels:
+        raise StoreError(
+            f"{path} is no image, but holds images; give the path of one of them: "
+            f"zarrpyramid view {store.name}/{below}"
+        )
+    raise StoreError(
+        f"the group at {path} lists no level, so there is nothing to show; build its pyramid "
+        "first: uv run snakemake --cores all --config store=STORE field=FIELD"
+    )
+
+
+def _tell(pyramid: Pyramid, viewer: str) -> None:
+    """Say what a viewer gets wrong with a pyramid."""
+    for finding in lint(pyramid, (viewer,)):
+        print(finding.line, flush=True)
+
+
+def served_paths(store: Store, path: str) -> tuple[Path, ...]:
+    """Return what is served of a local store: the image's group, and level 0 where it is our link.
+
+    Of a store in a single file it is the file.
+    """
+    if store.archive:
+        return (Path(store.archive.name),)
+    pyramid = read_pyramid(store, path)
+    is_link = pyramid.attributes.get(BASE_KEY) == "link"
+    folder = store.folder(path)
+    assert folder is not None  # of a remote store, objects are served
+    places = [folder / level.path for level in pyramid.listed[:1] if is_link]
+    return (folder, *(place.resolve() for place in places))
+
+
+def served_url(store: Store, path: str, url: str) -> str:
+    """Return where neuroglancer finds an image's group in what is served of its store at a URL."""
+    if store.archive is None or store.is_remote:
+        return url
+    inside = join(store.name[len(store.archive.name) + 1 :], path)
+    return f"{url}{quote(store.archive.key)}|zip:{quote(f'{inside}/'.lstrip('/'))}"
+
+
+def _client() -> Path | None:
+    """Return the folder of neuroglancer's client, which its package holds; nothing is imported."""
+    spec = find_spec("neuroglancer")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        client = Path(folder) / "static" / "client"
+        if (client / "index.html").is_file():
+            return client
+    return None

@@ -1,0 +1,162 @@
+"""What the program says of itself: groups, examples that run, completion, a fast start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import shlex
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from plates import make_plate
+from servers import ENVIRONMENT, s3_server, web_server
+from zarrpyramid.cli import main
+from zarrpyramid.cli.program import make_parser
+from zarrpyramid.downsample.pyramid import build_pyramid
+
+PROGRAM = make_parser()
+
+
+def _is_slow(line):
+    return any(word in line for word in ("s3://", "--codecs", "--full", "source="))
+
+
+EXAMPLES = [
+    pytest.param(line.strip(), marks=[pytest.mark.slow] if _is_slow(line) else [])
+    for command in PROGRAM.commands.values()
+    for line in command.epilog.partition("examples:")[2].splitlines()
+    if line.strip()
+]
+VOXELS = np.random.default_rng(0).integers(0, 99, (66, 64, 64)).astype("uint8")
+
+
+def test_every_command_is_in_one_group(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert [name for names in PROGRAM.groups.values() for name in names] == [*PROGRAM.commands]
+    places = [told.index(f"\n{title}:\n") for title in PROGRAM.groups]
+    assert places == sorted(places)
+    for name, command in PROGRAM.commands.items():
+        assert f"\n  {name:<12}{command.purpose[:20]}" in told
+    assert max(map(len, told.splitlines())) <= 100
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder with all that examples speak of."""
+    root = tmp_path_factory.mktemp("world")
+    for place in ("data/brain.zarr/raw", "demo/demo.zarr/blobs"):
+        group = zarr.open_group(root / place, mode="w")
+        zarr.open_group((root / place).parent)  # the root of the store
+        group.create_array("0", data=VOXELS, chunks=(33, 32, 32), dimension_names="zyx")
+        cells = group.create_group("labels", attributes={"ome": {"labels": ["cells"]}})
+        cells = cells.create_group("cells", attributes={"ome": {"image-label": {}}})
+        cells.create_array("0", data=VOXELS, chunks=(33, 32, 32), dimension_names="zyx")
+        build_pyramid(root / place, levels=1, progress=False)
+        build_pyramid(root / place / "labels/cells", levels=1, progress=False)
+    make_plate(root / "data/plate.zarr", rows="A", columns=("01",), n_fields=1)
+    # It names the dimensions of level 0, which `pack` looks for.
+    build_pyramid(root / "data/plate.zarr/A/01/0", levels=1, edit_base=True, progress=False)
+    (root / "archive").mkdir()
+    tifffile.imwrite(root / "archive/brain.tif", VOXELS)
+    zarr.create_group(root / "archive/brain.zarr").create_array(
+        "0", data=VOXELS, chunks=(22, 64, 64)
+    )
+    return root
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_runs(world, example, tmp_path, monkeypatch, request):
+    shutil.copytree(world, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.yaml").write_text(f"store: {tmp_path}/data/brain.zarr\nfield: raw\n")
+    line = example.replace("/data/", f"{tmp_path}/data/").replace("/archive", f"{tmp_path}/archive")
+    if "https://images.org" in line:
+        server = web_server(tmp_path / "data")
+        line = line.replace("https://images.org", server.__enter__())
+        request.addfinalizer(lambda: server.__exit__(None, None, None))
+    if "s3://" in line:
+        server = s3_server()
+        url = server.__enter__()
+        request.addfinalizer(lambda: server.__exit__(None, None, None))
+        for key, value in ENVIRONMENT.items():
+            monkeypatch.setenv(key, value)
+        line = line.replace("http://minio.lab:9000", url)
+        built = ["build", "s3://bucket/brain.zarr/raw", "-q", "--set"]
+        source = [f"source={tmp_path}/data/brain.zarr/raw", "--storage-option", f"endpoint={url}"]
+        assert main([*built, *source]) == 0
+    if " unpack " in line:
+        assert main(["pack", f"{tmp_path}/data/brain.zarr/raw", "brain.ozx", "-q"]) == 0
+        shutil.rmtree(tmp_path / "data/brain.zarr")
+    if " view " in line:
+        pytest.importorskip("tornado")
+        monkeypatch.setattr("zarrpyramid.report.viewing._client", lambda: tmp_path)
+        monkeypatch.setattr("zarrpyramid.report.viewing.webbrowser.open", lambda url: None)
+        monkeypatch.setattr("zarrpyramid.report.serving.FolderServer.serve_forever", interrupt)
+    program, *words = shlex.split(line.partition(">")[0], comments=True)
+    assert program == "zarrpyramid"
+    assert main([word.replace("~", str(tmp_path)) for word in words]) in (0, 1)
+
+
+def interrupt(server):
+    raise KeyboardInterrupt
+
+
+SHELLS = {"bash": ("bash", "--norc", "-i"), "zsh": ("zsh", "-f", "-i")}
+BEFORE = {"bash": "", "zsh": "autoload -U compinit; compinit -u -D\n"}
+TYPED = {
+    "sta\t": "status",
+    "lint --vie\tneu\t": "lint --viewer neuroglancer",
+    "info ima\t": "info images.zarr/",
+    "plan --configfile my\t": "plan --configfile my.yaml",
+}
+
+
+@pytest.mark.parametrize("shell", ["bash", pytest.param("zsh", marks=pytest.mark.system)])
+def test_a_shell_completes(shell, tmp_path, capsys):
+    assert main(["completion", shell]) == 0
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+    (tmp_path / "images.zarr").mkdir()
+    (tmp_path / "my.yaml").touch()
+    lines = f'{BEFORE[shell]}source ./script; zarrpyramid() {{ echo "[$*]" >> told; }}\n'
+    lines += "".join(f"zarrpyramid {keys}\n" for keys in TYPED) + "exit\n"
+    terminal, inner = pty.openpty()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), inner)
+    with subprocess.Popen(
+        SHELLS[shell], cwd=tmp_path, env={**os.environ, "TERM": "xterm"}, **streams
+    ) as run:
+        os.close(inner)
+        os.write(terminal, lines.encode())
+        said = b""
+        with contextlib.suppress(OSError):  # which a terminal gives at its end
+            while more := os.read(terminal, 4096):
+                said += more
+    assert run.returncode == 0, said.decode()
+    told = (tmp_path / "told").read_text().splitlines()
+    assert [line.strip("[]").strip() for line in told] == list(TYPED.values()), said.decode()
+
+
+def test_the_help_loads_no_array_library():
+    code = (
+        "import sys; from zarrpyramid.cli.program import make_parser; make_parser().format_help()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert (
+        loaded & {"numpy", "zarr", "dask", "numba", "numcodecs", "obstore", "yaml", "shtab"}
+        == set()
+    )
