@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -73,6 +74,24 @@ def test_every_block_is_computed_once_and_elsewhere(alone, n_loading):
         (i, j, k) for i in range(3) for j in range(5) for k in range(40)
     ]
     assert os.getpid() not in {pid for pid, _ in results}
+
+
+def test_what_computes_blocks_is_copied_and_not_pickled(alone):
+    def compute(place):
+        compute.calls += 1
+        return compute.calls
+
+    compute.calls = 0
+    calls = list(run_blocks(compute, (9, 9), n_workers=2))
+    assert max(calls) > 9  # a worker goes on with what it has: groups have fewer blocks
+    assert compute.calls == 0
+
+
+def test_garbage_is_looked_for_as_before_once_blocks_are_made(alone):
+    assert gc.get_freeze_count() == 0
+    counts = set(run_blocks(lambda place: gc.get_freeze_count() > 0, (9, 9), n_workers=2))
+    assert counts == {True}
+    assert gc.get_freeze_count() == 0
 
 
 def test_the_error_of_a_block_comes_back_as_it_is(alone):

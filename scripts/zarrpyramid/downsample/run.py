@@ -103,7 +103,7 @@ def run_blocks(
         yield from _run(scheduler, _Group(compute, load), groups, note)
     elif may_fork:
         groups = _grouped(places, n_blocks, n_workers)
-        yield from _run_forked(_Group(compute), groups, n_workers, load, note)
+        yield from _run_forked(compute, groups, n_workers, load, note)
     else:
         if load is not None:
             load()
@@ -150,7 +150,7 @@ def _run_threads(
 
 
 def _run_forked(
-    compute: _Group,
+    compute: Callable[[Index], Result],
     groups: Iterator[list[Index]],
     n_workers: int,
     load: Load | None,
@@ -158,7 +158,7 @@ def _run_forked(
 ) -> Iterator[Any]:
     from dask.local import get_async
 
-    from .workers import forked
+    from .workers import compute_blocks, forked
 
     def scheduler(pool: ProcessPoolExecutor) -> Callable[..., Any]:
         # One submission more than there are workers, so that none waits for its next.
@@ -166,18 +166,18 @@ def _run_forked(
 
     if load is not None:
         # A copy has what its original had loaded when it was made: these have to do without.
-        with forked(n_workers) as pool:
+        with forked(n_workers, compute) as pool:
             loading = load()
             while loading.is_alive() and (first := list(itertools.islice(groups, 2 * n_workers))):
-                yield from _run(scheduler(pool), compute, iter(first), note)
+                yield from _run(scheduler(pool), compute_blocks, iter(first), note)
             loading.join()
-    with forked(n_workers) as pool:
-        yield from _run(scheduler(pool), compute, groups, note)
+    with forked(n_workers, compute) as pool:
+        yield from _run(scheduler(pool), compute_blocks, groups, note)
 
 
 def _run(
     scheduler: Callable[..., Any],
-    compute: _Group,
+    compute: Callable[[list[Index]], list[Any]],
     groups: Iterator[list[Index]],
     note: Callable[[Any], None] | None = None,
     at_once: int = _BATCH // _GROUP,
