@@ -15,6 +15,16 @@ from zarrpyramid.config import image_configs
 ROOT = pages.ROOT
 NAMES = {str(page.relative_to(ROOT)): page for page in pages.PAGES}
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+PLANNED = {
+    "tiff-stack": "read: 40 x 96 x 80 voxels of uint16",
+    "hdf5": "read: 32 x 96 x 80 voxels of uint16",
+    "original-apart": "Taking level 0 of brain-levels-raw from",
+    "plate": "Building images 1 to 4 of plate",
+    "image-with-labels": "Building images 1 to 2 of cells",
+    "padded-stack": "Building level 1 of em-raw",
+    "bright-spots": "Building level 1 of embryo-max",
+    "quantitative": "Building level 1 of embryo: factors 2 x 2 x 2",
+}
 # README.md has a test of its own, tests/test_readme.py.
 RUN = [
     pytest.param(page, id=name, marks=[pytest.mark.slow] if pages.is_slow(page) else [])
@@ -90,16 +100,33 @@ def test_examples_are_configurations(path):
     assert image_configs(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
+def example(path, workspace):
+    """Write an example with chunks and shards for small images, and return its text and place."""
+    text = path.read_text(encoding="utf-8").replace("/data/", f"{workspace.folder}/data/")
+    text = re.sub(r"\d+(?=[,\]].*# voxels)", lambda found: str(int(found[0]) // 8), text)
+    return text, str(workspace.write("example.yaml", text))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_are_planned(tmp_path):
+    """Those that no test runs; each with words that its dry run has to say."""
+    pages.make_images(tmp_path / "data")
+    workspace = Workspace(tmp_path)
+    for name, words in PLANNED.items():
+        _, given = example(ROOT / "examples" / f"{name}.yaml", workspace)
+        told = workspace.run("-n", "--configfile", given).text
+        assert words in told, (name, told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [path for path in EXAMPLES if path.stem not in PLANNED], ids=lambda path: path.stem
+)
 def test_examples_run(path, tmp_path):
     pages.make_images(tmp_path / "data")
     workspace = Workspace(tmp_path)
-    # Chunks and shards of small images; all else is the example's.
-    text = path.read_text(encoding="utf-8").replace("/data/", f"{tmp_path}/data/")
-    text = re.sub(r"\d+(?=[,\]].*# voxels)", lambda found: str(int(found[0]) // 8), text)
-    given = workspace.write("example.yaml", text)
-    workspace.run("--configfile", str(given))
+    text, given = example(path, workspace)
+    workspace.run("--configfile", given)
     configs = image_configs(yaml.safe_load(text))
     for config in configs:
         group = zarr.open_group(Path(config.store) / config.field, mode="r")

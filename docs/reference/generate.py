@@ -3,7 +3,7 @@
     uv run python docs/reference/generate.py
 
 A test compares the pages with what this makes. Nothing is explained here: words come from the
-settings, the argument parser and the docstrings.
+settings, the argument parser, the docstrings and the examples.
 """
 
 from __future__ import annotations
@@ -198,8 +198,40 @@ def signature(name: str, value: object) -> str:
     return "\n".join([f"{name}(", *lines, f"){result}"])
 
 
+def cookbook() -> str:
+    """Return the page of complete configurations, from the files in `examples`."""
+    lines = [
+        *("# Cookbook", "", NOTE.format("examples"), ""),
+        "Complete configurations for common tasks. Take the one that is nearest, change the paths, "
+        "look at what it makes, and run it. In a clone they are the files in `examples`.",
+        *("", "<!-- not run: my.yaml is yours; a test plans and runs every recipe -->"),
+        *("```bash", "uv run zarrpyramid plan --configfile my.yaml"),
+        *("uv run snakemake --cores all --configfile my.yaml", "```", ""),
+        "Every key is in the [configuration](reference/configuration.md).",
+    ]
+    for group, names in RECIPES.items():
+        lines += ["", f"## {group}"]
+        for name in names:
+            text = (ROOT / "examples" / f"{name}.yaml").read_text(encoding="utf-8")
+            title, words, body = text.split("\n", 2)
+            lines += ["", f"### {title[2:]}", "", words[2:]]
+            lines += ["", "```yaml", body.rstrip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
 ROOT = HERE.parents[1]
+RECIPES = {
+    "From your files": ("tiff-stack", "hdf5", "original-apart"),
+    "Many images": ("many-images", "plate", "image-with-labels"),
+    "What a coarse voxel is": (
+        *("labels", "anisotropic-em", "time-series", "padded-stack", "bright-spots"),
+        "quantitative",
+    ),
+    "Storage and size": ("sharded", "cluster"),
+}
+"""The files in `examples`, as the cookbook orders them."""
 PAGES = {
+    ROOT / "docs" / "cookbook.md": cookbook,
     HERE / "configuration.md": configuration,
     HERE / "command-line.md": command_line,
     HERE / "python.md": python,

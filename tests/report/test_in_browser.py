@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
-from browsers import started_browser
+from browsers import A4, overflow, reads_everywhere, started_browser
 from plates import make_image, make_plate
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
@@ -22,16 +22,12 @@ from zarrpyramid.report.page import report_pyramid
 
 pytestmark = pytest.mark.system
 
-FLAGS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run")
-WIDTHS = (400, 1100, 1600)
-A4 = 688
-"""Pixels between the margins of a page on paper."""
 UM = dict.fromkeys("zyx", "micrometer")
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with started_browser(FLAGS) as started:
+    with started_browser() as started:
         yield started
 
 
@@ -100,29 +96,9 @@ PAGES = {
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", PAGES)
 def test_a_page_reads_everywhere(tmp_path, browser, kind):
-    from axe_playwright_python.sync_playwright import Axe
-
     path = tmp_path / "page.html"
     path.write_text(PAGES[kind](tmp_path), encoding="utf-8")
-    for scheme, axe_widths in (("light", (400, 1600)), ("dark", (1100,))):
-        context = browser.new_context(color_scheme=scheme)
-        page = context.new_page()
-        said, asked = [], []
-        page.on("console", lambda message, said=said: said.append(message.text))
-        page.on("pageerror", lambda error, said=said: said.append(str(error)))
-        page.on("request", lambda request, asked=asked: asked.append(request.url))
-        page.goto(path.as_uri())
-        page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            assert overflow(page) <= 0, (scheme, width)
-            if width not in axe_widths:
-                continue
-            found = Axe().run(page)
-            assert found.violations_count == 0, (scheme, width, found.generate_report())
-        assert said == []
-        assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
-        context.close()
+    reads_everywhere(browser, path.as_uri())
 
 
 @pytest.mark.parametrize("kind", ["volume", "film", "plate"])
@@ -141,12 +117,6 @@ def test_a_page_prints(tmp_path, browser, kind):
     ink = page.evaluate("getComputedStyle(document.body).color")
     assert ink == "rgb(0, 0, 0)"
     page.close()
-
-
-def overflow(page):
-    """Return how many pixels of a page are beyond its window."""
-    root = "document.documentElement"
-    return page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")
 
 
 def test_commands_are_copied(tmp_path, browser):

@@ -1,0 +1,99 @@
+"""The site of the documentation: strict, at home in a folder, read at all widths, searched."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from browsers import A4, overflow, reads_everywhere, started_browser
+from pages import PAGES, ROOT
+from zarrpyramid.report.serving import FolderServer
+
+pytestmark = pytest.mark.system
+
+MAIN = (
+    *("index.html", "docs/index.html", "docs/tutorial.html", "docs/gallery.html"),
+    *("docs/cookbook.html", "docs/faq.html", "docs/comparison.html", "docs/howto/view.html"),
+    *("docs/reference/configuration.html", "docs/design/0036-the-site.html", "CHANGELOG.html"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with started_browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the folder of the site, built as .ci/run builds it, away from where it was built."""
+    subprocess.run([sys.executable, ROOT / "docs" / "stage.py"], check=True)
+    built = subprocess.run(
+        [sys.executable, "-m", "zensical", "build", "--strict", "--clean"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "arning" not in built.stdout + built.stderr
+    return shutil.copytree(ROOT / "build" / "site", tmp_path_factory.mktemp("site") / "0.1")
+
+
+def test_every_page_is_in_the_navigation(site):
+    linked = set(
+        re.findall(r'<a href="./([^"#:]+)" class="md-nav__link', (site / "index.html").read_text())
+    )
+    pages = {
+        str(page.relative_to(ROOT)).replace("README.md", "index.md").replace(".md", ".html")
+        for page in PAGES
+        if page.is_relative_to(ROOT / "docs")
+    }
+    assert pages <= linked
+
+
+@pytest.mark.parametrize("page", MAIN)
+def test_a_page_reads_everywhere(site, browser, page):
+    reads_everywhere(browser, (site / page).as_uri())
+
+
+@pytest.mark.parametrize("page", MAIN)
+def test_a_page_prints(site, browser, page):
+    paper = browser.new_page(viewport={"width": A4, "height": 1000}, color_scheme="dark")
+    paper.emulate_media(media="print")
+    paper.goto((site / page).as_uri())
+    assert overflow(paper) <= 0
+    paper.close()
+
+
+def test_search_finds_a_page_from_a_folder(site, browser):
+    page = browser.new_page()
+    page.goto((site / "index.html").as_uri())
+    page.keyboard.press("/")
+    page.keyboard.type("half-voxel")
+    page.get_by_role("link", name="The half-voxel shift").first.click()
+    assert page.url.endswith("docs/explanation.html#the-half-voxel-shift")
+    page.close()
+
+
+def test_versions_are_offered_side_by_side(site, browser):
+    """As CONTRIBUTING says: a folder a version, and a list beside them."""
+    versions = [{"version": name, "title": name, "aliases": []} for name in ("0.2", "0.1")]
+    (site.parent / "versions.json").write_text(json.dumps(versions))
+    with FolderServer({"docs": (site.parent,)}) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        page = browser.new_page()
+        page.goto(f"{server.url('docs')}0.1/index.html")
+        offered = page.locator(".md-version__link")
+        offered.first.wait_for(state="attached")
+        assert [text.strip() for text in offered.all_text_contents()] == ["0.2", "0.1"]
+        page.close()
+        server.shutdown()
+        thread.join()
