@@ -10,7 +10,7 @@ import zarr
 
 import pages
 from workspaces import Workspace
-from zarrpyramid.config import image_configs
+from zarrpyramid.config import container_config, image_configs
 
 ROOT = pages.ROOT
 NAMES = {str(page.relative_to(ROOT)): page for page in pages.PAGES}
@@ -97,7 +97,8 @@ def test_the_reference_is_what_the_code_says(name):
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_are_configurations(path):
-    assert image_configs(yaml.safe_load(path.read_text(encoding="utf-8")))
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert container_config(given) or image_configs(given)
 
 
 def example(path, workspace):
