@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import zarr
 
-from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid import build_pyramid
 
 ODD = (
     *(None, True, False, 0, 1, -1, 2, 3, 5, 0.5, -0.0, 1e308, 2**31, 2**53, 2**63 - 1, 2**63),

@@ -13,12 +13,12 @@ import numpy as np
 import zarr
 
 import zarrpyramid
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import write_multiscales
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan.image import open_image
 
 SHAPE, CHUNKS = (40, 36, 33), (8, 8, 8)

@@ -28,6 +28,7 @@ PACKAGES = (
     "verify",
     "report",
     "share",
+    "pyramids",
     "yt",
     "cli",
 )
@@ -39,7 +40,7 @@ ROOF = {"__init__", "__main__", "pyramid_sampler"}
 DOORS = {
     "zarr": {"arrays.foreign", "stores.zarr_store"},
     "numcodecs": {"arrays.codecs", "arrays.compressors", "inputs.n5_blocks"},
-    "dask": {"downsample.run", "downsample.scheduler", "downsample.synthetic"},
+    "dask": {"downsample.run", "downsample.scheduler", "downsample.synthetic", "pyramids.level"},
     "distributed": {"downsample.cluster"},
     "numba": {"reduce.numba_mean"},  # whose decorator the others take
     # One opens a client by the options of its URL, one asks it, one tells its errors apart.
@@ -60,6 +61,7 @@ DOORS = {
     "bioio_base": {"inputs.bioio_file"},
     "nibabel": {"inputs.nifti"},
     "mrcfile": {"inputs.mrc"},
+    "xarray": {"pyramids.labelled"},
     "yt": {"yt.importing"},
     "unyt": {"yt.importing"},
     "snakemake": set(),
@@ -82,6 +84,7 @@ DOORS = {
         *("verify.explanation", "verify.fits", "verify.neighbourhood"),
         *("report.counts", "report.labels", "report.lone_level", "report.slices", "report.figures"),
         *("report.contact_sheet", "report.detail"),
+        "pyramids.labelled",
         *("yt.dataset", "yt.frame", "yt.level_0", "yt.viewer_copy", "yt.voxels"),
     },
 }

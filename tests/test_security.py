@@ -25,9 +25,9 @@ import yaml
 import zarr
 from numcodecs import Delta
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config, image_configs
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, MetadataError, PyramidError, StoreError
 from zarrpyramid.stores.local import LocalStore
 

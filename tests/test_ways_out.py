@@ -20,9 +20,9 @@ import zarr
 from snakemake.cli import parse_config
 
 from servers import web_server
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import check_config, image_config
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.verify.findings import replace_command
 

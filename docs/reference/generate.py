@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import argparse
 
 HERE = Path(__file__).parent
+RETURNED = ("Level", "Pyramid")
+"""Classes that functions return and nobody calls."""
 NOTE = "<!-- Made by generate.py in this folder; change the words in {} instead. -->"
 
 
@@ -145,11 +147,11 @@ def python() -> str:
         value = getattr(zarrpyramid, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             lines += described(name, value)
-            methods = (
-                inspect.getmembers(value, inspect.isfunction) if inspect.isclass(value) else []
-            )
-            for method, function in methods:
-                if not method.startswith("_"):
+            members = inspect.getmembers(value) if inspect.isclass(value) else []
+            own = {key: item for key, item in members if key in vars(value) and key[0] != "_"}
+            lines += properties({key: item for key, item in own.items() if not callable(item)})
+            for method, function in own.items():
+                if callable(function):
                     lines += described(f"{name}.{method}", function)
     for name in zarrpyramid.yt.__all__:
         lines += described(f"yt.{name}", getattr(zarrpyramid.yt, name))
@@ -161,14 +163,26 @@ def python() -> str:
     return "\n".join([*lines, "", "## Constants", "", *constants]) + "\n"
 
 
+def properties(found: dict[str, object]) -> list[str]:
+    """Return the lines of what a class has beside methods."""
+    lines = []
+    for key, item in found.items():
+        kind = inspect.signature(getattr(item, "fget", None) or item.func).return_annotation
+        paragraph = inspect.getdoc(item).partition("\n\n")[0].replace("``", "`")
+        lines.append(f"- {key} (`{kind}`): {' '.join(paragraph.split())}")
+    return ["", "**Properties**", "", *lines] if lines else []
+
+
 def described(name: str, value: object) -> list[str]:
     """Return the lines of a function or class: signature and numpydoc sections as lists."""
     lines = ["", f"## {name}", ""]
-    if not (inspect.isclass(value) and issubclass(value, Exception)):
+    is_made = inspect.isclass(value) and (issubclass(value, Exception) or name in RETURNED)
+    if not is_made:
         lines += ["```text", signature(name, value), "```", ""]
     paragraphs: list[str] = []
     in_section = False
-    for line in inspect.getdoc(value).replace("``", "`").splitlines():
+    text, _, examples = inspect.getdoc(value).partition("\nExamples\n--------\n")
+    for line in text.replace("``", "`").splitlines():
         if re.fullmatch("-{3,}", line):
             name = paragraphs.pop().removeprefix("- ").removesuffix(":")
             paragraphs.append(f"**{name}**\n")
@@ -179,7 +193,8 @@ def described(name: str, value: object) -> list[str]:
             paragraphs.append(f"- {' '.join(line.split())}:")
         else:
             paragraphs.append(line)
-    return [*lines, "\n".join(paragraphs)]
+    shown = ["", "```text", examples.rstrip(), "```"] if examples else []
+    return [*lines, "\n".join(paragraphs).rstrip(), *shown]
 
 
 def signature(name: str, value: object) -> str:

@@ -4,6 +4,7 @@ A package imports only those below it. From the top down:
 
 - ``cli``, ``pyramid_sampler``: the command line, and the interface of pyramid-sampler
 - ``yt``: datasets of yt, by its `load_pyramid`, `sample_fields` and `write_viewer_field`
+- ``pyramids``: a pyramid as an object of Python, by `build_pyramid` and `open_pyramid`
 - ``report``: tables, pages and viewers
 - ``verify``: proof and repair of a pyramid
 - ``downsample``: how levels are made and published
@@ -28,25 +29,31 @@ __version__ = "0.1.0"
 __all__ = [
     "VOXEL_REVISION",
     "Downsampler",
+    "Level",
+    "Pyramid",
     "PyramidError",
     "__version__",
     "build_pyramid",
     "initialize_test_image",
+    "open_pyramid",
 ]
 
 _HOMES = {
     "Downsampler": "pyramid_sampler",
+    "Level": "pyramids",
+    "Pyramid": "pyramids",
     "PyramidError": "errors",
     "VOXEL_REVISION": "plan.levels",
-    "build_pyramid": "downsample.pyramid",
+    "build_pyramid": "pyramids",
     "initialize_test_image": "pyramid_sampler",
+    "open_pyramid": "pyramids",
 }
 
 if TYPE_CHECKING:
-    from .downsample.pyramid import build_pyramid
     from .errors import PyramidError
     from .plan.levels import VOXEL_REVISION
     from .pyramid_sampler import Downsampler, initialize_test_image
+    from .pyramids import Level, Pyramid, build_pyramid, open_pyramid
 else:
 
     def __getattr__(name: str) -> object:
@@ -58,4 +65,4 @@ else:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -44,9 +44,9 @@ class Downsampler:
         A path, a zarr store object, or a group opened from one.
     refine_factor
         How many voxels of the finer level make one voxel of the coarser level, along each axis,
-        such as (2, 2, 2); or one number for all axes.
+        such as (2, 2, 2); or one number for all axes in space, the last three at most.
     level_0_res
-        Shape of the base array.
+        Shape of the base array; of one with one axis also a number.
     chunks
         Chunk shape of every level, or one length for all axes; 64 unless given. The base array may
         have other chunks.
@@ -57,6 +57,18 @@ class Downsampler:
         If `refine_factor` and `level_0_res` differ in length.
     GeometryError
         If `chunks` has another length, or a number is not whole or is less than 1; a ValueError.
+
+    Examples
+    --------
+    >>> import zarr, zarrpyramid
+    >>> group = zarr.create_group({})
+    >>> zarrpyramid.initialize_test_image(group, "field", (32, 32, 32), chunks=8)
+    >>> downsampler = zarrpyramid.Downsampler(group, 2, (32, 32, 32), chunks=8)
+    >>> downsampler  # doctest: +ELLIPSIS
+    Downsampler(<Group memory://...>, (2, 2, 2), (32, 32, 32), chunks=(8, 8, 8))
+    >>> downsampler.downsample(3, "field")
+    >>> group["field/2"].shape
+    (8, 8, 8)
     """
 
     def __init__(
@@ -67,10 +79,11 @@ class Downsampler:
         chunks: npt.ArrayLike | None = None,
     ) -> None:
         self.finest_resolution = np.atleast_1d(_whole_numbers("level_0_res", level_0_res))
-        factors = _whole_numbers("refine_factor", refine_factor)
-        self.refine_factor = (
-            factors if factors.ndim else factors.repeat(len(self.finest_resolution))
-        )
+        self.refine_factor = _whole_numbers("refine_factor", refine_factor)
+        if not self.refine_factor.ndim:  # time and channels stand before the axes in space
+            n_axes = len(self.finest_resolution)
+            scaled = np.arange(n_axes) >= n_axes - 3
+            self.refine_factor = np.where(scaled, self.refine_factor, 1)
         if len(self.refine_factor) != len(self.finest_resolution):
             raise AssertionError(
                 f"expected one refine_factor per axis, found {self.refine_factor.tolist()} for a "
@@ -79,6 +92,11 @@ class Downsampler:
         self.zarr_store_path = zarr_store_path
         self.ndim = len(self.refine_factor)
         self.chunks = _chunk_shape(chunks, self.ndim)
+
+    def __repr__(self) -> str:
+        extents = (self.refine_factor, self.finest_resolution, self.chunks)
+        factors, shape, chunks = (tuple(each.tolist()) for each in extents)
+        return f"Downsampler({self.zarr_store_path!r}, {factors}, {shape}, chunks={chunks})"
 
     def downsample(self, max_levels: int, zarr_field: str) -> None:
         """Make the levels 1, 2, ... of an image, each from the one before, and list them.
@@ -114,6 +132,15 @@ class Downsampler:
         PyramidError
             If the image is not there or not served, its base has another shape than `level_0_res`,
             or a level's place is taken.
+
+        Examples
+        --------
+        >>> import zarr, zarrpyramid
+        >>> group = zarr.create_group({})
+        >>> zarrpyramid.initialize_test_image(group, "field", (20, 16), chunks=4)
+        >>> zarrpyramid.Downsampler(group, (2, 1), (20, 16), chunks=4).downsample(9, "field")
+        >>> sorted((name, array.shape) for name, array in group["field"].arrays())
+        [('0', (20, 16)), ('1', (10, 16)), ('2', (5, 16))]
         """
         if max_levels <= 0:
             raise GeometryError(f"max_level must exceed 0, found {max_levels}")
@@ -194,6 +221,14 @@ def initialize_test_image(
         If `dtype` is neither integer nor floating; nothing is removed or made then.
     zarr.errors.ContainsGroupError
         If the field is there and `overwrite_field` is False.
+
+    Examples
+    --------
+    >>> import zarr, zarrpyramid
+    >>> group = zarr.create_group({})
+    >>> zarrpyramid.initialize_test_image(group, "field", (8, 8), chunks=4, dtype="uint8")
+    >>> int(group["field/0"][...].max()) < 150
+    True
     """
     kind = np.dtype(np.float64 if dtype is None else dtype)
     if kind.kind not in "iuf":

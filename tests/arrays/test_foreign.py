@@ -11,8 +11,8 @@ import zarr
 import zarr.storage
 from zarr.storage import MemoryStore, StorePath, WrapperStore, ZipStore
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.arrays.foreign import open_array, read_region
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ArgumentError, StoreError
 from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.metadata.tree import write_array

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 
 VOXELS = np.random.default_rng(0).integers(0, 99, (40, 33, 20)).astype("uint8")
 SETTINGS = {"levels": 2, "method": "max", "scale_factors": [1, 2, 2], "voxel_size": {"z": 2.5}}

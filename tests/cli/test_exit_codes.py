@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
 from zarrpyramid.cli.arguments import NO_ANSWER
 from zarrpyramid.cli.program import make_parser
-from zarrpyramid.downsample.pyramid import build_pyramid
 
 # With codes that other tests see.
 ELSEWHERE = {"workflow": set(), "completion": set(), "digest": {1}, "unpack": set()}
@@ -40,6 +40,7 @@ TABLE = {
     "lint --viewer neuroglancer": (0, 1, 1, 1, 1, 0, 0, 2, 2),
     "verify": (0, 1, 1, 2, 2, 0, 0, 2, 2),
     "verify --full --json": (0, 1, 1, 2, 2, 0, 0, 2, 2),
+    "thumbnail --output {picture}": (0, 0, 0, 0, 0, 0, 0, 2, 2),
     "reproduce": (0, 2, 0, 2, 2, 2, 2, 2, 2),
     "pack -q": (0, 2, 2, 2, 2, 0, 0, 2, 2),
     "view --no-browser": (0, 0, 2, 2, 2, 0, 0, 2, 2),
@@ -113,7 +114,7 @@ def test_codes(image, command, tmp_path, monkeypatch, capsys, request):
         monkeypatch.setattr("zarrpyramid.report.viewing._client", lambda: tmp_path)
     if command.split()[0] in ("build", "clean") and store.exists():
         store = shutil.copytree(store, tmp_path / "copy.zarr")
-    name, *options = command.split()
+    name, *options = command.format(picture=tmp_path / "a.png").split()
     code = main([name, str(store), *options])
     told = capsys.readouterr()
     assert code == TABLE[command][state], told

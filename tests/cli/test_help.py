@@ -17,9 +17,9 @@ import zarr
 
 from plates import make_plate
 from servers import ENVIRONMENT, s3_server, web_server
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
 from zarrpyramid.cli.program import make_parser
-from zarrpyramid.downsample.pyramid import build_pyramid
 
 PROGRAM = make_parser()
 

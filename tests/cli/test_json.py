@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
 from zarrpyramid.cli.program import make_parser
-from zarrpyramid.downsample.pyramid import build_pyramid
 
 COMMANDS = make_parser().commands
 ANSWERING = [name for name, command in COMMANDS.items() if command.keys]

@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from snakemake.io import PeriodicityDetector
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import (
     check_config,
     image_config,
@@ -26,7 +27,6 @@ from zarrpyramid.config import (
 from zarrpyramid.config.declare import Setting
 from zarrpyramid.config.forms import MappingOf, Text
 from zarrpyramid.config.schema import json_schema
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, nearest, suggestion
 from zarrpyramid.reduce import METHODS
 

@@ -15,11 +15,12 @@ import yaozarrs
 import zarr
 from zarr.storage import MemoryStore
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config, image_configs
 from zarrpyramid.downsample import base_copy as copies
 from zarrpyramid.downsample.base_copy import copy_base
-from zarrpyramid.downsample.pyramid import build_pyramid, clean
+from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError, PyramidError, StoreError
 from zarrpyramid.plan.base_objects import source_layout
 from zarrpyramid.plan.conflicts import check_places

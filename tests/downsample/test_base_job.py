@@ -9,6 +9,7 @@ import pytest
 import tifffile
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample import base_task, clean
@@ -17,7 +18,6 @@ from zarrpyramid.downsample.base_copy import copy_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import write_multiscales
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
 from zarrpyramid.inputs import raw_array
 from zarrpyramid.plan.image import open_image

@@ -12,6 +12,7 @@ import pytest
 import zarr
 
 from rebuilds import bytes_of, change, make, objects
+from zarrpyramid import build_pyramid
 from zarrpyramid.arrays.direct import DirectChunks
 from zarrpyramid.cli import main
 from zarrpyramid.config import image_config, image_configs
@@ -20,7 +21,7 @@ from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import write_multiscales
-from zarrpyramid.downsample.pyramid import build_pyramid, clean
+from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError, PyramidError, StoreError
 from zarrpyramid.plan import companions, open_image
 from zarrpyramid.report.summary import success_lines

@@ -17,12 +17,12 @@ import pytest
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample import level as levels
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.log import job_log
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import PyramidError, StoreError, VoxelError
 from zarrpyramid.metadata.record import write_sentinel
 from zarrpyramid.plan.image import open_image
@@ -246,7 +246,7 @@ import numcodecs, concurrent.futures
 from zarrpyramid.config import image_config
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.downsample.log import job_log
-from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid import build_pyramid
 from zarrpyramid.plan.needs import level_need
 path, share = sys.argv[1], float(sys.argv[2])
 image = open_image(image_config("image", {"store": path, "levels": 1}))

@@ -14,9 +14,9 @@ import pytest
 import zarr
 
 from rebuilds import build, change, check_as_anew, make, objects, start_job
+from zarrpyramid import build_pyramid
 from zarrpyramid.downsample import level_job
 from zarrpyramid.downsample.notes import Notes
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.verify import Finding, pyramid_status, repair_pyramid, verify_pyramid
 
 TCYX = {"axes": ["t", "c", "y", "x"], "levels": 2}

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.level_job import LevelJob
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.local import LocalStore
 

@@ -26,12 +26,12 @@ from zarr.storage import MemoryStore
 
 from oracles import mean_by_hand
 from strategies import DTYPES, blocks
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample import task as reduction
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import remove_levels, write_multiscales
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.files import TEMPORARY_SUFFIX

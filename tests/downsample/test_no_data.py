@@ -11,8 +11,8 @@ import pytest
 import yaml
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.metadata.conventions import no_data_values
 from zarrpyramid.verify.reproduction import reproduce
 

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 from oracles import bits, mean_by_hand, of_data_by_hand
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config.image import image_config
 from zarrpyramid.config.run import check_config
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.levels import VOXEL_REVISION

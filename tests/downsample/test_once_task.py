@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from oracles import mean_of_base
 from rebuilds import build, bytes_of, change, check_as_anew, image_of, make, objects
 from strategies import ladders
-from zarrpyramid import geometry
+from zarrpyramid import build_pyramid, geometry
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, VoxelError
 from zarrpyramid.metadata import fits
 from zarrpyramid.plan import REMAINDERS

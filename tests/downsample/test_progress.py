@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.downsample import progress
 from zarrpyramid.downsample.progress import Progress, progress_line
-from zarrpyramid.downsample.pyramid import build_pyramid, find_image
+from zarrpyramid.downsample.pyramid import find_image
 
 VOXELS = 16**3
 BAR = """

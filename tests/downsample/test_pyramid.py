@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.downsample.pyramid import build_pyramid, clean, plain
+from zarrpyramid import build_pyramid
+from zarrpyramid.downsample.pyramid import clean, plain
 from zarrpyramid.errors import ArgumentError, ConfigError, GeometryError, PyramidError, StoreError
 
 VOXELS = (np.indices((9, 11, 7)).sum(0) * 37 % 251).astype("uint8")

@@ -27,12 +27,12 @@ from rebuilds import (
     start_job,
 )
 from strategies import DTYPES
+from zarrpyramid import build_pyramid
 from zarrpyramid.downsample import made_from
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import write_multiscales
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import VoxelError
 from zarrpyramid.stores.files import TEMPORARY_SUFFIX
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_configs
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.publish import write_multiscales
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.downsample.stale import stale_sentinels, write_owner
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata.record import proofs, read_sentinel, write_sentinel

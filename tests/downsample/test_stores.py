@@ -13,7 +13,7 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, TransposeCodec, ZstdCodec
 
 from oracles import mean_by_hand
-from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid import build_pyramid
 from zarrpyramid.verify.status import pyramid_status
 
 pytestmark = pytest.mark.filterwarnings(

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from oracles import bits, reduce_by_hand, weighed_by_hand
 from rebuilds import build, bytes_of, check_as_anew, image_of, make, objects
-from zarrpyramid import geometry
+from zarrpyramid import build_pyramid, geometry
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level_job import LevelJob
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError, VoxelError
 
 BY_MASS = {"weights": "mass", "progress": False}

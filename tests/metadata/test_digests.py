@@ -19,8 +19,7 @@ from hypothesis.extra import numpy as hnp
 from zarr.codecs import BloscCodec, BytesCodec, TransposeCodec
 
 from strategies import DTYPES, LAYOUTS, blocks, laid_out
-from zarrpyramid import geometry
-from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid import build_pyramid, geometry
 from zarrpyramid.metadata import digests
 from zarrpyramid.metadata.digests import Tally
 from zarrpyramid.plan import cut as tasks

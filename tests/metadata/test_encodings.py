@@ -17,7 +17,7 @@ from zarr.codecs import (
     ZstdCodec,
 )
 
-from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata.encodings import encoded_as
 from zarrpyramid.metadata.parsing import parse_array

@@ -10,7 +10,8 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from zarrpyramid.downsample.pyramid import build_pyramid, clean
+from zarrpyramid import build_pyramid
+from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata.group import find_images, locate
 from zarrpyramid.metadata.nodes import read_node

@@ -16,8 +16,9 @@ import zarr
 
 from hostile import harmed_stores, make_templates
 from oracles import mean_by_hand
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
-from zarrpyramid.downsample.pyramid import build_pyramid, open_path
+from zarrpyramid.downsample.pyramid import open_path
 from zarrpyramid.errors import PyramidError
 
 CALLS, BYTES = 2_000_000, 500e6  # 2,000 parts of an absurd level take 1.5 million, a second

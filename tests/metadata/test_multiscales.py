@@ -15,7 +15,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid import build_pyramid
 from zarrpyramid.metadata import multiscales
 from zarrpyramid.metadata.listing import with_levels, without_paths
 from zarrpyramid.metadata.multiscales import (

@@ -11,8 +11,8 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.metadata.record import tally_keys
 from zarrpyramid.verify.status import pyramid_status
 

@@ -23,7 +23,8 @@ from ngff_versions import (
     sequence,
     systems,
 )
-from zarrpyramid.downsample.pyramid import build_pyramid, clean
+from zarrpyramid import build_pyramid
+from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata.multiscales import read_axes, read_multiscales
 

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid import Downsampler
+from zarrpyramid import Downsampler, build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, PyramidError
 from zarrpyramid.plan.axis_order import check_axes
 from zarrpyramid.plan.image import open_image

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan import base_objects, preflight, stored
 from zarrpyramid.plan.base_objects import base_layout

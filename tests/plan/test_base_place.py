@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.level import build_level
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, PyramidError
 from zarrpyramid.plan.image import open_image
 

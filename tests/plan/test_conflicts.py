@@ -11,11 +11,12 @@ import pytest
 import yaozarrs
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.parts import open_level
-from zarrpyramid.downsample.pyramid import build_pyramid, clean
+from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.downsample.stale import stale_sentinels
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan.base_objects import base_layout

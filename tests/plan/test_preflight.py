@@ -10,8 +10,8 @@ import shutil
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import PyramidError, StoreError
 
 

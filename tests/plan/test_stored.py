@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.metadata.nodes import read_array
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.stored import our_levels, record_of

@@ -7,9 +7,9 @@ import pytest
 import zarr
 
 from servers import web_server
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.plan import zarr_input
 from zarrpyramid.plan.image import open_image

@@ -19,9 +19,9 @@ from zarr.storage import MemoryStore
 
 from oracles import COMPLEX, TAKEN, bits, out_dtype, reduce_by_hand
 from strategies import DTYPES
+from zarrpyramid import build_pyramid
 from zarrpyramid.config.schema import json_schema
 from zarrpyramid.config.settings import IMAGE
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata.digests import Tally
 from zarrpyramid.plan import cut as tasks

@@ -11,8 +11,8 @@ import zarr
 
 from plates import make_plate
 from servers import web_server
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.metadata import locate
 from zarrpyramid.report.description import describe
 from zarrpyramid.report.web_links import web_links

@@ -14,8 +14,8 @@ import pytest
 import yaozarrs
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.report import counts

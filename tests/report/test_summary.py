@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.log import failures
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.report.facts import level_facts
 from zarrpyramid.report.summary import success_lines, summarize_pyramid, write_overview

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.pyramid import build_pyramid, clean
+from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores import hold as holds

@@ -10,9 +10,9 @@ import pytest
 import zarr
 from PIL import Image
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.stores.image_files import image_format, why_no_store

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.verify import array_digests
 
 SHAPE = (33, 20, 17)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.downsample.pyramid import build_pyramid
+from zarrpyramid import build_pyramid
 from zarrpyramid.verify.findings import DEFECT, Report
 from zarrpyramid.verify.verify import verify_pyramid
 

@@ -10,8 +10,8 @@ import zarr
 
 from harms import verified
 from ngff_stores import make
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.verify.documents import NO_VOXELS
 from zarrpyramid.verify.findings import DEFECT

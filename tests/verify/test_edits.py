@@ -16,11 +16,11 @@ import pytest
 import zarr
 
 from edits import edits
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_configs
 from zarrpyramid.downsample.base import seal_base
 from zarrpyramid.downsample.publish import write_multiscales
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.downsample.stale import stale_sentinels, write_owner
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import write_sentinel

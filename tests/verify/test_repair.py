@@ -12,8 +12,8 @@ import zarr
 from numcodecs import Delta
 
 from harms import HARMS, chunk_of, datasets, edit, findings, make, record
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.stores.local import LocalStore
 
 

@@ -10,9 +10,10 @@ import pytest
 import yaml
 import zarr
 
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import image_configs
-from zarrpyramid.downsample.pyramid import build_pyramid, clean
+from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import StoreError
 from zarrpyramid.verify.reproduction import reproduce
 

@@ -8,9 +8,9 @@ import pytest
 import zarr
 
 from rebuilds import bytes_of, make
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import check_config
 from zarrpyramid.config.files import read_config
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.plan import REMAINDERS
 from zarrpyramid.verify import Finding, repair_pyramid, reproduce, rounding, verify_pyramid
 

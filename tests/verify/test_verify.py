@@ -11,8 +11,8 @@ import zarr
 from numcodecs import Delta, FixedScaleOffset
 
 from harms import HARMS, SHAPE, findings, make, record, swap, verified
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
 from zarrpyramid.verify.findings import Check, Finding, Report
 

@@ -12,8 +12,8 @@ import zarr
 
 from harms import verified
 from ngff_versions import SCALE, VERSIONS, make, place, plain, read, sequence, systems
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.verify.findings import DEFECT
 from zarrpyramid.verify.pyramid import find_pyramid
 from zarrpyramid.verify.reproduction import reproduce

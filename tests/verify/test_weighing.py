@@ -9,9 +9,9 @@ import pytest
 import zarr
 
 from rebuilds import bytes_of, make
+from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_configs
 from zarrpyramid.config.files import read_config
-from zarrpyramid.downsample.pyramid import build_pyramid
 from zarrpyramid.errors import StoreError
 from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.verify import Finding, Report, repair_pyramid, reproduce, verify_pyramid

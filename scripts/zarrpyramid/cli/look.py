@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import printable
+from zarrpyramid.errors import GeometryError, printable
 from zarrpyramid.report import OPENERS, VIEWERS
 from zarrpyramid.tables import aligned_table
 
@@ -64,6 +65,27 @@ def add_commands(commands: Commands) -> None:
         },
         may_be_quiet=False,
     )
+
+    command = add_command(
+        commands,
+        thumbnail,
+        "write a small picture of an image as PNG: its middle plane, of few chunks",
+        (BRAIN, f"{BRAIN} --side 512 --output brain.png"),
+        good="the picture is written",
+    )
+    add_path(command)
+    add_options(command)
+    command.add_argument(
+        "--side",
+        type=count,
+        default=256,
+        metavar="N",
+        help="pixels along the longer edge; 256 if absent",
+    )
+    command.add_argument(
+        "--output", default="thumbnail.png", metavar="F", help="where; thumbnail.png if absent"
+    )
+    add_answers(command, {"picture": "path of the picture"}, may_be_quiet=False)
 
     command = add_command(
         commands,
@@ -142,6 +164,24 @@ def info(given: argparse.Namespace) -> int:
 
     found = describe(given.path, storage_options=options_of(given))
     answer(given, found, description_lines(found))
+    return 0
+
+
+def thumbnail(given: argparse.Namespace) -> int:
+    """Write a picture."""
+    from zarrpyramid.report import draw_thumbnail
+    from zarrpyramid.stores import write_aside
+    from zarrpyramid.verify import find_pyramid
+
+    pyramid = find_pyramid(given.path, storage_options=options_of(given))
+    picture = draw_thumbnail(pyramid, max(1, given.side))
+    if picture is None:
+        raise GeometryError(
+            f"{given.path} has no picture: expected two axes in space, and a level whose middle "
+            "plane lies in 32 MB of chunks, which levels that are coarser have"
+        )
+    write_aside(Path(given.output), picture)
+    answer(given, {"picture": given.output}, [given.output])
     return 0
 
 

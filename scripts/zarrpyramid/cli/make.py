@@ -141,7 +141,7 @@ def _fault(image: Image) -> str:
 
 def build(given: argparse.Namespace) -> int:
     """Build a pyramid, and say what is there."""
-    from zarrpyramid.downsample import build_pyramid
+    from zarrpyramid.pyramids import build_pyramid
 
     settings = _settings(given.set)
     if options := {**settings.pop("storage_options", {}), **options_of(given)}:

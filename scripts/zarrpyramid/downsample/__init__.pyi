@@ -30,7 +30,7 @@ from .publish import remove_remainders as remove_remainders
 from .publish import withdraw_levels as withdraw_levels
 from .publish import write_multiscales as write_multiscales
 from .pyramid import base_taken as base_taken
-from .pyramid import build_pyramid as build_pyramid
+from .pyramid import build_image as build_image
 from .pyramid import clean as clean
 from .pyramid import find_image as find_image
 from .pyramid import listed_foreign as listed_foreign

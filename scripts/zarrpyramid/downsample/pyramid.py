@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name, takes_settings
+from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name
 from zarrpyramid.errors import ArgumentError, suggestion
 from zarrpyramid.metadata import (
     change_group_attributes,
@@ -46,52 +46,33 @@ from .publish import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Unpack
 
-    from zarrpyramid.config import Keywords
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
 
 
-@takes_settings
-def build_pyramid(
+def build_image(
     store: object,
-    field: str = "",
+    field: str,
+    settings: Mapping[str, Any],
     *,
     notes: str | os.PathLike[str] | None = None,
     n_workers: int | None = None,
     progress: bool | None = None,
-    **settings: Unpack[Keywords],
-) -> list[Record]:
-    """Build the levels of an image beside its level 0, and list them.
+) -> tuple[Image, list[Record]]:
+    """Build the levels of an image in a store of whatever form, and list them.
 
-    Equal to a run of the workflow with the same keys: the same voxels, metadata and records. Levels
-    that are there already, made by the same recipe from the same voxels, are left as they are.
-
-    Parameters
-    ----------
-    store
-        A path, a URL (s3, gs, az), a zarr store object, or a group opened from one.
-    field
-        Path of the group in the store; "" is its root.
-    **settings
-        As in the configuration.
-    notes
-        A local folder for notes of what was made, in a folder of the image's name. With them a
-        build that was killed goes on where it was, and a change or a growth of level 0 costs what
-        is made of it; without, all levels that it concerns are made again.
-    n_workers
-        Threads; None takes one a core. A dask client or scheduler that is set is used instead.
-    progress
-        Whether to show a bar; None shows one in a terminal or a notebook.
+    See `pyramids.build_pyramid`, whose settings are keywords.
 
     Returns
     -------
-    list of dict
-        The record of every level, level 0 first. Those of companions stand in their levels.
+    Image, list of dict
+        The image, and the record of every level, level 0 first.
 
     Raises
     ------
+    TypeError
+        If there is no such setting.
     PyramidError
         If the image is not there or not served, or the settings do not fit it.
     """
@@ -123,7 +104,7 @@ def build_pyramid(
             _build(each, folder, workers, shown)
             for each, folder in zip((image, *also), noted, strict=True)
         ]
-    return every[0]
+    return image, every[0]
 
 
 def _build(image: Image, results: Path | None, n_workers: int, shown: bool) -> list[Record]:

@@ -1,3 +1,5 @@
+from .card import pyramid_card as pyramid_card
+from .card import pyramid_text as pyramid_text
 from .closing import close_run as close_run
 from .codec_table import describe_codecs as describe_codecs
 from .codec_table import trial_documents as trial_documents
@@ -11,6 +13,7 @@ from .labels import label_table as label_table
 from .labels import report_labels as report_labels
 from .page import report_pyramid as report_pyramid
 from .summary import summarize_pyramid as summarize_pyramid
+from .thumbnail import draw_thumbnail as draw_thumbnail
 from .viewer_rules import OPENERS as OPENERS
 from .viewer_rules import VIEWERS as VIEWERS
 from .viewer_rules import lint as lint

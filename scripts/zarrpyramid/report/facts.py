@@ -74,7 +74,17 @@ def holds_labels(pyramid: Pyramid, *methods: object) -> bool:
     )
 
 
-def level_facts(image: Image, records: Sequence[Record], timings: Path) -> list[LevelFacts]:
+def shows_labels(pyramid: Pyramid) -> bool:
+    """Tell whether an image holds labels that can be shown as segments: integers."""
+    records = [level.record or {} for level in pyramid.listed]
+    methods = {record.get("recipe", {}).get("method") for record in records}
+    integers = all(array.dtype.startswith(("int", "uint")) for array in pyramid.arrays)
+    return integers and holds_labels(pyramid, *methods)
+
+
+def level_facts(
+    image: Image, records: Sequence[Record], timings: Path | None = None
+) -> list[LevelFacts]:
     """Return the facts of all levels, level 0 first; this costs one stat an object.
 
     Parameters
@@ -82,7 +92,8 @@ def level_facts(image: Image, records: Sequence[Record], timings: Path) -> list[
     records
         Records of all levels. Level 1's job gathered the statistics of level 0.
     timings
-        Folder in which jobs noted their seconds and memory, and what was planned for them.
+        Folder in which jobs noted their seconds and memory, and what was planned for them; None
+        where there were no jobs.
     """
     return [_facts(image, record, _statistics(records, record), timings) for record in records]
 
@@ -99,13 +110,13 @@ def _statistics(records: Sequence[Record], record: Record) -> Record:
     return made_from
 
 
-def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> LevelFacts:
+def _facts(image: Image, record: Record, statistics: Record, timings: Path | None) -> LevelFacts:
     level, plan = record["level"], image.plan.levels[record["level"]]
     found = Level(image, level)
     # A level 0 of millions of objects is not listed.
     counted = level > 0 or watched_by(image) == "objects"
     objects = found.objects() if counted else None
-    told = level_timings(image, level, timings)
+    told = [] if timings is None else level_timings(image, level, timings)
     # A level that was up to date needs nothing of what was planned.
     built = [job for job in told if job.get("voxels")]
     peaks = [peak for job in told if (peak := peak_memory(job)) is not None]
@@ -121,7 +132,7 @@ def _facts(image: Image, record: Record, statistics: Record, timings: Path) -> L
         planned_seconds=sum(job["planned_seconds"] for job in built) if built else None,
         peak_bytes=max(peaks, default=None),
         planned_bytes=max((int(job["planned_bytes"]) for job in built), default=None),
-        ended=_ended(timings / f"{level}.json") if told else None,
+        ended=_ended(timings / f"{level}.json") if timings and told else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures of slices for a report: grey values, colours and labels as WebP.
+"""Pictures of slices: grey values, colours and labels, as WebP for a report or as PNG.
 
 The only module that imports Pillow.
 """
@@ -86,7 +86,15 @@ def slice_picture(pixels: Pixels, window: Window, side: int) -> bytes:
 def colour_picture(
     planes: Sequence[Pixels], windows: Sequence[Window], colours: Sequence[str], side: int
 ) -> bytes:
-    """Return channels, each in its colour and all added up, as WebP.
+    """Return channels, each in its colour and all added up, as WebP; see `colour_pixels`."""
+    picture = colour_pixels(planes, windows, colours, side)
+    return _webp(picture, lossless=picture[..., 0].size <= _LOSSLESS)
+
+
+def colour_pixels(
+    planes: Sequence[Pixels], windows: Sequence[Window], colours: Sequence[str], side: int
+) -> Pixels:
+    """Return channels, each in its colour and all added up, as bytes of red, green and blue.
 
     Parameters
     ----------
@@ -94,6 +102,8 @@ def colour_picture(
         The slice of each channel, all of one shape.
     colours
         As six hexadecimal digits.
+    side
+        Pixels along the longer edge, at most.
     """
     step = step_of(planes[0].shape, side)
     found = [
@@ -103,15 +113,20 @@ def colour_picture(
     for share, digits in zip(found, colours, strict=True):
         full = np.frombuffer(bytes.fromhex(digits), np.uint8) / 255
         light += np.nan_to_num(share)[..., None] * full
-    picture = np.clip(256 * light, 0, 255).astype(np.uint8)
+    picture: Pixels = np.clip(256 * light, 0, 255).astype(np.uint8)
     picture[np.logical_and.reduce([np.isnan(share) for share in found])] = NOT_FINITE
-    return _webp(picture, lossless=found[0].size <= _LOSSLESS)
+    return picture
 
 
 def label_picture(pixels: Pixels, side: int) -> bytes:
-    """Return a slice of labels as WebP: an id has the same colour in all pictures, 0 is black.
+    """Return a slice of labels as WebP; see `label_pixels`."""
+    return _webp(label_pixels(pixels, side), lossless=True)
 
-    Of a large one it is every k-th pixel.
+
+def label_pixels(pixels: Pixels, side: int) -> Pixels:
+    """Return labels as bytes of red, green and blue, where 0 is black.
+
+    An id has the same colour in all pictures. Of a large slice it is every k-th pixel.
     """
     step = step_of(pixels.shape, side)
     ids = np.asarray(pixels[::step, ::step]).astype(np.uint64)
@@ -123,12 +138,26 @@ def label_picture(pixels: Pixels, side: int) -> bytes:
     # A cosine for each of red, green and blue: no colour map has as many colours.
     colour = light[..., None] * (0.58 + 0.42 * np.cos(2 * np.pi * (hue[..., None] - turns)))
     colour[ids == 0] = 0.0
-    return _webp((255 * colour).astype(np.uint8), lossless=True)
+    picture: Pixels = (255 * colour).astype(np.uint8)
+    return picture
 
 
-def as_url(picture: bytes) -> str:
+def as_url(picture: bytes, form: str = "webp") -> str:
     """Return a picture as the page holds it."""
-    return f"data:image/webp;base64,{base64.b64encode(picture).decode()}"
+    return f"data:image/{form};base64,{base64.b64encode(picture).decode()}"
+
+
+def as_png(colours: Pixels, size: tuple[int, int], *, is_labels: bool) -> bytes:
+    """Return a picture as PNG of another size (width, height); colours of ids are not mixed."""
+    buffer = io.BytesIO()
+    buffer.name = "thumbnail.png"  # as in `_webp`
+    picture = Image.fromarray(colours)
+    if picture.size != size:
+        # Means of what one pixel covers; where it covers less than one, the nearest.
+        way = Image.Resampling.NEAREST if is_labels else Image.Resampling.BOX
+        picture = picture.resize(size, way)
+    picture.save(buffer)
+    return buffer.getvalue()
 
 
 def _webp(colours: Pixels, *, lossless: bool) -> bytes:

@@ -22,7 +22,7 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.verify import read_pyramid
 
-from .facts import holds_labels
+from .facts import shows_labels
 from .lone_level import channels_of_lone_level
 
 if TYPE_CHECKING:
@@ -128,13 +128,6 @@ def _layers(pyramid: Pyramid, name: str, url: str) -> Iterator[State]:
             **({"shaderControls": {"normalized": {"range": window}}} if window else {}),
             **({**local, "localPosition": [channel]} if local else {}),
         }
-
-
-def shows_labels(pyramid: Pyramid) -> bool:
-    """Tell whether an image holds labels that neuroglancer can show as segments: integers."""
-    methods = {record.get("recipe", {}).get("method") for record in _records(pyramid)}
-    integers = all(array.dtype.startswith(("int", "uint")) for array in pyramid.arrays)
-    return integers and holds_labels(pyramid, *methods)
 
 
 def _labels_of(store: Store, path: str) -> Iterator[tuple[str, Pyramid]]:

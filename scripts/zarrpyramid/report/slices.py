@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Index, Region
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
+    from zarrpyramid.verify import FoundLevel, Pyramid
 
     Edges = np.ndarray[Any, np.dtype[np.float64]]
     Counts = np.ndarray[Any, np.dtype[np.int64]]
@@ -140,6 +141,38 @@ def read_planes(image: Image, level: int) -> list[Block]:
     for found in preview.slices:
         planes.setdefault(found.channel, found.pixels)
     return list(planes.values())
+
+
+def read_first_slices(pyramid: Pyramid, level: FoundLevel, budget: int) -> list[Slice]:
+    """Return a middle slice of each channel of a level, of the first pair of its space axes.
+
+    There is none where the image has fewer than two space axes, or the slices lie in chunks of more
+    than `budget` bytes.
+
+    Raises
+    ------
+    PyramidError
+        If the level is damaged.
+    """
+    metadata = level.array
+    types = [axis.type for axis in pyramid.known_axes]
+    first: dict[int | None, tuple[tuple[int, int], Region]] = {}
+    for (channel, *plane), region in _middle_slices(metadata.shape, types):
+        first.setdefault(channel, ((plane[0], plane[1]), region))
+    regions = [region for _, region in first.values()]
+    touched = {
+        index: None
+        for region in regions
+        for index in geometry.covering_units(region, metadata.chunks)
+    }
+    if len(touched) * geometry.count(metadata.chunks) * metadata.item_size > budget:
+        return []
+    chunks = open_chunks(pyramid.store, level.at, metadata)
+    pixels, _ = _read_chunks(chunks, iter(touched), regions, np.empty(0), 1)
+    return [
+        Slice(channel=channel, rows=rows, columns=columns, pixels=_flat(plane, rows, columns))
+        for (channel, ((rows, columns), _)), plane in zip(first.items(), pixels, strict=True)
+    ]
 
 
 def _recorded_extremes(records: Sequence[Record]) -> list[float]:

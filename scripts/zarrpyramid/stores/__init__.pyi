@@ -27,5 +27,6 @@ from .urls import check_url as check_url
 from .urls import is_url as is_url
 from .zarr_store import from_zarr as from_zarr
 from .zarr_store import memory_store as memory_store
+from .zarr_store import open_read_only as open_read_only
 from .zarr_store import open_root as open_root
 from .zarr_store import to_zarr as to_zarr

@@ -172,6 +172,13 @@ def open_root(store: object) -> zarr.Group:
     return zarr.open_group(store, mode="a")
 
 
+def open_read_only(store: Store, path: str) -> Any:
+    """Return the array or the group of zarr-python at a path, which cannot be written to."""
+    opened = to_zarr(store)
+    opened = opened if opened.read_only else opened.with_read_only(True)
+    return zarr.open(StorePath(opened, path), mode="r")
+
+
 def to_zarr(store: Store) -> zarr.abc.store.Store:
     """Return a store as zarr-python opens it; StoreError where that knows no such kind."""
     if isinstance(store, LocalStore):

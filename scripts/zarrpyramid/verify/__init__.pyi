@@ -11,10 +11,13 @@ from .pyramid import pyramid_at as pyramid_at
 from .pyramid import read_pyramid as read_pyramid
 from .repair import repair_pyramid as repair_pyramid
 from .reproduction import reproduce as reproduce
+from .reproduction import reproduced_settings as reproduced_settings
 from .sampling import SAMPLE as SAMPLE
+from .sampling import Scope as Scope
 from .status import LevelStatus as LevelStatus
 from .status import pyramid_status as pyramid_status
 from .status import status_of as status_of
 from .verify import assure_images as assure_images
 from .verify import assure_pyramid as assure_pyramid
+from .verify import verify_group as verify_group
 from .verify import verify_pyramid as verify_pyramid

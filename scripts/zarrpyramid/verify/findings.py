@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid.errors import printable
 from zarrpyramid.programs import command
 from zarrpyramid.stores import as_arguments
 
@@ -110,14 +111,19 @@ class Finding:
         return {key: value for key, value in asdict(self).items() if key not in left_out}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Report:
-    """All checks and findings of the pyramid at a path or URL."""
+    """All checks and findings of the pyramid at a path or URL; its `repr` is their lines."""
 
     path: str
     storage_options: Mapping[str, Any] | None = None
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """Return the lines that `verify` prints."""
+        lines = [*(check.line for check in self.checks), *(found.line for found in self.findings)]
+        return "\n".join(map(printable, [*lines, self.verdict]))
 
     @property
     def is_sound(self) -> bool:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import (
+    DEFAULT_AXES,
+    Axis,
     LevelPaths,
     all_multiscales,
     axis_type,
@@ -33,6 +35,7 @@ from zarrpyramid.metadata import (
     parse_array,
     placed,
     reach,
+    read_axes,
     read_datasets,
     read_multiscales,
     read_node,
@@ -40,11 +43,12 @@ from zarrpyramid.metadata import (
     stated_version,
 )
 from zarrpyramid.plan import record_of, trust_linked_base, way_to_base
+from zarrpyramid.stores import as_path, path_inside
 
 from .findings import Finding, repair_command, replace_command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from zarrpyramid.metadata import ArrayMetadata, Document, Node, Record
     from zarrpyramid.stores import Store
@@ -175,6 +179,21 @@ class Pyramid:
         return [{**axis, "name": str(axis.get("name"))} for axis in listed_axes(self.attributes)]
 
     @property
+    def known_axes(self) -> tuple[Axis, ...]:
+        """The axes of the levels: as listed, else as level 0 or its number of axes names them."""
+        array = next((level.metadata for level in self.levels if level.metadata), None)
+        if array is None:
+            return ()
+        n_axes = len(array.shape)
+        found = read_axes(self.attributes, n_axes)
+        if found is not None:
+            return found
+        names: Sequence[str | None] = array.dimension_names or ()
+        if None in names or len(set(names)) < n_axes:
+            names = DEFAULT_AXES[n_axes - 1] if n_axes else ()
+        return tuple(Axis(name=str(name), type=axis_type(str(name))) for name in names)
+
+    @property
     def types(self) -> list[str]:
         """Type of each axis; of one that states none, by its name."""
         return [str(axis.get("type") or axis_type(axis["name"])) for axis in self.axes]
@@ -210,6 +229,13 @@ class Pyramid:
         scale, translation = read_transformations(dataset)
         placed = tuple(scale) if scale and min(scale) > 0 else None
         return placed, tuple(translation) if translation else None
+
+    def placement(self, level: FoundLevel) -> tuple[list[float] | None, list[float] | None]:
+        """Return scale and translation of a level, together with those of the whole multiscales."""
+        dataset = next((each for each in self.datasets if each.get("path") == level.path), None)
+        if dataset is None:
+            return None, None
+        return placed(self.multiscales or {}, dataset, len(self.axes))
 
     @property
     def every_level(self) -> list[FoundLevel]:
@@ -260,17 +286,27 @@ class Pyramid:
 
 
 def find_pyramid(
-    path: str, *, follow_links: bool = False, storage_options: Mapping[str, Any] | None = None
+    store: object,
+    field: str = "",
+    *,
+    follow_links: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> Pyramid:
-    """Find the pyramid whose group is at a path or URL.
+    """Find the pyramid whose group is at a path of a store of whatever form.
 
     Raises
     ------
     PyramidError
         If there is no group, or no level in it.
     """
-    store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
-    return pyramid_at(store, inside, follow_links=follow_links)
+    place = store if isinstance(store, str) else as_path(store, is_read=True)
+    inside = join(path_inside(store), field)
+    if place is None:
+        from zarrpyramid.stores import from_zarr  # it imports zarr
+
+        return pyramid_at(from_zarr(store, is_read=True), inside)
+    found, inside = locate(place, inside, follow_links=follow_links, options=storage_options)
+    return pyramid_at(found, inside, follow_links=follow_links)
 
 
 def pyramid_at(store: Store, inside: str, *, follow_links: bool = False) -> Pyramid:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.geometry import Index
+    from zarrpyramid.stores import Store
 
     from .pyramid import Pyramid
 
@@ -81,6 +82,13 @@ def verify_pyramid(
     """
     store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
     scope = Scope(sample=sample, full=full, seed=seed, n_workers=n_workers, also=also)
+    yield from verify_group(store, inside, scope, follow_links=follow_links)
+
+
+def verify_group(
+    store: Store, inside: str, scope: Scope, *, follow_links: bool = False
+) -> Iterator[Check | Finding]:
+    """Look at the pyramid or pyramids in a group of a store, as `verify_pyramid` does."""
     find = partial(pyramid_at, store, follow_links=follow_links)
     held = read_collection(store, inside)
     yield from check_archive(store)

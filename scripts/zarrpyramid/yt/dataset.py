@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarrpyramid.errors import ConfigError, GeometryError, suggestion
+from zarrpyramid.verify import find_pyramid
 
-from .fields import find_levels, open_field
+from .fields import open_field
 from .grids import list_grids
 from .importing import import_yt
 from .voxels import GridVoxels
@@ -81,7 +82,7 @@ def load_pyramid(
             raise ConfigError(f"units names {known!r}, no field{suggestion(known, paths)}")
     found = [
         open_field(
-            find_levels(store, path, storage_options), path,
+            find_pyramid(store, path, storage_options=storage_options), path,
             levels=levels, at=at or {}, unit=(units or {}).get(path), length_unit=length_unit,
         )
         for path in paths

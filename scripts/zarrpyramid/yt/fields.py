@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import ConfigError, GeometryError, StoreError
-from zarrpyramid.metadata import join, placed
-from zarrpyramid.stores import as_path, from_zarr, path_inside
-from zarrpyramid.verify import find_pyramid, read_pyramid
 
 from .frame import check_unit, find_frame, said_to_yt
 from .ladder import find_ladder
@@ -35,24 +32,6 @@ class Field:
     ladder: Ladder
     frame: Frame
     voxels: list[LevelVoxels]
-
-
-def find_levels(store: object, field: str, options: Mapping[str, Any] | None) -> Pyramid:
-    """Return the pyramid at a path of a store, with one level at least.
-
-    Raises
-    ------
-    PyramidError
-        If there is none.
-    """
-    place = as_path(store, is_read=True)
-    inside = join(path_inside(store), field)
-    if place is not None:
-        return find_pyramid(join(place, inside) if inside else place, storage_options=options)
-    pyramid = read_pyramid(from_zarr(store, is_read=True), inside)
-    if not pyramid.levels:
-        raise StoreError(f"{pyramid.where} lists no levels and has no array 0")
-    return pyramid
 
 
 def open_field(
@@ -82,7 +61,7 @@ def open_field(
     names = axis_names(pyramid, base)
     index = _index(where, names, base.shape, at)
     voxels = [LevelVoxels(pyramid.store, level.at, level.array, names, index) for level in chosen]
-    placements = [_placed(pyramid, level.path, len(names)) for level in chosen]
+    placements = [pyramid.placement(level) for level in chosen]
     shapes = [each.shape for each in voxels]
     sizes = [
         _along(names, scale, 1.0) if scale else _guess(shapes[0], shape)
@@ -107,11 +86,6 @@ def open_field(
         frame=frame,
         voxels=voxels,
     )
-
-
-def _placed(pyramid: Pyramid, path: str, n_axes: int) -> tuple[Any, Any]:
-    dataset = next((each for each in pyramid.datasets if each.get("path") == path), {})
-    return placed(pyramid.multiscales or {}, dataset, n_axes) if dataset else (None, None)
 
 
 def axis_names(pyramid: Pyramid, base: ArrayMetadata) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.downsample import build_pyramid, find_image
+from zarrpyramid.downsample import find_image
 from zarrpyramid.errors import ConfigError, nearest, suggestion
+from zarrpyramid.pyramids import build_pyramid
 
 from .frame import check_unit, ngff_unit
 from .importing import import_yt
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from zarrpyramid.geometry import Shape
-    from zarrpyramid.metadata import Record
+    from zarrpyramid.pyramids import Pyramid
 
     from .level_0 import NewImage
 
@@ -36,7 +37,7 @@ def sample_fields(
     dtype: str = "float64",
     storage_options: Mapping[str, Any] | None = None,
     **settings: Any,
-) -> dict[str, list[Record]]:
+) -> dict[str, Pyramid]:
     """Write fields of a dataset of yt as images, and build their pyramids.
 
     Level 0 equals ``ds.covering_grid(max_level, ...)`` over the whole domain: cells that yt refines
@@ -76,7 +77,7 @@ def sample_fields(
     Returns
     -------
     dict
-        The records of each image's levels by the image's path.
+        The `Pyramid` of each image by the image's path.
 
     Raises
     ------

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarrpyramid.arrays import open_chunks, read_region
-from zarrpyramid.downsample import build_pyramid
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import join
+from zarrpyramid.pyramids import build_pyramid
+from zarrpyramid.verify import find_pyramid
 
-from .fields import axis_names, find_levels
+from .fields import axis_names
 from .frame import said_to_yt
 from .level_0 import boxes, check_settings, new_image, put_box, writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zarrpyramid.metadata import Record
+    from zarrpyramid.pyramids import Pyramid
 
 
 def write_viewer_field(
@@ -29,7 +30,7 @@ def write_viewer_field(
     into: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
     **settings: Any,
-) -> list[Record]:
+) -> Pyramid:
     """Write an image in float32 beside another one, and build its pyramid.
 
     Its level 0 equals ``log10(level 0 of the field)`` in float32, or the field itself in float32.
@@ -53,15 +54,15 @@ def write_viewer_field(
 
     Returns
     -------
-    list of dict
-        The record of every level.
+    Pyramid
+        Of the new image.
 
     Raises
     ------
     PyramidError
         If the field is absent or is not of real numbers, or the new image's place is taken.
     """
-    pyramid = find_levels(store, field, storage_options)
+    pyramid = find_pyramid(store, field, storage_options=storage_options)
     base = pyramid.levels[0].array
     if np.dtype(base.dtype).kind not in "iufb":
         raise ConfigError(f"{pyramid.where} is of {base.dtype}; expected real numbers")

@@ -1,0 +1,121 @@
+"""How a `Pyramid` comes about: levels are built, or those that are there are opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zarrpyramid.config import takes_settings
+from zarrpyramid.downsample import build_image
+
+from .pyramid import Pyramid
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from typing import Unpack
+
+    from zarrpyramid.config import Keywords
+
+
+@takes_settings
+def build_pyramid(
+    store: object,
+    field: str = "",
+    *,
+    notes: str | os.PathLike[str] | None = None,
+    n_workers: int | None = None,
+    progress: bool | None = None,
+    **settings: Unpack[Keywords],
+) -> Pyramid:
+    """Build the levels of an image beside its level 0, and list them.
+
+    Equal to a run of the workflow with the same keys: the same voxels, metadata and records. Levels
+    that are there already, made by the same recipe from the same voxels, are left as they are.
+
+    Parameters
+    ----------
+    store
+        A path, a URL (s3, gs, az), a zarr store object, or a group opened from one.
+    field
+        Path of the group in the store; "" is its root.
+    **settings
+        As in the configuration.
+    notes
+        A local folder for notes of what was made, in a folder of the image's name. With them a
+        build that was killed goes on where it was, and a change or a growth of level 0 costs what
+        is made of it; without, all levels that it concerns are made again.
+    n_workers
+        Threads; None takes one a core. A dask client or scheduler that is set is used instead.
+    progress
+        Whether to show a bar; None shows one in a terminal or a notebook.
+
+    Returns
+    -------
+    Pyramid
+        It shows the levels and opens them, and is a list of their records, level 0 first. Those of
+        companions stand in their levels.
+
+    Raises
+    ------
+    PyramidError
+        If the image is not there or not served, or the settings do not fit it.
+
+    Examples
+    --------
+    >>> import numpy, zarr, zarrpyramid
+    >>> group = zarr.create_group({})
+    >>> _ = group.create_array("0", data=numpy.arange(48).reshape(6, 8), chunks=(4, 4))
+    >>> pyramid = zarrpyramid.build_pyramid(group, scale_factors={"x": 4}, levels=1)
+    >>> pyramid.levels[1].array.shape
+    (6, 2)
+    """
+    image, records = build_image(
+        store, field, settings, notes=notes, n_workers=n_workers, progress=progress
+    )
+    return Pyramid(records, image.store, image.path, image=image)
+
+
+def open_pyramid(
+    store: object,
+    field: str = "",
+    *,
+    follow_links: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Pyramid:
+    """Open a pyramid that is there, whoever made it: OME-NGFF of any version, or plain levels.
+
+    Only documents are read.
+
+    Parameters
+    ----------
+    store
+        A path, a URL (s3, gs, az, http, https), a zarr store object, or a group opened from one.
+    field
+        Path of the group in the store; "" is its root.
+    follow_links
+        Whether symbolic links that lead out of the store are followed.
+    storage_options
+        For a URL, as in the configuration.
+
+    Raises
+    ------
+    PyramidError
+        If there is no group, or no level in it.
+
+    Examples
+    --------
+    >>> import numpy, zarr, zarrpyramid
+    >>> group = zarr.create_group({})
+    >>> _ = group.create_array("0", data=numpy.ones((6, 8)), chunks=(4, 4))
+    >>> _ = zarrpyramid.build_pyramid(group, levels=1)
+    >>> zarrpyramid.open_pyramid(group).levels
+    (<Level 0: float64 6 x 8 in chunks of 4 x 4>, <Level 1: float64 3 x 4 in chunks of 4 x 4>)
+    """
+    from zarrpyramid.verify import find_pyramid
+
+    found = find_pyramid(store, field, follow_links=follow_links, storage_options=storage_options)
+    records = [
+        level.record or {"level": level.number, **(level.form if level.metadata else {})}
+        for level in found.levels
+    ]
+    return Pyramid(records, found.store, found.path, found=found)
