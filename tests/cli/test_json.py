@@ -14,6 +14,7 @@ from zarrpyramid.cli.program import make_parser
 COMMANDS = make_parser().commands
 ANSWERING = [name for name, command in COMMANDS.items() if command.keys]
 SPELLED_OUT = {"digest": "digest {0}/0 {0}/1", "unpack": "unpack {0}.ozx {0}.copy"}
+SPELLED_OUT["thumbnail"] = "thumbnail {0} --output {0}.png"
 
 
 def refuse(constant):

@@ -261,7 +261,7 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path, built):
     (Path(pyramid.path) / "1" / "zarr.json").unlink()
     level = pyramid.levels[1]
     for look in (lambda: level.shape, lambda: level.array, lambda: pyramid.dask(1)):
-        with pytest.raises(PyramidError, match="is listed, and there is no array; build") as told:
+        with pytest.raises(PyramidError, match="is listed, but there is no array; build") as told:
             look()
         assert "\n" not in str(told.value)
     assert "there is no array" in repr(pyramid)

@@ -85,7 +85,7 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--output", default="thumbnail.png", metavar="F", help="where; thumbnail.png if absent"
     )
-    add_answers(command, {"picture": "path of the picture"}, may_be_quiet=False)
+    add_answers(command, {"picture": "path of the picture"})
 
     command = add_command(
         commands,
