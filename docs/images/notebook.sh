@@ -76,4 +76,4 @@ project=$PWD
 sed -i "s|$work/||g" "$work/shown.html"  # nobody's folders in the picture
 chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
     --disable-component-update --disable-sync --hide-scrollbars --user-data-dir="$work/profile" \
-    --window-size=1000,1080 --screenshot="$PWD/docs/images/notebook.png" "file://$work/shown.html"
+    --window-size=1000,770 --screenshot="$PWD/docs/images/notebook.png" "file://$work/shown.html"

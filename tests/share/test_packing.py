@@ -18,8 +18,8 @@ import zarr
 
 from plates import make_image, make_plate
 from servers import web_server
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
-from zarrpyramid.downsample import build_pyramid
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.share import pack, unpack
 from zarrpyramid.stores import open_store

@@ -37,7 +37,7 @@ _STYLE = """
 .zp.zp .soft { opacity: .75; }
 .zp.zp table { margin: 0; border: 0; border-collapse: collapse; font-size: 1em;
   font-variant-numeric: tabular-nums; }
-.zp.zp tr, .zp.zp tr:hover { background: none; }
+.zp.zp tr:nth-child(n), .zp.zp tr:nth-child(n):hover { background: none; }
 .zp.zp th, .zp.zp td { padding: .2em 1.4em .2em 0; text-align: left; border: 0;
   border-top: 1px solid rgba(128, 128, 128, .35); white-space: nowrap; vertical-align: top;
   max-width: none; color: inherit; background: none; }
