@@ -15,8 +15,8 @@ import pytest
 import zarr
 
 from plates import make_image
+from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
-from zarrpyramid.downsample import build_pyramid
 from zarrpyramid.errors import StoreError
 from zarrpyramid.share import pack, unpack
 from zarrpyramid.stores import ArchiveWriter, open_store
