@@ -112,11 +112,14 @@ def interrupt(server):
 
 
 SHELLS = {"bash": ("bash", "--norc", "-i"), "zsh": ("zsh", "-f", "-i")}
-BEFORE = {"bash": "", "zsh": "autoload -U compinit; compinit -u -D\n"}
+BEFORE = {
+    "bash": "source ./_zarrpyramid",
+    "zsh": "fpath=($PWD $fpath); autoload -U compinit; compinit -u -D",
+}
 TYPED = {
     "sta\t": "status",
     "lint --vie\tneu\t": "lint --viewer neuroglancer",
-    "info ima\t": "info images.zarr/",
+    "info ima\t": "info images.zarr",
     "plan --configfile my\t": "plan --configfile my.yaml",
 }
 
@@ -124,10 +127,10 @@ TYPED = {
 @pytest.mark.parametrize("shell", ["bash", pytest.param("zsh", marks=pytest.mark.system)])
 def test_a_shell_completes(shell, tmp_path, capsys):
     assert main(["completion", shell]) == 0
-    (tmp_path / "script").write_text(capsys.readouterr().out)
+    (tmp_path / "_zarrpyramid").write_text(capsys.readouterr().out)
     (tmp_path / "images.zarr").mkdir()
     (tmp_path / "my.yaml").touch()
-    lines = f'{BEFORE[shell]}source ./script; zarrpyramid() {{ echo "[$*]" >> told; }}\n'
+    lines = f'{BEFORE[shell]}; zarrpyramid() {{ echo "[$*]" >> told; }}\n'
     lines += "".join(f"zarrpyramid {keys}\n" for keys in TYPED) + "exit\n"
     terminal, inner = pty.openpty()
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), inner)
@@ -142,7 +145,7 @@ def test_a_shell_completes(shell, tmp_path, capsys):
                 said += more
     assert run.returncode == 0, said.decode()
     told = (tmp_path / "told").read_text().splitlines()
-    assert [line.strip("[]").strip() for line in told] == list(TYPED.values()), said.decode()
+    assert [line.strip("[]/ ") for line in told] == list(TYPED.values()), said.decode()
 
 
 def test_the_help_loads_no_array_library():

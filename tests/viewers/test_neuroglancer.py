@@ -23,6 +23,7 @@ from PIL import Image
 
 import zarrpyramid
 from browsers import started_browser
+from servers import web_server
 from zarrpyramid.metadata.group import locate
 from zarrpyramid.report.neuroglancer import viewer_state
 from zarrpyramid.report.serving import FolderServer
@@ -209,8 +210,19 @@ def test_labels_are_segments_at_every_level(browser, tmp_path):
     assert len(colours) == 1
 
 
-def test_the_command_shows_it_and_ends_on_interrupt(browser, tmp_path):
+@pytest.mark.parametrize("is_on_the_web", [False, True])
+def test_the_command_shows_it_and_ends_on_interrupt(browser, tmp_path, is_on_the_web):
     path = build(tmp_path / "my image.zarr", voxels())
+    requests = []
+    if is_on_the_web:  # by a server that lets no page from elsewhere read it
+        with web_server(tmp_path, requests) as url:
+            check_that_it_is_shown(browser, f"{url}/my image.zarr/raw")
+        assert any("/raw/1/c/" in asked for _, asked in requests)
+    else:
+        check_that_it_is_shown(browser, path)
+
+
+def check_that_it_is_shown(browser, path):
     command = [sys.executable, "-m", "zarrpyramid", "view", str(path), "--no-browser"]
     # A shell has the commands of a background job ignore the signal, and so their children.
     hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)

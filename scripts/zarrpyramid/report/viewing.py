@@ -6,8 +6,8 @@ neuroglancer needs nothing from outside: its page and the image are served to th
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
+import sys
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,10 +66,11 @@ def view(
         viewer = NAPARI if _client() is None and napari_command(path) else NEUROGLANCER
     place = path if is_url(path) else str(Path(path).absolute())
     if viewer == NAPARI:
-        if not (call := napari_command(place)):
+        if not napari_command(place):
             raise ConfigError(_NO_NAPARI)
         _tell(_image(path, place, storage_options), viewer)
-        if code := subprocess.run(shlex.split(call), check=False).returncode:
+        words = ("-m", "napari", "--plugin", "napari-ome-zarr", place)
+        if code := subprocess.run([sys.executable, *words], check=False).returncode:
             raise StoreError(f"napari ended with code {code}; what it said stands above")
         return
     client = _client()
