@@ -71,14 +71,14 @@ def section(key: str, known: dict) -> list[str]:
 EXIT_CODES = (
     "## Exit codes",
     "",
-    f"2 says of every command that {NO_ANSWER}; a line on stderr says why. 130 says that Ctrl-C "
-    "ended a command, and 141 that nobody reads its output any more.",
+    f"For every command, 2 means that {NO_ANSWER}; a line on stderr says why. 130 means that "
+    "Ctrl-C ended the command, and 141 that nobody reads its output any more.",
 )
 JSON = (
     "## JSON",
     "",
-    "With `--json` a command prints one JSON object, whose keys stand below with each command. A "
-    "release may add keys; none is renamed or left out before the next major version.",
+    "With `--json` a command prints one JSON object. Its keys are listed below with each command. "
+    "A release may add keys; none is renamed or removed before the next major version.",
     "",
     "- Extents, factors and sizes are lists in the order of the axes; bytes and seconds are "
     "numbers; digests are strings.",
@@ -86,7 +86,8 @@ JSON = (
     "strings.",
     "- What is wrong is data, not text on stderr: `faults` and `findings`. The exit code is the "
     "same with and without `--json`.",
-    "- With exit code 2 nothing is on stdout, except of `verify` where it found nothing to verify.",
+    "- With exit code 2 nothing is printed on stdout, except by `verify` if it found nothing to "
+    "verify.",
 )
 
 
@@ -217,8 +218,9 @@ def cookbook() -> str:
     """Return the page of complete configurations, from the files in `examples`."""
     lines = [
         *("# Cookbook", "", NOTE.format("examples"), ""),
-        "Complete configurations for common tasks. Take the one that is nearest, change the paths, "
-        "look at what it makes, and run it. In a clone they are the files in `examples`.",
+        "This page has complete configurations for common tasks. Take the one that is nearest to "
+        "yours, change the paths, look at the plan, and run it. In a clone they are the files in "
+        "`examples`.",
         *("", "<!-- not run: my.yaml is yours; a test plans and runs every recipe -->"),
         *("```bash", "uv run zarrpyramid plan --configfile my.yaml"),
         *("uv run snakemake --cores all --configfile my.yaml", "```", ""),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BRAIN = "/data/brain.zarr/raw"
 """The image of the examples."""
-NO_ANSWER = "nothing is there, the call is wrong, or it could not be done"
+NO_ANSWER = "nothing is there, the call is wrong, or the command failed"
 """What the exit code 2 says of every command."""
 
 
@@ -114,7 +114,9 @@ def add_answers(command: Parser, keys: Mapping[str, str], *, may_be_quiet: bool 
     how.add_argument("--json", action="store_true", help=f"print JSON: {', '.join(command.keys)}")
     if may_be_quiet:
         how.add_argument(
-            "-q", "--quiet", action="store_true", help="print nothing but why there is no answer"
+            *("-q", "--quiet"),
+            action="store_true",
+            help="print nothing, except why there is no answer",
         )
     else:
         command.set_defaults(quiet=False)

@@ -37,12 +37,12 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--base",
         action="store_true",
-        help="remove level 0 too, where it was copied from a source or links to it",
+        help="also remove level 0, if it was copied from a source or links to it",
     )
     command.add_argument(
         "--foreign",
         action="store_true",
-        help="remove listed levels of other programs too",
+        help="also remove listed levels of other programs",
     )
     add_answers(
         command,

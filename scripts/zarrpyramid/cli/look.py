@@ -146,7 +146,7 @@ def add_commands(commands: Commands) -> None:
         "--viewer",
         action="append",
         choices=VIEWERS,
-        help="show what this viewer gets wrong and no other; may be given more than once",
+        help="show only what this viewer gets wrong; may be given more than once",
     )
     add_answers(
         command,

@@ -23,7 +23,7 @@ def add_commands(commands: Commands) -> None:
     command = add_command(
         commands,
         plan,
-        "show what a run will make and what it needs, before a voxel is read",
+        "show what a run will make and what it needs, before any voxel is read",
         (BRAIN, "--configfile my.yaml", f"{BRAIN} --codecs"),
         good="the plan is shown, whether or not there is room for it here",
         bad="the plan is shown, and a run is refused on any machine",
@@ -68,8 +68,8 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--notes",
         metavar="DIR",
-        help="folder for notes of what was made; with them a build that was killed goes on where "
-        "it was",
+        help="folder for notes of what was made; with them a build that was killed continues "
+        "where it was",
     )
     add_options(command)
     add_answers(command, {"path": "as given", "levels": "the record of each level, level 0 first"})

@@ -46,8 +46,7 @@ def add_commands(commands: Commands) -> None:
         "--sample",
         type=count,
         metavar="N",
-        help="random blocks of each level that are made again, beside corners and edges; 20 if "
-        "absent",
+        help="random blocks of each level to make again, besides corners and edges; 20 if absent",
     )
     much.add_argument(
         "--full",
@@ -63,7 +62,7 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--repair",
         action="store_true",
-        help="mend what is broken, by the records in the store, and verify again",
+        help="repair what is broken, from the records in the store, and verify again",
     )
     command.add_argument(
         "--follow-links", action="store_true", help="follow symbolic links out of the store"
@@ -101,20 +100,21 @@ def add_commands(commands: Commands) -> None:
         "print the digest of an array's voxels, or compare two arrays whatever their chunks, codec "
         "and zarr format",
         (f"{BRAIN}/1", f"{BRAIN}/0 /archive/brain.zarr/0", f"{BRAIN}/0 --chunks 64,64,64"),
-        good="the digest is printed; of two arrays, data type, shape and all voxels are equal",
+        good="the digest is printed; if there are two arrays, data type, shape and all voxels are "
+        "equal",
         bad="two arrays differ; the last line names the first difference",
     )
     command.add_argument("path", metavar="ARRAY", help="path or URL of a zarr array")
     command.add_argument(
-        "other", metavar="OTHER", nargs="?", help="another one, to compare the first with"
+        "other", metavar="OTHER", nargs="?", help="another array, to compare with the first"
     )
     add_options(command)
     command.add_argument(
         "--chunks",
         type=_extents,
         metavar="N,N,...",
-        help="chunks that the digest is taken in, whatever those of the arrays are; without, those "
-        "of the first array, so that the digest of a level is that of its record",
+        help="chunks in which the digest is taken, whatever those of the arrays are; if absent, "
+        "those of the first array, so that the digest of a level is that of its record",
     )
     add_answers(
         command,

@@ -18,9 +18,9 @@ def add_commands(commands: Commands) -> None:
     command = add_command(
         commands,
         workflow,
-        "lay the workflow's files out in a folder, to run snakemake there",
+        "copy the workflow's files into a folder, to run snakemake there",
         ("--copy pyramids", "--copy ~/pyramids"),
-        good="the files are laid out",
+        good="the files are copied",
     )
     command.add_argument(
         "--copy", metavar="DIR", type=Path, required=True, help="folder for the files; it is made"
@@ -29,7 +29,7 @@ def add_commands(commands: Commands) -> None:
     command = add_command(
         commands,
         completion,
-        "print what lets a shell complete commands and options by the tab key",
+        "print a script with which a shell completes commands and options at the tab key",
         (
             "bash >> ~/.bash_completion",
             "zsh > ~/.zfunc/_zarrpyramid  # a folder of $fpath",

@@ -47,7 +47,7 @@ def add_commands(commands: Commands) -> None:
     command = add_command(
         commands,
         unpack,
-        "make the folder of a zarr store of a single file (.ozx, .zip), equal to the byte",
+        "make a folder again from a single file (.ozx, .zip), byte for byte",
         ("brain.ozx", "brain.ozx /data/brain.zarr"),
         good="the folder is there, and every object has its checksum",
     )
