@@ -9,15 +9,18 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with ends_quietly(snakemake.log.text):
-    from zarrpyramid.downsample import build_batch
+    from zarrpyramid.downsample import Note, build_batch
     from zarrpyramid.metadata import write_sentinel
 
 with job_log(snakemake.log.text, snakemake.log.timing):
     sentinel = Path(snakemake.output.sentinel)
-    record = build_batch(
-        snakemake.params.images,
-        results=sentinel.parents[2],
-        logs=Path(snakemake.log.timing).parents[1],
-        n_workers=snakemake.threads,
-    )
+    images = snakemake.params.images
+    with Note(snakemake.log.text, len(images)) as note:
+        record = build_batch(
+            images,
+            results=sentinel.parents[2],
+            logs=Path(snakemake.log.timing).parents[1],
+            n_workers=snakemake.threads,
+            on_image=note.update,
+        )
     write_sentinel(sentinel, record)

@@ -19,7 +19,7 @@ with job_log(job.log, job.timing):
         parts = [load_sentinel(Path(path)) for path in part_sentinels(results, 0, job.n_parts)]
         record = gather_level(image, 0, {}, parts, results=results)
     else:
-        with Progress(image, 0) as progress:
+        with Progress(image, 0, log=job.log) as progress:
             record = copy_base(
                 image,
                 n_workers=job.threads,

@@ -27,7 +27,7 @@ with job_log(job.log, job.timing) as told, ExitStack() as looks:
     else:
         logs = Path(job.timing).parent
         told.update(expectation(image, level, job.threads, logs))
-        with Progress(image, level) as progress:
+        with Progress(image, level, log=job.log) as progress:
             record = build_level(
                 image,
                 level,

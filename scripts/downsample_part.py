@@ -19,7 +19,7 @@ with job_log(job.log, job.timing) as told:
     told.update(expectation(image, level, job.threads, logs))
     sentinel = Path(job.output.sentinel)
     part = job.part
-    with Progress(image, level, part=part) as progress:
+    with Progress(image, level, log=job.log, part=part) as progress:
         record = build_part(
             image,
             level,

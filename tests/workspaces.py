@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,7 @@ class Workspace:
 
     def run(self, *arguments, cores=2, code=0, prefix=(), **config):
         """Run snakemake; `config` goes on the command line as a user would write it."""
+        begun = time.time()
         done = subprocess.run(
             [*prefix, *self.command(*arguments, cores=cores, **config)],
             stdout=subprocess.PIPE,
@@ -70,7 +72,11 @@ class Workspace:
             timeout=300,
         )
         assert done.returncode == code, done.stdout
-        return Outcome(code=done.returncode, text=done.stdout, jobs=_jobs(done.stdout))
+        # A dry run shows its jobs; of a run, Snakemake's own log does, which is of this second.
+        logs = sorted((self / ".snakemake/log").glob("*.log"), key=lambda log: log.stat().st_mtime)
+        is_new = logs and logs[-1].stat().st_mtime >= begun
+        told = logs[-1].read_text(encoding="utf-8") if is_new else done.stdout
+        return Outcome(code=done.returncode, text=done.stdout, jobs=_jobs(told))
 
     def start(self, *arguments, output=subprocess.PIPE, **config):
         """Start snakemake in a session of its own, as a terminal's, which can be killed whole."""

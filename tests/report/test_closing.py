@@ -71,6 +71,25 @@ def test_a_cause_is_said_once(start, capsys):
     ]
 
 
+def test_six_lines_at_most(start, capsys):
+    for image in "ab":
+        for level in range(3):
+            tell(start, image, level, f"{CAUSE}of {image}, level {level}")
+    lines = closing(start, capsys)
+    assert len(lines) == 6
+    assert lines[3] == "zarrpyramid: and 3 more errors"
+    assert lines[5].endswith("; summary: results/summary.md")
+
+
+def test_a_quiet_run_that_goes_well_says_nothing(start, capsys):
+    for image in "ab":
+        tell(start, image, 1, "2026 INFO done in 0.1 s")
+        make(start, image, "levels/0.json", "levels/1.json", "multiscales.json")
+        make(start, image, "summary.md", "report.html")
+    start.is_quiet = True
+    assert closing(start, capsys) == []
+
+
 def test_an_interrupt_is_no_failure(start, capsys):
     tell(start, "a", 1, "zarrpyramid: interrupted")
     make(start, "a", "levels/0.json", "levels/1.json")

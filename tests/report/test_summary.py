@@ -147,9 +147,16 @@ def test_the_lines_that_end_a_run(tmp_path, monkeypatch):
     ]
     line = success_lines([image], tmp_path / "results", tmp_path / "absent")[0]
     assert line.endswith("raw (64 voxels)")
-    assert len(success_lines([image] * 20, tmp_path, tmp_path)) == 60
-    (line,) = success_lines([image] * 21, tmp_path, tmp_path)
-    assert line.startswith("zarrpyramid: the pyramids of 21 images are complete; ")
+    results = tmp_path / "results"
+    assert success_lines([image] * 21, results, tmp_path) == [
+        "zarrpyramid: the pyramids of 21 images are complete (42 levels made); all of them: "
+        "results/summary.md",
+        "  report: results/index.html",
+        f"  see {tmp_path}/raw",
+    ]
+    line, report, _ = success_lines([image], results, tmp_path, title="plate")
+    assert line.startswith("zarrpyramid: plate: the pyramids of 1 image are complete (2 levels")
+    assert report == "  report: results/plate/report.html"
 
 
 def test_the_line_of_what_no_viewer_opens(tmp_path):

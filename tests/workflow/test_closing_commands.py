@@ -59,7 +59,14 @@ def test_the_closing_commands_work(workspace, place, bare):
         image = ()
     environment = {**os.environ, "PATH": f"{Path(python).parent}:{os.environ['PATH']}"}
     snakemake = (python, "-m", "snakemake", "--cores", "1", *image)
-    found = closing_commands(run(folder, *snakemake, environment=environment))
+    lines = run(folder, *snakemake, environment=environment)
+    # The default profile asks for the logger where it is installed, and only there.
+    assert ("Building DAG of jobs..." in lines) == (place != "clone")
+    found = closing_commands(lines)
+    if place == "copied":
+        there = {**environment, "PYTHONPATH": "scripts"}
+        _, said = run(folder, *snakemake, environment=there)
+        assert said.startswith("Nothing to be done")
     assert found
     if place == "clone" and shutil.which("uv"):
         assert found[0].startswith("uv run --extra view zarrpyramid view ")

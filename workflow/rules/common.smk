@@ -26,6 +26,9 @@ except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None
 if workflow.is_main_process:  # a job's process looks at its own image alone
     RUN.check()
+    for shown in workflow.logger_manager.get_log_handlers():
+        if hasattr(shown, "expect"):  # our logger, which has a bar for each level
+            shown.expect(RUN.shapes())
 START = Start(RUN, close_run)
 
 # Of an environment that Snakemake makes for a rule, else Snakemake's own, as with `script`.
@@ -58,6 +61,7 @@ def mode():
         is_dry=workflow.dryrun,
         goes_on=getattr(workflow.execution_settings, "keep_going", False),
         is_elsewhere=workflow.non_local_exec,
+        is_quiet="ALL" in {what.name for what in workflow.output_settings.quiet or ()},
     )
 
 

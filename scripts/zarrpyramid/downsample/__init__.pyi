@@ -21,6 +21,7 @@ from .once_task import OnceTask as OnceTask
 from .parts import build_part as build_part
 from .parts import gather_level as gather_level
 from .parts import open_level as open_level
+from .progress import Note as Note
 from .progress import Progress as Progress
 from .publish import listed_attributes as listed_attributes
 from .publish import omero_holds as omero_holds

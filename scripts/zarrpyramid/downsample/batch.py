@@ -22,7 +22,7 @@ from .publish import write_multiscales
 from .stale import write_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from zarrpyramid.config import ImageConfig
@@ -36,7 +36,12 @@ BATCH_LOG = "batch.log"
 
 
 def build_batch(
-    batch: Sequence[dict[str, Any]], *, results: Path, logs: Path, n_workers: int
+    batch: Sequence[dict[str, Any]],
+    *,
+    results: Path,
+    logs: Path,
+    n_workers: int,
+    on_image: Callable[[int], None] = lambda n_images: None,
 ) -> Record:
     """Build the images of a batch, and return what its sentinel holds.
 
@@ -48,6 +53,8 @@ def build_batch(
         Settings of the images, as `dataclasses.asdict` makes them.
     results, logs
         Folders of all images.
+    on_image
+        Called with 1 for each image, whatever became of it.
 
     Returns
     -------
@@ -71,6 +78,8 @@ def build_batch(
             write_failure(logs / name / BATCH_LOG, error)
             failed.append(name)
             continue
+        finally:
+            on_image(1)
         (logs / name / BATCH_LOG).unlink(missing_ok=True)
         made[name] = proofs(records)
     if failed:

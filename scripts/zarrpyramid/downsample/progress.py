@@ -1,22 +1,28 @@
-"""How far a level is: a line in the log every 30 s, and a bar on a terminal or in a notebook.
+"""How far a job is: a note beside its log, a line in the log every 30 s, and a bar for people.
 
-It counts the voxels that ended tasks have read. It starts no thread, because a process with a
-thread is not copied for blocks, and so it says nothing while no task ends (docs/design/0017).
+The note is for whoever shows the run (docs/design/0033). The line and the bar, on a terminal or in
+a notebook, are of levels and count the voxels that ended tasks have read. Nothing here starts a
+thread, because a process with a thread is not copied for blocks, and so nothing is said while no
+task ends (docs/design/0017).
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from zarrpyramid.plan import Image
 
 logger = logging.getLogger(__name__)
@@ -24,12 +30,64 @@ logger = logging.getLogger(__name__)
 LOG_SECONDS = 30.0
 """Between two lines of a log."""
 
+_NOTE_SECONDS = 0.2
+"""Between two notes: a file system of a cluster's nodes bears five a second."""
+
+
+class Note:
+    """A file beside a job's log with two numbers: what is done, of what. It goes with the job.
+
+    Parameters
+    ----------
+    log
+        Path of the job's log; "" writes no file.
+    n_all
+        Voxels, or whatever the job counts.
+    """
+
+    def __init__(self, log: str, n_all: int) -> None:
+        self._path = Path(log).with_suffix(".progress") if log else None
+        self._n_done, self._n_all = 0, n_all
+        self._due = 0.0
+
+    def __enter__(self) -> Self:
+        self._forget()  # of a job that was killed
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._forget()
+
+    def update(self, n: int) -> None:
+        """Count what was done since the last call."""
+        self.write(self._n_done + n, self._n_all)
+
+    def write(self, n_done: int, n_all: int) -> None:
+        """Write what is done by now, of all, where the last note is old enough."""
+        self._n_done, self._n_all = n_done, n_all
+        now = time.monotonic()
+        if self._path is None or now < self._due:
+            return
+        self._due = now + _NOTE_SECONDS
+        # As many bytes each time, and nothing cut off: who reads it meanwhile finds two numbers.
+        # Closed each time: other nodes see what was written then. A full disk ends no job.
+        with contextlib.suppress(OSError):
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT)
+            os.write(file, f"{n_done:>20} {n_all:>20}\n".encode())
+            os.close(file)
+
+    def _forget(self) -> None:
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
 
 class Progress:
     """Counts the voxels that a level's job, or the job of one of its parts, has read.
 
     Parameters
     ----------
+    log
+        Path of the job's log, beside which a note is written; "" writes none.
     part
         Counted from 1; 0 is the whole level. For a part, the number of all voxels is an estimate
         until the end, because chunks at the edges are smaller.
@@ -44,7 +102,7 @@ class Progress:
     """
 
     def __init__(
-        self, image: Image, level: int, *, part: int = 0, shown: bool | None = None
+        self, image: Image, level: int, *, log: str = "", part: int = 0, shown: bool | None = None
     ) -> None:
         self.n_voxels = 0
         n_parts = image.plan.cut(level).n_parts if part else 1
@@ -52,12 +110,14 @@ class Progress:
         self._name = f"level {level}" + (f", part {part} of {n_parts}" if part else "")
         self._title = f"{image.plan.image.name}, {self._name}"
         self._shown = shown
+        self._note = Note(log, self._total)
         self._terminal: int | None = None
         self._bar: Any = None
         self._start = time.time()
         self._told: tuple[float, int] | None = None
 
     def __enter__(self) -> Progress:
+        self._note.__enter__()
         if self._shown is None and sys.stderr.isatty():
             # Opened anew: jobs inherit one open terminal, and share a lock of that.
             name = os.ttyname(sys.stderr.fileno())
@@ -65,6 +125,7 @@ class Progress:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._note.__exit__()
         if self._bar is not None:
             if exception[0] is None:
                 self._bar.total = self.n_voxels
@@ -79,6 +140,7 @@ class Progress:
         is_first = self._told is None
         self.n_voxels += n_voxels
         self._total = max(self._total, self.n_voxels)
+        self._note.write(self.n_voxels, self._total)
         # The first voxels may be kept from an earlier job: they do not count into the rate.
         self._draw(0 if is_first and self.n_voxels == self._total else self.n_voxels)
         now = time.monotonic()

@@ -50,6 +50,8 @@ class Mode:
         Whether a failed image does not keep the others from being built.
     is_elsewhere
         Whether jobs run on other hosts, where they parse the Snakefile anew.
+    is_quiet
+        Whether it was asked to say nothing.
     """
 
     is_main: bool
@@ -58,6 +60,7 @@ class Mode:
     is_dry: bool
     goes_on: bool
     is_elsewhere: bool
+    is_quiet: bool = False
 
     @property
     def plans(self) -> bool:
@@ -87,11 +90,13 @@ class Start:
         Whether it began to make its targets.
     has_succeeded
         Whether Snakemake has said so; in a module it never does.
+    is_quiet
+        Whether a run that goes well says nothing at its end.
     """
 
     def __init__(self, run: Run, closing: Callable[[Start, Path, Path], None]) -> None:
         self.run, self.since = run, time.time()
-        self.has_begun = self.has_succeeded = False
+        self.has_begun = self.has_succeeded = self.is_quiet = False
         self._closing, self._closes = closing, False
         self._settled: set[str | Batch] = set()
         self._stale: set[Path] = set()
@@ -291,7 +296,7 @@ class Start:
     def _begin(self, mode: Mode) -> None:
         """Note that a run begins to make its targets."""
         if mode.makes:
-            self.has_begun = True
+            self.has_begun, self.is_quiet = True, mode.is_quiet
             self._close_later()
 
     def _close_later(self) -> None:

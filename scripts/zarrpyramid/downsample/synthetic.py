@@ -21,6 +21,8 @@ from .cluster import open_cluster
 from .run import run_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zarrpyramid.arrays import Block
     from zarrpyramid.config import TestImage
     from zarrpyramid.geometry import Index, Region, Shape
@@ -33,8 +35,17 @@ _MARK = "test-image.zarrpyramid-partial"
 """Marks a level 0 that is being made: what a killed run leaves is then not taken for user data."""
 
 
-def make_test_image(image: Image, *, n_workers: int) -> Record:
+def make_test_image(
+    image: Image, *, n_workers: int, on_block: Callable[[int], None] = lambda n_voxels: None
+) -> Record:
     """Make level 0 of an image whose settings ask for a test image, and the groups above it.
+
+    Parameters
+    ----------
+    n_workers
+        Threads or processes.
+    on_block
+        Called with the voxels of a chunk when it is written.
 
     Returns
     -------
@@ -75,7 +86,12 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
     grid = geometry.grid_shape(base.shape, base.chunks)
     with open_cluster(image.plan.image.dask_scheduler, image.store, path) as cluster:
         for _ in run_blocks(
-            writer, grid, n_workers=n_workers, cluster=cluster, shared=image.store.shared
+            writer,
+            grid,
+            n_workers=n_workers,
+            cluster=cluster,
+            shared=image.store.shared,
+            note=on_block,
         ):
             pass
     image.store.sync()
@@ -85,16 +101,17 @@ def make_test_image(image: Image, *, n_workers: int) -> Record:
 
 
 class _Writer:
-    """Makes and writes one chunk of a test image."""
+    """Makes and writes one chunk of a test image, and returns its voxels."""
 
     def __init__(self, image: Image, base: ArrayMetadata, made: TestImage) -> None:
         self.store, self.path, self.base, self.made = image.store, image.level_path(0), base, made
 
-    def __call__(self, place: Index) -> None:
+    def __call__(self, place: Index) -> int:
         chunks = open_chunks(self.store, self.path, self.base)
         (index,) = chunks_of_object(self.base, tuple(place))
         block = draw(self.made, chunk_region(self.base, index))
         chunks.put(index, [chunks.encode(index, block)])
+        return int(block.size)
 
 
 def draw(made: TestImage, region: Region) -> Block:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TypeVar
 
+    from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import Record
 
     from .image import Image
@@ -172,6 +173,15 @@ class Run:
         """Return what this run is made from, for jobs that look at all images."""
         folders = {"folder": str(self.folder), "logs": str(self.logs)}
         return {"config": dict(self.config), "results": self.results, **folders}
+
+    def shapes(self) -> dict[str, list[Shape]]:
+        """Return the shapes of all levels of each image that has jobs of its own, by its name."""
+        batched = self.batches.names
+        return {
+            name: [level.shape for level in image.found.plan.levels]
+            for name, image in self.images.items()
+            if image.found is not None and name not in batched
+        }
 
     def names(self) -> list[str]:
         """Return the names of the images."""

@@ -13,7 +13,6 @@ from .summary import (
     is_done,
     levels_done,
     near,
-    success_line_of_all,
     success_lines,
     write_overview,
 )
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from zarrpyramid.downsample import Failure, Start
     from zarrpyramid.plan import Run
 
-_MOST_SHOWN = 20
-_MOST_NAMED = 5
+_MOST_SHOWN = 3
+_MOST_LINES = 6
 
 
 def close_run(start: Start, results: Path, logs: Path) -> None:
@@ -50,9 +49,9 @@ def close_run(start: Start, results: Path, logs: Path) -> None:
         except PyramidError as error:
             print(f"zarrpyramid: error: {error}", file=sys.stderr)
     if ran:
+        _write_index(run, failed, results)
         for line in _lines(start, failed, results, logs):
             print(line, file=sys.stderr)
-        _write_index(run, failed, results)
 
 
 def _sum_up(run: Run, failed: Sequence[Failure], results: Path) -> None:
@@ -82,15 +81,15 @@ def _write_index(run: Run, failed: Sequence[Failure], results: Path) -> None:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
 
 
-def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -> Iterator[str]:
-    """Yield a line a cause, then what is complete and how to go on."""
+def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -> list[str]:
+    """Return a line a cause, then what is complete and how to go on."""
     causes = {(job.image, job.reason): job for job in failed if not job.is_interrupt}
     shown = list(causes.values())[:_MOST_SHOWN]
-    yield from (job.line(near(job.log)) for job in shown)
+    lines = [job.line(near(job.log)) for job in shown]
     if len(causes) > len(shown):
-        yield f"zarrpyramid: and {len(causes) - len(shown)} more errors"
+        lines.append(f"zarrpyramid: and {len(causes) - len(shown)} more errors")
     if any(job.is_interrupt for job in failed):
-        yield "zarrpyramid: interrupted"
+        lines.append("zarrpyramid: interrupted")
     run, batched = start.run, start.run.batches.names
     open_ones = [
         name
@@ -99,19 +98,20 @@ def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -
     ]
     if not failed and (start.has_succeeded or not open_ones):
         built = run.built(results)
-        if built and run.batches.sum_up:
-            yield from success_line_of_all(built, run.title, results)
-        else:
-            yield from success_lines(built, results, logs)
+        if built and not start.is_quiet:
+            title = run.title if run.batches.sum_up else ""
+            lines += success_lines(built, results, logs, title=title)
     elif open_ones:
-        yield from _what_is_open(run, open_ones, results, is_mended=not causes)
+        n_named = _MOST_LINES - 1 - len(lines)
+        lines += _what_is_open(run, open_ones, results, n_named, is_mended=not causes)
+    return lines
 
 
 def _what_is_open(
-    run: Run, names: Sequence[str], results: Path, *, is_mended: bool
+    run: Run, names: Sequence[str], results: Path, n_named: int, *, is_mended: bool
 ) -> Iterator[str]:
-    """Yield how far images are that are not complete, and how to go on."""
-    for name in names[:_MOST_NAMED]:
+    """Yield how far some of the images are that are not complete, and how to go on."""
+    for name in names[:n_named]:
         if image := run.found[name]:
             yield f"zarrpyramid: {name}: {levels_done(image, results)}"
     n_all, n_done = len(run.images), len(run.images) - len(names)

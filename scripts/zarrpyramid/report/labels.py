@@ -22,7 +22,7 @@ from zarrpyramid.tables import markdown_table
 from .counts import Counter, TooManyIdsError, count_ids, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import TextIO
 
@@ -50,6 +50,7 @@ def report_labels(
     *,
     n_workers: int,
     most: int = MOST_IDS,
+    on_block: Callable[[int], None] = lambda n_voxels: None,
 ) -> Record:
     """Count the ids of every level, and name those that the next level has no voxel of.
 
@@ -68,6 +69,8 @@ def report_labels(
         Threads.
     most
         Different ids that a level may have.
+    on_block
+        Called with the voxels of a chunk when they are counted; of all levels one after the other.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def report_labels(
     try:
         with vanished.open("w", encoding="utf-8") as table:
             table.write("level\tid\tvoxels\n")
-            return {"levels": list(_levels(image, records, table, n_workers, most))}
+            return {"levels": list(_levels(image, records, table, n_workers, most, on_block))}
     except StoreError:
         raise
     except OSError as error:
@@ -95,7 +98,12 @@ def report_labels(
 
 
 def _levels(
-    image: Image, records: Sequence[Record], table: TextIO, n_workers: int, most: int
+    image: Image,
+    records: Sequence[Record],
+    table: TextIO,
+    n_workers: int,
+    most: int,
+    on_block: Callable[[int], None],
 ) -> Iterator[Record]:
     # Sums of labels may be of a wider type than labels.
     dtype = np.result_type(*(np.dtype(plan.dtype) for plan in image.plan.levels), np.uint8)
@@ -103,7 +111,7 @@ def _levels(
     for level, proof in enumerate(proofs(records)):
         counter = Counter(dtype, most)
         try:
-            background = _count_level(image, records[level], counter, n_workers)
+            background = _count_level(image, records[level], counter, n_workers, on_block)
             found = counter.finish()
         except TooManyIdsError as error:
             raise StoreError(
@@ -124,7 +132,13 @@ def _levels(
         finer = found
 
 
-def _count_level(image: Image, record: Record, counter: Counter, n_workers: int) -> int:
+def _count_level(
+    image: Image,
+    record: Record,
+    counter: Counter,
+    n_workers: int,
+    on_block: Callable[[int], None],
+) -> int:
     """Count the ids of a level into a counter, and return the voxels of background."""
     level = record["level"]
     metadata = Level(image, level).metadata
@@ -146,6 +160,7 @@ def _count_level(image: Image, record: Record, counter: Counter, n_workers: int)
     n_voxels = background = 0
     for voxels, zeros in run_blocks(count_chunk, grid, n_workers=n_workers, shared=False):
         n_voxels, background = n_voxels + voxels, background + zeros
+        on_block(voxels)
     assert n_voxels == geometry.count(metadata.shape), (n_voxels, metadata.shape)
     return background
 

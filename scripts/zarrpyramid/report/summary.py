@@ -35,7 +35,6 @@ _COLUMNS = (
     "level", "factors", "shape", "voxel size", "chunks", "objects", "bytes",
     "mean", "min", "max", "jobs", "seconds", "planned", "MB a job", "planned MB", "digest",
 )  # fmt: skip
-_TOLD = 20
 _IMAGE_COLUMNS = ("image", "state", "levels", "shape", "voxels", "seconds", "where, or why not")
 
 
@@ -98,37 +97,35 @@ def write_overview(
         write_aside(path, text)
 
 
-def success_lines(images: Sequence[Image], results: Path, logs: Path) -> list[str]:
-    """Return the lines that end a run: what is there of each image, and how to look at it.
+def success_lines(
+    images: Sequence[Image], results: Path, logs: Path, *, title: str = ""
+) -> list[str]:
+    """Return the lines that end a run: what is there, the report, and how to look at an image.
 
     Parameters
     ----------
+    images
+        Those that are complete; of more than one, the first is named as what can be looked at.
     results, logs
         Folders of all images. In the logs the jobs' seconds are. GB/s are of voxels read, by
         the seconds of all jobs of levels, which may have run side by side.
+    title
+        Name of the summary that all images have together, or "".
     """
-    if len(images) > _TOLD:
-        overview = f"all of them: {near(results / 'summary.md')}"
-        return [f"zarrpyramid: the pyramids of {len(images)} images are complete; {overview}"]
-    lines = []
-    for image in images:
-        name = image.plan.image.name
-        lines.append(_success_line(image, logs / name))
-        lines.append(f"  report: {near(results / name / 'report.html')}")
-        lines += [f"  {way}" for way in _ways_to_look(image)]
-    return lines
-
-
-def success_line_of_all(images: Sequence[Image], title: str, results: Path) -> list[str]:
-    """Return the lines that end a run whose images have one summary."""
-    n_levels = sum(len(image.plan.levels) - 1 for image in images)
-    n_images = f"{len(images)} image{'s' * (len(images) != 1)}"
-    lines = [
-        f"zarrpyramid: {title}: the pyramids of {n_images} are complete ({n_levels} levels made); "
-        f"all of them: {near(results / 'summary.md')}",
-        f"  report: {near(results / title / 'report.html')}",
-    ]
-    return lines + [f"  {way}" for image in images[:1] for way in _ways_to_look(image)]
+    first = images[0]
+    if len(images) == 1 and not title:
+        name = first.plan.image.name
+        lines, report = [_success_line(first, logs / name)], results / name / "report.html"
+    else:
+        n_levels = sum(len(image.plan.levels) - 1 for image in images)
+        whose = f"{title}: " if title else ""
+        n_images = f"{len(images)} image{'s' * (len(images) != 1)}"
+        lines = [
+            f"zarrpyramid: {whose}the pyramids of {n_images} are complete ({n_levels} levels "
+            f"made); all of them: {near(results / 'summary.md')}"
+        ]
+        report = results / title / "report.html" if title else results / "index.html"
+    return [*lines, f"  report: {near(report)}", *(f"  {way}" for way in _ways_to_look(first))]
 
 
 def _success_line(image: Image, logs: Path) -> str:

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_OF_VOXELS = {"voxels", "decoded"}
+"""Checks of which each level has one."""
+
 
 def verify_pyramid(
     path: str,
@@ -176,8 +179,14 @@ def assure_pyramid(
     seed: int = 0,
     follow_links: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    on_level: Callable[[int], None] = lambda n_levels: None,
 ) -> Report:
     """Verify a pyramid into the log, and return the report of one that is sound.
+
+    Parameters
+    ----------
+    on_level
+        Called with 1 for each level whose voxels were looked at.
 
     Raises
     ------
@@ -186,7 +195,8 @@ def assure_pyramid(
     """
     report = Report(path=path, storage_options=storage_options)
     how: dict[str, Any] = {"follow_links": follow_links, "storage_options": storage_options}
-    report.gather(verify_pyramid(path, seed=seed, n_workers=n_workers, **how), logger.info)
+    events = _counted(verify_pyramid(path, seed=seed, n_workers=n_workers, **how), on_level)
+    report.gather(events, logger.info)
     logger.info("%s", report.verdict)
     if not report.is_sound:
         first = next(finding for finding in report.findings if finding.grade == DEFECT)
@@ -194,8 +204,29 @@ def assure_pyramid(
     return report
 
 
-def assure_images(images: Sequence[ImageConfig], *, n_workers: int = 1, seed: int = 0) -> str:
+def _counted(
+    events: Iterator[Check | Finding], on_level: Callable[[int], None]
+) -> Iterator[Check | Finding]:
+    """Yield events, and count the levels whose voxels were looked at."""
+    for event in events:
+        if isinstance(event, Check) and event.name in _OF_VOXELS:
+            on_level(1)
+        yield event
+
+
+def assure_images(
+    images: Sequence[ImageConfig],
+    *,
+    n_workers: int = 1,
+    seed: int = 0,
+    on_image: Callable[[int], None] = lambda n_images: None,
+) -> str:
     """Verify the pyramids of some images into the log, and return their reports as JSON by name.
+
+    Parameters
+    ----------
+    on_image
+        Called with 1 for each image, whatever became of it.
 
     Raises
     ------
@@ -218,6 +249,7 @@ def assure_images(images: Sequence[ImageConfig], *, n_workers: int = 1, seed: in
             faults.append(str(error))
         else:
             reports[image.name] = json.loads(report.json())
+        on_image(1)
     if faults:
         raise VoxelError(f"{len(faults)} of {len(images)} images; the first: {faults[0]}")
     return json.dumps(reports, indent=1)
