@@ -160,6 +160,7 @@ def test_workers_that_do_not_see_the_store_are_refused(tmp_path):
     assert tree(store).keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_see_a_source_are_refused(tmp_path):
     """They would find no stored objects of it, and write fill value."""
     hidden = tmp_path / "data"
@@ -175,6 +176,7 @@ def test_workers_that_do_not_see_a_source_are_refused(tmp_path):
     assert not (store / "0").exists()
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("zarrpyramid.downsample.cluster._PATIENCE", 1)
     with socket.socket() as free:

@@ -141,6 +141,7 @@ def test_a_companion_that_is_built_as_an_image_of_its_own(tmp_path):
     assert report(store / "raw/min").is_sound
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("weighs", [False, True])
 def test_the_configuration_of_a_companion_is_that_of_its_image(tmp_path, weighs):
     store, keys = make(tmp_path / "brain.zarr"), {"levels": 2, "also": ["max"], "nodata": 7}
@@ -380,6 +381,7 @@ def test_a_companion_that_is_added_later_is_made_by_its_own_job(tmp_path, caplog
     assert build(store, results, levels=2, also=("max",)) == made
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_a_companion_is_shown_as_its_image(tmp_path, zarr_format):
     """Others' `omero` is taken over, and stays where the companion has got one of its own."""

@@ -182,6 +182,7 @@ def test_a_gather_whose_parts_trusted_wrong_notes_says_to_run_again(tmp_path, mo
     check_as_anew(store, records, tmp_path, levels=2)
 
 
+@pytest.mark.slow
 def test_another_recipe_keeps_nothing(tmp_path):
     store, results = make(tmp_path / "brain.zarr"), tmp_path / "results"
     build(store, results, levels=2)

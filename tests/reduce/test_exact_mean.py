@@ -66,6 +66,7 @@ def test_remainders_have_room():
         assert np.iinfo(remainder_dtype(count)).max >= count // 2
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "uint32", "int64"])
 @pytest.mark.parametrize(("shape", "factors"), [((4, 6, 8), (2, 2, 2)), ((3, 4, 5), (1, 2, 3))])
 @pytest.mark.parametrize("count", [None, 1, 2, 3, 4, 16])

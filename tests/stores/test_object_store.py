@@ -643,6 +643,7 @@ def test_what_is_noted_of_objects_is_kept(tmp_path, server, proxy, place, monkey
         assert all((folder / key).read_bytes() == data for key, data in kept.items())
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("method", "level"), [("GET", 0), ("PUT", 1)], ids=["looked at", "read"])
 def test_a_level_is_not_published_of_a_level_0_that_changed(
     tmp_path, server, proxy, place, method, level

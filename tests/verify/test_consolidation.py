@@ -72,6 +72,7 @@ def test_what_agrees_is_sound(store):
     assert defects(store) == []
 
 
+@pytest.mark.sampled(1)
 def test_another_shape(store):
     change(store, lambda kept, tail: kept[f"raw/1{tail}"].update(shape=[5, 4, 3]))
     assert [what.partition("a.zarr ")[2] for what in defects(store)] == [
@@ -93,6 +94,7 @@ def test_a_level_that_is_gone(store):
     assert any("shows an array that is not there" in what for what in defects(store))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "damage",
     [
@@ -110,6 +112,7 @@ def test_what_readers_cannot_read(store, damage):
     check_mended(store)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("held", [5, "x", {"metadata": 5}, {"metadata": None}])
 def test_damaged_as_a_whole(store, held):
     name = ".zmetadata" if (store / ".zmetadata").exists() else "zarr.json"
