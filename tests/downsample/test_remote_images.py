@@ -315,8 +315,14 @@ def test_commands_that_are_refused_tell_no_secret(arguments, message, capsys):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"source": "s3://b/a", "link_base": True}, "link_base needs a local source, s3://b/a"),
-        ({"store": "s3://b/a", "source": "a", "link_base": True}, "needs a local store, s3://b/a"),
+        (
+            {"source": "s3://b/a", "link_base": True},
+            "link_base needs a local folder as source, s3://b/a",
+        ),
+        (
+            {"store": "s3://b/a", "source": "a", "link_base": True},
+            "needs a local folder as store, s3://b/a",
+        ),
         ({"source": "https://h/a", "source_options": {"bearer_token": "x"}}, "over http no cred"),
         ({"source": "s3://b/a", "source_options": {"token": "x"}}, "source_options.token holds a"),
         ({"source": "ftp://b/a"}, "source is a URL of ftp"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
+import zipfile
 from urllib.parse import urlsplit
 
 import pytest
@@ -61,6 +62,17 @@ def served(tmp_path):
 
 
 @pytest.fixture
+def served_file(tmp_path):
+    """Serve a group in a single file; return what asks it, and its address."""
+    with zipfile.ZipFile(tmp_path / "a.ozx", "w") as archive:
+        archive.writestr("image.zarr/0/c/a b", VOXELS)
+        archive.writestr("secret", "no")
+    store = open_store(str(tmp_path / "a.ozx"))
+    with running(FolderServer({}, groups={"data": (store, "image.zarr")})) as found:
+        yield found
+
+
+@pytest.fixture
 def served_group(tmp_path):
     """Serve a group of a store on the web; return what asks it, and its address."""
     home = tmp_path / "images/image.zarr"
@@ -94,7 +106,7 @@ RANGES = pytest.mark.parametrize(
 
 
 @RANGES
-@pytest.mark.parametrize("of", ["served", "served_group"])
+@pytest.mark.parametrize("of", ["served", "served_group", "served_file"])
 def test_ranges(of, asked, status, body, of_file, request):
     ask, root = request.getfixturevalue(of)
     given = {"Range": asked} if asked else {}
@@ -148,8 +160,9 @@ def test_nothing_else_is_served(served, tmp_path, path):
 @pytest.mark.parametrize(
     "path", ["../secret", "%2e%2e/secret", "0/../../secret", "0/c/none", "", "/0"]
 )
-def test_nothing_else_of_a_group_is_served(served_group, path):
-    ask, root = served_group
+@pytest.mark.parametrize("of", ["served_group", "served_file"])
+def test_nothing_else_of_a_group_is_served(of, path, request):
+    ask, root = request.getfixturevalue(of)
     answer, body = ask(root + path)
     assert (answer.status, body) == (404, b"")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import io
 import json
 
 import pytest
@@ -15,6 +17,8 @@ from zarrpyramid.metadata.multiscales import listed_paths
 from zarrpyramid.metadata.nodes import Node
 from zarrpyramid.metadata.parsing import parse_array
 from zarrpyramid.report.viewer_rules import VIEWERS, lint, read_rules
+from zarrpyramid.stores import Archive, ArchiveWriter, memory_store
+from zarrpyramid.stores.archive_store import ArchiveStore
 from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.verify.findings import GRADES
 from zarrpyramid.verify.pyramid import FoundLevel, Pyramid, read_pyramid
@@ -92,6 +96,16 @@ def pyramid(attributes=None, arrays=None, zarr_format=3):
             for number, (path, metadata) in enumerate(zip(paths, arrays, strict=True))
         ),
     )
+
+
+def in_file(n_entries=1):
+    """Return a pyramid in a single file, of which nothing but its directory counts."""
+    store, file = memory_store(), io.BytesIO()
+    ArchiveWriter(file).finish({})
+    store.put("a.ozx", file.getvalue())
+    archive = Archive(store, "a.ozx")
+    archive.entries = dict.fromkeys(range(n_entries))
+    return dataclasses.replace(pyramid(), store=ArchiveStore(archive))
 
 
 def changed(change, **more):
@@ -257,6 +271,8 @@ CASES = {
     "thick-chunks": (film((4, 64, 64)), "steps of t", film((1, 64, 64))),
     "one-level": (single(1024), "2.0 GiB", single(512)),
     "shards": (levels(shards=[128, 128]), "ranges", levels()),
+    "napari-single-file": (in_file(), "a single file", pyramid()),
+    "neuroglancer-large-file": (in_file(65_535), "65,535 objects", in_file(65_534)),
 }
 
 

@@ -9,6 +9,8 @@ import re
 import shlex
 import shutil
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 import zarr
 
 from plates import make_image, make_plate
+from processes import wait_for
 from servers import web_server
 from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
@@ -91,10 +94,13 @@ def test_a_file_is_as_rfc_9_recommends(built, packed):
     assert said["ome"] == {"version": "0.5", "zipFile": {"centralDirectory": {"jsonFirst": True}}}
     assert {entry.compress_type for entry in entries} == {zipfile.ZIP_STORED}
     assert [key for key in keys if key.endswith("/")] == []
-    # ZIP64 whatever its size: an end of its own, and every size and place in a field of it.
+    # ZIP64 whatever its size: an end of its own, and sizes in fields of it. The old end has the
+    # same numbers, as long as it has room for them: neuroglancer 2.41.2 finds no other.
     end = data.rindex(b"PK\5\6")
-    assert struct.unpack_from("<4s4H2I", data, end)[3:7] == (0xFFFF, 0xFFFF, *[0xFFFFFFFF] * 2)
+    counts = struct.unpack_from("<2H2I", data, end + 8)
+    assert counts == (len(keys), len(keys), end - 76 - counts[3], counts[3])
     assert data[end - 76 : end - 72] == b"PK\6\6"
+    assert struct.unpack_from("<4Q", data, end - 76 + 24) == counts
     for entry in entries:
         here = data[entry.header_offset :]
         assert struct.unpack_from("<2I2H", here, 18)[:2] == (0xFFFFFFFF, 0xFFFFFFFF)
@@ -110,7 +116,8 @@ def test_a_file_is_read_as_its_folder_is(built, packed, capsys):
     for level in "012":
         assert not array_digests([f"{built}/{level}", f"{packed}/{level}"]).difference
     told = [(main(["lint", str(path)]), capsys.readouterr().out) for path in (built, packed)]
-    assert told[1][1].replace(str(packed), str(built)) == told[0][1]
+    others = [line for line in told[1][1].splitlines() if "napari-single-file" not in line]
+    assert others == told[0][1].splitlines()
     assert main(["reproduce", str(packed)]) == 0
     with zarr.storage.ZipStore(packed, mode="r") as store:
         np.testing.assert_array_equal(zarr.open_array(store, path="0")[:], VOXELS)
@@ -324,6 +331,24 @@ def test_one_process_writes_a_file_and_what_a_killed_one_left_is_written_over(im
     assert partial.exists()
     assert pack(image).n_bytes < 20_000
     assert names(image.parent) == ["a.ozx", "a.zarr"]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_leaves_no_file(image):
+    huge = image / "notes"
+    with huge.open("w") as file:
+        os.truncate(file.fileno(), 1 << 31)
+    partial = image.with_name("a.ozx.zarrpyramid-partial")
+    words = [sys.executable, "-m", "zarrpyramid", "pack", str(image)]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE)
+    wait_for(lambda: partial.exists() and partial.stat().st_size > 1 << 20)
+    process.kill()
+    process.communicate()
+    assert names(image.parent) == ["a.ozx.zarrpyramid-partial", "a.zarr"]
+    huge.unlink()
+    pack(image)
+    assert names(image.parent) == ["a.ozx", "a.zarr"]
+    assert verified(image.with_name("a.ozx")).is_sound
 
 
 WRITERS = ["build", "clean", "verify --repair", "build --set levels=2"]

@@ -28,6 +28,7 @@ from zarrpyramid.metadata.group import locate
 from zarrpyramid.report.neuroglancer import viewer_state
 from zarrpyramid.report.serving import FolderServer
 from zarrpyramid.report.viewing import _client, served_paths
+from zarrpyramid.share import pack
 
 pytestmark = pytest.mark.system
 
@@ -75,14 +76,18 @@ def build(path, data, zarr_format=3, chunks=(16, 16, 16), shards=None, **setting
 class Viewing:
     """A pyramid that is served to a browser, what was asked for, and what is on the screen."""
 
-    def __init__(self, browser, path):
-        self.browser, self.place = browser, locate(str(path), "")
+    def __init__(self, browser, path, served=None):
+        self.browser, self.place, self.served = browser, locate(str(path), ""), served
         self.requests: list[tuple[str, int]] = []
 
     def __enter__(self):
         store, inside = self.place
-        folders = {"v": (_client(),), "data": served_paths(store, inside)}
-        self.server = FolderServer(folders)
+        folders, groups = {"v": (_client(),)}, {}
+        if store.archive and not self.served:
+            groups["data"] = self.place
+        else:
+            folders["data"] = self.served or served_paths(store, inside)
+        self.server = FolderServer(folders, groups=groups)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
         self.handler = logging.Handler()
@@ -172,6 +177,19 @@ def test_every_level_is_drawn_in_its_place(browser, tmp_path, zarr_format, shard
         # A missing translation is off by half a voxel of level 0 at level 1, by 1.5 at level 2.
         assert middle(grey > 0.7) == pytest.approx((HEIGHT / 2, WIDTH / 2), abs=PIXELS / 4), level
         assert (grey > 0.7).sum() == pytest.approx((12 * PIXELS) ** 2, rel=0.05), level
+
+
+def test_a_single_file_is_drawn_by_view_and_by_the_viewer_itself(browser, tmp_path):
+    file = pack(build(tmp_path / "image.zarr", voxels("uint16"), shards=(32, 32, 32))).file
+    with Viewing(browser, file) as viewing:
+        shown = viewing.picture(viewing.state(crossSectionRenderScale=AT_LEVEL[1]))
+        assert viewing.levels_asked_for()[1]
+    with Viewing(browser, file, (tmp_path,)) as viewing:
+        source = f"{viewing.server.url('data')}{file.name}|zip:|zarr3:"
+        scale = {"crossSectionRenderScale": AT_LEVEL[1]}
+        itself = viewing.picture(viewing.state(source=source, **scale))
+    np.testing.assert_array_equal(shown, itself)
+    assert middle(shown[70:].mean(axis=-1) > 0.7)[1] == pytest.approx(WIDTH / 2, abs=PIXELS / 4)
 
 
 def test_channels_are_layers_of_different_colours(browser, tmp_path):

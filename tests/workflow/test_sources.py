@@ -16,6 +16,8 @@ import zarr
 
 from oracles import mean_by_hand
 from processes import kill_all, wait_for
+from zarrpyramid.downsample import build_pyramid
+from zarrpyramid.share import pack
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the models leave a file open
 
@@ -25,9 +27,9 @@ OWN = {"store": "own.zarr", "field": "raw", "source": "theirs.zarr", **LEVELS}
 
 
 def make(workspace, path="theirs.zarr", base="s0", shape=(21, 18, 13), **options):
-    """Write an OME-Zarr with level 0 at a path of its own."""
+    """Write an OME-Zarr with level 0 at a path of its own, in the place of one that is there."""
     voxels = np.random.default_rng(3).integers(0, 999, shape, "uint16")
-    group = zarr.create_group(workspace / path)
+    group = zarr.create_group(workspace / path, overwrite=True)
     options = {"chunks": (8,) * len(shape), "dimension_names": list("zyx"), **options}
     group.create_array(base, data=voxels, **options)
     scale = {"type": "scale", "scale": [2.0, 1.0, 1.0]}
@@ -111,6 +113,25 @@ def test_a_copy_follows_its_source(workspace):
     assert chunk.read_bytes() == kept
     assert workspace.run(**OWN).jobs == []
     assert state(workspace / "theirs.zarr") == changed
+
+
+@pytest.mark.slow
+def test_a_copy_from_a_single_file(workspace):
+    make(workspace)
+    build_pyramid(workspace / "theirs.zarr", levels=1)
+    file = pack(workspace / "theirs.zarr").file
+    given = {**OWN, "source": file.name}
+    assert workspace.run(**given).jobs == ALL
+    check(workspace, "own.zarr/raw", ["0", "1", "2"])
+    assert workspace.run(**given).jobs == []
+
+    file.unlink()
+    make(workspace, shape=(20, 18, 13))
+    build_pyramid(workspace / "theirs.zarr", levels=1)
+    pack(workspace / "theirs.zarr")
+    assert workspace.run(**given).jobs == ALL
+    check(workspace, "own.zarr/raw", ["0", "1", "2"])
+    assert "has no links; leave it out" in workspace.run(**given, link_base="true", code=1).text
 
 
 @pytest.mark.slow

@@ -156,9 +156,10 @@ def _check_extents(image: ImageConfig) -> None:
 def _check_origin(image: ImageConfig) -> None:
     """Refuse more than one origin of level 0, and a link that cannot be."""
     name, store, source = image.name, image.store, image.source
-    if image.link_base and (is_url(store) or is_url(source or "")):
+    is_folder = not (is_url(source or "") or split_archive(source or ""))
+    if image.link_base and (is_url(store) or not is_folder):
         key, url = ("store", store) if is_url(store) else ("source", source)
-        msg = f"link_base needs a local {key}, {url} has no links; leave it out"
+        msg = f"link_base needs a local folder as {key}, {url} has no links; leave it out"
         raise ConfigError(f"image {name}: {msg}")
     if image.test_image is not None and source:
         msg = "source and test_image both say what level 0 is; keep one of them"

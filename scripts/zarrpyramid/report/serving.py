@@ -1,4 +1,4 @@
-"""Folders and remote groups over HTTP to this machine alone, for viewers that run in a browser.
+"""Folders and groups of stores over HTTP to this machine alone, for viewers that run in a browser.
 
 tornado sends files and byte ranges of them; objects of a store are read as the store is, so that a
 browser needs no credentials and asks no other host. The path of an address holds a token: without
@@ -37,14 +37,13 @@ mimetypes.add_type("application/wasm", ".wasm")
 
 
 class FolderServer:
-    """Serves folders, single files, and groups of remote stores, on loopback until it is closed.
+    """Serves folders, and groups of remote stores and single files, on loopback until it is closed.
 
     Parameters
     ----------
     folders
-        By name: the files in the first path of each are at `url(name)`, or the one file that it
-        is, by its name. Symbolic links in it may lead into the other paths; no other link is
-        followed.
+        By name: the files in the first path of each are at `url(name)`. Symbolic links in it may
+        lead into the other paths; no other link is followed.
     port
         0 takes a free one.
     groups
@@ -69,14 +68,11 @@ class FolderServer:
         self.port: int = self._socket.getsockname()[1]
         files: list[Any] = [
             (
-                f"/{name}/{self.token}/({'.*' if path.is_dir() else re.escape(quote(path.name))})",
+                f"/{name}/{self.token}/(.*)",
                 _File,
-                {
-                    "path": str(path if path.is_dir() else path.parent),
-                    "allowed_symlink_directory": [str(path), *map(str, more)],
-                },
+                {"path": str(paths[0]), "allowed_symlink_directory": [*map(str, paths)]},
             )
-            for name, (path, *more) in folders.items()
+            for name, paths in folders.items()
         ]
         files += [
             (f"/{name}/{self.token}/(.*)", _Object, {"store": store, "path": path})

@@ -32,6 +32,8 @@ COSTLY_LINE = 2**20
 """Bytes of voxels that a line takes from which on a viewer waits for it."""
 LARGEST_SINGLE = 2**30
 """Bytes of an image's voxels up to which one level alone is enough."""
+LARGEST_SINGLE_FILE = 2**32 - 1
+"""Bytes from which on a zip archive needs ZIP64."""
 LARGEST_TEXTURE = 2048
 """Voxels along an axis that every graphics card takes in three dimensions."""
 
@@ -44,6 +46,7 @@ _NEUROGLANCER_CODECS = {
     *("sharding_indexed", "transpose", "zstd"),
 }
 _NEUROGLANCER_COMPRESSORS = {"blosc", "gzip", "zlib", "zstd"}
+_MOST_ENTRIES = 2**16 - 1
 _READ_VERSIONS = ("0.4", "0.5-dev", "0.5")
 _FIVE_AXES = ["t", "c", "z", "y", "x"]
 
@@ -310,6 +313,26 @@ def not_halved(pyramid: Pyramid) -> list[str]:
             if coarse[axis] not in (fine[axis] // 2, -(-fine[axis] // 2)):
                 return [f"level {level} has {coarse[axis]} voxels along {name} after {fine[axis]}"]
     return []
+
+
+# Single files.
+
+
+def single_file(pyramid: Pyramid) -> list[str]:
+    """Return words where the store is a single file."""
+    return ["a single file"] if pyramid.store.archive else []
+
+
+def large_single_file(pyramid: Pyramid) -> list[str]:
+    """Return what of a single file has no place in the end of a zip archive without ZIP64."""
+    archive = pyramid.store.archive
+    if archive is None:
+        return []
+    counts = [
+        (len(archive.entries), _MOST_ENTRIES, "objects"),
+        (archive.file.size, LARGEST_SINGLE_FILE, "bytes"),
+    ]
+    return [f"{found:,} {what}" for found, most, what in counts if found >= most]
 
 
 # Display.

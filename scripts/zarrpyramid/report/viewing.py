@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from zarrpyramid.errors import ConfigError, StoreError
-from zarrpyramid.metadata import find_images, join, locate
+from zarrpyramid.metadata import find_images, locate
 from zarrpyramid.plan import BASE_KEY
 from zarrpyramid.programs import napari_command
 from zarrpyramid.stores import is_url
@@ -83,12 +83,13 @@ def view(
     store, inside = pyramid.store, pyramid.path
     folders: dict[str, tuple[Path, ...]] = {"v": (client,)}
     groups = {}
-    if store.is_remote:
+    # A single file too is served object by object: neuroglancer 2.41.2 reads none above 4 GB.
+    if store.is_remote or store.archive:
         groups["data"] = store, inside
     else:
         folders["data"] = served_paths(store, inside)
     with FolderServer(folders, port, groups=groups) as server:
-        state = viewer_state(store, inside, served_url(store, inside, server.url("data")))
+        state = viewer_state(store, inside, server.url("data"))
         url = f"{server.url('v')}index.html#!{quote(json.dumps(state))}"
         print(f"{path} is at\n\n  {url}\n\nuntil Ctrl-C", flush=True)
         if opens_browser:
@@ -124,25 +125,13 @@ def _tell(pyramid: Pyramid, viewer: str) -> None:
 
 def served_paths(store: Store, path: str) -> tuple[Path, ...]:
     """Return what is served of a local store: the image's group, and level 0 where it is our link.
-
-    Of a store in a single file it is the file.
     """
-    if store.archive:
-        return (Path(store.archive.name),)
     pyramid = read_pyramid(store, path)
     is_link = pyramid.attributes.get(BASE_KEY) == "link"
     folder = store.folder(path)
-    assert folder is not None  # of a remote store, objects are served
+    assert folder is not None  # of other stores, objects are served
     places = [folder / level.path for level in pyramid.listed[:1] if is_link]
     return (folder, *(place.resolve() for place in places))
-
-
-def served_url(store: Store, path: str, url: str) -> str:
-    """Return where neuroglancer finds an image's group in what is served of its store at a URL."""
-    if store.archive is None or store.is_remote:
-        return url
-    inside = join(store.name[len(store.archive.name) + 1 :], path)
-    return f"{url}{quote(store.archive.key)}|zip:{quote(f'{inside}/'.lstrip('/'))}"
 
 
 def _client() -> Path | None:

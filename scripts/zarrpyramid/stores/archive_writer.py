@@ -1,7 +1,8 @@
 """The form of a zip archive, as it is written: in one pass, each object stored as it is.
 
-Sizes and places are those of ZIP64 whatever their size, as RFC-9 of OME-NGFF recommends. No time
-and no owner is told, so that equal objects make equal archives.
+Each entry and the end are of ZIP64 whatever their size, as RFC-9 of OME-NGFF recommends. The old
+end of zip has the same numbers as far as it has room for them: neuroglancer 2.41.2 finds no others.
+No time and no owner is told, so that equal objects make equal archives.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _VERSION, _UNIX = 45, 3 << 8
 _IS_UTF8 = 1 << 11
 _DAY = 1 << 5 | 1  # the first of 1980, which is the first that a zip archive knows
 _FILE_MODE = 0o100644 << 16
-_IN_64, _MANY = 0xFFFFFFFF, 0xFFFF  # a number that stands in a field of ZIP64
+_IN_64, _MANY = 0xFFFFFFFF, 0xFFFF  # for a number that stands in a field of ZIP64
 
 
 class ArchiveWriter:
@@ -73,12 +74,14 @@ class ArchiveWriter:
         start, size = self._at, len(self._directory)
         self._write(self._directory)
         comment = json.dumps({**said, SEAL_KEY: "0" * 32}).encode()
-        counts = (self._n_entries, self._n_entries, size, start)
+        n_entries = self._n_entries
+        counts = (n_entries, n_entries, size, start)
         self._write(
             _END_64.pack(
                 *(b"PK\6\6", 44, _UNIX | _VERSION, _VERSION, 0, 0, *counts),
                 *(b"PK\6\7", 0, start + size, 1),
-                *(b"PK\5\6", 0, 0, _MANY, _MANY, _IN_64, _IN_64, len(comment)),
+                *(b"PK\5\6", 0, 0, *(min(n_entries, _MANY),) * 2),
+                *(min(size, _IN_64), min(start, _IN_64), len(comment)),
             )
         )
         self._write(comment[:-SEAL_SIZE])
