@@ -118,7 +118,7 @@ def test_a_file_is_read_as_its_folder_is(built, packed, capsys):
     told = [(main(["lint", str(path)]), capsys.readouterr().out) for path in (built, packed)]
     others = [line for line in told[1][1].splitlines() if "napari-single-file" not in line]
     assert others == told[0][1].splitlines()
-    assert main(["reproduce", str(packed)]) == 0
+    assert [main([command, str(packed)]) for command in ("reproduce", "info")] == [0, 0]
     with zarr.storage.ZipStore(packed, mode="r") as store:
         np.testing.assert_array_equal(zarr.open_array(store, path="0")[:], VOXELS)
 

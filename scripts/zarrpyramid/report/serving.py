@@ -14,7 +14,6 @@ import re
 import secrets
 import socket
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from tornado import web
 from tornado.httpserver import HTTPServer

@@ -124,8 +124,7 @@ def _tell(pyramid: Pyramid, viewer: str) -> None:
 
 
 def served_paths(store: Store, path: str) -> tuple[Path, ...]:
-    """Return what is served of a local store: the image's group, and level 0 where it is our link.
-    """
+    """Return what is served of a folder: the image's group, and level 0 where it is our link."""
     pyramid = read_pyramid(store, path)
     is_link = pyramid.attributes.get(BASE_KEY) == "link"
     folder = store.folder(path)
