@@ -260,6 +260,11 @@ def test_what_a_snakefile_imports_loads_no_array_library():
     assert loaded_by(PLANNING) & {*ARRAY_LIBRARIES, "PIL"} == set()
 
 
+def test_importing_the_public_names_loads_no_array_library():
+    loaded = loaded_by("from zarrpyramid import Level, Pyramid, build_pyramid, open_pyramid")
+    assert loaded & {*ARRAY_LIBRARIES, "xarray", "PIL"} == set()
+
+
 def test_building_levels_loads_what_it_needs_alone():
     loaded = loaded_by("from zarrpyramid.downsample import build_level")
     assert loaded & {"zarr", "dask", "numba"} == set()

@@ -16,7 +16,7 @@ from zarr.storage import MemoryStore
 
 import ngff_stores
 import zarrpyramid
-from servers import web_server
+from servers import BUCKET, ENVIRONMENT, s3_server, web_server
 from zarrpyramid import Pyramid, PyramidError, build_pyramid, open_pyramid
 from zarrpyramid.downsample.pyramid import build_image
 
@@ -315,3 +315,22 @@ def public_docstrings():
 @pytest.mark.parametrize(("name", "item"), [*public_docstrings()])
 def test_each_public_docstring_has_an_example(name, item):
     assert ">>> " in item.__doc__
+
+
+@pytest.mark.slow
+def test_in_an_object_store(tmp_path, monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    source = stored(tmp_path / "a.zarr")
+    with s3_server() as url:
+        place, options = f"s3://{BUCKET}/a.zarr", {"endpoint": url}
+        built = build_pyramid(place, source=source / "raw", storage_options=options, **KEYS)
+        pyramid = open_pyramid(place, storage_options=options)
+        assert pyramid[1:] == built[1:]
+        again = pickle.loads(pickle.dumps(pyramid))
+        np.testing.assert_array_equal(again.levels[0].array[...], VOXELS)
+        np.testing.assert_array_equal(pyramid.dask(2), built.xarray(2))
+        with pytest.raises(Exception, match=r"read.only"):
+            pyramid.levels[0].array[...] = 0
+        assert pyramid.verify(full=True).is_sound
+        assert pyramid.report(tmp_path / "report.html").stat().st_size > 10_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import takes_settings
-from zarrpyramid.downsample import build_image
 
 from .pyramid import Pyramid
 
@@ -69,6 +68,8 @@ def build_pyramid(
     >>> pyramid.levels[1].array.shape
     (6, 2)
     """
+    from zarrpyramid.downsample import build_image  # 0.3 s, which opening does without
+
     image, records = build_image(
         store, field, settings, notes=notes, n_workers=n_workers, progress=progress
     )

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from zarrpyramid.verify import FoundLevel, Pyramid
 
 _COLUMNS = ("level", "shape", "voxel size", "chunks", "size")
-_SIDE = 320
-"""Pixels along the longer edge of the picture, which is shown half as large, for sharp screens."""
+_SIDE = 256
+"""Pixels along the longer edge of the picture, which is shown smaller, for sharp screens."""
 
 # Text and lines take their colours from the page, so that they fit one that is dark. The class
 # stands twice to outweigh what notebooks say of tables.

@@ -151,7 +151,8 @@ def as_png(colours: Pixels, size: tuple[int, int], *, is_labels: bool) -> bytes:
     """Return a picture as PNG of another size (width, height); colours of ids are not mixed."""
     buffer = io.BytesIO()
     buffer.name = "thumbnail.png"  # as in `_webp`
-    picture = Image.fromarray(colours)
+    is_grey = (colours == colours[..., :1]).all()  # a third of the bytes
+    picture = Image.fromarray(colours[..., 0] if is_grey else colours)
     if picture.size != size:
         # Means of what one pixel covers; where it covers less than one, the nearest.
         way = Image.Resampling.NEAREST if is_labels else Image.Resampling.BOX
