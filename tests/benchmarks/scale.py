@@ -106,8 +106,8 @@ def row(exponent, shards, rates, given):
         plan = open_planned(folder, SHAPES[exponent], (128,) * 3, shards).plan
     parts = [plan.cut(level.level).n_parts for level in plan.levels[1:]]
     in_parts = [n for n in parts if n > 1]
-    # The sealed base; of a level in parts what opens and gathers it; all that follows is one.
-    n_jobs = 1 + sum(n + 2 for n in in_parts) + 1
+    # The first seals level 0 and opens its first parts. What gathers parts opens the next level's.
+    n_jobs = 1 + sum(n + 1 for n in in_parts)
     n_cores = given.nodes * given.cores
     wall = 0.0
     for level, n_parts in enumerate(parts, start=1):
@@ -117,7 +117,7 @@ def row(exponent, shards, rates, given):
         rounds = math.ceil(n_parts / at_once)
         seconds = n_voxels / n_parts * rates.core_seconds / given.threads
         wall += rounds * (seconds + (given.wait if n_parts > 1 else 0))
-        wall += 2 * given.wait if n_parts > 1 else 0
+        wall += given.wait if n_parts > 1 else 0
     work = sum(geometry.count(level.shape) for level in plan.levels[:-1]) * rates.core_seconds
     n_read = sum(level.n_chunks for level in plan.levels[:-1])
     n_written = sum(level.n_objects for level in plan.levels[1:])

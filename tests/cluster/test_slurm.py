@@ -157,8 +157,8 @@ def test_parts_on_several_nodes_make_what_one_machine_makes(slurm, image, local,
     ran = jobs()[n_before:]
     assert {state for _, state, _ in ran} == {"COMPLETED"}
     assert len({node for *_, node in ran}) >= 2
-    # Level 0, the opening, its parts, what gathers them; and all that comes after in one.
-    assert len(ran) == 1 + 1 + N_PARTS + 1 + 1
+    # Level 0 and the opening, the parts, and what gathers them with all that comes after.
+    assert len(ran) == 1 + N_PARTS + 1
 
 
 def test_parts_of_a_remote_store_make_what_one_machine_makes(slurm, new_workspace, monkeypatch):

@@ -10,7 +10,10 @@ import pytest
 import zarr
 
 from zarrpyramid import build_pyramid
+from zarrpyramid.config import image_config
+from zarrpyramid.downsample import build_level, seal_base
 from zarrpyramid.errors import StoreError
+from zarrpyramid.plan import open_image
 from zarrpyramid.stores import files
 
 FLUSHED = pytest.mark.parametrize(
@@ -54,6 +57,26 @@ def test_a_level_is_flushed_when_its_objects_are_there_and_before_its_document(
         ([9, 4], ["1", "2"]),  # the list, last of all
     ]
     assert seen == (expected if is_flushed else [])
+
+
+def test_a_job_flushes_objects_once_before_it_notes_them(image, monkeypatch, tmp_path):
+    opened, seen = open_image(image_config("image", {"store": str(image), "levels": 2})), []
+    notes = tmp_path / "results" / "levels" / "1.sqlite"
+    notes.parent.mkdir(parents=True)
+
+    def flushed(descriptor):
+        seen.append((*present(image), notes.exists()))
+        return 0
+
+    monkeypatch.setattr(files, "SYNCFS", flushed)
+    sealed = seal_base(opened)
+    build_level(opened, 1, sealed, n_workers=1, results=tmp_path / "results")
+    assert seen == [([9, 0], [], False), ([9, 0], ["1"], True)]
+    (image / "1" / "zarr.json").unlink()
+    seen.clear()
+    build_level(opened, 1, sealed, n_workers=1, results=tmp_path / "results")
+    # What is kept may be of a run that did not flush it.
+    assert seen == [([9, 0], [], True), ([9, 0], ["1"], True)]
 
 
 @FLUSHED

@@ -88,12 +88,11 @@ def test_inputs(run, name, wildcards, expected):
 
 JOBS = [
     # Threads are chunks that can be made side by side; gathering parts is one thread's work.
-    ({"image": "made"}, 12, "made-levels"),
-    ({"image": "made", "level": "1"}, 4, "made-levels"),
-    ({"image": "parted", "level": "0"}, 12, None),
-    ({"image": "parted", "level": "1"}, 1, None),
-    ({"image": "parted", "level": "1", "part": "2", "n_parts": "3"}, 2, None),
-    ({"image": "parted", "level": "2"}, 1, "parted-levels"),  # of one chunk, hence in one part
+    ({"image": "made"}, 12, "made-levels-0"),
+    ({"image": "made", "level": "1"}, 4, "made-levels-0"),
+    ({"image": "parted", "level": "0"}, 12, "parted-levels-0"),
+    ({"image": "parted", "level": "1"}, 1, "parted-levels-1"),
+    ({"image": "parted", "level": "2"}, 1, "parted-levels-1"),  # of one chunk, hence in one part
 ]
 
 
@@ -101,7 +100,13 @@ JOBS = [
 def test_threads_and_groups(run, wildcards, threads, group):
     job = run.job(wildcards)
     assert (run.threads(job), run.group(job)) == (threads, group)
-    assert run.last_group(job) == f"{job.image}-levels"
+
+
+def test_what_opens_a_level_is_submitted_with_the_level_before(run):
+    assert run.opening_group(Job(image="parted", level=1)) == "parted-levels-0"
+    assert run.last_group(Job(image="parted")) == run.group(Job(image="parted", level=2))
+    part = run.job({"image": "parted", "level": "1", "part": "2", "n_parts": "3"})
+    assert run.threads(part) == 2
 
 
 def test_a_job_has_at_most_32_threads_and_a_refused_or_unknown_image_no_group(run, new_run):

@@ -12,6 +12,8 @@ rule make_test_image:
     log:
         text="<logs>/{image}/test_image.log",
         timing="<logs>/{image}/test_image.json",
+    group:
+        in_run(RUN.group)
     conda:
         "../../environment.yml"
     threads: of_job(RUN.threads)
@@ -34,6 +36,8 @@ rule copy_base:
     log:
         text="<logs>/{image}/base_copy.log",
         timing="<logs>/{image}/base_copy.json",
+    group:
+        in_run(RUN.group)
     conda:
         "../../environment.yml"
     threads: of_job(RUN.threads)

@@ -3,7 +3,6 @@
 A mistake of the user's ends the parse with one line and without a traceback.
 """
 
-import json
 import re
 import shlex
 import sys
@@ -13,7 +12,7 @@ from snakemake.logging import logger
 
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.plan import Batch, Job, Run
-from zarrpyramid.downsample import Mode, Start, is_worth_saying
+from zarrpyramid.downsample import Mode, Start, hand_job, is_worth_saying
 from zarrpyramid.report import close_run
 
 # To what functions return, Snakemake adds a module's prefix, but not its pathvars.
@@ -79,19 +78,8 @@ def handed(**answers):
     """Return a function of what a job's script reads: its files, and what the run answers of it."""
 
     def given(wildcards, input, output, threads):
-        job = Job.of(wildcards)
-        params = {name: answer(job) for name, answer in answers.items()}
-        files = {"input": dict(input.items()), "output": dict(output.items())}
-        n_parts = len(
-            files["input"].pop("parts", [])
-        )  # a command cannot hold the paths of them all
-        numbers = {
-            "level": job.level,
-            "part": job.part or 0,
-            "n_parts": n_parts,
-            "threads": threads,
-        }
-        return json.dumps({**files, "params": params, **numbers})
+        job, files = Job.of(wildcards), [dict(input.items()), dict(output.items())]
+        return hand_job(job, *files, threads, {name: of(job) for name, of in answers.items()})
 
     return given
 
@@ -113,13 +101,9 @@ def made_before(answer):
 
 
 def base_inputs(wildcards):
-    """Return what level 0 waits for; the first job of a refused image fails with what is wrong."""
-    if wildcards.image in RUN.refused:
-        START.settle_refused(wildcards.image, mode())
-        return []
-    sentinels = made_before(RUN.base_sentinel)(wildcards)
-    ready = RUN.images[wildcards.image].config.base_ready
-    return sentinels or [local(ready)] * bool(ready)  # a module's prefix is not for others' files
+    """Return what level 0 waits for; a module's prefix is not for the files of others."""
+    sentinels, others = START.base_inputs(wildcards, mode())
+    return [*sentinels, *map(local, others)]
 
 
 def needed(rule, kind=Job):
@@ -147,11 +131,6 @@ def after_all(answer):
         return answer()
 
     return answered
-
-
-def verify_targets(wildcards):
-    """Return the report on every pyramid."""
-    return START.verdicts(mode())
 
 
 onsuccess:

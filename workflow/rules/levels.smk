@@ -48,6 +48,8 @@ rule open_level:
     log:
         text="<logs>/{image}/{level}.open.log",
         timing="<logs>/{image}/{level}.open.json",
+    group:
+        in_run(RUN.opening_group)
     conda:
         "../../environment.yml"
     resources:

@@ -4,6 +4,7 @@ from .batch import build_batch as build_batch
 from .codec_trial import CodecTrial as CodecTrial
 from .codec_trial import try_codecs as try_codecs
 from .given import given_job as given_job
+from .given import hand_job as hand_job
 from .job import check_codecs as check_codecs
 from .job import digest_header as digest_header
 from .leftovers import remove_litter as remove_litter

@@ -127,7 +127,6 @@ def publish_base(image: Image, copied: ArrayMetadata | None) -> None:
         from .leftovers import remove_litter  # loads numpy, which a level 0 that is there saves
 
         remove_litter(Level(image, 0))
-        store.sync()
         store.delete(join(path, OPENING_DOCUMENT))
         write_array(store, path, copied)
     tell_ancestors(store, path)

@@ -182,6 +182,7 @@ def _publish_copy(
     ours = (RECORD_KEY, COPY_KEY, SEEN_KEY)
     theirs = {key: item for key, item in target.attributes.items() if key not in ours}
     seen = {} if state is None else {SEEN_KEY: state}
+    image.store.sync()
     publish_base(image, replace(target, attributes={**theirs, COPY_KEY: record, **seen}))
 
 

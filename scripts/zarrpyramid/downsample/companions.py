@@ -19,7 +19,7 @@ from .level_job import LevelJob
 from .notes import Notes
 from .opening import begin_opening, end_opening, opening_number
 from .result import BlockResult
-from .resume import Resume
+from .resume import Resume, flush_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,21 +64,16 @@ class Companion:
             self.seen.merge(result)
             result.counts = None
 
-    def flush(self, digest: str = "") -> None:
-        """Note what was made; `digest` is that of the whole level, if all of it is made."""
-        if self.resume is not None:
-            self.resume.flush(digest)
-
     def publish(self) -> None:
         """Publish the level, all of which was made."""
         record = self.job.record(self.seen)
-        self.flush(record["digest"])
+        flush_made(self.job.image.store, self.resume, record["digest"])
         self.job.publish(record)
         logger.info(_MADE, self.job.target.name)
 
     def told(self) -> dict[str, Record]:
         """Note what a part has made, and return what its sentinel holds of that, by the method."""
-        self.flush()
+        flush_made(self.job.image.store, self.resume)
         found = {"opening": self.opening, "seen": self.seen.record}
         return {self.job.image.plan.image.method: found}
 
@@ -141,7 +136,8 @@ def beside(
             if not (store.is_remote and isinstance(error, StoreError)):  # as in `resuming`
                 for each in made:
                     with contextlib.suppress(OSError):
-                        each.flush()
+                        if each.resume is not None:
+                            each.resume.flush()
             raise
 
 
@@ -174,6 +170,7 @@ def _gather(job: LevelJob, seen_by_parts: Sequence[Record]) -> None:
     if job.results is not None:
         join_parts(job, len(seen_by_parts), record["digest"])
     remove_litter(target)
+    target.store.sync()
     job.publish(record)
     if job.results is not None:
         forget_parts(job.results, job.level)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from zarrpyramid.plan import Job
+
 
 @dataclass(frozen=True, kw_only=True)
 class GivenJob:
@@ -45,6 +47,27 @@ class GivenJob:
     part: int
     n_parts: int
     threads: int
+
+
+def hand_job(
+    job: Job,
+    inputs: dict[str, Any],
+    outputs: dict[str, str],
+    threads: int,
+    params: dict[str, Any],
+) -> str:
+    """Return what `given_job` reads on stdin; a command could not hold the paths of all parts."""
+    n_parts = len(inputs.get("parts", []))
+    given = {
+        "input": {name: path for name, path in inputs.items() if name != "parts"},
+        "output": outputs,
+        "params": params,
+        "level": job.level,
+        "part": job.part or 0,
+        "n_parts": n_parts,
+        "threads": threads,
+    }
+    return json.dumps(given)
 
 
 def given_job(words: list[str] | None = None, stdin: TextIO | None = None) -> GivenJob:

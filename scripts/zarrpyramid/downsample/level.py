@@ -19,7 +19,7 @@ from .companions import beside
 from .leftovers import forget, may_keep
 from .level_job import LevelJob
 from .result import BlockResult
-from .resume import resuming
+from .resume import flush_made, resuming
 from .run import run_blocks
 from .shared_task import SharedSeen, SharedTask
 from .task import EditedError, LevelTask
@@ -134,8 +134,7 @@ def _made_level(job: Job) -> Record:
             kept = 0 if resume is None else resume.n_kept
             if not (job.contradiction(seen) and (job.distrusts() or kept)):
                 record = job.record(seen)
-                if resume is not None:
-                    resume.flush(record["digest"])
+                flush_made(image.store, resume, record["digest"])
                 for each in also:
                     each.publish()
                 job.publish(record)

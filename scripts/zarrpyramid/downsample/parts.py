@@ -22,7 +22,7 @@ from .level import run_tasks
 from .level_job import LevelJob
 from .opening import begin_opening, end_opening, find_opening, wanted_form
 from .result import BlockResult
-from .resume import resuming
+from .resume import flush_made, resuming
 from .task import EditedError
 
 if TYPE_CHECKING:
@@ -142,10 +142,8 @@ def _made_part(job: Job, part: int, opening: Record) -> Record:
         beside(job, cut.block_bytes, resume, mine) as also,
     ):
         seen = run_tasks(job, task, numbers, cluster=cluster, resume=resume, also=also)
-        image.store.sync()
+        flush_made(image.store, resume)
         _check_open(job.target, opening)
-        if resume is not None:
-            resume.flush()
         told = {method: each for other in also for method, each in other.told().items()}
     return {"seen": seen.record, **({"also": told} if told else {})}
 
@@ -206,6 +204,7 @@ def gather_level(
         if results is not None:
             join_parts(job, len(parts), record["digest"])
         remove_litter(target)  # of parts that were killed; the level stayed open for others
+        target.store.sync()
         job.publish(record)
         if results is not None:
             forget_parts(results, level)

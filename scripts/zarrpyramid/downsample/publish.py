@@ -68,8 +68,7 @@ logger = logging.getLogger(__name__)
 
 
 def publish_level(level: Level, record: Record) -> None:
-    """Write a level's documents once its objects are on disk: from here on it exists."""
-    level.store.sync()
+    """Write a level's documents, whose objects are flushed: from here on it exists."""
     write_array(level.store, level.path, level.published(record))
     level.store.sync()
 

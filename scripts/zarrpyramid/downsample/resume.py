@@ -162,20 +162,22 @@ class Resume:
         if time.monotonic() >= self._next:
             self.flush()
 
-    def flush(self, digest: str = "") -> None:
+    def flush(self, digest: str = "", *, is_end: bool = False) -> None:
         """Flush what was made, and then write down that it was.
 
         Parameters
         ----------
         digest
             Of the whole level, if that is made.
+        is_end
+            Whether the job has made all that it makes: then it is flushed whatever is noted.
         """
         made = {is_open: notes for is_open, notes in self._made.items() if notes}
+        start = time.monotonic()
+        if made or is_end:
+            self._store.sync()
         if not made and not digest:
             return
-        start = time.monotonic()
-        if made:
-            self._store.sync()
         version = self._store.versions(self._task.target_path)
         rows, counts = [], []
         for is_open, notes in made.items():
@@ -237,6 +239,14 @@ class Resume:
     @functools.cached_property
     def _target_version(self) -> Callable[[str], tuple[int, int] | None]:
         return self._store.versions(self._task.target_path)
+
+
+def flush_made(store: Store, resume: Resume | None, digest: str = "") -> None:
+    """Flush all that a job has made, and note it where it takes notes; `digest` as for `flush`."""
+    if resume is None:
+        store.sync()
+    else:
+        resume.flush(digest, is_end=True)
 
 
 @contextlib.contextmanager

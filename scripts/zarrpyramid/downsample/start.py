@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.plan import Batch
+from zarrpyramid.plan import Batch, Job
 from zarrpyramid.stores import release_hold, take_hold
 
 from .log import refusal_line
@@ -25,7 +25,7 @@ from .stale import set_aside, stale_sentinels
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from zarrpyramid.plan import Job, Run, RunImage
+    from zarrpyramid.plan import Run, RunImage
     from zarrpyramid.stores import Hold
 
 _HELD: list[Hold | None] = []
@@ -166,10 +166,20 @@ class Start:
             self.settle_batch(batch, mode)
         self._begin(mode)
 
-    def settle_refused(self, name: str, mode: Mode) -> None:
-        """Settle a refused image, unless the run ends because of it."""
-        self.refuse(mode)
-        self.settle(name, mode)
+    def base_inputs(self, wildcards: Mapping[str, str], mode: Mode) -> tuple[list[str], list[str]]:
+        """Return the sentinels of this run that a level 0 waits for, and files of other runs.
+
+        Of a refused image there are none: its first job fails with what is wrong, unless the run
+        ends because of it.
+        """
+        name = Job.of(wildcards).image
+        if name in self.run.refused:
+            self.refuse(mode)
+            self.settle(name, mode)
+            return [], []
+        sentinels = self.run.base_sentinel(self.ready(wildcards, mode))
+        ready = self.run.images[name].config.base_ready
+        return sentinels, [ready] if ready and not sentinels else []
 
     def verdicts(self, mode: Mode) -> list[str]:
         """Return the reports on all pyramids; a run removes those of earlier runs."""

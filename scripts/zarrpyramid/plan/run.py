@@ -275,21 +275,29 @@ class Run:
         return min(-(-level.n_chunks // n_parts), _MOST_THREADS)
 
     def group(self, job: Job) -> str | None:
-        """Return what a cluster gets in one submission: jobs that only wait for each other.
+        """Return the submission of a job that makes or gathers a level, or level 0's sentinel.
 
-        Levels in parts, and all before them, are submissions of their own.
+        A cluster gets jobs that only wait for each other in one submission. What opens a level for
+        its parts ends one, and what gathers them begins the next.
         """
-        run_image = self.images.get(job.image)
+        return self._submission(job.image, job.level + 1)
+
+    def opening_group(self, job: Job) -> str | None:
+        """Return the submission of the job that opens a level: that of the level before."""
+        return self._submission(job.image, job.level)
+
+    def last_group(self, job: Job) -> str | None:
+        """Return the submission of an image's last jobs."""
+        return self._submission(job.image, None)
+
+    def _submission(self, name: str, n_levels: int | None) -> str | None:
+        """Return the submission that comes after the parts of an image's first levels."""
+        run_image = self.images.get(name)
         if run_image is None or run_image.found is None:
             return None
-        plan = run_image.image.plan
-        later = range(max(job.level, 1), len(plan.levels))
-        in_parts = any(plan.cut(level).n_parts > 1 for level in later)
-        return None if in_parts else self.last_group(job)
-
-    def last_group(self, job: Job) -> str:
-        """Return the submission of an image's last jobs."""
-        return f"{job.image}-levels"
+        levels = range(len(run_image.image.plan.levels))[:n_levels]
+        n_gathered = sum(self._n_parts(Job(image=name, level=level)) > 1 for level in levels)
+        return f"{name}-levels-{n_gathered}"
 
     def resources(self, rule: str, job: Job | Batch, threads: int) -> dict[str, int]:
         """Return the resources that a job of a rule needs, by Snakemake's names."""

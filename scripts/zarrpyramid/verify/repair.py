@@ -236,6 +236,7 @@ def _mend_level(
         return _make_level(image, number, finer, n_workers), None
     remove_litter(level)
     if level.metadata.meaning != level.planned.meaning:
+        level.store.sync()
         publish_level(level, record)
         level = Level(image, number)
     tell_ancestors(level.store, level.path)
