@@ -6,13 +6,15 @@ from zarrpyramid.downsample import ends_quietly, given_job, job_log
 
 job = given_job()
 with ends_quietly(job.log):
+    from contextlib import ExitStack
+
     from zarrpyramid.config import restore
     from zarrpyramid.downsample import open_level
     from zarrpyramid.metadata import load_sentinel, write_sentinel
     from zarrpyramid.plan import open_image
 
-with job_log(job.log, job.timing):
-    image = open_image(restore(job.params.image))
+with job_log(job.log, job.timing), ExitStack() as looks:
+    image = open_image(restore(job.params.image), looks=looks)
     # A level 0 that is made of files has no level before it.
     finer = load_sentinel(Path(job.input.finer)) if job.input.finer else {}
     sentinel = Path(job.output.sentinel)
@@ -25,5 +27,6 @@ with job_log(job.log, job.timing):
         results=results,
         # The list loses the level, so the list's sentinel must go first.
         before_rebuild=lambda: listed.unlink(missing_ok=True),
+        looks=looks,
     )
     write_sentinel(sentinel, record)

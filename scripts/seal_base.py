@@ -9,7 +9,7 @@ with ends_quietly(job.log):
     from contextlib import ExitStack
 
     from zarrpyramid.config import restore
-    from zarrpyramid.downsample import seal_base, write_owner
+    from zarrpyramid.downsample import seal_base
     from zarrpyramid.errors import StoreError
     from zarrpyramid.metadata import write_sentinel
     from zarrpyramid.plan import open_image
@@ -19,6 +19,4 @@ with job_log(job.log, job.timing), ExitStack() as looks:
         raise StoreError(job.params.refused)
     image = open_image(restore(job.params.image), looks=looks)
     sentinel = Path(job.output.sentinel)
-    record = seal_base(image)
-    write_owner(image, sentinel.parents[1])
-    write_sentinel(sentinel, record)
+    write_sentinel(sentinel, seal_base(image, sentinel.parents[1]))

@@ -42,7 +42,7 @@ def built(path, **keys):
     """Build as the rules do, sentinels and all, and return the folder of results."""
     image, folder = opened(path, **keys), path.with_suffix(".results")
     records = [seal_base(image)]
-    write_owner(image, folder)
+    write_owner(image, folder, base_layout(image))
     write_sentinel(folder / "levels/0.json", records[0])
     for level in range(1, len(image.plan.levels)):
         records.append(build_level(image, level, records[-1], n_workers=1))
@@ -186,7 +186,8 @@ def test_names_do_not_depend_on_how_a_path_is_written(tmp_path, monkeypatch, sto
     for name in ("0", "raw/0"):
         group.create_array(name, data=VOXELS, chunks=(4, 4))
     (first,) = image_configs({"store": store, "field": field}, tmp_path / "results")
-    write_owner(open_image(first), tmp_path / "results" / first.name)
+    image = open_image(first)
+    write_owner(image, tmp_path / "results" / first.name, base_layout(image))
     (second,) = image_configs({"store": store, "field": field}, tmp_path / "results")
     assert first == second
     assert first.name == ("s-raw" if field else "s")

@@ -265,7 +265,7 @@ def test_stale_sentinels_are_set_aside(tmp_path):
 
 def test_an_owner_is_noted(tmp_path):
     image = opened(make(tmp_path / "s"))
-    staleness.write_owner(image, tmp_path / "results")
+    staleness.write_owner(image, tmp_path / "results", base_layout(image))
     noted = json.loads((tmp_path / "results" / "image.json").read_text())
     assert {**noted, "watch": ""} == {"store": str(tmp_path / "s"), "field": "", "watch": ""}
     assert noted["watch"] == base_layout(image).watch

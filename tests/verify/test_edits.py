@@ -123,7 +123,7 @@ def test_one_edit(pyramid, number, tmp_path, capsys):
     store = tmp_path / "a.zarr"
     put(pyramid, store)
     image = open_image(image_configs({**pyramid.settings, "store": str(store)})[0])
-    write_owner(image, pyramid.results)
+    write_owner(image, pyramid.results, base_layout(image))
     write_sentinel(pyramid.results / "levels/0.json", seal_base(image))
     write_sentinel(pyramid.results / "multiscales.json", write_multiscales(image))
     (store / name).unlink()

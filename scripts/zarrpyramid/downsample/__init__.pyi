@@ -42,7 +42,6 @@ from .pyramid import plain as plain
 from .result import BlockResult as BlockResult
 from .result import count_chunk as count_chunk
 from .run import run_blocks as run_blocks
-from .stale import write_owner as write_owner
 from .stale import write_source as write_source
 from .start import Mode as Mode
 from .start import Start as Start

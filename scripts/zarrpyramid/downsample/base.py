@@ -36,18 +36,22 @@ from zarrpyramid.plan import (
 from zarrpyramid.tables import aligned_table
 
 from .publish import make_companion_group, withdraw_levels
+from .stale import write_owner
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zarrpyramid.metadata import ArrayMetadata, Record
     from zarrpyramid.plan import Image
 
 logger = logging.getLogger(__name__)
 
 
-def seal_base(image: Image) -> Record:
+def seal_base(image: Image, results: Path | None = None) -> Record:
     """Make level 0 fit to be listed, and return its record.
 
-    The log gets the table of what was decided for the image.
+    The log gets the table of what was decided for the image, and the folder of its results, where
+    there is one, a note of whose it is.
 
     A v3 level 0 without dimension_names gets them, unless the configuration forbids it: OME-NGFF
     0.5 requires that they equal the names of the axes. Its voxels are never written, and nothing of
@@ -97,7 +101,10 @@ def seal_base(image: Image) -> Record:
             if watched_by(image) == "metadata"
             else "nothing of it is looked at",
         )
-    return base_record(image, base_layout(image))
+    layout = base_layout(image)
+    if results is not None:
+        write_owner(image, results, layout)
+    return base_record(image, layout)
 
 
 def clear_base(image: Image, *, stands: bool, keep: bool) -> None:

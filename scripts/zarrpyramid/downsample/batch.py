@@ -19,7 +19,6 @@ from .base import seal_base
 from .level import build_level
 from .log import ToldError, write_failure
 from .publish import write_multiscales
-from .stale import write_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,8 +117,7 @@ def build_image(image: Image, folder: Path, *, n_workers: int) -> list[Record]:
         is_new = True
         sentinel.parent.mkdir(parents=True, exist_ok=True)
         if level == 0:
-            record = seal_base(image)
-            write_owner(image, folder)
+            record = seal_base(image, folder)
         else:
             record = build_level(
                 image,

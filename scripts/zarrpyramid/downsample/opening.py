@@ -7,7 +7,7 @@ or made for something else, while these sentinels still count.
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING
 
 from zarrpyramid.metadata import OPENING_DOCUMENT, fits, join, put_document, read_document
@@ -62,7 +62,7 @@ def wanted_form(level: Level) -> Record:
 
 def begin_opening(level: Level, wanted: Record) -> Record:
     """Open a level whose place is clear, under a number that no opening had before."""
-    opening = {**wanted, "opening": secrets.token_hex(8)}
+    opening = {**wanted, "opening": os.urandom(8).hex()}
     put_document(level.store, _key(level), opening)
     level.store.sync()
     return opening

@@ -9,6 +9,7 @@ part counts only for the `opening` in which the part was made.
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError, VoxelError
@@ -44,6 +45,7 @@ def open_level(
     *,
     results: Path | None = None,
     before_rebuild: Callable[[], None] = lambda: None,
+    looks: ExitStack | None = None,
 ) -> Record:
     """Clear a level's place for its parts, and return the opening.
 
@@ -60,8 +62,9 @@ def open_level(
     StoreError
         If the level's place is taken by something that is not ours, or others are at the image.
     """
-    with image.store.hold(image.lock):
-        job = _job(image, level, finer, results=results, before_rebuild=before_rebuild)
+    with image.store.hold(image.lock), looks or ExitStack() as looks:
+        looks.enter_context(image.looked_at(*range(level)[-1:], objects=level == 1))
+        job = _job(image, level, finer, results=results, before_rebuild=before_rebuild, looks=looks)
         target = job.target
         job.check()
         wanted = job.purpose()

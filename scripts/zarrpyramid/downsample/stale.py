@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import MetadataError, PyramidError
 from zarrpyramid.metadata import fits, proofs, read_node, read_sentinel, same_text
-from zarrpyramid.plan import COPY_KEY, MOST_COUNTED, Level, base_layout, base_record, why_remade
+from zarrpyramid.plan import COPY_KEY, MOST_COUNTED, Level, base_record, why_remade
 from zarrpyramid.stores import write_aside
 
 from .opening import opening_number, purpose
@@ -70,13 +70,13 @@ def set_aside(stale: dict[Path, str]) -> None:
         path.replace(aside)
 
 
-def write_owner(image: Image, folder: Path) -> None:
+def write_owner(image: Image, folder: Path, layout: BaseLayout) -> None:
     """Write into the results folder which image it belongs to, and what its level 0 looked like.
 
     Another image then takes another name, and a change of level 0 is seen. Not a sentinel: it holds
     a path, and a digest of times.
     """
-    note = {**_owner(image), "watch": base_layout(image).watch}
+    note = {**_owner(image), "watch": layout.watch}
     write_aside(folder / "image.json", (json.dumps(note) + "\n").encode())
 
 

@@ -95,7 +95,11 @@ def level_facts(
         Folder in which jobs noted their seconds and memory, and what was planned for them; None
         where there were no jobs.
     """
-    return [_facts(image, record, _statistics(records, record), timings) for record in records]
+    return list(
+        image.store.each(
+            lambda record: _facts(image, record, _statistics(records, record), timings), records
+        )
+    )
 
 
 def number(value: Any) -> str:
