@@ -311,7 +311,7 @@ FAULTS = {
         [relisted(with_path("0"))],
     ),
     "a listed level 0 outside": (
-        lambda p: with_list(p, with_path("../0")), {}, "mend its multiscales",
+        lambda p: with_list(p, with_path("../0")), {}, "fix its multiscales",
         [relisted(with_path("0"))],
     ),
     "another level 0 than is listed": (
@@ -319,7 +319,7 @@ FAULTS = {
         [changed(base_path=None), relisted(lambda attributes: attributes.clear())],
     ),
     "no extent": (
-        lambda p: with_list(p, with_scale(1, 0, 1)), {}, "expected > 0; mend its scale, or give",
+        lambda p: with_list(p, with_scale(1, 0, 1)), {}, "expected > 0; fix its scale, or give",
         [relisted(with_scale(1, 2, 1)), changed(voxel_size={"y": 2})],
     ),
     "a link out of the store": (

@@ -105,7 +105,7 @@ def test_the_line_that_refuses_a_run():
     assert refusal_line(refused, 500).startswith(start)
     assert "--keep-going" in refusal_line(refused, 500)
     many = refusal_line({f"i{number}": f"because {number}" for number in range(9)}, 500)
-    assert "image i4: because 4; and 4 more; mend them" in many
+    assert "image i4: because 4; and 4 more; fix them" in many
     assert "because 5" not in many
 
 

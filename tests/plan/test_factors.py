@@ -155,7 +155,7 @@ def test_sizes_that_no_ratio_can_hold():
         ),
         (
             {"scale_factors": "isotropic", "sizes": (0.0, 1.0, 1.0)},  # of a multiscales
-            r"isotropic needs voxel sizes > 0, found \{'z': 0\.0, .*\}; give voxel_size, or mend",
+            r"isotropic needs voxel sizes > 0, found \{'z': 0\.0, .*\}; give voxel_size, or fix",
         ),
     ],
 )

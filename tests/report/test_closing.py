@@ -66,7 +66,7 @@ def test_a_cause_is_said_once(start, capsys):
         f"{CAUSE}a: no space (log: logs/a/1.log)",
         "zarrpyramid: a: level 0 of 0 to 1 is complete",
         "zarrpyramid: b: no level of 0 to 1 is complete",
-        "zarrpyramid: 0 of 2 images are complete; mend that, and the same command goes on where "
+        "zarrpyramid: 0 of 2 images are complete; fix that, and the same command goes on where "
         "this run stopped; summary: results/summary.md",
     ]
 

@@ -74,7 +74,7 @@ def test_a_disk_that_fills_up(workspace, mount):
     assert cause.startswith(f"zarrpyramid: error: a: cannot write {place}/a.zarr/1/c/")
     assert cause.endswith(f"(log: {workspace.folder}/logs/a/1.log)")
     assert state == "zarrpyramid: a: level 0 of 0 to 2 is complete"
-    assert last == f"zarrpyramid: mend that, and {GOES_ON}{workspace.folder}/results/summary.md"
+    assert last == f"zarrpyramid: fix that, and {GOES_ON}{workspace.folder}/results/summary.md"
     (place / "ballast").unlink()
     check_way_out(workspace, place / "a.zarr", **image)
 

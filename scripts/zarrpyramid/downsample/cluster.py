@@ -133,7 +133,7 @@ def _connect(address: str) -> Iterator[Any]:
         )
     except Exception as error:  # anything may answer: a web server raises MemoryError
         raise WorkerError(
-            f"no dask scheduler answers at {address} ({_line(error)}); start one there, mend "
+            f"no dask scheduler answers at {address} ({_line(error)}); start one there, fix "
             f"dask_scheduler or {_ADDRESS}, or leave them out"
         ) from error
     with client:

@@ -56,7 +56,7 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     try:
         handler = _LogFile(text, mode="w", encoding="utf-8")
     except OSError as error:
-        line = f"{_FAILURE}{text}: {error.strerror}; mend that and run again"
+        line = f"{_FAILURE}{text}: {error.strerror}; fix that and run again"
         raise SystemExit(line) from None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("zarrpyramid")
@@ -159,7 +159,7 @@ def _last_line(error: Exception) -> tuple[str, bool]:
     if isinstance(error, MemoryError):
         return f"memory ran out ({line}); give the job more, or build with smaller chunks", True
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}; mend that and run again", True
+        return f"{error.filename}: {error.strerror}; fix that and run again", True
     return line, False
 
 
@@ -283,7 +283,7 @@ def refusal_line(refused: Mapping[str, str], n_images: int) -> str:
     more = f"; and {left} more" if left else ""
     return (
         f"zarrpyramid: {len(refused)} of {n_images} images cannot be built: "
-        f"{'; '.join(reasons[:_NAMED])}{more}; mend them, or build the others with --keep-going"
+        f"{'; '.join(reasons[:_NAMED])}{more}; fix them, or build the others with --keep-going"
     )
 
 

@@ -109,7 +109,7 @@ def _own_reader(place: Place) -> Reader | None:
     except (ImportError, AttributeError) as error:
         raise StoreError(
             f"{place.path}: the reader of .{point.name}, {point.value}, cannot be loaded "
-            f"({error}); mend its package, or uninstall it"
+            f"({error}); fix its package, or uninstall it"
         ) from error
     return reader
 

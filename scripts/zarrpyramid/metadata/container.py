@@ -126,7 +126,7 @@ def _well(store: Store, path: str, above: Node) -> Iterator[Member]:
         well = None if node is None else _said(node, _WELL)
         if not isinstance(well, dict):
             what = "there is no well" if node is None else "no document says `well` of"
-            yield Member(path=path, fault=f"{what} {where}, which its plate lists; mend the plate")
+            yield Member(path=path, fault=f"{what} {where}, which its plate lists; fix the plate")
             return
     except (MetadataError, StoreError) as error:
         yield Member(path=path, fault=str(error))

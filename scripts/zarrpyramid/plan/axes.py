@@ -81,7 +81,7 @@ def plan_axes(
         if not 0 < axis.size < math.inf:
             raise ConfigError(
                 f"image {image.name}: the group's multiscales gives axis {axis.name!r} voxels of "
-                f"{axis.size:.10g}, expected > 0; mend its scale, or give voxel_size: "
+                f"{axis.size:.10g}, expected > 0; fix its scale, or give voxel_size: "
                 f"{{{axis.name}: SIZE}}"
             )
     check_order(image, axes)
@@ -98,7 +98,7 @@ def _found_axes(
         names = [axis.get("name") for axis in listed]
         raise ConfigError(
             f"image {image.name}: the group's multiscales lists axes {str(names)[:80]}, level 0 "
-            f"has {len(base.shape)} axes, each of which needs a name; mend it, or name them with "
+            f"has {len(base.shape)} axes, each of which needs a name; fix it, or name them with "
             f"axes: [{', '.join(DEFAULT_AXES[len(base.shape) - 1])}]"
         )
     return found

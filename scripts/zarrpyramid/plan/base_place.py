@@ -60,7 +60,7 @@ def level_paths(config: ImageConfig, store: Store, path: str, group: Node | None
     base = "0" if is_taken else base_path(group.attributes)
     if base is not None and not is_reached(group.attributes, base):
         raise StoreError(
-            f"{where} lists {base!r} as level 0, expected the path of an array in the group; mend "
+            f"{where} lists {base!r} as level 0, expected the path of an array in the group; fix "
             "its multiscales"
         )
     is_listed = is_taken or base in listed_paths(group.attributes)
@@ -104,7 +104,7 @@ def read_base(
     found = None if node is None else parse_array(node.documents, f"{where}/{base}")
     if found is None and base in listed_paths(group.attributes):
         raise StoreError(
-            f"{where} lists {base} first, as level 0, but has no such array; restore it, or mend "
+            f"{where} lists {base} first, as level 0, but has no such array; restore it, or fix "
             "the group's multiscales"
         )
     if found is None:

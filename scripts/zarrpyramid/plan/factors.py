@@ -184,7 +184,7 @@ def _waits(image: ImageConfig, axes: Sequence[Axis], *, sized: bool) -> Shape:
     if not all(0 < size < math.inf for size in sizes.values()):
         raise ConfigError(
             f"image {image.name}: scale_factors: isotropic needs voxel sizes > 0, found {sizes}; "
-            "give voxel_size, or mend the scale in the group's multiscales"
+            "give voxel_size, or fix the scale in the group's multiscales"
         )
     least = min(sizes.values(), default=1.0)
     # A ratio of sqrt(2) itself counts as near, however it was rounded.

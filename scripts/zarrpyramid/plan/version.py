@@ -97,7 +97,7 @@ def _check_readable(image: ImageConfig, base: ArrayMetadata, attributes: dict[st
     if step:
         raise ConfigError(
             f"image {image.name}: {group} places level 0 by {step}, expected a scale and a "
-            f"translation of {n_axes} numbers; mend its multiscales, {way_out}"
+            f"translation of {n_axes} numbers; fix its multiscales, {way_out}"
         )
 
 

@@ -116,7 +116,7 @@ def _what_is_open(
             yield f"zarrpyramid: {name}: {levels_done(image, results)}"
     n_all, n_done = len(run.images), len(run.images) - len(names)
     counted = f"{n_done} of {n_all} images {'is' if n_done == 1 else 'are'} complete; "
-    before = "" if is_mended else "mend that, and "
+    before = "" if is_mended else "fix that, and "
     yield (
         f"zarrpyramid: {counted if n_all > 1 else ''}{before}the same command goes on where this "
         f"run stopped; summary: {near(results / 'summary.md')}"

@@ -153,7 +153,7 @@ def check_codecs(pyramid: Pyramid) -> Iterator[Finding]:
             try:
                 open_chunks(pyramid.store, level.at, level.metadata)
             except PyramidError as error:
-                way_out = pyramid.repair() if pyramid.ours else "mend its document"
+                way_out = pyramid.repair() if pyramid.ours else "fix its document"
                 yield level.finding(f"cannot be decoded: {error}", way_out=way_out)
 
 

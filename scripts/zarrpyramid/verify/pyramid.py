@@ -280,7 +280,7 @@ class Pyramid:
     def repair(self, options: str = "") -> str:
         """Return the command that mends the pyramid; `options` as for `repair_command`."""
         if self.store.is_read_only:
-            return "mend it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
+            return "fix it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
         how = {"follow_links": self.follow_links}
         return repair_command(self.where, options, self.store.options, **how)
 

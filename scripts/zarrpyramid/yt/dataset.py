@@ -148,7 +148,7 @@ def _check_alike(fields: Sequence[Field]) -> Field:
         if field.frame != first.frame:
             raise GeometryError(
                 f"{field.where} and {first.where} have voxels of other sizes, places or units; "
-                "load them apart, or mend the one that is wrong"
+                "load them apart, or fix the one that is wrong"
             )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

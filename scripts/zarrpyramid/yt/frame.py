@@ -77,7 +77,7 @@ def said_to_yt(attributes: Document, where: str) -> Document:
         raise MetadataError(
             f"{where}: its attribute {YT_KEY!r} is {str(said)[:80]}, expected a mapping with the "
             "texts length_unit and unit, left_edge with three numbers, and periodicity with three "
-            "truth values; mend or remove it"
+            "truth values; fix or remove it"
         )
     return dict(said)
 
