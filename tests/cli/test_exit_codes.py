@@ -228,12 +228,8 @@ def test_a_reader_that_has_gone_is_no_traceback(level_lost, call, gone, tmp_path
     told = "".join(filter(None, process.communicate()))
     assert "Traceback" not in told
     assert "Exception ignored" not in told
-    on_stderr = call in (
-        "plan {}/absent",
-        "pan",
-        "reproduce {}",
-        "pack {}",
-    )  # all that is said of it
+    # All that is said of it.
+    on_stderr = call in ("plan {}/absent", "pan", "reproduce {}", "pack {}")
     says = "stderr" if on_stderr else "stdout"
     codes = (128 + signal.SIGPIPE,) if says in gone else (0, 1, 2, 128 + signal.SIGPIPE)
     assert process.returncode in codes  # never 1 for no answer, nor Python's 120

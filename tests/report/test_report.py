@@ -160,6 +160,18 @@ def test_the_day_is_that_of_the_last_job(tmp_path):
     assert report_pyramid(image, records, facts) == text  # no clock is asked
 
 
+def test_an_image_at_an_https_address_has_links_to_pages_that_open_it(tmp_path):
+    image, records = pyramid(tmp_path, ramp((40, 36, 32)))
+    facts = level_facts(image, records, tmp_path)
+    here = Page(report_pyramid(image, records, facts))
+    assert "zarrpyramid info URL" in here.text
+    image.store.web_address = "https://images.org/lab"
+    there = Page(report_pyramid(image, records, facts))
+    links = [link["href"] for link in there.all("a")]
+    assert not {*links} <= {link["href"] for link in here.all("a")}
+    assert "https://ome.github.io/ome-ngff-validator/?source=https://images.org/lab" in links
+
+
 def test_the_lines_of_a_report_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     _, text = report(tmp_path, ramp((40, 36, 32)))

@@ -122,7 +122,7 @@ def add_commands(commands: Commands) -> None:
             "arrays": "path, dtype, shape, chunks, digest and statistics of each; none of arrays "
             "of different dtype or shape",
             "difference": 'what differs; "" where nothing does, null of one array',
-            "n_different": "voxels that differ; null of one array, and where none was compared",
+            "voxels_different": "how many differ; null of one array, and where none was compared",
         },
     )
 
@@ -181,8 +181,11 @@ def digest(given: argparse.Namespace) -> int:
     lines = [f"{proof['digest']}  {proof['path']}" for proof in found.proofs]
     if are_two:
         lines.append(f"different: {found.difference}" if found.difference else "equal")
-    difference = found.difference if are_two else None
-    told = {"arrays": found.proofs, "difference": difference, "n_different": found.n_different}
+    told = {
+        "arrays": found.proofs,
+        "difference": found.difference if are_two else None,
+        "voxels_different": found.n_different,
+    }
     answer(given, told, lines)
     return 1 if found.difference else 0
 

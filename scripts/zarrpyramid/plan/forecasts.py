@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .image import Image
+    from .preflight import Room
 
     Document = dict[str, Any]
 
@@ -137,11 +138,15 @@ def _source(image: Image) -> list[str]:
     return [*lines, image.input.figure] if image.input else lines
 
 
+def _told(room: Room) -> Document:
+    return {"bytes": room.n_bytes, "objects": room.n_objects}
+
+
 def _room(image: Image) -> tuple[Document, list[str]]:
     """Return what is needed and what is free, and the lines that compare them."""
     need, freed = room_needed(image, source_layout(image))
     folder = standing_folder(image.store, image.path)
-    room: Document = {"needed": asdict(need), "freed": asdict(freed), "free": None, "refused": ""}
+    room: Document = {"needed": _told(need), "freed": _told(freed), "free": None, "refused": ""}
     what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
     written = f"to be written: {what}; "
     if freed.n_objects:
@@ -150,7 +155,7 @@ def _room(image: Image) -> tuple[Document, list[str]]:
     if folder is None:
         return room, [f"{written}free: not checked, {image.store.name} is no local folder"]
     free, refusal = free_room(folder), why_no_start(image, need, freed)
-    room |= {"free": asdict(free), "refused": refusal}
+    room |= {"free": _told(free), "refused": refusal}
     inodes = "not counted" if free.n_objects is None else str(free.n_objects)
     is_enough = "enough" if free.plus(freed).holds(need) else "NOT ENOUGH"
     refused = f"a run on this machine is refused before anything is written: {refusal}"
