@@ -177,3 +177,10 @@ def test_every_command_has_examples(capsys, name):
     examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
     assert len(examples) >= 2
     assert all(line.startswith(f"  zarrpyramid {name} ") for line in examples)
+
+
+def test_napari_is_asked_for_where_it_is_not(tmp_path, capsys):
+    build(tmp_path / "a.zarr", np.zeros((16, 16), "uint8"))
+    assert main(["view", str(tmp_path / "a.zarr/raw"), "--viewer", "napari"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("or use --viewer neuroglancer")

@@ -62,24 +62,42 @@ def view(
     PyramidError
         If there is no image with levels, the viewer is not installed or the port is taken.
     """
-    if viewer is None:
-        viewer = NAPARI if _client() is None and napari_command(path) else NEUROGLANCER
-    place = path if is_url(path) else str(Path(path).absolute())
-    if viewer == NAPARI:
-        if not napari_command(place):
-            raise ConfigError(_NO_NAPARI)
-        _tell(_image(path, place, storage_options), viewer)
-        words = ("-m", "napari", "--plugin", "napari-ome-zarr", place)
-        if code := subprocess.run([sys.executable, *words], check=False).returncode:
-            raise StoreError(f"napari ended with code {code}; what it said stands above")
-        return
     client = _client()
-    if client is None:
+    if viewer is None:
+        viewer = NAPARI if client is None and napari_command(path) else NEUROGLANCER
+    if viewer == NAPARI and not napari_command(path):
+        raise ConfigError(_NO_NAPARI)
+    if viewer == NEUROGLANCER and client is None:
         raise ConfigError(_NO_NEUROGLANCER)
+    place = path if is_url(path) else str(Path(path).absolute())
+    pyramid = _image(path, place, storage_options)
+    for finding in lint(pyramid, (viewer,)):
+        print(finding.line, flush=True)
+    if client is None or viewer == NAPARI:
+        _in_napari(pyramid, place)
+    else:
+        _in_neuroglancer(pyramid, path, client, port, opens_browser=opens_browser)
+
+
+def _in_napari(pyramid: Pyramid, place: str) -> None:
+    """Show a pyramid until napari is closed."""
+    store = pyramid.store
+    if store.archive or (store.is_remote and not place.startswith("http")):
+        raise ConfigError(
+            f"{place}: napari reads folders, and http(s) where its reader is installed for it; "
+            "use --viewer neuroglancer"
+        )
+    words = ("-m", "napari", "--plugin", "napari-ome-zarr", place)
+    if code := subprocess.run([sys.executable, *words], check=False).returncode:
+        raise StoreError(f"napari ended with code {code}; what it said stands above")
+
+
+def _in_neuroglancer(
+    pyramid: Pyramid, path: str, client: Path, port: int, *, opens_browser: bool
+) -> None:
+    """Show a pyramid until the user interrupts, and say where; `path` is as it was given."""
     from .serving import FolderServer  # tornado comes with neuroglancer
 
-    pyramid = _image(path, place, storage_options)
-    _tell(pyramid, viewer)
     store, inside = pyramid.store, pyramid.path
     folders: dict[str, tuple[Path, ...]] = {"v": (client,)}
     groups = {}
@@ -115,12 +133,6 @@ def _image(path: str, place: str, storage_options: Mapping[str, Any] | None) -> 
         f"the group at {path} lists no level, so there is nothing to show; build its pyramid "
         "first: uv run snakemake --cores all --config store=STORE field=FIELD"
     )
-
-
-def _tell(pyramid: Pyramid, viewer: str) -> None:
-    """Say what a viewer gets wrong with a pyramid."""
-    for finding in lint(pyramid, (viewer,)):
-        print(finding.line, flush=True)
 
 
 def served_paths(store: Store, path: str) -> tuple[Path, ...]:
