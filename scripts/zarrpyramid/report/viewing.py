@@ -84,8 +84,7 @@ def _in_napari(pyramid: Pyramid, place: str) -> None:
     store = pyramid.store
     if store.archive or (store.is_remote and not place.startswith("http")):
         raise ConfigError(
-            f"{place}: napari reads folders, and http(s) where its reader is installed for it; "
-            "use --viewer neuroglancer"
+            f"{place}: napari opens folders and http(s) addresses alone; use --viewer neuroglancer"
         )
     words = ("-m", "napari", "--plugin", "napari-ome-zarr", place)
     if code := subprocess.run([sys.executable, *words], check=False).returncode:
