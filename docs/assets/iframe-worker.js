@@ -1,5 +1,5 @@
-// Search in a folder. Browsers start no worker for a page that no server sends, so its script runs
-// in a hidden frame there, and gets and sends messages as a worker does.
+// Search in a folder. Browsers start no worker for a page that no server sends. So its script runs
+// in a hidden frame there, and gets and sends copies of messages, as a worker does.
 if (location.protocol === "file:") {
   window.Worker = class extends EventTarget {
     constructor(url) {
@@ -7,7 +7,7 @@ if (location.protocol === "file:") {
       const script = new URL(url, document.baseURI);
       this.frame = document.createElement("iframe");
       this.frame.hidden = true;
-      this.frame.answer = (data) => this.receive(data);
+      this.frame.answer = (data) => this.receive(structuredClone(data));
       this.frame.srcdoc =
         "<script>self.postMessage = (data) => frameElement.answer(data)</script>" +
         `<script src="${script}"></script>`;
@@ -17,13 +17,16 @@ if (location.protocol === "file:") {
 
     receive(data) {
       const message = new MessageEvent("message", { data });
-      this.dispatchEvent(message);
-      this.onmessage?.(message);
+      setTimeout(() => {
+        this.dispatchEvent(message);
+        this.onmessage?.(message);
+      });
     }
 
     async postMessage(data) {
+      const message = new MessageEvent("message", { data: structuredClone(data) });
       await this.ready;
-      this.frame.contentWindow.dispatchEvent(new MessageEvent("message", { data }));
+      setTimeout(() => this.frame.contentWindow.dispatchEvent(message));
     }
 
     terminate() {
