@@ -20,7 +20,12 @@ pytestmark = pytest.mark.system
 MAIN = (
     *("index.html", "docs/index.html", "docs/tutorial.html", "docs/gallery.html"),
     *("docs/cookbook.html", "docs/faq.html", "docs/comparison.html", "docs/howto/view.html"),
-    *("docs/reference/configuration.html", "docs/design/0036-the-site.html", "CHANGELOG.html"),
+    *(
+        "docs/reference/configuration.html",
+        "docs/benchmarks.html",
+        "docs/design/0036-the-site.html",
+        "CHANGELOG.html",
+    ),
 )
 
 
@@ -83,6 +88,8 @@ def test_a_page_prints(url, browser, page):
     paper.emulate_media(media="print")
     paper.goto(url + page)
     assert overflow(paper) <= 0
+    wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).length"
+    assert paper.eval_on_selector_all(".md-typeset__scrollwrap", wide) == 0
     paper.close()
 
 
