@@ -28,6 +28,7 @@ class Keywords(TypedDict, total=False):
     labels: str | bool
     omero: bool
     ngff_version: str
+    zarr_conventions: bool
     dtype: str
     chunks: str | Sequence[int]
     shards: str | Sequence[int]

@@ -274,6 +274,13 @@ class ImageConfig:
         "describes its axes in another way.",
         default="same",
     )
+    zarr_conventions: bool = setting(
+        Flag(),
+        "Whether to list the levels by the zarr convention `multiscales` too, which GeoZarr takes, "
+        "beside OME-NGFF. A list that others wrote by it stays as it is. For zarr v3 alone: in v2, "
+        "OME-NGFF's list has its name.",
+        default=False,
+    )
     dtype: str | None = setting(
         Choice("same", *(name for name in ITEM_SIZES if name not in ("bool", "float16"))),
         "Data type of the new levels, only for the method `sum`, whose sums need room. `same` is "

@@ -31,9 +31,11 @@ from zarrpyramid.metadata import (
     stated_version,
     with_label_image,
     with_label_listed,
+    with_layout,
     with_levels,
     with_omero,
     with_others_omero,
+    without_layout,
     without_our_list,
     without_our_omero,
     without_paths,
@@ -168,6 +170,7 @@ def listed_attributes(image: Image, attributes: dict[str, Any]) -> dict[str, Any
         shifts=METHODS[plan.image.method].shifts,
         ngff_version=plan.image.ngff_version,
     )
+    listed = with_layout(listed) if plan.image.zarr_conventions else without_layout(listed)
     if plan.image.labels:
         is_marked = plan.asked.labels is True
         listed = with_label_image(listed, plan.base.zarr_format, image.path, marked=is_marked)

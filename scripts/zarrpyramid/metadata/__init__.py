@@ -12,7 +12,7 @@ parses costs little. Read in this order:
    `container` finds the images of plates, series and labels.
 4. `multiscales`, `placement`, `versions` and `units`: OME-NGFF in a group's attributes, read;
    `spelling`, `listing`, `omero` and `label_image`: changed; `outer_list` has a level 0 that stands
-   beside its group.
+   beside its group, and `layout` lists the levels by a zarr convention too.
 5. `record`, `recipe`, `json_numbers` and `digests`: what a sentinel says of a level, its objects,
    what it was made from, digest and statistics.
 """

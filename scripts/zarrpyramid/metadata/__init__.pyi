@@ -29,6 +29,9 @@ from .label_image import is_label_image as is_label_image
 from .label_image import labels_group as labels_group
 from .label_image import with_label_image as with_label_image
 from .label_image import with_label_listed as with_label_listed
+from .layout import has_layout as has_layout
+from .layout import with_layout as with_layout
+from .layout import without_layout as without_layout
 from .listing import carried_over as carried_over
 from .listing import with_axes as with_axes
 from .listing import with_base_entry as with_base_entry

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .label_image import LABEL_NOTE, without_our_label
+from .layout import without_layout
 from .multiscales import (
     BASE_PATH_KEY,
     SPACE,
@@ -93,7 +94,7 @@ def without_our_list(attributes: Document) -> Document:
     """Return a group's attributes without a multiscales of this package, or one of no level."""
     if not our_metadata(attributes) and listed_paths(attributes):
         return attributes
-    attributes = without_our_omero(without_our_label(attributes))
+    attributes = without_our_omero(without_our_label(without_layout(attributes)))
     return _with_multiscales(attributes, all_multiscales(attributes)[1:])
 
 
@@ -104,7 +105,9 @@ def without_our_notes(attributes: Document) -> Document:
     """
     if not our_metadata(attributes):
         return attributes
-    first, *more = all_multiscales(attributes := without_our_omero(without_our_label(attributes)))
+    first, *more = all_multiscales(
+        attributes := without_our_omero(without_our_label(without_layout(attributes)))
+    )
     kept = {key: item for key, item in first.items() if key not in ("type", "metadata")}
     return _with_multiscales(attributes, [kept, *more])
 
@@ -178,6 +181,8 @@ def _with_multiscales(attributes: Document, listed: list[Document]) -> Document:
         changed = {**holder, "multiscales": listed}
     else:
         changed = {key: item for key, item in holder.items() if key != "multiscales"}
+    if not changed:
+        return attributes
     return changed if holder is attributes else {**attributes, "ome": changed}
 
 
@@ -232,7 +237,9 @@ def _stating(
     first, *more = listed
     ome = attributes.get("ome")
     kept = ome if isinstance(ome, dict) else {}
-    others = {key: item for key, item in attributes.items() if key != "multiscales"}
+    # Of a v3 group a mapping of this name is the layout of a zarr convention.
+    is_list = zarr_format == 2 or not isinstance(attributes.get("multiscales"), dict)
+    others = {key: item for key, item in attributes.items() if key != "multiscales" or not is_list}
     if zarr_format == 2:
         if "multiscales" in kept:  # two lists would contradict each other
             others["ome"] = {key: item for key, item in kept.items() if key != "multiscales"}

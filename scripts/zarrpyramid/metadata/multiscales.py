@@ -81,7 +81,11 @@ def ome_attributes(attributes: Document, key: str = "multiscales") -> Document:
     '0.5'
     """
     ome = attributes.get("ome")
-    return ome if isinstance(ome, dict) and key in ome else attributes
+    if isinstance(ome, dict) and key in ome:
+        return ome
+    if isinstance(attributes.get(key), dict):  # of the zarr convention of this name
+        return ome if isinstance(ome, dict) else {}
+    return attributes
 
 
 def read_multiscales(attributes: Document) -> Document | None:

@@ -15,6 +15,7 @@ from .consolidated import tell_ancestors, update_ancestors
 from .documents import change_document, encoded, put_document, same_text
 from .formats import ARRAY_DOCUMENTS, FORMATS, NODE_DOCUMENTS
 from .group import open_group
+from .layout import with_layout_kept
 from .nodes import Node, read_node
 from .outer_list import with_outer_base, without_outer_base
 from .paths import join
@@ -134,7 +135,8 @@ def change_group_attributes(
         def changed(document: Document | None) -> Document | None:
             nonlocal node
             before = spelling.attributes(document or {})
-            after = without_outer_base(change(with_outer_base(copy.deepcopy(before))))
+            made = change(with_outer_base(copy.deepcopy(before)))
+            after = without_outer_base(with_layout_kept(made))
             if same_text(before, after):
                 return None
             if document is None and spelling.attributes_document == spelling.group_document:

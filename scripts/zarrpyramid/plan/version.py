@@ -63,6 +63,11 @@ def decide_version(
             f"0 is of v{base.zarr_format}; give ngff_version: {' or '.join(fitting)}, or leave it "
             "out"
         )
+    if image.zarr_conventions and base.zarr_format == 2:
+        raise ConfigError(
+            f"image {image.name}: zarr_conventions is for zarr v3, level 0 is of v2, where the "
+            "list of OME-NGFF has the name of the convention; leave zarr_conventions out"
+        )
     _check_readable(image, base, attributes)
     _check_room(image, attributes)
     value = version_written(attributes, base.zarr_format, wanted)

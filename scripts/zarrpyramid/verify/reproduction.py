@@ -14,6 +14,7 @@ from zarrpyramid.metadata import (
     ZARR_FORMATS,
     encoded_as,
     fits,
+    has_layout,
     labels_group,
     outer_base,
     read_axes,
@@ -193,6 +194,7 @@ def as_settings(
         # Means that were made of labels are made again as they are.
         **({"labels": False} if METHODS[method].mixes and holds_ids else {}),
         **({} if stated is None or OMERO_DIGEST in stated else {"omero": False}),
+        **({"zarr_conventions": True} if has_layout(pyramid.attributes) else {}),
         "dtype": SAME if dtype == base.dtype else dtype,
         "chunks": list(chunks),
         "shards": "none" if shards is None else list(shards),
