@@ -78,6 +78,15 @@ def test_every_page_is_in_the_index():
     assert pages_of_docs - design - {index} <= linked
 
 
+def test_figures_of_the_comparison_are_those_of_the_benchmarks():
+    docs = ROOT / "docs"
+    told = (docs / "comparison.md").read_text(encoding="utf-8").partition("## What was measured")[2]
+    figures = set(re.findall(r"\d+\.\d\d|\d+(?= MB)", told))
+    measured = set(re.findall(r"[\d.]+", (docs / "benchmarks.md").read_text(encoding="utf-8")))
+    assert len(figures) > 12
+    assert figures <= measured, figures - measured
+
+
 def generated():
     path = ROOT / "docs" / "reference" / "generate.py"
     spec = importlib.util.spec_from_file_location("generate", path)

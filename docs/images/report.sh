@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes report.png of the demo's report, and levels.png, the README's picture, of that: needs Debian's chromium.
+# Makes report.png of the demo's report; needs Debian's chromium.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -10,10 +10,3 @@ chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-backgrou
     --disable-component-update --disable-sync --hide-scrollbars --user-data-dir="$work/profile" \
     --window-size=1200,1110 --screenshot="$PWD/docs/images/report.png" \
     "file://$work/results/demo/report.html"
-# The zoom strip out of it, for the README.
-uv run python - <<'PYTHON'
-from PIL import Image
-
-page = Image.open("docs/images/report.png")
-page.crop((30, 488, 1170, 1092)).save("docs/images/levels.png")
-PYTHON
