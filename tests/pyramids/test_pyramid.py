@@ -18,6 +18,7 @@ import ngff_stores
 import zarrpyramid
 from servers import BUCKET, ENVIRONMENT, s3_server, web_server
 from zarrpyramid import Pyramid, PyramidError, build_pyramid, open_pyramid
+from zarrpyramid.cli import main
 from zarrpyramid.downsample.pyramid import build_image
 
 VOXELS = np.random.default_rng(0).integers(0, 900, (2, 21, 26, 30)).astype("uint16")
@@ -182,6 +183,14 @@ def test_over_http(built):
         np.testing.assert_array_equal(array[...], built.levels[1].array[...])
         np.testing.assert_array_equal(pyramid.dask(2), built.levels[2].array[...])
         assert pyramid.thumbnail() == built.thumbnail()
+
+
+def test_in_a_single_file(built, tmp_path):
+    assert main(["pack", built.path, str(tmp_path / "a.ozx"), "-q"]) == 0
+    pyramid = open_pyramid(tmp_path / "a.ozx")
+    assert pyramid[1:] == built[1:]
+    np.testing.assert_array_equal(pyramid.dask(1), built.levels[1].array[...])
+    assert pyramid.verify().is_sound
 
 
 def test_in_memory_and_from_a_group():

@@ -16,7 +16,7 @@ import zarr
 
 from oracles import mean_by_hand
 from processes import kill_all, wait_for
-from zarrpyramid.downsample import build_pyramid
+from zarrpyramid import build_pyramid
 from zarrpyramid.share import pack
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the models leave a file open

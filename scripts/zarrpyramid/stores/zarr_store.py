@@ -174,9 +174,7 @@ def open_root(store: object) -> zarr.Group:
 
 def open_read_only(store: Store, path: str) -> Any:
     """Return the array or the group of zarr-python at a path, which cannot be written to."""
-    opened = to_zarr(store)
-    opened = opened if opened.read_only else opened.with_read_only(True)
-    return zarr.open(StorePath(opened, path), mode="r")
+    return zarr.open(to_zarr(store), path=path, mode="r")
 
 
 def to_zarr(store: Store) -> zarr.abc.store.Store:
