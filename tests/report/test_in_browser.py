@@ -127,7 +127,7 @@ def test_commands_are_copied(tmp_path, browser):
     page = context.new_page()
     page.goto(path.as_uri())
     commands = page.locator(".command")
-    assert commands.count() >= 6
+    assert commands.count() >= 5
     for number in range(commands.count()):
         command = commands.nth(number)
         command.locator("button").focus()

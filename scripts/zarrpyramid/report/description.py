@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import PyramidError
@@ -46,8 +47,8 @@ def describe(path: str, *, storage_options: Mapping[str, Any] | None = None) -> 
     members = list(find_members(store, inside))
     if members and members[0].path != inside:
         where = f"{store.name}/{inside}".rstrip("/")
-        images = [_member(store, member, len(inside)) for member in members]
-        return {"path": where, "images": images, **dict.fromkeys(_OF_ONE)}
+        images = store.each(partial(_member, store, len(inside)), members)
+        return {"path": where, "images": list(images), **dict.fromkeys(_OF_ONE)}
     pyramid = pyramid_at(store, inside)
     found = status_of(pyramid) if store.lists else None
     stored = {} if found is None else {level.path: level for level in found.levels}
@@ -98,7 +99,7 @@ def description_lines(found: Document) -> list[str]:
     return lines
 
 
-def _member(store: Store, member: Member, start: int) -> Document:
+def _member(store: Store, start: int, member: Member) -> Document:
     """Return what is told of one of many images; of what cannot be read, why."""
     told: Document = {"path": member.path[start:].lstrip("/"), "fault": member.fault}
     try:
