@@ -28,8 +28,9 @@ def build_pyramid(
 ) -> Pyramid:
     """Build the levels of an image beside its level 0, and list them.
 
-    Equal to a run of the workflow with the same keys: the same voxels, metadata and records. Levels
-    that are there already, made by the same recipe from the same voxels, are left as they are.
+    The result equals a run of the workflow with the same keys: the same voxels, metadata and
+    records. Existing levels that were made with the same recipe from the same voxels are left as
+    they are.
 
     Parameters
     ----------
@@ -40,19 +41,20 @@ def build_pyramid(
     **settings
         As in the configuration.
     notes
-        A local folder for notes of what was made, in a folder of the image's name. With them a
-        build that was killed goes on where it was, and a change or a growth of level 0 costs what
-        is made of it; without, all levels that it concerns are made again.
+        A local folder for notes of what was made, in a subfolder with the image's name. With notes,
+        a build that was killed continues where it was, and after a change or a growth of level 0
+        only what depends on it is made. Without them, all levels concerned are made again.
     n_workers
-        Threads; None takes one a core. A dask client or scheduler that is set is used instead.
+        Number of threads; None takes one per core. A dask client or scheduler that is set is used
+        instead.
     progress
         Whether to show a bar; None shows one in a terminal or a notebook.
 
     Returns
     -------
     Pyramid
-        It shows the levels and opens them, and is a list of their records, level 0 first. Those of
-        companions stand in their levels.
+        It shows the levels and opens them, and is a list of their records, level 0 first. Records
+        of companions are in their own levels.
 
     Raises
     ------

@@ -35,12 +35,12 @@ def load_pyramid(
 ) -> Any:
     """Return a dataset of yt whose grids are the chunks of all levels of a pyramid.
 
-    No voxel is read before yt asks for it, and then those chunks alone that hold what it asks for.
+    No voxel is read before yt asks for it, and then only the chunks that hold what it asks for.
     Level 0 is yt's finest level; ``covering_grid(0, ...)`` and a selection with ``max_level = 0``
-    read the coarsest level of the pyramid alone.
+    read only the coarsest level of the pyramid.
 
     yt's domain is whole voxels of the coarsest level. At an odd edge it ends beyond the image, and
-    cells there repeat the nearest voxel. The outer corner of the image stands in
+    cells there repeat the nearest voxel. The outer corner of the image is in
     ``ds.parameters["image_right_edge"]``: ``ds.box(ds.domain_left_edge, corner)`` selects the
     image's voxels and no others.
 
@@ -54,10 +54,10 @@ def load_pyramid(
     levels
         Numbers of the levels to take, the finest first; all unless given.
     grid_chunks
-        Chunks along each axis that make one grid. yt needs 0.5 ms a grid, and more from tens of
-        thousands on.
+        Chunks along each axis that make one grid. yt needs 0.5 ms per grid, and more above tens
+        of thousands.
     at
-        Index along each axis beside x, y and z, such as ``{"t": 0, "c": 1}``. An axis of one voxel
+        Index along each axis other than x, y and z, such as ``{"t": 0, "c": 1}``. An axis of one voxel
         needs none.
     units
         Unit of each field by its path; what its group says to yt (``unit``) unless given.
@@ -66,13 +66,13 @@ def load_pyramid(
     storage_options
         For a URL.
     **more
-        For ``yt.load_amr_grids``, such as ``periodicity``: an image is periodic where its group
-        says so. Gradients and what else needs cells around a grid need a periodic one.
+        For ``yt.load_amr_grids``, such as ``periodicity``: an image is periodic if its group
+        says so. Gradients, and whatever else needs cells around a grid, need a periodic image.
 
     Raises
     ------
     PyramidError
-        If an image or a level is absent, fields differ in shape, or yt cannot have the levels.
+        If an image or a level is absent, fields differ in shape, or yt cannot use the levels.
     """
     paths = [fields] if isinstance(fields, str) else list(fields)
     if grid_chunks != int(grid_chunks) or grid_chunks < 1:
