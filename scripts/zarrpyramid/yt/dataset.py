@@ -57,8 +57,8 @@ def load_pyramid(
         Chunks along each axis that make one grid. yt needs 0.5 ms per grid, and more above tens
         of thousands.
     at
-        Index along each axis other than x, y and z, such as ``{"t": 0, "c": 1}``. An axis of one voxel
-        needs none.
+        Index along each axis other than x, y and z, such as ``{"t": 0, "c": 1}``. An axis of one
+        voxel needs none.
     units
         Unit of each field by its path; what its group says to yt (``unit``) unless given.
     length_unit
