@@ -252,6 +252,29 @@ def test_a_thumbnail_of_labels_keeps_the_colours_of_ids(tmp_path):
     assert (drawn[0, 0] == 0).all()
 
 
+@pytest.mark.parametrize("scale", [[-1.0, 2.0], [0.0, 1e-30], [1e100, 1.0]])
+def test_odd_documents_are_shown(tmp_path, scale):
+    group = zarr.create_group(tmp_path / "a.zarr")
+    group.create_array("0", data=VOXELS[0, 0], chunks=(8, 8))
+    group.create_array("1", shape=(0, 9), dtype="uint16", chunks=(8, 8))
+    group.create_array("2", data=VOXELS[0], chunks=(8, 8, 8))
+    step = [{"type": "scale", "scale": scale}]
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "multiscales": [{
+            "axes": [{"name": name, "type": "space"} for name in "yx"],
+            "datasets": [{"path": str(n), "coordinateTransformations": step} for n in range(4)],
+        }],
+    }  # fmt: skip
+    pyramid = open_pyramid(tmp_path / "a.zarr")
+    assert "<img" in pyramid._repr_html_()
+    assert "a.zarr/3 is listed, but there is no array" in repr(pyramid)
+    assert [record["level"] for record in pyramid] == [0, 1, 2, 3]
+    with pytest.raises(PyramidError, match="has 3 axes, the group describes 2; read it without"):
+        pyramid.xarray(2)
+    np.testing.assert_array_equal(pyramid.dask(2), VOXELS[0])
+
+
 def test_no_thumbnail_of_a_line(tmp_path):
     stored(tmp_path / "a.zarr", np.arange(64, dtype="u1"), chunks=(16,))
     pyramid = build_pyramid(tmp_path / "a.zarr", "raw", levels=1, progress=False)

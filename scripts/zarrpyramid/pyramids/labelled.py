@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import ConfigError
+from zarrpyramid.errors import ConfigError, MetadataError
 from zarrpyramid.metadata import CHANNEL
 from zarrpyramid.programs import extra_command
 
@@ -36,6 +36,11 @@ def import_xarray() -> Any:
 def data_array(pyramid: Pyramid, level: FoundLevel, voxels: Any) -> xarray.DataArray:
     """Return a level's voxels as a DataArray; see `Pyramid.xarray`."""
     axes = pyramid.known_axes
+    if voxels.ndim != len(axes):
+        raise MetadataError(
+            f"{level.name} has {voxels.ndim} axes, the group describes {len(axes)}; read it without "
+            "coordinates, by its array or by dask"
+        )
     found: xarray.DataArray = import_xarray().DataArray(
         voxels,
         dims=[axis.name for axis in axes],

@@ -95,7 +95,8 @@ class Level:
     @property
     def record(self) -> Record:
         """What was recorded of the level as zarrpyramid made it; of others, its form alone."""
-        return self._found.record or {"level": self.number, **self._found.form}
+        found = self._found
+        return found.record or {"level": self.number, **(found.form if found.metadata else {})}
 
     @property
     def array(self) -> zarr.Array[Any]:

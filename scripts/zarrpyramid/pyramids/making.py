@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import takes_settings
 
+from .level import Level
 from .pyramid import Pyramid
 
 if TYPE_CHECKING:
@@ -117,8 +118,5 @@ def open_pyramid(
     from zarrpyramid.verify import find_pyramid
 
     found = find_pyramid(store, field, follow_links=follow_links, storage_options=storage_options)
-    records = [
-        level.record or {"level": level.number, **(level.form if level.metadata else {})}
-        for level in found.levels
-    ]
+    records = [Level(found, level).record for level in found.levels]
     return Pyramid(records, found.store, found.path, found=found)

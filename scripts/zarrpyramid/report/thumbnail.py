@@ -47,8 +47,14 @@ def draw_thumbnail(pyramid: Pyramid, side: int = SIDE) -> bytes | None:
 
 def _by_fitness(pyramid: Pyramid, side: int) -> list[FoundLevel]:
     """Return the coarsest level with enough pixels first, then those that are coarser."""
-    there = [level for level in pyramid.levels if level.metadata is not None]
-    spaces = [n for n, axis in enumerate(pyramid.known_axes) if axis.type == SPACE]
+    axes = pyramid.known_axes
+    found = [level for level in pyramid.levels if level.metadata is not None]
+    there = [
+        level
+        for level in found
+        if len(level.array.shape) == len(axes) and 0 not in level.array.shape
+    ]
+    spaces = [n for n, axis in enumerate(axes) if axis.type == SPACE]
     longest = [max((level.array.shape[n] for n in spaces[-2:]), default=0) for level in there]
     enough = [n for n, extent in enumerate(longest) if extent >= side]
     return there[max(enough, default=0) :]
@@ -74,7 +80,7 @@ def _size(pyramid: Pyramid, level: FoundLevel, shown: Slice, side: int) -> tuple
     columns, rows = axes[shown.columns], axes[shown.rows]
     scale = pyramid.placement(level)[0] if columns.unit == rows.unit else None
     sizes = [1.0] * len(axes) if scale is None else scale
-    width = shown.pixels.shape[1] * (sizes[shown.columns] or 1.0)
-    height = shown.pixels.shape[0] * (sizes[shown.rows] or 1.0)
+    width = shown.pixels.shape[1] * (abs(sizes[shown.columns]) or 1.0)
+    height = shown.pixels.shape[0] * (abs(sizes[shown.rows]) or 1.0)
     pixel = max(width, height) / side
     return max(1, round(width / pixel)), max(1, round(height / pixel))
