@@ -38,8 +38,8 @@ def data_array(pyramid: Pyramid, level: FoundLevel, voxels: Any) -> xarray.DataA
     axes = pyramid.known_axes
     if voxels.ndim != len(axes):
         raise MetadataError(
-            f"{level.name} has {voxels.ndim} axes, the group describes {len(axes)}; read it without "
-            "coordinates, by its array or by dask"
+            f"{level.name} has {voxels.ndim} axes, the group describes {len(axes)}; read it "
+            "without coordinates, by its array or by dask"
         )
     found: xarray.DataArray = import_xarray().DataArray(
         voxels,
