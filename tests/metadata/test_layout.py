@@ -11,6 +11,7 @@ from ome_zarr_models import open_ome_zarr
 from zarrpyramid import build_pyramid, open_pyramid
 from zarrpyramid.downsample.pyramid import clean
 from zarrpyramid.errors import ConfigError
+from zarrpyramid.metadata.multiscales import ome_attributes
 from zarrpyramid.verify import reproduce
 
 GEOZARR = {"layout": [{"asset": "r10m"}]}
@@ -79,3 +80,10 @@ def test_zarr_v2_has_no_room(tmp_path):
     assert "\n" not in str(told.value)
     assert sorted(item.name for item in path.iterdir()) == [".zattrs", ".zgroup", "0"]
     assert len(build_pyramid(path, levels=1, **KEYS)) == 2
+
+
+def test_omero_of_v2_is_a_mapping_and_no_convention():
+    attributes = {"omero": {"channels": []}, "plate": {"rows": []}, "multiscales": GEOZARR}
+    assert ome_attributes(attributes, "omero") is attributes
+    assert ome_attributes(attributes, "plate") is attributes
+    assert ome_attributes(attributes) == {}
