@@ -38,7 +38,8 @@ def main() -> None:
             place = (ROOT / page.relative_to(TARGET)).parent / link
             if place.is_file():
                 copy(place.resolve())
-    (TARGET / "SUMMARY.md").write_text("\n".join(navigation()) + "\n", encoding="utf-8")
+    lines = ["---", "search: {exclude: true}", "---", *navigation()]
+    (TARGET / "SUMMARY.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def copy(path: Path) -> None:
