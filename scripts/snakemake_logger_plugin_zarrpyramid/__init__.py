@@ -104,8 +104,6 @@ class LogHandler(LogHandlerBase):
             self._fail([job["jobid"] for job in told["job_error_info"]], record)
         elif event not in _QUIET_EVENTS and not self._is_known(record):
             self._say(self.format(record))
-        if self._view is not None:
-            self._view.show(board)
 
     def _fail(self, jobids: Sequence[int], record: logging.LogRecord) -> None:
         """Note jobs that failed; those whose errors no line at the end names, Snakemake words."""

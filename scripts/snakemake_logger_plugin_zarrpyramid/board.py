@@ -264,11 +264,6 @@ class Board:
             task.row.note(now)
 
     @property
-    def n_running(self) -> int:
-        """Jobs that run or wait in a cluster's queue."""
-        return len(self._tasks)
-
-    @property
     def fraction(self) -> float:
         """How far the run is, from 0 to 1: all images weigh the same."""
         if not self.n_units:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from .board import Board, Group, Row
 
-_SECONDS = 30.0
-"""Between two lines of what still runs."""
+_SECONDS, _LINE_SECONDS = 1.0, 30.0
+"""Between two looks, and between two lines of what still runs."""
 
 _MOST_NAMED = 20
 """Images of a run up to which each level that is complete has a line."""
@@ -27,13 +27,13 @@ class Lines:
     Parameters
     ----------
     redraw
-        Calls `show` with what is known now; it is called every 30 s.
+        Calls `show` with what is known now; it is called every second.
     """
 
     def __init__(self, redraw: Callable[[], None]) -> None:
         self._redraw = redraw
         self._told: set[tuple[str, str]] = set()
-        self._due = time.monotonic() + _SECONDS
+        self._due = time.monotonic() + _LINE_SECONDS
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lines", daemon=True)
         self._thread.start()
@@ -51,7 +51,7 @@ class Lines:
                 else:
                     self._told.discard(key)  # it is tried again
         if time.monotonic() >= self._due:
-            self._due = time.monotonic() + _SECONDS
+            self._due = time.monotonic() + _LINE_SECONDS
             now = time.time()
             running = [_progress(group, row, now) for group, row in _at_work(board)]
             left = time_left(board.seconds_left(now))
@@ -66,7 +66,7 @@ class Lines:
         """Write the last lines."""
         self._is_over.set()
         self._thread.join()
-        self._due = time.monotonic() + _SECONDS
+        self._due = time.monotonic() + _LINE_SECONDS
         self.show(board)
 
     def _watch(self) -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _STDERR = 2
 _SECONDS = 0.1
-_SECONDS_A_JOB = 0.005
-"""A look at the files of a job takes some 20 us, and 1 ms on a network's file system."""
+_SHARE = 20
+"""A pause is so many times as long as the drawing before it, which looks at the files of jobs."""
 
 
 class Terminal:
@@ -33,7 +33,8 @@ class Terminal:
     Parameters
     ----------
     redraw
-        Calls `show` with what is known now; it is called ten times a second.
+        Calls `show` with what is known now; it is called ten times a second, or more rarely where
+        that takes long.
     is_plain
         Whether nothing may be coloured, as where NO_COLOR is set or TERM knows of none.
     """
@@ -48,7 +49,6 @@ class Terminal:
         self._encoding = encoding
         self._kept: set[str] = set()
         self._drawn: list[tuple[str, int]] = []
-        self._pause = _SECONDS
         self._is_over = threading.Event()
         self._lock = threading.RLock()
         sys.stderr.flush()
@@ -72,7 +72,6 @@ class Terminal:
             elif group.name not in self._kept:
                 self._kept.add(group.name)
                 kept += [text for text, _ in picture.kept(group)]
-        self._pause = max(_SECONDS, _SECONDS_A_JOB * board.n_running)
         with self._lock:
             self._draw(kept, picture.moving(rows), columns)
 
@@ -98,14 +97,16 @@ class Terminal:
 
     def _watch(self) -> None:
         """Pass on what is said, and draw anew, until the end."""
-        due = time.monotonic() + self._pause
+        due = time.monotonic()
         while not self._is_over.is_set():
-            ready, _, _ = select.select([self._said], [], [], _SECONDS)
+            ready, _, _ = select.select([self._said], [], [], _SECONDS / 2)
             if ready:
                 self._pass_on()
-            if time.monotonic() >= due:
+            began = time.monotonic()
+            if began >= due:
                 self._redraw()
-                due = time.monotonic() + self._pause
+                now = time.monotonic()
+                due = now + max(_SECONDS, _SHARE * (now - began))
 
     def _pass_on(self) -> None:
         """Write above the bars all whole lines that came through the pipe."""

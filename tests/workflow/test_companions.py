@@ -31,8 +31,7 @@ def check(workspace, voxels):
 def test_a_run_and_the_run_after_it(workspace, more):
     voxels = workspace.make(RAW, (21, 18, 13))
     said = workspace.run(**IMAGE, **more).text
-    assert "image-raw: levels 0 to 2 are complete in" in said
-    assert "image-raw-max: levels 1 to 2 are complete in" in said
+    assert "the pyramids of 3 images are complete (6 levels made)" in said
     check(workspace, voxels)
     told = "".join(path.read_text() for path in (workspace / "logs").rglob("*.log"))
     assert told.count("is made by the same read of level 0") == 2
@@ -45,7 +44,7 @@ def test_a_run_and_the_run_after_it(workspace, more):
     assert outcome.text.count("sound") >= 3 or outcome.code == 0
     again = workspace.run(**{**IMAGE, "also": "[max,median]"}, **more)
     assert "median" in again.text
-    assert "Building level 1 of image-raw:" not in again.text
+    assert "image-raw, level 1: " not in again.text
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def success_lines(
 
 def _success_line(image: Image, logs: Path) -> str:
     plan = image.plan
-    name, last, where = plan.image.name, len(plan.levels) - 1, shlex.quote(plan.where)
+    name, last, where = plan.image.name, len(plan.levels) - 1, shlex.quote(_where(image))
     seconds = n_bytes = 0.0
     for level in plan.levels[1:]:
         # A level that was up to date has read nothing.
@@ -151,12 +151,18 @@ def _success_line(image: Image, logs: Path) -> str:
 
 def _ways_to_look(image: Image) -> list[str]:
     """Return the commands that show an image where this process runs."""
-    where, plan = image.plan.where, image.plan
+    where, plan = _where(image), image.plan
     ways = []
     if plan.lists_levels and not image.store.is_remote:
         ways = list(filter(None, (view_command(where), napari_command(where))))
     options = as_arguments(image.store.options) if image.store.is_remote else ""
     return ways or [command("zarrpyramid", "status", where) + options]
+
+
+def _where(image: Image) -> str:
+    """Return the path of an image's group as a user types it."""
+    where = image.plan.where
+    return where if image.store.is_remote else near(Path(where))
 
 
 def is_done(image: Image, results: Path, *, in_batch: bool = False) -> bool:
@@ -180,7 +186,7 @@ def levels_done(image: Image, results: Path) -> str:
 def near(path: Path) -> str:
     """Return a path as a user types it who stands in the working directory."""
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return str(path.relative_to(here) if here in path.parents else path)
 
 
 def _levels_there(image: Image, results: Path) -> list[bool]:
