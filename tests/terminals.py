@@ -49,7 +49,7 @@ class Terminal:
         if self.process.poll() is None:
             os.killpg(self.process.pid, 9)
             self.process.wait()
-        os.close(self._ours)
+        self.close()
 
     @property
     def lines(self):
@@ -90,6 +90,12 @@ class Terminal:
         """Change the size, as who drags the corner of a window does."""
         self._set_size(self._ours, columns, rows)
         self.screen.resize(rows, columns)
+
+    def close(self):
+        """Close the window."""
+        if self._ours >= 0:
+            os.close(self._ours)
+            self._ours = -1
 
     def type(self, text):
         os.write(self._ours, text.encode())

@@ -7,6 +7,7 @@ on. The cursor stands below the bars: a run that is killed leaves the screen as 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -132,10 +133,13 @@ class Terminal:
         text = "".join(f"{line}\x1b[K\n" for line in [*above, *(line for line, _ in lines)])
         self._drawn = lines
         data = f"\x1b[?25l{up}{text}\x1b[J\x1b[?25h".encode(self._encoding, errors="replace")
-        while data:
-            data = data[os.write(self._screen, data) :]
+        with contextlib.suppress(OSError):  # a terminal that was closed; the pipe is still read
+            while data:
+                data = data[os.write(self._screen, data) :]
 
     def _size(self) -> tuple[int, int]:
         """Return columns and rows; terminals of programs often say that they have none."""
-        size = os.get_terminal_size(self._screen)
-        return size.columns or 80, size.lines or 24
+        with contextlib.suppress(OSError):
+            size = os.get_terminal_size(self._screen)
+            return size.columns or 80, size.lines or 24
+        return 80, 24

@@ -61,8 +61,9 @@ def slow(workspace):
     workspace.write("Snakefile", SNAKEFILE.replace("PYTHON", sys.executable))
     workspace.write("job.py", JOB)
 
-    def run(columns=100, rows=30, **environment):
-        words = [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "zarrpyramid"]
+    def run(*before, columns=100, rows=30, **environment):
+        words = [*before, sys.executable, "-m", "snakemake", "--cores", "1"]
+        words += ["--logger", "zarrpyramid"]
         surroundings = {**workspace.environment, **environment}
         return Terminal(words, surroundings, columns=columns, rows=rows, folder=workspace.folder)
 
@@ -112,6 +113,19 @@ def test_a_run_that_is_ended_leaves_the_terminal_in_order(slow, number):
     assert ("stopped" if number == signal.SIGINT else " 52 %") in bars(lines)["level 1"]
     assert (terminal.screen.cursor.x, terminal.screen.cursor.hidden) == (0, False)
     assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_when_its_window_is_closed(slow):
+    """More words than a pipe holds are said then, and come to no screen."""
+    workspace, run = slow
+    workspace.write("job.py", JOB.replace('"a word of the job\'s"', '"many words " * 20_000'))
+    with run("bash", "-c", "trap '' HUP; exec \"$@\"", "-") as terminal:
+        terminal.read(at(" 52 %"))
+        terminal.close()
+        workspace.write("go", "")
+        assert terminal.process.wait(60) == 0
+    assert (workspace / "results/brain/levels/1.json").exists()
 
 
 @pytest.mark.slow
