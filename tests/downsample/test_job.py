@@ -12,6 +12,7 @@ import zarr
 
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
+from zarrpyramid.downsample import seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.level_job import LevelJob
 from zarrpyramid.plan.image import open_image
@@ -95,3 +96,17 @@ def test_a_level_that_comes_after_the_image_was_opened_is_seen(pyramid):
     shutil.move(path.with_name("aside"), path / "2")
     assert job.current_record() is None  # what a job has seen stays
     assert LevelJob(image=image, level=2, finer=records[1]).current_record() == records[2]
+
+
+def test_level_0_is_listed_once_to_seal_it(pyramid, tmp_path, monkeypatch):
+    path, records = pyramid
+    listed, stats = [], LocalStore.stats
+
+    def counting(self, prefix):
+        listed.append(prefix)
+        return stats(self, prefix)
+
+    monkeypatch.setattr(LocalStore, "stats", counting)
+    sealed = seal_base(opened(path), tmp_path / "results")
+    assert (sealed, listed) == (records[0], ["0"])
+    assert json.loads((tmp_path / "results" / "image.json").read_text())["store"] == str(path)
