@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Index
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+_KEPT_BYTES = {-1: 1 << 26, -3: 1 << 25}
+"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of mallopt(3): a worker keeps so much of what it has freed.
+
+The codecs take and free some MB for each chunk. To get them from the system again costs a worker
+3 % of its CPU in page faults.
+"""
 
 _inherited: list[Callable[[Index], Any]] = []
 """What a worker computes blocks by, as its parent had it when the worker was made."""
@@ -97,6 +103,10 @@ def _start(parent: int, compute: Callable[[Index], Any] | None) -> None:
     _inherited[:] = [] if compute is None else [compute]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    libc = ctypes.CDLL(None)
+    for option, n_bytes in _KEPT_BYTES.items():
+        if hasattr(libc, "mallopt"):  # not all C libraries have it
+            libc.mallopt(option, n_bytes)
+    libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the line above
         os._exit(1)
