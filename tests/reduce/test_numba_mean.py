@@ -15,7 +15,7 @@ from zarrpyramid.reduce.loading import load_compiled
 
 load_compiled("mean", np.dtype("uint16")).join()
 from zarrpyramid.reduce import numba_mean as compiled
-kernels = [compiled._BY_ROWS[True], compiled._BY_ROWS[False], compiled._extremes]
+kernels = [compiled._BY_ROWS[True], compiled._BY_ROWS[False], compiled._summary]
 print(sum(sum(kernel.stats.cache_misses.values()) for kernel in kernels))
 print(sum(sum(kernel.stats.cache_hits.values()) for kernel in kernels))
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import threading
 from concurrent.futures import Future
+from operator import floordiv, lt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from .shards import ShardCodec
 
     Shard = tuple[StoredObject, NDArray[np.uint64]]
+
+_BYTES = np.dtype(np.uint8)
 
 _SHARDS = 64
 """How many shards are kept open: more than threads, as a thread works at one shard."""
@@ -62,6 +65,7 @@ class DirectChunks:
         self._shards = shards
         self._dtype = native_dtype(metadata)
         self._grid = metadata.chunks_per_object
+        self._n_whole = tuple(map(floordiv, metadata.shape, metadata.chunks))
         self._open_shards = _OpenShards()
         # No codec makes a chunk much larger than its voxels are.
         raw = geometry.count(metadata.chunks) * metadata.item_size
@@ -78,7 +82,7 @@ class DirectChunks:
         return other
 
     def payload(self, index: Index) -> bytes | memoryview | None:
-        buffer = scratch(self._payload, self._room, np.dtype(np.uint8)).data
+        buffer = scratch(self._payload, self._room, _BYTES).data
         if self._shards is None:
             return self._store.get_into(self._key(index), buffer)
         place, inner = geometry.split_index(index, self._grid)
@@ -102,7 +106,8 @@ class DirectChunks:
                 self._codec.decode(payload, chunk)
         except StoreError as error:
             raise self._damaged(index, error) from error
-        return chunk[_inside(self.metadata, index)]
+        is_whole = all(map(lt, index, self._n_whole))
+        return chunk if is_whole else chunk[_inside(self.metadata, index)]
 
     def encode(self, index: Index, block: Block) -> bytes | None:
         if not self._write_empty and is_fill(block, self.metadata.fill_value):

@@ -24,8 +24,8 @@ class Piece:
         Extents of the chunk, clipped at the array's edge.
     taken
         What the block takes of it, in the chunk's coordinates.
-    in_span
-        Where that stands in the span that the block is made from.
+    start, in_span
+        Where that begins in the span that the block is made from, and where it stands there.
     in_block
         Where its means stand in the block, if the chunk holds whole windows.
     is_whole
@@ -37,6 +37,7 @@ class Piece:
     index: Index
     shape: Shape
     taken: Region
+    start: Index
     in_span: Region
     in_block: Region
     is_whole: bool
@@ -88,6 +89,7 @@ def _pieces(
                 index=index,
                 shape=geometry.region_shape(here),
                 taken=geometry.relative_region(shared, here),
+                start=tuple(axis.start for axis in in_span),
                 in_span=in_span,
                 in_block=in_block,
                 is_whole=shared == here,

@@ -169,31 +169,33 @@ class LevelTask:
         read = SourceSums()
         first, pieces = block_layout(span, self.source.chunks, self.factors, self.source.shape)
         indexes = [tuple(map(add, first, piece.index)) for piece in pieces]
+        corner = starts(span)
         payloads = self.store.each(finer.payload, indexes)
         for piece, index, payload in zip(pieces, indexes, payloads, strict=True):
             if payload is None and self.needs_all:
                 require_object(self.store, self.source_path, self.source, index)
             missing = missing_chunk(self.source, piece.shape) if payload is None else None
             voxels = finer.decode(index, payload) if missing is None else missing.voxels
-            moments = taken = None if missing is None else missing.moments
-            where = starts(span, piece.in_span)
-            no_data = self.no_data.at(where, voxels[piece.taken].shape)
+            moments = found = None if missing is None else missing.moments
+            where = tuple(map(add, corner, piece.start))
+            taken = voxels[piece.taken]
+            no_data = self.no_data.at(where, taken.shape)
             if whole_span is not None:
-                whole_span[piece.in_span] = voxels[piece.taken]
+                whole_span[piece.in_span] = taken
             elif missing is not None and piece.is_whole:
                 block[piece.in_block] = missing.reduced(self.method, self.factors, target, no_data)
                 read.add(missing.moments)
             else:
-                taken = reduce(voxels[piece.taken], out=block[piece.in_block], no_data=no_data)
-                read.add(taken)
-                moments = taken if piece.is_whole else moments
+                found = reduce(taken, out=block[piece.in_block], no_data=no_data)
+                read.add(found)
+                moments = found if piece.is_whole else moments
             if counts is not None:
                 counts.add(
-                    voxels[piece.taken],
+                    taken,
                     self.factors,
                     where,
                     self.channel_axis,
-                    flat=taken is not None and taken.is_constant,
+                    flat=found is not None and found.is_constant,
                     no_data=self.no_data,
                     compiled=compiled,
                 )

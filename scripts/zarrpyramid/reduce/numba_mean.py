@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+from operator import mod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,12 @@ def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
     whole and of a shape that `serves` takes; voxels are float32, float64, or integers whose sum
     fits int64.
     """
+    found = _fill(source, window, out)
+    return int(found[0] if isinstance(found, tuple) else found)
+
+
+def _fill(source: Block, window: tuple[int, ...], out: Block) -> Any:
+    """Do what `halve` does; return the sum, of 8 and 16 bits with the least and the largest."""
     if source.dtype == np.uint64:
         # The sum fits int64, and so do the voxels: one kernel serves both.
         source, out = source.view(np.int64), out.view(np.int64)
@@ -54,10 +61,10 @@ def halve(source: Block, window: tuple[int, ...], out: Block) -> int:
         is_whole = out.flags.c_contiguous and out.flags.aligned
         means = out if is_whole else np.empty(out.shape, out.dtype)
         kernel = _KERNELS[source.dtype.kind == "f", is_deep]
-    total = kernel(voxels, means.reshape(-1, *out.shape[-2:]))
+    found = kernel(voxels, means.reshape(-1, *out.shape[-2:]))
     if means is not out:
         out[...] = means
-    return int(total)
+    return found
 
 
 def halve_and_describe(
@@ -69,13 +76,14 @@ def halve_and_describe(
     """
     if source.dtype == np.bool_:
         source, out = source.view(np.uint8), out.view(np.uint8)
-    if (
-        not _is_narrow(source)
-        or not serves(source.dtype, factors)
-        or any(extent % factor for extent, factor in zip(source.shape, factors, strict=True))
-    ):
+    is_served = _is_narrow(source) and serves(source.dtype, factors)
+    if not is_served or any(map(mod, source.shape, factors)):
         return None
-    return *_extremes_of(source), halve(source, factors, out)
+    found = _fill(source, factors, out)
+    if isinstance(found, tuple):
+        total, least, largest = found
+        return int(least), int(largest), int(total)
+    return *_extremes_of(source), int(found)
 
 
 def find_extremes(block: Block) -> tuple[int, int] | None:
@@ -198,12 +206,14 @@ def _mean_kernel(depth: int, *, is_float: bool) -> Callable[..., Any]:
 
 
 def _rows_kernel(depth: int) -> Callable[..., Any]:
-    # As int32: with Python's numbers numba goes on in 64 bits.
+    # As int32: with Python's numbers numba goes on in 64 bits. Extremes are found on the way: to
+    # look for them before takes half as long again, most of it to bring voxels into the cache.
     shift, half, one = np.int32(1 + depth), np.int32(2 * depth - 1), np.int32(1)
 
     def mean(source, out):  # type: ignore[no-untyped-def]
         total = np.int64(0)
         row = np.empty(source.shape[2], np.int32)
+        least = largest = source[0, 0, 0]
         for z in range(out.shape[0]):
             for y in range(out.shape[1]):
                 a, b = source[depth * z, 2 * y], source[depth * z, 2 * y + 1]
@@ -211,13 +221,17 @@ def _rows_kernel(depth: int) -> Callable[..., Any]:
                 means = out[z, y]
                 for x in range(row.size):
                     row[x] = np.int32(a[x]) + np.int32(b[x])
+                    least = min(least, min(a[x], b[x]))
+                    largest = max(largest, max(a[x], b[x]))
                     if depth == 2:
                         row[x] += np.int32(c[x]) + np.int32(d[x])
+                        least = min(least, min(c[x], d[x]))
+                        largest = max(largest, max(c[x], d[x]))
                 for x in range(means.size):
                     window = row[2 * x] + row[2 * x + 1]
                     total += window
                     means[x] = (window + half + ((window >> shift) & one)) >> shift
-        return total
+        return total, least, largest
 
     return compile_kernel(mean)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .numba_mean import as_part, compile_kernel, in_c_order
+from .numba_mean import as_part, compile_kernel, find_extremes, in_c_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +83,7 @@ def load(dtype: np.dtype[Any]) -> None:
     source, out = np.zeros((2, 2, 2), dtype), np.zeros((1, 1, 1), dtype)
     for rest in (None, np.zeros(source.shape, np.int16)):
         halve_once(source, rest, 1, source.shape, out, np.zeros(out.shape, np.int8))
+    find_extremes(source)
     pack_pairs(np.zeros(2, np.int8), np.zeros(1, np.uint8))
     unpack_pairs(np.zeros(1, np.uint8), np.zeros(2, np.int8))
 
