@@ -12,7 +12,7 @@ by what dask ``scheduler`` the user has set.
 
 A level of more than 8 tasks is run by dask, over worker processes (``workers``), or on the user's
 dask cluster; a smaller one by plain threads, since importing dask costs 0.18 CPU s. numba is loaded
-where the source has 2^31 voxels or more, and costs 0.4 CPU s; until then numpy gives the same bits
+where the source has 2^30 voxels or more, and costs 0.4 CPU s; until then numpy gives the same bits
 (docs/design/0005 and 0014).
 
 Then: ``opening`` and ``parts`` (a level made by many jobs), ``publish`` (documents and list),
