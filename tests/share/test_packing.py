@@ -199,6 +199,16 @@ def test_a_plate_is_packed_whole(tmp_path):
     assert files(tmp_path / "back.zarr") == files(tmp_path / "plate.zarr")
 
 
+def test_a_level_0_that_is_a_link_is_packed_as_what_it_leads_to(image, tmp_path):
+    build_pyramid(tmp_path / "own.zarr", source=str(image), link_base=True, levels=1)
+    file = pack(tmp_path / "own.zarr").file
+    assert verified(file).is_sound
+    back = unpack(file, tmp_path / "back.zarr")
+    assert files(back / "0") == files(image / "0")
+    assert verified(back).is_sound
+    assert len(build_pyramid(back, levels=1)) == 2
+
+
 @pytest.mark.slow
 def test_a_file_on_a_web_server(built, packed, tmp_path):
     with web_server(packed.parent) as url:

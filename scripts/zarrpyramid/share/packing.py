@@ -20,10 +20,11 @@ from zarrpyramid.metadata import (
     join,
     locate,
     open_group,
+    read_node,
     stated_version,
     way_to_image,
 )
-from zarrpyramid.plan import LITTER_KEY, REMAINDERS
+from zarrpyramid.plan import LITTER_KEY, REMAINDERS, trust_linked_base
 from zarrpyramid.programs import command
 from zarrpyramid.stores import HOLD_FILE, SUFFIXES, ArchiveWriter, as_arguments
 from zarrpyramid.verify import pyramid_status, read_collection
@@ -177,9 +178,13 @@ def _check_form(store: Store, inside: str, group: Node) -> None:
 
 
 def _check_complete(store: Store, inside: str) -> None:
-    """Refuse images that are not complete, or whose level 0 stands elsewhere."""
+    """Refuse images that are not complete, or whose level 0 stands beside them.
+
+    A level 0 that was linked here is packed as what the link leads to.
+    """
     held = read_collection(store, inside)
     for image in [inside] if held is None else held.images:
+        trust_linked_base(store, read_node(store, image), join(image, "0"))
         where = join(store.name, image)
         status = pyramid_status(where, storage_options=store.options)
         if status.faults:
