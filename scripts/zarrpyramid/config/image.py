@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,12 +80,19 @@ def image_config(name: str, given: Mapping[str, Any], *, is_read: bool = False) 
 
 def to_settings(image: ImageConfig) -> dict[str, Any]:
     """Return what `restore` makes an image of, as JSON can hold it; defaults are left out."""
-    defaults = _recorded(IMAGE, {})
-    return {
-        key: value
-        for key, value in asdict(image).items()
-        if key not in defaults or value != defaults[key]
+    defaults = _defaults()
+    values = {each.name: getattr(image, each.name) for each in fields(image)}
+    given = {
+        key: value for key, value in values.items() if key not in defaults or value != defaults[key]
     }
+    forms = {key: asdict(form) for key in ("test_image", "base") if (form := given.get(key))}
+    return {**copy.deepcopy(given), **forms}
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Return the defaults of all settings; nobody changes them."""
+    return _recorded(IMAGE, {})
 
 
 def restore(settings: Mapping[str, Any]) -> ImageConfig:

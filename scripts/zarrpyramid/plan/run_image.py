@@ -112,8 +112,10 @@ class RunImage:
                 )
         except PyramidError as error:
             return None, str(error), False
-        is_made = bool(self.config.base_ready) or (
-            read_node(image.store, image.level_path(0)) is None
+        asked = self.config
+        is_read = not (asked.source or asked.test_image or asked.base)  # for the plan
+        is_made = bool(asked.base_ready) or not (
+            is_read or read_node(image.store, image.level_path(0))
         )
         return image, "", is_made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
@@ -36,6 +37,11 @@ class Links:
         self.trusted = [*trusted]
         self.checked: set[str] = set()
 
+    @cached_property
+    def _real_root(self) -> str:
+        """The folder without links, as it was at the first look."""
+        return os.path.realpath(self.root)
+
     def check_folder(self, path: str) -> None:
         """Check a folder as `check` does, and remember it."""
         self.check(path)
@@ -44,7 +50,7 @@ class Links:
     def check(self, path: str) -> None:
         """Raise StoreError unless a path leads into the store or into a trusted folder."""
         real = os.path.realpath(path)
-        roots = (os.path.realpath(self.root), *self.trusted)
+        roots = (self._real_root, *self.trusted)
         if not any(f"{real}/".startswith(f"{root.rstrip('/')}/") for root in roots):
             raise StoreError(
                 f"{path} leads through a symbolic link to {real}, out of the store; links are only "
