@@ -149,6 +149,14 @@ def test_what_matters_of_a_level_comes_first(tmp_path):
     assert "The mean drifts by at most 0.5" in found.text
 
 
+def test_all_levels_show_the_depth_of_the_middle_of_level_0(tmp_path):
+    image, records = pyramid(tmp_path, ramp((30, 32, 32)))
+    found, _ = read_previews(image, records)
+    for level, plane in enumerate((15, 7, 3)):  # level 2 has 8 planes
+        stored = zarr.open_array(tmp_path / f"image.zarr/{level}", mode="r")
+        np.testing.assert_array_equal(found[level].slices[0].pixels, stored[plane])
+
+
 def test_the_day_is_that_of_the_last_job(tmp_path):
     image, records = pyramid(tmp_path, ramp((40, 36, 32)))
     for level, ended in enumerate((1e9, 2e9, 1.5e9)):

@@ -157,7 +157,8 @@ def read_first_slices(pyramid: Pyramid, level: FoundLevel, budget: int) -> list[
     metadata = level.array
     types = [axis.type for axis in pyramid.known_axes]
     first: dict[int | None, tuple[tuple[int, int], Region]] = {}
-    for (channel, *plane), region in _middle_slices(metadata.shape, types):
+    middle = [extent // 2 for extent in metadata.shape]
+    for (channel, *plane), region in _middle_slices(metadata.shape, types, middle):
         first.setdefault(channel, ((plane[0], plane[1]), region))
     regions = [region for _, region in first.values()]
     touched = {
@@ -217,7 +218,13 @@ def _read_level(
 ) -> tuple[Preview, int]:
     metadata = Level(image, level).metadata
     types = [axis.type for axis in image.plan.axes]
-    regions = list(_middle_slices(metadata.shape, types))
+    plan = image.plan.levels
+    # The planes that hold the middle of level 0, so that all levels show one depth.
+    middle = [
+        extent // 2 // voxels
+        for extent, voxels in zip(plan[0].shape, plan[level].downsampling, strict=True)
+    ]
+    regions = list(_middle_slices(metadata.shape, types, middle))
     touched = {
         index: None
         for _, region in regions
@@ -247,9 +254,9 @@ def _read_level(
 
 
 def _middle_slices(
-    shape: geometry.Shape, types: Sequence[str]
+    shape: geometry.Shape, types: Sequence[str], middle: Sequence[int]
 ) -> Iterator[tuple[tuple[int | None, int, int], Region]]:
-    """Yield channel, row axis and column axis of each slice, and its region.
+    """Yield channel, row axis and column axis of each slice through a place, and its region.
 
     Of three space axes a, b, c the slices have rows and columns b and c, a and c, b and a: side by
     side and one below the other they share axes.
@@ -266,7 +273,7 @@ def _middle_slices(
     for channel in range(n_channels):
         for rows, columns in pairs:
             # Time stands at its first point.
-            starts = [extent // 2 if axis in spaces else 0 for axis, extent in enumerate(shape)]
+            starts = [place if axis in spaces else 0 for axis, place in enumerate(middle)]
             if channel_axis is not None:
                 starts[channel_axis] = channel
             region = tuple(
