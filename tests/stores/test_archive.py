@@ -224,4 +224,4 @@ def test_more_entries_than_zip_counted_once(tmp_path):
     store = open_store(str(tmp_path / "a.ozx"))
     assert (store.get("c/69999"), len(list(store.keys("c")))) == (b"x", 70_000)
     assert store.archive.is_sealed
-    assert store.archive.holds_seal()
+    assert store.archive.held_seal()

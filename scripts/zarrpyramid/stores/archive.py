@@ -194,13 +194,14 @@ class Archive:
         """Whether its end is a digest of all before it, or was one before it was damaged."""
         return SEAL_KEY.encode() in self.comment or bool(_SEAL.search(self.comment))
 
-    def holds_seal(self) -> bool:
-        """Tell whether the digest at its end is that of all before it."""
+    def held_seal(self) -> str:
+        """Return the digest of all before its end, if its end says the same; else ""."""
         digest, end = xxh3_128(), self.file.size - SEAL_SIZE
         buffer = memoryview(bytearray(_PIECE))
         for start in range(0, end, _PIECE):
             digest.update(self._fill(buffer[: end - start], start))
-        return self.comment.endswith(seal(digest.hexdigest()))
+        found = digest.hexdigest()
+        return found if self.comment.endswith(seal(found)) else ""
 
     def _start(self, entry: ZipInfo) -> int:
         """Return where an entry's bytes begin: behind a header of its own."""

@@ -36,8 +36,8 @@ def check_archive(store: Store) -> Iterator[Check | Finding]:
     if archive is None:
         return
     figure = f"{len(archive.entries)} entries, {archive.file.size} bytes"
-    if archive.is_sealed and archive.holds_seal():
-        yield Check(name="file", figure=f"{figure}, all as they were sealed")
+    if archive.is_sealed and (digest := archive.held_seal()):
+        yield Check(name="file", figure=f"{figure}, all as they were sealed by {digest}")
     else:
         yield Check(
             name="file", figure=f"{figure}, {'' if archive.is_sealed else 'without a seal, '}read"

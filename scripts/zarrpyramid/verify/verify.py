@@ -61,10 +61,10 @@ def verify_pyramid(
     Of a plate, a well, a group of labels or a root of bioformats2raw: at its documents, and at each
     image that it names.
 
-    Of a single file its bytes come first. Then documents: the list, the levels, the rules of
-    OME-NGFF, the records, consolidated metadata. Then objects that are missing, empty or left by a
-    run that died, and voxels of each level, by its record or by the method that explains it; what
-    is read by neither is decoded.
+    Of a single file its bytes come first, and nothing else of one that is damaged. Then documents:
+    the list, the levels, the rules of OME-NGFF, the records, consolidated metadata. Then objects
+    that are missing, empty or left by a run that died, and voxels of each level, by its record or
+    by the method that explains it; what is read by neither is decoded.
 
     Parameters
     ----------
@@ -94,7 +94,13 @@ def verify_group(
     """Look at the pyramid or pyramids in a group of a store, as `verify_pyramid` does."""
     find = partial(pyramid_at, store, follow_links=follow_links)
     held = read_collection(store, inside)
-    yield from check_archive(store)
+    is_damaged = False
+    for event in check_archive(store):
+        is_damaged |= isinstance(event, Finding) and event.grade == DEFECT
+        yield event
+    if is_damaged:  # whatever is found behind it may follow from that
+        yield Check(name="levels", figure="not looked at: the file is damaged", proven=False)
+        return
     if held is None:
         yield from _verify_image(find(inside), scope)
         return
