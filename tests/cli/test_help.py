@@ -50,6 +50,20 @@ def test_every_command_is_in_one_group(capsys):
     assert max(map(len, told.splitlines())) <= 100
 
 
+def test_without_a_command_the_help_is_shown(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ("", PROGRAM.format_help())
+
+
+def test_no_option_may_be_shortened(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "--config", "a.yaml", "a.zarr"])
+    assert ended.value.code == 2
+    assert "status does not know '--config'" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A folder with all that examples speak of."""

@@ -105,12 +105,30 @@ def test_plan_says_why_a_run_is_refused_on_any_machine(tmp_path, capsys):
 
 def test_plan_says_what_it_needs(tmp_path, capsys):
     assert main(["plan"]) == 2
-    assert "give either STORE/FIELD or --configfile F" in capsys.readouterr().err
+    assert "give STORE/FIELD, --configfile F or --config KEY=VALUE ..." in capsys.readouterr().err
     assert main(["plan", "--configfile", str(tmp_path / "absent.yaml")]) == 2
     assert "cannot be read as a configuration" in capsys.readouterr().err
     (tmp_path / "list.yaml").write_text("[1]")
     assert main(["plan", "--configfile", str(tmp_path / "list.yaml")]) == 2
     assert "expected a mapping of keys such as store" in capsys.readouterr().err
+
+
+def test_plan_takes_settings_as_snakemake_does(tmp_path, capsys):
+    make(tmp_path / "s.zarr")
+    factors = "scale_factors: {z: 1, y: 1, x: 2}"
+    (tmp_path / "c.yaml").write_text(f"{{store: gone.zarr, levels: 1, {factors}}}")
+    given = ["--config", f"store={tmp_path}/s.zarr", "field=raw", "scale_factors={y: 2}"]
+    assert main(["plan", "--configfile", str(tmp_path / "c.yaml"), *given, "--json"]) == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    assert image["path"] == f"{tmp_path}/s.zarr/raw"
+    assert image["levels"][1]["shape"] == [40, 18, 25]
+
+
+def test_settings_beside_a_path_name_the_way(tmp_path, capsys):
+    make(tmp_path / "s.zarr")
+    assert main(["plan", str(tmp_path / "s.zarr/raw"), "--config", "levels=1"]) == 2
+    way = capsys.readouterr().err.partition("give the image there too: ")[2]
+    assert main(["plan", "--config", "levels=1", *way.split()]) == 0
 
 
 def put_foreign_list(group):

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from PIL import Image
 
@@ -54,6 +55,17 @@ def test_a_file_is_named_and_told_how_it_becomes_a_pyramid(tmp_path, capsys, nam
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(message, line)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_plan_follows_its_own_advice(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slices").mkdir()
+    for z in range(2):
+        tifffile.imwrite(tmp_path / f"slices/{z}.tif", np.zeros((8, 9), "u1"))
+    assert main(["plan", "slices/0.tif"]) == 2
+    words = capsys.readouterr().err.partition("--config ")[2].split()
+    assert main(["plan", "--config", *words]) == 0
+    assert "NEW" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["s3://bucket/a.tif", "https://host/a.czi"])

@@ -31,6 +31,10 @@ class Parser(argparse.ArgumentParser):
     keys: Mapping[str, str]
     """What the JSON of a command holds; empty for one that prints none."""
 
+    def __init__(self, **form: Any) -> None:
+        # What a shortened option means would change with each new one.
+        super().__init__(allow_abbrev=False, **form)
+
     def error(self, message: str) -> NoReturn:
         """End the process with exit code 2."""
         self.exit(2, f"zarrpyramid: error: {message}; see {self.prog} --help\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from .arguments import BRAIN, add_answers, add_command, add_options, add_path, a
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from zarrpyramid.plan import Image
 
@@ -24,12 +26,25 @@ def add_commands(commands: Commands) -> None:
         commands,
         plan,
         "show what a run will make and what it needs, before any voxel is read",
-        (BRAIN, "--configfile my.yaml", f"{BRAIN} --codecs"),
+        (
+            BRAIN,
+            "--config source=/archive/brain.tif store=/data/new.zarr",
+            "--configfile my.yaml",
+            f"{BRAIN} --codecs",
+        ),
         good="the plan is shown, whether or not there is room for it here",
         bad="the plan is shown, and a run is refused on any machine",
     )
     add_path(command, nargs="?")
     add_options(command, "a configuration, as snakemake takes it")
+    command.add_argument(
+        "--config",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings, as snakemake takes them; they stand over those of --configfile",
+    )
     command.add_argument(
         "--codecs",
         action="store_true",
@@ -77,21 +92,24 @@ def add_commands(commands: Commands) -> None:
 
 def plan(given: argparse.Namespace) -> int:
     """Print a forecast for one image, or for all images of a configuration."""
-    from zarrpyramid.config import read_config, short_name
+    from zarrpyramid.config import short_name
     from zarrpyramid.downsample import n_cores, open_path, try_codecs
     from zarrpyramid.plan import Run, forecast
     from zarrpyramid.report import describe_codecs, trial_documents
 
-    if given.path is None and given.configfile is None:
-        raise ConfigError("give either STORE/FIELD or --configfile F")
+    if given.path is None and given.configfile is None and not given.config:
+        raise ConfigError("give STORE/FIELD, --configfile F or --config KEY=VALUE ...")
+    if given.path is not None and given.config:
+        store, field = _split(given.path)
+        words = shlex.join([f"store={store}", *([f"field={field}"] if field else [])])
+        raise ConfigError(f"--config beside STORE/FIELD; give the image there too: {words}")
     logs, faults, batches = Path("logs"), dict[str, str](), None
     in_batches = set[str]()
     if given.path is not None:
         image = open_path(given.path, storage_options=options_of(given), is_read=False)
         images = {short_name(image.store.name, image.path): image}
     else:
-        config = read_config(Path(given.configfile))
-        run = Run(config, results="results", folder=Path("results"), logs=logs)
+        run = Run(_configuration(given), results="results", folder=Path("results"), logs=logs)
         in_batches = run.batches.names
         batches = run.batches.forecast() if in_batches else None
         images = {name: image for name, image in run.found.items() if image is not None}
@@ -124,6 +142,18 @@ def plan(given: argparse.Namespace) -> int:
         for fault in faults.values():
             print(f"zarrpyramid: a run is refused: {fault}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def _configuration(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of a file, and over them those given, as Snakemake merges them."""
+    from zarrpyramid.config import read_config
+
+    config = {} if given.configfile is None else read_config(Path(given.configfile))
+    for key, value in _values("--config", given.config):
+        below = config.get(key)
+        both = isinstance(value, dict) and isinstance(below, dict)
+        config[key] = below | value if both else value
+    return config
 
 
 def _fault(image: Image) -> str:
@@ -173,16 +203,24 @@ def _settings(words: list[str]) -> dict[str, Any]:
     ConfigError
         If a word is no setting of `build`, or its value is no YAML.
     """
-    from zarrpyramid.config import KEYWORDS, from_yaml
+    from zarrpyramid.config import KEYWORDS
 
     settings = {}
-    for word in words:
-        key, is_given, value = word.partition("=")
-        if not is_given:
-            raise ConfigError(f"--set {key}: expected KEY=VALUE, such as levels=3")
+    for key, value in _values("--set", words):
         if key in ("store", "field"):
             raise ConfigError(f"--set {key}: no setting of build; give STORE/FIELD instead")
         if key not in KEYWORDS:
             raise ConfigError(f"--set {key}: no setting of build{suggestion(key, list(KEYWORDS))}")
-        settings[key] = from_yaml(value, f"--set {key}")
+        settings[key] = value
     return settings
+
+
+def _values(option: str, words: list[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the key and the value of each word of an option."""
+    from zarrpyramid.config import from_yaml
+
+    for word in words:
+        key, is_given, value = word.partition("=")
+        if not is_given:
+            raise ConfigError(f"{option} {key}: expected KEY=VALUE, such as levels=3")
+        yield key, from_yaml(value, f"{option} {key}")

@@ -111,9 +111,7 @@ def make_parser() -> Program:
     """Return the parser of all commands."""
     parser = Program(prog="zarrpyramid")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND", parser_class=Parser
-    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     parser.commands, parser.groups = commands.choices, {}
     for title, group in _GROUPS.items():
         before = set(parser.commands)
@@ -134,6 +132,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         rest = suggestion(word.partition("=")[0], options) if word.startswith("-") else ""
         parser.prog = f"zarrpyramid {given.command}"
         parser.error(f"{given.command} does not know {word!r}{rest}")
+    if given.command is None:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
     given.parser = parser
     return given
 
