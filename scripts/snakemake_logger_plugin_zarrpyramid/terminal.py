@@ -132,7 +132,8 @@ class Terminal:
         up = f"\x1b[{height}A\r" if height else "\r"
         text = "".join(f"{line}\x1b[K\n" for line in [*above, *(line for line, _ in lines)])
         self._drawn = lines
-        data = f"\x1b[?25l{up}{text}\x1b[J\x1b[?25h".encode(self._encoding, errors="replace")
+        # The cursor stays visible: a run that ends within a write leaves it as it was.
+        data = f"{up}{text}\x1b[J".encode(self._encoding, errors="replace")
         with contextlib.suppress(OSError):  # a terminal that was closed; the pipe is still read
             while data:
                 data = data[os.write(self._screen, data) :]
