@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 
 import numpy as np
 import pytest
 import zarr
+from snakemake.cli import parse_config
 
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
 from zarrpyramid.downsample.log import failures
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.report.facts import level_facts
-from zarrpyramid.report.summary import success_lines, summarize_pyramid, write_overview
+from zarrpyramid.report.summary import (
+    size_to_give,
+    success_lines,
+    summarize_pyramid,
+    write_overview,
+)
+
+UNSIZED = (
+    "voxel size unknown along y, x: voxels count as cubes; give "
+    '--config "voxel_size={y: SIZE, x: SIZE}" unit=micrometer'
+)
 
 
 def rows(text, head="| level |"):
@@ -144,6 +156,7 @@ def test_the_lines_that_end_a_run(tmp_path, monkeypatch):
         "GB/s)",
         "  report: results/brain/report.html",
         "  see raw",
+        f"  {UNSIZED}",
     ]
     line = success_lines([image], tmp_path / "results", tmp_path / "absent")[0]
     assert line.endswith("raw (64 voxels)")
@@ -153,14 +166,38 @@ def test_the_lines_that_end_a_run(tmp_path, monkeypatch):
         "results/summary.md",
         "  report: results/index.html",
         "  see raw",
+        f"  brain and 20 more: {UNSIZED}",
     ]
-    line, report, _ = success_lines([image], results, tmp_path, title="plate")
+    line, report, *_ = success_lines([image], results, tmp_path, title="plate")
     assert line.startswith("zarrpyramid: plate: the pyramids of 1 image are complete (2 levels")
     assert report == "  report: results/plate/report.html"
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, UNSIZED),
+        ({"voxel_size": [2, 0.5]}, ""),
+        ({"voxel_size": {"y": 1}}, UNSIZED.replace("y, x", "x").replace("y: SIZE", "y: 1")),
+    ],
+)
+def test_a_size_that_nothing_says(tmp_path, keys, expected):
+    group = zarr.create_group(tmp_path / "a.zarr")
+    group.create_array("0", data=np.ones((8, 8), "u1"), chunks=(4, 4))
+    keys = {"store": str(tmp_path / "a.zarr"), "levels": 1, **keys}
+    before = open_image(image_config("a", keys))
+    assert size_to_give(before) == expected
+    build_pyramid(**keys)
+    after = open_image(image_config("a", keys))  # our list says no more than was known
+    assert (size_to_give(after), after.plan.levels) == (expected, before.plan.levels)
+    if expected:  # the way out
+        command = shlex.split(expected.partition("--config ")[2].replace("SIZE", "2"))
+        told = image_config("a", {**keys, **parse_config(command)})
+        assert open_image(told).plan.unsized == ()
 
 
 def test_the_line_of_what_no_viewer_opens(tmp_path):
     zarr.create_group(tmp_path).create_array("0", data=np.ones(8, "uint8"), chunks=(2,))
     image = open_image(image_config("wave", {"store": str(tmp_path), "levels": 1}))
-    *_, line = success_lines([image], tmp_path, tmp_path)
+    *_, line, _ = success_lines([image], tmp_path, tmp_path)
     assert line.endswith(f"zarrpyramid status {tmp_path}")

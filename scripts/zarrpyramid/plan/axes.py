@@ -17,6 +17,7 @@ from zarrpyramid.metadata import (
     first_dataset,
     listed_axes,
     meant_unit,
+    our_metadata,
     placed,
     read_axes,
     read_multiscales,
@@ -26,7 +27,7 @@ from .axis_order import check_order
 from .decision import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
     from typing import Any
 
     from zarrpyramid.config import ImageConfig
@@ -124,6 +125,8 @@ def decide_axes(
         return Decision(key="axes", value=names, given=True)
     if read_axes(attributes, len(names)) is not None:
         why = "the multiscales of level 0's group names them"
+        if our_metadata(attributes) and names == tuple(DEFAULT_AXES[len(names) - 1]):
+            why = f"the list that zarrpyramid wrote; the usual ones of {len(names)} axes"
     elif base.dimension_names is not None and tuple(base.dimension_names) == names:
         why = "level 0's dimension_names" if base.zarr_format == 3 else "level 0's names in xarray"
     else:
@@ -211,6 +214,32 @@ def says_sizes(attributes: dict[str, Any], n_axes: int) -> bool:
     multiscales = read_multiscales(attributes) or {}
     scale, _ = placed(multiscales, first_dataset(multiscales), n_axes)
     return scale is not None and read_axes(attributes, n_axes) is not None
+
+
+def is_said(attributes: dict[str, Any], axes: Sequence[Axis]) -> bool:
+    """Tell whether a group says it on somebody's word.
+
+    In a list of ours, ones without a unit stand for what nobody said.
+    """
+    listed = read_axes(attributes, len(axes)) or ()
+    is_stated = any(axis.size != 1 or axis.unit for axis in listed if axis.type == SPACE)
+    return says_sizes(attributes, len(axes)) and (is_stated or not our_metadata(attributes))
+
+
+def unsized_axes(
+    image: ImageConfig, axes: Sequence[Axis], found: Container[str] = ()
+) -> tuple[str, ...]:
+    """Return the space axes along which neither the settings nor a file gives the voxels' size.
+
+    Of a test image nobody asks.
+    """
+    given = given_by_axis(image, "voxel_size", axes)
+    return tuple(
+        axis.name
+        for axis in axes
+        if axis.type == SPACE and axis.name not in given and axis.name not in found
+        if image.test_image is None
+    )
 
 
 def voxel_size(axes: Sequence[Axis], downsampling: Shape) -> tuple[float, ...]:

@@ -27,6 +27,7 @@ from zarrpyramid.metadata import (
     without_paths,
 )
 
+from .axes import unsized_axes
 from .base_objects import watched_by
 from .base_place import check_voxels, level_paths, read_base
 from .companion import companion_name, companion_of
@@ -235,9 +236,10 @@ def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
             replace(config, axes=None), found.base, found.attributes, path, found.block_grid
         )
         told = explained(config, found)
+        unsized = unsized_axes(config, plan.axes, found.image.form.voxel_size)
         keys = {decision.key for decision in told}
         kept = (known for known in plan.decisions if known.key not in keys)
-        plan = replace(plan, asked=config, decisions=(*told, *kept))
+        plan = replace(plan, asked=config, decisions=(*told, *kept), unsized=unsized)
     return Image(store=store, path=path, plan=plan, paths=LevelPaths(), source=source)
 
 

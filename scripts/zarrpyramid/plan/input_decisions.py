@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.metadata import SPACE, Axis, axis_type, listed_axes
+from zarrpyramid.metadata import Axis, axis_type, listed_axes
 
-from .axes import given_by_axis
+from .axes import given_by_axis, unsized_axes
 from .decision import Decision
 from .slabs import choose_slab
 
@@ -51,11 +51,7 @@ def _explained_sizes(config: ImageConfig, form: InputForm) -> Iterator[Decision[
     axes = [Axis(name=name, type=axis_type(name)) for name in form.axes]
     given = given_by_axis(config, "voxel_size", axes)
     found = {name: form.voxel_size[name] for name in form.axes if name in form.voxel_size}
-    unknown = [
-        axis.name
-        for axis in axes
-        if axis.type == SPACE and axis.name not in given and axis.name not in found
-    ]
+    unknown = unsized_axes(config, axes, form.voxel_size)
     reasons = [form.origins.get("voxel_size", "the file says so")] if found.keys() - given else []
     if reasons and given:
         reasons.append(f"{', '.join(given)} as given")

@@ -24,11 +24,13 @@ from zarrpyramid.reduce import ALL_DATA, ITEM_SIZES, METHODS
 
 from .axes import (
     decide_axes,
+    is_said,
     plan_axes,
     says_sizes,
     shown_sizes,
     space_axes,
     times,
+    unsized_axes,
     with_transform,
 )
 from .chunks import decide_chunks, plan_dtype
@@ -158,6 +160,8 @@ class ImagePlan:
     block_grid
         Extents of what the files decode at once that level 0 is made of, and where in its first
         block it begins; None where it is made of none.
+    unsized
+        Space axes along which nothing says how large voxels are: they count as cubes.
     """
 
     asked: ImageConfig
@@ -168,6 +172,7 @@ class ImagePlan:
     levels: tuple[LevelPlan, ...]
     decisions: tuple[Decision[Any], ...] = ()
     block_grid: tuple[Shape, Shape] | None = None
+    unsized: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -237,7 +242,8 @@ def plan_image(
     omero = decide_omero(image, base, axes, attributes, labels.value)
     image = replace(image, labels=labels.value, method=method.value, omero=omero.value)
     sized = bool(image.voxel_size) or says_sizes(attributes, len(base.shape))
-    factors = decide_factors(image, axes, sized=sized)
+    unsized = () if is_said(attributes, axes) else unsized_axes(image, axes)
+    factors = decide_factors(image, axes, sized=sized and len(unsized) < len(space_axes(axes)))
     ladder = plan_ladder(image, factors.value, base.shape, axes, sized=sized)
     cuts = decide_chunks(image, base, space_axes(axes), ladder)
     chunks, shards = cuts[0].value, cuts[1].value
@@ -305,6 +311,7 @@ def plan_image(
         levels=tuple(levels),
         decisions=decisions,
         block_grid=block_grid,
+        unsized=unsized,
     )
 
 

@@ -17,9 +17,10 @@ from .facts import holds_labels
 from .frames import crosses
 from .level_tables import as_bytes, levels_section, times_section
 from .making import labels_section, making_section
-from .markup import Child, Markup, definitions, page_text, tag, verdict
+from .markup import Child, Markup, definitions, page_text, sentence, tag, verdict
 from .pictures import pictures_section
 from .slices import read_previews
+from .summary import size_to_give
 from .viewer_rules import lint
 from .ways_to_open import opening_section
 
@@ -123,7 +124,9 @@ def _header(image: Image, facts: Sequence[LevelFacts], findings: Sequence[Findin
         "header",
         tag("h1", plan.image.name),
         tag("p", tag("code", plan.where), class_="soft"),
-        verdict(_verdict(len(facts) - 1, faults, findings), is_complete=not faults),
+        verdict(
+            _verdict(len(facts) - 1, faults, findings, size_to_give(image)), is_complete=not faults
+        ),
         definitions(figures),
         _made(facts),
     )
@@ -143,7 +146,7 @@ def _made(facts: Sequence[LevelFacts]) -> Markup | None:
     )
 
 
-def _verdict(last: int, faults: Sequence[str], findings: Sequence[Finding]) -> str:
+def _verdict(last: int, faults: Sequence[str], findings: Sequence[Finding], unsized: str) -> str:
     """Return what is to know first; `last` is the number of the coarsest level."""
     if faults:
         return f"{'; '.join(faults)}. Run the workflow again, which makes them again."
@@ -157,6 +160,8 @@ def _verdict(last: int, faults: Sequence[str], findings: Sequence[Finding]) -> s
     bad = sum(finding.grade != NOTE for finding in findings)
     if bad:
         said += f" Viewers: {bad} thing{'s' * (bad > 1)} to know before you open it, below."
+    if unsized:
+        said += f" {sentence(unsized)}"
     return said
 
 

@@ -125,7 +125,37 @@ def success_lines(
             f"made); all of them: {near(results / 'summary.md')}"
         ]
         report = results / title / "report.html" if title else results / "index.html"
-    return [*lines, f"  report: {near(report)}", *(f"  {way}" for way in _ways_to_look(first))]
+    if len(images) == 1 and first.source:
+        lines.append(f"  source: {first.source.name}")
+    ways = (f"  {way}" for way in _ways_to_look(first))
+    return [*lines, f"  report: {near(report)}", *ways, *_sizes_to_give(images)]
+
+
+def _sizes_to_give(images: Sequence[Image]) -> list[str]:
+    """Return a line that says of which image nobody has said how large voxels are."""
+    unsized = [image for image in images if image.plan.unsized]
+    if not unsized:
+        return []
+    more = f" and {len(unsized) - 1} more" if len(unsized) > 1 else ""
+    whose = f"{unsized[0].plan.image.name}{more}: " if len(images) > 1 else ""
+    return [f"  {whose}{size_to_give(unsized[0])}"]
+
+
+def size_to_give(image: Image) -> str:
+    """Return along which axes nothing says how large voxels are, and how to say it, or ""."""
+    plan = image.plan
+    if not plan.unsized:
+        return ""
+    given = plan.asked.voxel_size
+    known = {**given} if isinstance(given, dict) else {}
+    sizes = ", ".join(
+        f"{k}: {v}" for k, v in {**known, **dict.fromkeys(plan.unsized, "SIZE")}.items()
+    )
+    unit = "" if any(axis.unit for axis in plan.axes) else " unit=micrometer"
+    return (
+        f"voxel size unknown along {', '.join(plan.unsized)}: voxels count as cubes; give "
+        f'--config "voxel_size={{{sizes}}}"{unit}'
+    )
 
 
 def _success_line(image: Image, logs: Path) -> str:
