@@ -178,7 +178,7 @@ def test_the_lines_that_end_a_run(tmp_path, monkeypatch):
     [
         ({}, UNSIZED),
         ({"voxel_size": [2, 0.5]}, ""),
-        ({"voxel_size": {"y": 1}}, UNSIZED.replace("y, x", "x").replace("y: SIZE", "y: 1")),
+        ({"voxel_size": {"y": 1}}, UNSIZED.replace("y, x", "x").replace("y: SIZE", "y: 1.0")),
     ],
 )
 def test_a_size_that_nothing_says(tmp_path, keys, expected):

@@ -148,9 +148,8 @@ def size_to_give(image: Image) -> str:
         return ""
     given = plan.asked.voxel_size
     known = {**given} if isinstance(given, dict) else {}
-    sizes = ", ".join(
-        f"{k}: {v}" for k, v in {**known, **dict.fromkeys(plan.unsized, "SIZE")}.items()
-    )
+    wanted = {**known, **dict.fromkeys(plan.unsized, "SIZE")}
+    sizes = ", ".join(f"{name}: {size}" for name, size in wanted.items())
     unit = "" if any(axis.unit for axis in plan.axes) else " unit=micrometer"
     return (
         f"voxel size unknown along {', '.join(plan.unsized)}: voxels count as cubes; give "
