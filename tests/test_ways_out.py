@@ -202,6 +202,13 @@ def commanded(start):
     return way
 
 
+def configured(given, message):
+    """Return the settings that the message spells out for a shell."""
+    words = shlex.split(message.partition("--config ")[2].partition(", or in Python")[0])
+    own = dict(word.split("=", 1) for word in words)
+    return {**given, **own, "store": given["store"].with_name(own["store"])}
+
+
 def renamed(given, message):
     return commanded("mv ")(given, message)
 
@@ -270,7 +277,7 @@ FAULTS = {
         {"field": "raw", "weights": "densty", "levels": 1}, "did you mean 'density'",
         [meant("weights")],
     ),
-    "an array": (array, {}, "is itself an array", [elsewhere, commanded(PYTHON)]),
+    "an array": (array, {}, "is itself an array", [elsewhere, configured]),
     "an array as field": (
         image, {"field": "0"}, "level 0 of the image", [changed(field=None)],
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from types import MappingProxyType
 
 import numpy as np
@@ -62,8 +63,15 @@ def test_an_array_in_the_place_of_a_store(tmp_path, monkeypatch):
     way = re.search(r"as in (.*), and give", str(told.value))[1]
     eval(way, {"zarr": zarr, "array": VOXELS, "CHUNKS": (4, 4, 4)})
     assert len(build_pyramid("NEW.zarr", levels=1)) == 2
-    with pytest.raises(PyramidError, match=r"found a zarr.*Array; give the group that holds it$"):
+    with pytest.raises(PyramidError, match=r"found a zarr.*Array; give the group that") as told:
         build_pyramid(zarr.open("NEW.zarr/0"))
+    way = str(told.value).partition("new store: ")[2].replace("NEW", "OWN")
+    assert len(eval(way, {"build_pyramid": build_pyramid, "PATH": "NEW.zarr/0"})) == 1
+    # The same way out is that of the array's path.
+    with pytest.raises(PyramidError, match=r"mine\.zarr is itself an array") as told:
+        build_pyramid(shutil.copytree("NEW.zarr/0", "mine.zarr"))
+    way = str(told.value).partition("in Python ")[2].replace("NEW", "THIRD")
+    assert len(eval(way, {"build_pyramid": build_pyramid})) == 1
 
 
 @pytest.mark.parametrize(

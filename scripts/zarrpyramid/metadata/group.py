@@ -86,7 +86,7 @@ def open_group(store: Store, path: str) -> Node:
     where = f"{store.name}/{path}".rstrip("/")
     node = read_node(store, path)
     if node is not None and node.kind == "array":
-        raise StoreError(f"{where} is itself an array, {_way_to_group(store, path, node)}")
+        raise StoreError(f"{where} is itself an array, {_way_out_of_array(store, path)}")
     if node is not None:
         return node
     if reason := why_no_store(where) or store.why_absent(path):
@@ -113,19 +113,19 @@ def way_to_image(store: Store, path: str = "") -> str:
     )
 
 
-def _way_to_group(store: Store, path: str, array: Node) -> str:
-    """Say how an array comes into a group that holds it as 0, or that it is in one already."""
+def _way_out_of_array(store: Store, path: str) -> str:
+    """Say how a pyramid is made of an array, or which image's level 0 it is."""
     for above in groups_above(path):
         group = read_node(store, above)
         level_0 = "0" if group is None else base_path(group.attributes) or "0"
         if path[len(above) :].strip("/") == level_0:
             field = f"{store.name}/{above}".rstrip("/")
             return f"level 0 of the image {field}; give the image's group as store and field"
-    where = shlex.quote(f"{store.name}/{path}".rstrip("/"))
-    make = f'import zarr; zarr.create_group("NEW.zarr", zarr_format={array.zarr_format})'
+    where = f"{store.name}/{path}".rstrip("/")
     return (
-        "expected a group that holds it as 0; give it as source beside a store of your own, or "
-        f"make a group: {command('python', '-c', make)} && mv {where} NEW.zarr/0"
+        "expected a group that holds it as 0; give it as source of a new store: --config "
+        f"{shlex.quote(f'source={where}')} store=NEW.zarr, or in Python "
+        f"build_pyramid('NEW.zarr', source={where!r})"
     )
 
 

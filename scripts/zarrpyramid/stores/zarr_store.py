@@ -142,7 +142,10 @@ def from_zarr(store: object, *, is_read: bool = False) -> Store:
         return ZarrStore(sync(StorePath.open(store, "")).store)
     kind = f"{type(store).__module__}.{type(store).__qualname__}"
     if isinstance(store, zarr.Array):
-        hint = "give the group that holds it"
+        hint = (
+            "give the group that holds it, or its path as source of a new store: "
+            "build_pyramid('NEW.zarr', source=PATH)"
+        )
     elif hasattr(store, "shape"):
         hint = (
             "write the array first, as in zarr.create_group('NEW.zarr').create_array('0', "
