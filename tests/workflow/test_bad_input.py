@@ -93,7 +93,7 @@ STORES = [
     ("image.zarr", "blue", r"no zarr group .*image\.zarr/blue; fields of .*: '488/red', 'raw'"),
     ("image.zarr", "", r"image\.zarr has no array 0 .*: '488/red', 'raw'; give one as field"),
     ("empty.zarr", "", r"empty\.zarr has no array 0 for level 0; it holds nothing; write"),
-    ("array.zarr", "", r"is itself an array, .* --config source=.*array\.zarr store=NEW\.zarr, or in"),
+    ("array.zarr", "", r"is itself an array, .* --config source=.*array\.zarr store=NEW\.zarr"),
     ("image.zarr", "raw/0", r"raw/0 is itself an array, level 0 of .*raw; give the image's group"),
     ("groups.zarr", "", r"groups\.zarr/0 is a group, expected .*; it holds no array: write the"),
     ("file.zarr", "", r"file\.zarr is a file, expected the folder of a zarr store"),
