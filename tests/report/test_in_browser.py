@@ -119,6 +119,21 @@ def test_a_page_prints(tmp_path, browser, kind):
     page.close()
 
 
+def test_a_telephone_shows_all_that_was_decided_and_what_a_bar_means(tmp_path, browser):
+    path = tmp_path / "page.html"
+    text = of_one(tmp_path, voxels(3, 600, 500), axes=[*"cyx"], levels=4)
+    path.write_text(text, encoding="utf-8")
+    page = browser.new_page(viewport={"width": 400, "height": 900})
+    page.goto(path.as_uri())
+    decisions = page.get_by_role("region", name="Decisions")
+    assert decisions.evaluate("one => one.scrollWidth - one.clientWidth") == 0
+    assert page.locator(".bar").count() == 2
+    for bar in page.locator(".bar").all():
+        assert bar.inner_text().endswith("voxels")
+        assert bar.evaluate("one => one.scrollWidth + one.offsetLeft < one.parentNode.clientWidth")
+    page.close()
+
+
 def test_commands_are_copied(tmp_path, browser):
     path = tmp_path / "page.html"
     path.write_text(PAGES["volume"](tmp_path), encoding="utf-8")

@@ -231,6 +231,34 @@ def test_what_was_decided_is_shown(tmp_path):
         assert any(cells[start : start + 4] == [*row] for start in range(len(cells))), row
 
 
+def test_given_voxel_sizes_are_shown_with_their_unit(tmp_path):
+    found, _ = report(tmp_path, ramp((40, 36, 32)), voxel_size={"z": 2.0}, unit="micrometer")
+    cells = [word.strip() for word in found.words]
+    assert cells[cells.index("voxel size") + 1] == "2 \u00d7 1 \u00d7 1 \u00b5m"
+    assert "2 \u00d7 2 \u00d7 2 \u00b5m" in cells[cells.index("factors") :]
+    for row in (("voxel_size", "{z: 2}"), ("unit", "micrometer")):
+        assert cells[(at := cells.index(row[0])) : at + 4] == [*row, "given", "-"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "settings", "expected"),
+    [
+        ("uint16", {}, "of the finer level that it covers, their exact mean, rounded half to even"),
+        (
+            "uint8",
+            {"rounding": "once"},
+            "voxels of level 0 that it covers, their exact mean, round",
+        ),
+        ("float32", {}, "of the finer level that it covers, their exact mean."),
+        ("bool", {}, "True where more than half of them are."),
+        ("uint8", {"nodata": 0}, "(no data if they are less than 0.5 of them), their exact mean, "),
+    ],
+)
+def test_the_meaning_of_a_voxel_is_said_for_its_data_type(tmp_path, dtype, settings, expected):
+    found, _ = report(tmp_path, ramp((20, 16)).astype(dtype), levels=1, **settings)
+    assert expected in found.text
+
+
 def test_names_are_text(tmp_path):
     attributes = {
         "ome": {

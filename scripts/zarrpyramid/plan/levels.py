@@ -36,6 +36,7 @@ from .axes import (
 from .chunks import decide_chunks, plan_dtype
 from .compressor import AUTO, decide_compressor
 from .cut import Cut, cut_level, wanted_parts
+from .decision import Decision
 from .factors import decide_factors, decide_levels, plan_ladder
 from .labels import decide_labels, decide_method, decide_omero
 from .no_data import no_data_decisions, plan_no_data
@@ -45,12 +46,13 @@ from .version import decide_version
 from .weights import check_weights, weights_decisions, weights_entries, weights_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zarrpyramid.config import DeclaredBase, ImageConfig, TestImage
     from zarrpyramid.geometry import Shape
     from zarrpyramid.metadata import Record
     from zarrpyramid.reduce import NoData
 
-    from .decision import Decision
     from .slabs import Slab
 
 VOXEL_REVISION = 1
@@ -292,6 +294,7 @@ def plan_image(
     decisions: tuple[Decision[Any], ...] = (
         version,
         decide_axes(image, base, attributes, axes),
+        *_given(image, "voxel_size", "unit"),
         labels,
         method,
         *no_data_decisions(image, base, no_data),
@@ -313,6 +316,13 @@ def plan_image(
         block_grid=block_grid,
         unsized=unsized,
     )
+
+
+def _given(image: ImageConfig, *keys: str) -> Iterator[Decision[Any]]:
+    """Yield settings that are given and decide alone."""
+    for key in keys:
+        if value := getattr(image, key):
+            yield Decision(key=key, value=value, given=True)
 
 
 def describe_level(plan: ImagePlan, level: int) -> str:

@@ -84,7 +84,7 @@ class Method:
 
 METHODS = {
     "mean": Method(
-        equals="their exact mean; integers half to even; bool True where more than half is",
+        equals="their exact mean",
         kinds=_ANY,
         takes_nodata=True,
         mixes=True,

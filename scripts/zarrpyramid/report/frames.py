@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.metadata import SYMBOLS
-from zarrpyramid.plan import times, voxel_size
+from zarrpyramid.plan import shown_sizes, times, voxel_size
 
 from .figures import as_url, colour_picture, label_picture, step_of
 from .markup import Child, Markup, tag
@@ -32,6 +32,8 @@ _NARROW = 8
 """Times that a frame with a scale bar is longer than wide, at most."""
 _BAR = 0.3
 """Share of a frame's width that a scale bar has at most."""
+
+_WORDS = {**SYMBOLS, "x": "\u00d7"}
 
 
 class Frames:
@@ -112,15 +114,16 @@ class Frames:
         ratio = f"aspect-ratio: {self.ratio(plane):.6g}{style}"
         return tag("div", shown, *over, class_="frame", style=ratio)
 
-    def bar(self, plane: int) -> Markup | None:
-        """Return a scale bar, where a frame has room for its text."""
+    def bar(self, plane: int, level: int) -> Markup | None:
+        """Return a scale bar for a frame of a level, where it has room for its text."""
         if not 1 / _NARROW < self.ratio(plane) < _NARROW:
             return None
         axis = self.planes[plane][1]
         length = _round_length(_BAR * self.extents[axis])
         known = self.image.plan.axes[axis]
         unit = SYMBOLS.get(known.unit or "", known.unit or "")
-        unit = unit or ("voxels of level 0" if known.size == 1 else "units")
+        voxels = f"voxels{' of level 0' * (level > 0)}"
+        unit = unit or (voxels if known.size == 1 else "units")
         share = f"width: {100 * length / self.extents[axis]:.4g}%"
         return tag("span", f"{length:.10g} {unit}", class_="bar", style=share)
 
@@ -128,6 +131,17 @@ class Frames:
         plan = self.image.plan.levels[level]
         sizes = voxel_size(self.image.plan.axes, plan.downsampling)
         return [size * voxels for size, voxels in zip(sizes, plan.shape, strict=True)]
+
+
+def voxel_text(image: Image, level: int, *types: str) -> str:
+    """Return the extents of a level's voxels along axes of some types, for people."""
+    found = [
+        (axis, factor)
+        for axis, factor in zip(image.plan.axes, image.plan.levels[level].downsampling, strict=True)
+        if axis.type in types
+    ]
+    sizes = shown_sizes([axis for axis, _ in found], tuple(factor for _, factor in found))
+    return " ".join(_WORDS.get(word, word) for word in sizes.split(" "))
 
 
 def crosses(extents: Sequence[float]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid.metadata import SPACE, TIME
 from zarrpyramid.reduce import METHODS
 
 from .facts import number
-from .frames import crosses
+from .frames import crosses, voxel_text
 from .markup import Child, Markup, table, tag
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _TIMES = ("level", "measured", "seconds", "planned", "GB/s", "memory", "planned 
 def levels_section(image: Image, facts: Sequence[LevelFacts], *, is_labels: bool) -> list[Child]:
     """Return the tables of the levels; the mean of ids says nothing."""
     n = len(_COLUMNS) - (2 if is_labels else 0)
-    rows = [_row(facts, level)[:n] for level in facts]
+    rows = [_row(image, facts, level)[:n] for level in facts]
     numbers = ("files", "bytes", "mean", "drift")
     rest = table("More of each level", _REST, map(_rest, facts), numbers=_REST[2:-1])
     return [
@@ -74,12 +75,12 @@ def _bar(seconds: float, planned: float | None, longest: float) -> Markup:
     return tag("span", taken, line, class_="track", aria_hidden="true")
 
 
-def _row(facts: Sequence[LevelFacts], level: LevelFacts) -> list[str]:
+def _row(image: Image, facts: Sequence[LevelFacts], level: LevelFacts) -> list[str]:
     plan, size = level.plan, level.stored_bytes
     return [
         str(plan.level),
         crosses(plan.shape),
-        crosses(level.voxel_size),
+        voxel_text(image, plan.level, SPACE, TIME) or "-",
         crosses(plan.factors) if plan.level else "-",
         crosses(plan.chunks),
         "-" if level.n_objects is None else f"{level.n_objects:,}",

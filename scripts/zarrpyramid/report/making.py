@@ -9,9 +9,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from zarrpyramid import __version__
-from zarrpyramid.plan import DECISION_COLUMNS, decision_rows
+from zarrpyramid.plan import DECISION_COLUMNS, ONCE, decision_rows
 from zarrpyramid.programs import command
-from zarrpyramid.reduce import METHODS
+from zarrpyramid.reduce import METHODS, kind_of
 from zarrpyramid.stores import as_arguments
 
 from .markup import Child, command_line, table, tag
@@ -73,15 +73,20 @@ def _equals(image: Image) -> str:
     weights = image.plan.image.weights
     if weights:
         return f"their mean, weighted with the voxels of {weights}; plain if these are all 0"
-    return METHODS[image.plan.image.method].equals
+    method, kind = METHODS[image.plan.image.method], kind_of(image.plan.base.dtype)
+    if method.rounds and kind == "bool":
+        return "True where more than half of them are"
+    return method.equals + ", rounded half to even" * (method.rounds and kind in ("int", "uint"))
 
 
 def _window(image: Image) -> str:
-    """Return what the voxels of a window are of which a voxel is made."""
+    """Return of which voxels a voxel is made."""
+    finer = "level 0" if image.plan.image.rounding == ONCE else "the finer level"
+    window = f"the voxels of {finer} that it covers"
     no_data = image.plan.levels[-1].no_data
     if not no_data.is_given:
-        return "the voxels in its window"
-    return f"the data in its window (no data if that is less than {no_data.share:g} of it)"
+        return window
+    return f"the data among {window} (no data if they are less than {no_data.share:g} of them)"
 
 
 def _versions() -> dict[str, str]:

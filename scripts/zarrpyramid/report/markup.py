@@ -74,7 +74,8 @@ def table(
     Parameters
     ----------
     wraps, numbers
-        Columns whose text may wrap, and those that line up at the right.
+        Columns whose text may wrap, and those that line up at the right. On a narrow screen, the
+        cells of a row of a table with text that may wrap stand one below the other.
     """
     kinds = [
         "wrap" if column in wraps else "number" if column in numbers else None for column in columns
@@ -91,7 +92,8 @@ def table(
         )
         for row in rows
     ]
-    made = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body))
+    kind = "stacks" if wraps else None
+    made = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), class_=kind)
     return tag("div", made, class_="scroll", role="region", aria_label=label, tabindex=0)
 
 

@@ -10,11 +10,12 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from zarrpyramid.metadata import SPACE
 from zarrpyramid.verify import NOTE, read_pyramid
 
 from .charts import histogram_chart
 from .facts import holds_labels
-from .frames import crosses
+from .frames import crosses, voxel_text
 from .level_tables import as_bytes, levels_section, times_section
 from .making import labels_section, making_section
 from .markup import Child, Markup, definitions, page_text, sentence, tag, verdict
@@ -110,6 +111,7 @@ def _header(image: Image, facts: Sequence[LevelFacts], findings: Sequence[Findin
     size = facts[0].stored_bytes
     figures = {
         "shape": f"{crosses(plan.levels[0].shape)} ({''.join(axis.name for axis in plan.axes)})",
+        "voxel size": voxel_text(image, 0, SPACE),
         "data type": plan.base.dtype,
         "levels": str(len(facts)),
         "method": plan.image.method if len(facts) > 1 else "",

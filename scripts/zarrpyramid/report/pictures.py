@@ -114,7 +114,7 @@ def _planes(frames: Frames, finest: Preview, side: int) -> Markup:
     for number, width in zip(numbers, widths, strict=True):
         pixels = [parts[number].pixels for parts in channels]
         name = frames.name(number)
-        bar = None if number else frames.bar(number)
+        bar = None if number else frames.bar(number, finest.level)
         views.append(
             frames.frame(
                 *(number, finest.level, pixels[0].shape, frames.draw(pixels, side), side),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.metadata import SPACE, SYMBOLS
-from zarrpyramid.plan import shown_sizes
+from zarrpyramid.metadata import SPACE
 
 from .detail import find_detail
 from .figures import as_url, contrast_window
-from .frames import crosses, placed
+from .frames import crosses, placed, voxel_text
 from .markup import Markup, join, tag
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 HEIGHT = 22
 """Rem that a frame of a strip is high, at most."""
 _IN_A_ROW = 6
-_WORDS = {**SYMBOLS, "x": "\u00d7"}
 
 
 def zoom_strip(frames: Frames, shown: Sequence[Preview], side: int) -> Markup:
@@ -78,22 +76,19 @@ def _panel(
     *,
     has_bar: bool,
 ) -> Markup:
-    plan, axes = frames.image.plan.levels[level], frames.image.plan.axes
-    spaces = [number for number, axis in enumerate(axes) if axis.type == SPACE]
-    size = shown_sizes([axes[n] for n in spaces], tuple(plan.downsampling[n] for n in spaces))
-    voxel = " ".join(_WORDS.get(word, word) for word in size.split(" "))
+    shape = frames.image.plan.levels[level].shape
     place = placed(detail.left, detail.top, detail.width, detail.height)
     mark = tag("span", class_="mark", style=place)
     said = f"middle {frames.name(0)} slice"
     picture = frames.draw(pixels, side)
-    bar = frames.bar(0) if has_bar else None
+    bar = frames.bar(0, level) if has_bar else None
     return tag(
         "figure",
         tag(
             "figcaption",
             tag("b", f"Level {level}"),
-            tag("span", crosses(plan.shape)),
-            tag("span", f"voxel {voxel}"),
+            tag("span", crosses(shape)),
+            tag("span", f"voxel {voxel_text(frames.image, level, SPACE)}"),
         ),
         frames.frame(0, level, pixels[0].shape, picture, side, said, mark, bar),
         _loupe(frames, level, pixels, detail, windows),
