@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -153,6 +155,20 @@ def test_one_bar_at_a_time_and_the_next_when_it_is_done(store, terminal, monkeyp
         counted.update(64)
     assert "brain-raw, level 2: " in read_all(ours)
     sys.stderr.close()
+
+
+def test_a_kernel_without_widgets_has_a_plain_bar_and_no_warning(image, monkeypatch, capsys):
+    for name in ("tqdm.auto", "tqdm.autonotebook"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    shell = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", SimpleNamespace())  # tqdm looks for it
+    with warnings.catch_warnings(), Progress(image, 1, shown=progress.is_watched()) as bar:
+        warnings.simplefilter("error")
+        bar.update(VOXELS)
+    shown = capsys.readouterr()
+    assert "level 1: 100%" in shown.out
+    assert shown.err == ""
 
 
 def test_a_bar_starts_no_thread(image, capsys):

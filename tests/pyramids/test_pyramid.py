@@ -213,6 +213,8 @@ def test_verify_tells_what_is_wrong(tmp_path):
     damaged = pyramid.verify()
     assert not damaged.is_sound
     assert "DEFECT level 1" in repr(damaged)
+    assert damaged._repr_html_().startswith(f"<p><b>{damaged.verdict}</b></p><pre")
+    assert "DEFECT level 1" in damaged._repr_html_()
 
 
 @pytest.mark.parametrize("is_opened", [False, True])

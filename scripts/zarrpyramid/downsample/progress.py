@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,8 +174,12 @@ class Progress:
 
 def is_watched() -> bool:
     """Tell whether stderr is a terminal, or this is a notebook."""
+    return sys.stderr.isatty() or _is_notebook()
+
+
+def _is_notebook() -> bool:
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return sys.stderr.isatty() or type(shell).__name__ == "ZMQInteractiveShell"
+    return type(shell).__name__ == "ZMQInteractiveShell"
 
 
 def progress_line(n_done: int, n_all: int, rate: float) -> str:
@@ -191,7 +196,10 @@ def progress_line(n_done: int, n_all: int, rate: float) -> str:
 
 
 def _make_bar(title: str, n_all: int, initial: int) -> Any:
-    from tqdm.auto import tqdm
+    if find_spec("ipywidgets"):
+        from tqdm.auto import tqdm
+    else:  # of which tqdm.auto warns
+        from tqdm.std import tqdm  # type: ignore[assignment, unused-ignore]
 
     class Bar(tqdm):  # type: ignore[misc, type-arg, unused-ignore]
         monitor_interval = 0  # no thread of tqdm's
@@ -200,6 +208,7 @@ def _make_bar(title: str, n_all: int, initial: int) -> Any:
     unsized = sys.stderr.isatty() and not os.get_terminal_size(sys.stderr.fileno()).columns
     return Bar(
         desc=title,
+        file=sys.stdout if _is_notebook() else sys.stderr,  # which a notebook shows on red
         total=n_all,
         initial=initial,
         unit="voxel",

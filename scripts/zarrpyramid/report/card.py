@@ -43,6 +43,7 @@ _STYLE = """
   max-width: none; color: inherit; background: none; }
 .zp.zp thead th { border: 0; font-weight: normal; opacity: .75; }
 .zp.zp :is(th, td):last-child { text-align: right; padding-right: 0; }
+@media (max-width: 40rem) { .zp.zp :is(th, td) { white-space: normal; padding-right: .8em; } }
 """
 
 

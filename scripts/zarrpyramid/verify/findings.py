@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import printable
@@ -124,6 +125,12 @@ class Report:
         """Return the lines that `verify` prints."""
         lines = [*(check.line for check in self.checks), *(found.line for found in self.findings)]
         return "\n".join(map(printable, [*lines, self.verdict]))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the verdict, and the lines below."""
+        *lines, verdict = repr(self).splitlines()
+        rest = escape("\n".join(lines))
+        return f'<p><b>{escape(verdict)}</b></p><pre style="overflow-x: auto">{rest}</pre>'
 
     @property
     def is_sound(self) -> bool:
