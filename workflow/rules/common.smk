@@ -11,7 +11,7 @@ from pathlib import Path
 from snakemake.logging import logger
 
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.plan import Batch, Job, Run
+from zarrpyramid.plan import Batch, Job, Run, doubts
 from zarrpyramid.downsample import Mode, Start, hand_job, is_worth_saying
 from zarrpyramid.report import close_run
 
@@ -19,6 +19,9 @@ from zarrpyramid.report import close_run
 RESULTS, LOGS = (workflow.pathvars.apply(name) for name in ("<results>", "<logs>"))
 FOLDERS = [Path(workflow.modifier.modify_path(name)) for name in (RESULTS, LOGS)]
 
+if workflow.is_main_process and workflow.modifier.is_main_snakefile():
+    for doubt in doubts(config, workflow.overwrite_configfiles, f"{workflow.basedir}/config.yaml"):
+        logger.warning(f"zarrpyramid: warning: {doubt}")
 try:
     RUN = Run(config, results=RESULTS, folder=FOLDERS[0], logs=FOLDERS[1])
 except PyramidError as error:

@@ -85,7 +85,8 @@ class ImageConfig:
     )
     source: str | None = setting(
         Place(),
-        "Where level 0 comes from; it is only read. A zarr group or array is copied as it is, with "
+        "Where level 0 comes from; it is only read. A relative path starts at the working "
+        "directory. A zarr group or array is copied as it is, with "
         "the name, channels, axes, scales and units of the group. URLs are s3://, gs://, az://, "
         "and http:// or https:// for a web server. Files in other formats (TIFF and folders or "
         "patterns of slices, HDF5, Imaris, N5, NIfTI, MRC, CZI, ND2, LIF, .npy) are read and "

@@ -1,3 +1,4 @@
+from .astray import doubts as doubts
 from .axes import channel_axis as channel_axis
 from .axes import n_channels as n_channels
 from .axes import shown_sizes as shown_sizes
