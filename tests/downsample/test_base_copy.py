@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 
 import numcodecs
 import numpy as np
 import ome_zarr_models
 import pytest
+import tifffile
 import yaozarrs
 import zarr
 from zarr.storage import MemoryStore
@@ -460,6 +462,8 @@ def test_a_source_and_a_store_overlap(tmp_path, store, field, source):
         ({"source": "absent"}, r"source .*absent is not there; check the path"),
         ({"source": "empty"}, "source .*empty is neither a zarr group nor an array"),
         ({"source": "group"}, r"source .*group has no array 0 for level 0; .*: 'raw'; give the"),
+        ({"source": "notes"}, r"nor an array; it holds .txt \(2\), .png \(1\); give the folder or"),
+        ({"source": "days"}, r"it holds folders \(1\); did you mean .*days/day1 \(TIFF\)\?$"),
         ({"source": "theirs/s0/c"}, "is neither a zarr group nor an array"),
         (
             {"source": "ftp://host/a.zarr"},
@@ -480,10 +484,21 @@ def test_sources_that_cannot_be(tmp_path, monkeypatch, keys, message):
     zarr.create_group(tmp_path / "v2", zarr_format=2)
     zarr.create_array("zero", shape=(0, 3), chunks=(1, 1), dtype="u1")
     (tmp_path / "empty").mkdir()
+    for file in (
+        "notes/a.txt",
+        "notes/b.txt",
+        "notes/c.png",
+        "days/day1/z0.tif",
+        "days/day1/z1.tif",
+    ):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(tmp_path / file, VOXELS[0])
     before = state(tmp_path)
     with pytest.raises(PyramidError, match=message) as error:
         check_places(open_image(image_config("image", {"store": "own", **keys})))
     assert "\n" not in str(error.value)
+    if meant := re.search(r"did you mean (.*) \(TIFF\)", str(error.value)):
+        open_image(image_config("image", {"store": "own", "source": meant[1]}))
     assert state(tmp_path) == before
 
 

@@ -173,6 +173,7 @@ def test_images_are_found(tmp_path, zarr_format, store):
         ("s", "rwa", "there is no zarr group .*s/rwa; fields of .*s: 'raw'"),
         ("s", "raw/0", "raw/0 is itself an array, level 0 of the image"),
         ("s", "raw/0/c", "raw/0/c; fields of .*s: 'raw'"),
+        ("root", "raw", "root/raw; the image is the root of .*/root: give that as store and"),
         ("absent", "", "there is no store .*absent; check the path"),
         ("file", "", "file is a file, expected the folder of a zarr store"),
         ("s", "file", "s/file is a file, expected the folder of a zarr group"),
@@ -188,10 +189,12 @@ def test_what_is_no_image_is_said_with_the_way_out(tmp_path, store, field, messa
     (tmp_path / "file").write_text("")
     (tmp_path / "s" / "file").write_text("")
     (tmp_path / "empty").mkdir()
+    zarr.create_group(tmp_path / "root").create_array("0", data=VOXELS)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StoreError, match=message):
         build_pyramid(tmp_path / store, field)
     assert sorted(tmp_path.rglob("*")) == before
+    build_pyramid(tmp_path / "root", levels=1)  # the way out of the row that names it
 
 
 def test_the_way_out_of_a_bare_array_works(tmp_path, monkeypatch):

@@ -104,6 +104,8 @@ def open_group(store: Store, path: str) -> Node:
 def way_to_image(store: Store, path: str = "") -> str:
     """Say which images a store holds where none is found at a path, or how it gets one."""
     fields = list(find_images(store))
+    if fields == [""] and path:
+        return f"; the image is the root of {store.name}: give that as store and leave field out"
     if fields:
         known = ", ".join(map(repr, fields))
         return f"; fields of {store.name}: {known}{nearest(path, fields)}"

@@ -15,8 +15,9 @@ methods), ``stored`` (a level as it stands there, opened once) and ``current`` (
 made again, or has only to grow: ``growth``; ``weights_level`` is the level of another image that
 weighs it). Then ``cut`` (tasks and parts), ``base_objects`` (level 0 looked at without reading it),
 ``conflicts`` (what may not be overwritten), ``foreign`` (levels of others in the list), ``needs``
-(memory, time and disk of each job), ``preflight`` and ``room_of_all`` (whether there is room), and
-``forecasts`` (what a run makes and needs, to be shown).
+(memory, time and disk of each job), ``preflight`` and ``room_of_all`` (whether there is room),
+``forecasts`` (what a run makes and needs, to be shown) and ``astray`` (what a user may mean that is
+elsewhere).
 """
 
 import lazy_loader

@@ -20,7 +20,7 @@ from zarrpyramid.metadata import (
     read_node,
     way_to_image,
 )
-from zarrpyramid.stores import is_url, open_store, why_no_store
+from zarrpyramid.stores import is_url, open_store, what_is_in, why_no_store
 
 from .input_source import source_folder
 from .stored import stored_objects
@@ -108,7 +108,9 @@ def open_source(config: ImageConfig) -> Source:
             )
         else:
             what = why_no_store(config.source) or store.why_absent("")
-        what = what or f"{config.source} is neither a zarr group nor an array{way_to_image(store)}"
+        is_plain = folder is not None and next(find_images(store), None) is None
+        way = what_is_in(folder) if folder and is_plain else way_to_image(store)
+        what = what or f"{config.source} is neither a zarr group nor an array{way}"
         raise StoreError(f"image {config.name}: source {what}")
     if config.series is not None:
         raise ConfigError(

@@ -13,6 +13,7 @@ from .hold import release_hold as release_hold
 from .hold import take_hold as take_hold
 from .hold import unlock as unlock
 from .image_files import image_format as image_format
+from .image_files import what_is_in as what_is_in
 from .image_files import why_no_store as why_no_store
 from .place import as_path as as_path
 from .place import open_store as open_store

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -115,7 +116,7 @@ FORMATS = (
 )
 """Formats that people take for a store; of two that share their first bytes, the name decides."""
 
-_START, _MOST_LISTED = 520, 1000
+_START, _MOST_LISTED, _MOST_KINDS = 520, 1000, 3
 _N5_DOCUMENT = "attributes.json"
 _ZARR_DOCUMENTS = ("zarr.json", ".zgroup", ".zarray")
 
@@ -148,6 +149,21 @@ def why_no_store(place: str) -> str:
         f"{shown} is a file of the format {known.name}, expected the folder of a zarr store; "
         f"{known.way_out(shown)}"
     )
+
+
+def what_is_in(folder: Path) -> str:
+    """Return what a folder without an image holds, and which image just below it may be meant."""
+    try:
+        items = sorted(islice(folder.iterdir(), _MOST_LISTED))
+    except OSError:
+        return ""
+    kinds = Counter("folders" if item.is_dir() else item.suffix or "other" for item in items)
+    held = ", ".join(f"{kind} ({n})" for kind, n in kinds.most_common(_MOST_KINDS)) or "nothing"
+    for item in items:
+        found = _found_in(item) if item.is_dir() else None
+        if found and not found[0].command:
+            return f"; it holds {held}; did you mean {found[1]} ({found[0].name})?"
+    return f"; it holds {held}; give the folder or the file of an image"
 
 
 def _found(place: str) -> tuple[ImageFormat, str, str] | None:
