@@ -21,6 +21,7 @@ import zarr
 from plates import make_image, make_plate
 from processes import wait_for
 from servers import web_server
+from workspaces import Workspace
 from zarrpyramid import build_pyramid
 from zarrpyramid.cli import main
 from zarrpyramid.errors import PyramidError, StoreError
@@ -80,7 +81,7 @@ def verified(path, **how):
 
 def test_what_is_unpacked_is_what_was_packed_to_the_byte(built, packed, tmp_path, capsys):
     assert main(["unpack", str(packed), str(tmp_path / "back.zarr")]) == 0
-    assert "every object is as it was packed" in capsys.readouterr().out
+    assert "every object has its checksum" in capsys.readouterr().out
     assert files(tmp_path / "back.zarr") == files(built)
     again = pack(tmp_path / "back.zarr")
     assert again.file == tmp_path / "back.ozx"
@@ -190,6 +191,95 @@ def test_a_changed_voxel_is_named_and_not_unpacked(image, tmp_path):
     with pytest.raises(StoreError, match=r"'0/c/0/0' has other bytes than were written"):
         unpack(file, tmp_path / "back.zarr")
     assert names(tmp_path) == ["a.ozx", "a.zarr"]
+
+
+CHUNK = "0/c/0/0"
+
+
+def flip(file):
+    """Change a bit of a voxel."""
+    with zipfile.ZipFile(file) as archive:
+        place = archive.getinfo(CHUNK).header_offset + 80
+    data = bytearray(file.read_bytes())
+    data[place] ^= 1
+    file.write_bytes(data)
+
+
+def zip_anew(file, change=lambda objects: None, comment=None, method=zipfile.ZIP_STORED):
+    """Let another program write the file again: its checksums are right, and its seal is old."""
+    with zipfile.ZipFile(file) as archive:
+        comment = archive.comment if comment is None else comment
+        objects = {key: archive.read(key) for key in archive.namelist()}
+    change(objects)
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.comment = comment
+        for key, data in objects.items():
+            archive.writestr(key, data)
+
+
+def swap(file):
+    zip_anew(file, lambda objects: objects.update({CHUNK: objects["0/c/0/1"]}))
+
+
+def lose(file):
+    zip_anew(file, lambda objects: objects.pop(CHUNK))
+
+
+def deflate(file):
+    zip_anew(file, method=zipfile.ZIP_DEFLATED)
+
+
+def flip_unsealed(file):
+    zip_anew(file, comment=b"")
+    flip(file)
+
+
+DAMAGED = [
+    (flip, "it differs from its seal"),
+    (swap, "it differs from its seal"),
+    (lose, "it differs from its seal"),
+    (deflate, "it differs from its seal"),
+    (flip_unsealed, "'0/c/0/0' has other bytes than were written"),
+]
+
+
+@pytest.mark.parametrize(("harm", "message"), DAMAGED, ids=[row[0].__name__ for row in DAMAGED])
+def test_a_damaged_file_is_neither_unpacked_nor_a_source(image, capsys, harm, message):
+    file, folder = pack(image).file, image.parent
+    harm(file)
+    source = ["--set", f"source={file}"]
+    for words in (
+        ["unpack", str(file), str(folder / "back.zarr")],
+        ["build", str(folder / "own.zarr"), *source],
+        ["build", str(folder / "part.zarr"), *source, "--set", "crop={y: [0, 9]}"],
+    ):
+        assert main(words) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert "a.ozx is damaged or no zip archive (" in line
+        assert message in line or (harm is flip and "'0/c/0/0' has other bytes" in line)
+        assert line.endswith("; copy or download it again")
+    assert not [path for path in folder.rglob("own.zarr/*/c/*") if path.is_file()]
+    assert not (folder / "back.zarr").exists()
+
+
+def test_a_part_is_taken_again_where_the_file_is_another_one(image, tmp_path):
+    file, part = pack(image).file, tmp_path / "part.zarr"
+    build_pyramid(part, source=str(file), levels=1, crop={"y": [0, 9]})
+    zip_anew(file, lambda objects: objects.update({CHUNK: objects["0/c/0/1"]}), comment=b"")
+    build_pyramid(part, source=str(file), levels=1, crop={"y": [0, 9]})
+    taken = zarr.open_array(part / "0")[:]
+    np.testing.assert_array_equal(taken[:, :10], taken[:, 10:20])
+
+
+@pytest.mark.slow
+def test_the_workflow_refuses_a_damaged_source(image, tmp_path):
+    file = pack(image).file
+    swap(file)
+    work = Workspace(tmp_path / "work")
+    work.folder.mkdir()
+    done = work.run(code=1, store=str(tmp_path / "own.zarr"), source=str(file), levels=1)
+    assert "it differs from its seal" in done.text
+    assert not (tmp_path / "own.zarr/1").exists()
 
 
 def test_a_plate_is_packed_whole(tmp_path):

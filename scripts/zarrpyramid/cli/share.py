@@ -49,7 +49,7 @@ def add_commands(commands: Commands) -> None:
         unpack,
         "make a folder again from a single file (.ozx, .zip), byte for byte",
         ("brain.ozx", "brain.ozx /data/brain.zarr"),
-        good="the folder is there, and every object has its checksum",
+        good="the folder is there, every object has its checksum, and a sealed file its seal",
     )
     command.add_argument("file", metavar="FILE.ozx", help="the file")
     command.add_argument(
@@ -84,5 +84,5 @@ def unpack(given: argparse.Namespace) -> int:
 
     place = unpack(given.file, given.folder)
     told = {"file": given.file, "folder": str(place)}
-    answer(given, told, [f"{place}: every object is as it was packed"])
+    answer(given, told, [f"{place}: every object has its checksum"])
     return 0

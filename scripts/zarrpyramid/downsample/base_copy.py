@@ -32,6 +32,7 @@ from zarrpyramid.plan import (
     InputSource,
     base_form,
     check_base_place,
+    check_source_seal,
     is_taken,
     missing_objects,
     source_layout,
@@ -127,6 +128,7 @@ def _copy(
         known = _current_copy(image, source, found, state, layout, n_workers)
         if known is not None:
             return known
+    check_source_seal(image)
     stands = is_link or found is not None
     opening = join(path, OPENING_DOCUMENT)
     is_begun = not stands and state is not None and read_document(store, opening) == state

@@ -20,6 +20,7 @@ from zarrpyramid.plan import (
     SEEN_KEY,
     base_form,
     check_base_place,
+    check_source_seal,
     source_layout,
     watched_by,
 )
@@ -132,6 +133,7 @@ class BaseJob(Job):
 
     def clear_place(self, *, keep: bool = False) -> None:
         """Withdraw level 0 and all levels; remove what is left of it, or all but its objects."""
+        check_source_seal(self.image)
         store, path = self.image.store, self.target.path
         make_groups(store, self.image.path, self.wanted.zarr_format)
         stands = self.target.node is not None or store.is_link(path)

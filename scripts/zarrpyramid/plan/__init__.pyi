@@ -81,6 +81,7 @@ from .source import BASE_KEY as BASE_KEY
 from .source import COPY_KEY as COPY_KEY
 from .source import SEEN_KEY as SEEN_KEY
 from .source import Source as Source
+from .source import check_source_seal as check_source_seal
 from .source import trust_linked_base as trust_linked_base
 from .stored import LITTER_KEY as LITTER_KEY
 from .stored import OBJECT_KEY as OBJECT_KEY

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Node
     from zarrpyramid.stores import Store
 
+    from .image import Image
 
 BASE_KEY = "zarrpyramid_base"
 """The group's attribute that says how level 0 was taken from a source: "copy" or "link"."""
@@ -144,6 +145,14 @@ def _open(source: str, config: ImageConfig) -> Store:
     # A link that leads out of the source is followed where the configuration says so.
     trusted = ["/"] if config.follow_links else []
     return open_store(source, config.source_options, trusted=trusted)
+
+
+def check_source_seal(image: Image) -> None:
+    """Refuse a source in a single file that is not as it was sealed; all of the file is read."""
+    config = image.plan.image
+    assert config.source is not None
+    if (archive := _open(config.source, config).archive) is not None:
+        archive.check_seal()
 
 
 def check_apart(config: ImageConfig, target: Store) -> None:

@@ -56,6 +56,8 @@ class ZarrInput:
 
     def files(self, region: Region | None = None) -> Sequence[Path]:
         """Return the files of the stored objects that are there."""
+        if self.store.archive is not None:
+            return [Path(self.store.archive.name)]
         base = self.base
         region = region or tuple(map(slice, (0,) * len(base.shape), base.shape))
         edges = zip(region, base.write_shape, strict=True)

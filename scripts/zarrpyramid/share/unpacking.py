@@ -13,7 +13,8 @@ from .new_place import new_place
 def unpack(file: str | Path, folder: str | Path | None = None) -> Path:
     """Make a new folder of the objects in an archive, and return its path.
 
-    Every object is held against the checksum that the archive has of it.
+    Every object is held against the checksum that the archive has of it, and a file that `pack` has
+    sealed against its seal.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ def unpack(file: str | Path, folder: str | Path | None = None) -> Path:
     archive = open_store(str(path)).archive
     if archive is None or Path(archive.name) != path:
         raise StoreError(f"{path} is no file that ends with .ozx or .zip; give one")
+    if not archive.entries:
+        raise StoreError(f"{path} holds no object; copy or download it again")
     place = (Path(folder) if folder is not None else _default_name(path)).absolute()
     n_bytes = sum(entry.file_size for entry in archive.entries.values())
     with new_place(place, n_bytes, is_folder=True) as partial:
@@ -39,6 +42,7 @@ def unpack(file: str | Path, folder: str | Path | None = None) -> Path:
             with target.open("xb") as opened:
                 for piece in archive.pieces(entry):
                     opened.write(piece)
+        archive.check_seal()  # last: a checksum tells which object is damaged
     return place
 
 

@@ -118,6 +118,11 @@ class Archive:
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise self._refused(key, f"which is compressed by method {entry.compress_type}")
             found[key] = entry
+        for key in found:
+            above = key
+            while above := above.rpartition("/")[0]:
+                if above in found:
+                    raise self._refused(key, f"below {above!r}, which is no folder")
         end = self._directory.start_dir
         for entry in sorted(found.values(), key=lambda entry: entry.header_offset, reverse=True):
             is_whole = entry.compress_type or entry.compress_size == entry.file_size
@@ -137,8 +142,15 @@ class Archive:
         Raises
         ------
         StoreError
-            If the entry is not where the directory has it, or has fewer bytes.
+            If the entry is not where the directory has it, or has fewer bytes, or all of it is read
+            and has not the CRC-32 that was written.
         """
+        found = self._read(entry, buffer, start)
+        if not start and len(found) == entry.file_size and zlib.crc32(found) != entry.CRC:
+            raise self._changed(entry)
+        return found
+
+    def _read(self, entry: ZipInfo, buffer: memoryview, start: int) -> memoryview:
         first = self._start(entry)
         if entry.compress_type == zipfile.ZIP_STORED:
             return self._fill(buffer, first + start)
@@ -181,7 +193,7 @@ class Archive:
             crc = zlib.crc32(piece, crc)
             yield piece
         if crc != entry.CRC:
-            raise self._damaged(f"{entry.filename!r} has other bytes than were written")
+            raise self._changed(entry)
 
     def _stored(self, entry: ZipInfo, first: int) -> Iterator[memoryview]:
         size = entry.file_size
@@ -203,6 +215,11 @@ class Archive:
         found = digest.hexdigest()
         return found if self.comment.endswith(seal(found)) else ""
 
+    def check_seal(self) -> None:
+        """Read all of an archive that is sealed, and raise StoreError if it is not as it was."""
+        if self.is_sealed and not self.held_seal():
+            raise self._damaged("it differs from its seal")
+
     def _start(self, entry: ZipInfo) -> int:
         """Return where an entry's bytes begin: behind a header of its own."""
         at = entry.header_offset
@@ -218,6 +235,9 @@ class Archive:
         if found is None or len(found) < len(buffer):
             raise self._damaged("it ends too early")
         return memoryview(found)
+
+    def _changed(self, entry: ZipInfo) -> StoreError:
+        return self._damaged(f"{entry.filename!r} has other bytes than were written")
 
     def _damaged(self, why: str) -> StoreError:
         return StoreError(
