@@ -198,14 +198,13 @@ def test_what_is_no_image_is_said_with_the_way_out(tmp_path, store, field, messa
 
 
 def test_the_way_out_of_a_bare_array_works(tmp_path, monkeypatch):
-    """Follow the message by hand: a group, and the array moved into it."""
+    """Follow the message by hand: the array is the source of a new store."""
     monkeypatch.chdir(tmp_path)
     zarr.create_array("a.zarr", data=VOXELS)
-    with pytest.raises(StoreError, match=r'zarr.create_group\("NEW.zarr", zarr_format=3\)'):
+    with pytest.raises(StoreError, match=r"store=NEW\.zarr, or in Python build_pyramid") as told:
         build_pyramid("a.zarr")
-    zarr.create_group("NEW.zarr", zarr_format=3)
-    (tmp_path / "a.zarr").rename(tmp_path / "NEW.zarr" / "0")
-    assert len(build_pyramid("NEW.zarr", levels=1)) == 2
+    source = str(told.value).rpartition("source='")[2].removesuffix("')")
+    assert len(build_pyramid("NEW.zarr", source=source, levels=1)) == 2
 
 
 def test_mixed_formats_are_refused(tmp_path):
