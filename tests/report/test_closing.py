@@ -57,6 +57,17 @@ def test_a_run_without_jobs_says_nothing(start, capsys):
     assert (start.run.folder / "summary.md").exists()
 
 
+def test_a_run_that_finds_all_there_says_how_to_look_at_it(start, capsys):
+    for image in "ab":
+        make(start, image, "levels/0.json", "levels/1.json", "multiscales.json")
+        make(start, image, "summary.md", "report.html")
+    assert closing(start, capsys) == []  # as where Snakemake fails before the first job
+    start.has_succeeded = True
+    built, report, *_ = closing(start, capsys)
+    assert "the pyramids of 2 images are complete" in built
+    assert report == "  report: results/index.html"
+
+
 def test_a_cause_is_said_once(start, capsys):
     for level in (0, 1):
         tell(start, "a", level, f"{CAUSE}no space")

@@ -189,5 +189,7 @@ def test_short_lines_where_no_terminal_is(workspace):
     assert "Building DAG of jobs..." in verbose.lines
     again = workspace.run(**image)
     assert again.lines[1:] == [
-        "Nothing to be done (all requested files are present and up to date)."
+        "Nothing to be done (all requested files are present and up to date).",
+        *outcome.lines[5:],
     ]
+    assert workspace.run("--quiet", "all", **image).lines[1:] == []

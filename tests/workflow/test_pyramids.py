@@ -178,7 +178,7 @@ def test_a_line_is_not_listed_and_that_is_said_once(gallery):
 
 def test_the_last_lines_say_where_all_pyramids_are(gallery):
     workspace, outcome = gallery
-    complete, report, look = outcome.lines[-3:]
+    complete, report, look, unsized = outcome.lines[-4:]
     n_levels = sum(len(image[4]) for image in IMAGES.values())
     assert complete.startswith(
         f"zarrpyramid: the pyramids of {len(IMAGES)} images are complete ({n_levels} levels made)"
@@ -187,6 +187,7 @@ def test_the_last_lines_say_where_all_pyramids_are(gallery):
     assert report == f"  report: {page}"
     assert page.exists()
     assert look.endswith(str(workspace / next(iter(IMAGES.values()))[0]))
+    assert "voxel size unknown along " in unsized
 
 
 @pytest.mark.parametrize("name", IMAGES)

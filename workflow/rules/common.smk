@@ -38,7 +38,15 @@ ENVIRONMENTS = {method.name for method in workflow.deployment_settings.deploymen
 PYTHON = "python" if ENVIRONMENTS & {"CONDA", "APPTAINER"} else sys.executable
 
 RULES = workflow.current_basedir.get_path_or_uri(secret_free=True)
-logger.addFilter(lambda record: is_worth_saying(record, RULES))
+
+
+def is_shown(record):
+    """Tell whether a record of Snakemake's is shown; for a run without jobs it has no hook."""
+    START.has_succeeded |= record.getMessage().startswith("Nothing to be done")
+    return is_worth_saying(record, RULES)
+
+
+logger.addFilter(is_shown)
 
 
 wildcard_constraints:

@@ -29,7 +29,9 @@ _MOST_LINES = 6
 
 
 def close_run(start: Start, results: Path, logs: Path) -> None:
-    """Write the table of all images, and say how the run ended, where a job of it ran.
+    """Write the table of all images, and say how the run ended.
+
+    One that ended before its first job says so itself, unless all was there already.
 
     Parameters
     ----------
@@ -50,6 +52,7 @@ def close_run(start: Start, results: Path, logs: Path) -> None:
             print(f"zarrpyramid: error: {error}", file=sys.stderr)
     if ran:
         _write_index(run, failed, results)
+    if ran or (start.has_begun and start.has_succeeded):
         for line in _lines(start, failed, results, logs):
             print(line, file=sys.stderr)
 
