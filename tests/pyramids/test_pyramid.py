@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +21,7 @@ from servers import BUCKET, ENVIRONMENT, s3_server, web_server
 from zarrpyramid import Pyramid, PyramidError, build_pyramid, open_pyramid
 from zarrpyramid.cli import main
 from zarrpyramid.downsample.pyramid import build_image
+from zarrpyramid.share import pack
 
 VOXELS = np.random.default_rng(0).integers(0, 900, (2, 21, 26, 30)).astype("uint16")
 SETTINGS = {
@@ -228,6 +230,52 @@ def test_the_report(tmp_path, is_opened):
     assert "made from the level before" in text
 
 
+def lose_objects(path):
+    shutil.rmtree(path / "1/c")
+
+
+def overwrite_level_0(path):
+    zarr.open_array(path / "0")[0, :5, :5, :5] = 9
+
+
+def shorten_list(path):
+    document = json.loads((path / "zarr.json").read_text())
+    document["attributes"]["ome"]["multiscales"][0]["datasets"].pop()
+    (path / "zarr.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("harm", "expected"),
+    [
+        (lose_objects, "level 1 lacks"),
+        (overwrite_level_0, "level 0 has other stored bytes than level 1 was made from"),
+        (shorten_list, "is there and not listed"),
+    ],
+)
+def test_a_report_says_what_is_wrong_on_top(tmp_path, harm, expected):
+    path = Path(build_pyramid(stored(tmp_path / "a.zarr"), "raw", **KEYS).path)
+    harm(path)
+    text = open_pyramid(path).report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<b>Incomplete</b>" in text
+    assert expected in text[: text.index("<nav")].lower().replace("\n", " ")
+
+
+def test_a_report_of_a_damaged_single_file_says_so(built, tmp_path):
+    file = pack(built.path, tmp_path / "a.ozx").file
+    assert "<b>Complete</b>" in open_pyramid(file).report(tmp_path / "r.html").read_text()
+    data = bytearray(file.read_bytes())
+    data[10] ^= 1  # a time, of which no reader takes notice
+    file.write_bytes(data)
+    text = open_pyramid(file).report(tmp_path / "r.html").read_text()
+    assert "<b>Incomplete</b>" in text
+    assert "differs from its seal" in text[: text.index("<nav")]
+
+
+def test_a_large_level_0_is_not_read_for_a_report(built, tmp_path, monkeypatch):
+    monkeypatch.setattr("zarrpyramid.report.faults.BUDGET", 100)
+    assert "zarrpyramid verify tells" in built.report(tmp_path / "r.html").read_text()
+
+
 def picture(data):
     found = Image.open(io.BytesIO(data))
     assert found.format == "PNG"
@@ -307,6 +355,21 @@ def test_a_store_that_is_gone_still_has_a_repr(tmp_path):
     (tmp_path / "a.zarr").rename(tmp_path / "b.zarr")
     assert repr(pyramid).startswith(f"Pyramid {pyramid.path}: there is no store")
     assert pyramid._repr_html_() is None
+
+
+@pytest.mark.parametrize("change", ["withdrawn", "made again", "gone"])
+def test_a_level_that_changed_since_is_not_read_as_what_it_was(tmp_path, change):
+    pyramid = build_pyramid(stored(tmp_path / "a.zarr"), "raw", **KEYS)
+    assert pyramid.thumbnail(4)
+    if change == "gone":
+        shutil.rmtree(tmp_path / "a.zarr")
+    else:
+        keys = {"levels": 1} if change == "withdrawn" else {"method": "max"}
+        build_pyramid(tmp_path / "a.zarr", "raw", **{**KEYS, **keys})
+    for look in (lambda: pyramid.thumbnail(4), lambda: pyramid.levels[2].array):
+        with pytest.raises(PyramidError, match=r"since the pyramid was opened|there is no store"):
+            look()
+    assert ("<img" in pyramid._repr_html_()) == (change != "gone")  # level 0 is as it was
 
 
 def test_damaged_voxels_leave_a_table(tmp_path):

@@ -7,6 +7,7 @@ from .given import given_job as given_job
 from .given import hand_job as hand_job
 from .job import check_codecs as check_codecs
 from .job import digest_header as digest_header
+from .job import fingerprint as fingerprint
 from .leftovers import remove_litter as remove_litter
 from .level import build_level as build_level
 from .level import make_level as make_level

@@ -105,11 +105,12 @@ class Level:
         Raises
         ------
         PyramidError
-            If it is not there.
+            If it is not there, or not the one that was found.
         """
         from zarrpyramid.stores import open_read_only  # it imports zarr
 
         _ = self._there
+        self._pyramid.unchanged(self._found)
         array: zarr.Array[Any] = open_read_only(self._pyramid.store, self._found.at)
         return array
 

@@ -7,7 +7,8 @@ says last how a run ended. `lint` says what viewers get wrong, `view` opens one,
 
 1. `facts`: what is known of each level without its voxels. `summary`: tables and lines of what
    was built; `closing` says them, or why jobs failed, when a run ends.
-2. The page: `page` puts its sections in order, of elements by `markup`. `pictures` begins it:
+2. The page: `page` puts its sections in order, of elements by `markup`. `faults` says whether
+   all is there, which stands on top. `pictures` begins the rest:
    `slices` reads slices and histograms from few chunks, `channels` says how each is shown,
    `figures` encodes it, `frames` places it, and `zoom` shows all levels with a loupe on what
    `detail` finds. `charts`, `level_tables`, `ways_to_open` and `making` follow. `images_page` is

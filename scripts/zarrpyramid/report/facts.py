@@ -129,7 +129,7 @@ def _facts(image: Image, record: Record, statistics: Record, timings: Path | Non
         voxel_size=voxel_size(image.plan.axes, plan.downsampling),
         n_objects=None if objects is None else len(objects),
         stored_bytes=None if objects is None else sum(size for _, size, _ in objects),
-        fault=why_incomplete(found.metadata, objects) if level and objects else "",
+        fault=why_incomplete(found.metadata, objects) if level and objects is not None else "",
         statistics=statistics,
         n_jobs=len(told),
         seconds=round(sum(job["seconds"] for job in told), 3) if told else None,

@@ -15,6 +15,7 @@ from zarrpyramid.verify import NOTE, read_pyramid
 
 from .charts import histogram_chart
 from .facts import holds_labels
+from .faults import find_faults, is_base_read
 from .frames import crosses, voxel_text
 from .level_tables import as_bytes, levels_section, times_section
 from .making import labels_section, making_section
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
-    from zarrpyramid.verify import Finding
+    from zarrpyramid.verify import Finding, Pyramid
 
     from .facts import LevelFacts
     from .slices import Edges, Preview
@@ -81,7 +82,7 @@ def report_pyramid(
         for preview in previews
         if preview.absent and shown
     ]
-    header = _header(image, facts, findings)
+    header = _header(image, pyramid, facts, findings)
     title = f"{image.plan.image.name}: pyramid"
     if shown:
         has_ids = is_labels and not image.plan.base.dtype.startswith(("float", "complex"))
@@ -101,10 +102,12 @@ def _page(title: str, header: Markup, sections: Sequence[Child]) -> str:
     return page_text(title, header, tag("nav", links, aria_label="Sections"), main)
 
 
-def _header(image: Image, facts: Sequence[LevelFacts], findings: Sequence[Finding]) -> Markup:
+def _header(
+    image: Image, pyramid: Pyramid, facts: Sequence[LevelFacts], findings: Sequence[Finding]
+) -> Markup:
     """Return name, verdict and figures."""
     plan = image.plan
-    faults = [f"level {level.plan.level} {level.fault}" for level in facts if level.fault]
+    faults = find_faults(image, pyramid, facts)
     seconds = [level.seconds for level in facts if level.seconds is not None]
     n_files = sum(level.n_objects or 0 for level in facts[1:])
     added = sum(level.stored_bytes or 0 for level in facts[1:])
@@ -126,9 +129,7 @@ def _header(image: Image, facts: Sequence[LevelFacts], findings: Sequence[Findin
         "header",
         tag("h1", plan.image.name),
         tag("p", tag("code", plan.where), class_="soft"),
-        verdict(
-            _verdict(len(facts) - 1, faults, findings, size_to_give(image)), is_complete=not faults
-        ),
+        verdict(_verdict(image, facts, faults, findings), is_complete=not faults),
         definitions(figures),
         _made(facts),
     )
@@ -148,10 +149,13 @@ def _made(facts: Sequence[LevelFacts]) -> Markup | None:
     )
 
 
-def _verdict(last: int, faults: Sequence[str], findings: Sequence[Finding], unsized: str) -> str:
-    """Return what is to know first; `last` is the number of the coarsest level."""
+def _verdict(
+    image: Image, facts: Sequence[LevelFacts], faults: Sequence[str], findings: Sequence[Finding]
+) -> str:
+    """Return what is to know first."""
     if faults:
-        return f"{'; '.join(faults)}. Run the workflow again, which makes them again."
+        return " ".join(map(sentence, faults))
+    last = len(facts) - 1
     made = f"levels 1 to {last}" if last > 1 else "level 1"
     said = (
         f"Every stored object of {made} is there, made from the level before, whose voxels "
@@ -159,10 +163,14 @@ def _verdict(last: int, faults: Sequence[str], findings: Sequence[Finding], unsi
         if last
         else "The image is small enough to stand alone: it needs no level beside level 0."
     )
+    is_just_made = any(level.n_jobs for level in facts)
+    is_whole = image.store.archive is None or not image.store.is_remote
+    if not (is_just_made or (is_base_read(facts) and is_whole)):
+        said += " Whether all bytes are still as they were then, zarrpyramid verify tells."
     bad = sum(finding.grade != NOTE for finding in findings)
     if bad:
         said += f" Viewers: {bad} thing{'s' * (bad > 1)} to know before you open it, below."
-    if unsized:
+    if unsized := size_to_give(image):
         said += f" {sentence(unsized)}"
     return said
 

@@ -152,9 +152,9 @@ def read_first_slices(pyramid: Pyramid, level: FoundLevel, budget: int) -> list[
     Raises
     ------
     PyramidError
-        If the level is damaged.
+        If the level is damaged, or another one than was found.
     """
-    metadata = level.array
+    metadata = pyramid.unchanged(level)
     types = [axis.type for axis in pyramid.known_axes]
     first: dict[int | None, tuple[tuple[int, int], Region]] = {}
     middle = [extent // 2 for extent in metadata.shape]

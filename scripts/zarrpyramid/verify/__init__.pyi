@@ -1,5 +1,7 @@
+from .archive import check_archive as check_archive
 from .array_digest import array_digests as array_digests
 from .collection import read_collection as read_collection
+from .findings import DEFECT as DEFECT
 from .findings import GRADES as GRADES
 from .findings import NOTE as NOTE
 from .findings import Finding as Finding
@@ -15,6 +17,7 @@ from .reproduction import reproduced_settings as reproduced_settings
 from .sampling import SAMPLE as SAMPLE
 from .sampling import Scope as Scope
 from .status import LevelStatus as LevelStatus
+from .status import document_faults as document_faults
 from .status import pyramid_status as pyramid_status
 from .status import status_of as status_of
 from .verify import assure_images as assure_images

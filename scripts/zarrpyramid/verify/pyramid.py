@@ -35,6 +35,7 @@ from zarrpyramid.metadata import (
     parse_array,
     placed,
     reach,
+    read_array,
     read_axes,
     read_datasets,
     read_multiscales,
@@ -277,6 +278,22 @@ class Pyramid:
             return "by the program that wrote them"
         return replace_command(self.where, self.store.options, follow_links=self.follow_links)
 
+    def unchanged(self, level: FoundLevel) -> ArrayMetadata:
+        """Return the metadata of a level whose document is still as it was found.
+
+        Raises
+        ------
+        PyramidError
+            If it is gone or another one, as after a build.
+        """
+        found = read_array(self.store, level.at)
+        if found is None or _said(found) != _said(level.array):
+            change = "is not there any more" if found is None else "was made again"
+            raise StoreError(
+                f"{level.name} {change} since the pyramid was opened; open the pyramid again"
+            )
+        return found
+
     def repair(self, options: str = "") -> str:
         """Return the command that mends the pyramid; `options` as for `repair_command`."""
         if self.store.is_read_only:
@@ -370,6 +387,11 @@ def read_pyramid(store: Store, path: str) -> Pyramid:
             alone = _with_one(group, multiscales)
             further.append(replace(pyramid, group=alone, levels=own, others=(), is_further=True))
     return replace(pyramid, further=tuple(further))
+
+
+def _said(array: ArrayMetadata) -> str:
+    """Return what an array's documents say as text, in which NaN equals NaN."""
+    return repr((array.document, array.attributes))
 
 
 def _with_one(group: Node, multiscales: Document) -> Node:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from .pyramid import Pyramid
 
+_RUN = "run the workflow, which makes what is missing"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LevelStatus:
@@ -114,7 +116,12 @@ def pyramid_status(path: str, *, storage_options: Mapping[str, Any] | None = Non
 def status_of(pyramid: Pyramid) -> Status:
     """Tell what is known of the levels of a pyramid, whose store lists its objects."""
     levels = list(_level_statuses(pyramid))
-    return Status(levels=levels, faults=_faults(pyramid, levels))
+    faults = [
+        f"level {level.path} {level.fault}; what is missing reads as fill value; {_RUN}"
+        for level in levels
+        if level.level and level.fault
+    ]
+    return Status(levels=levels, faults=faults + document_faults(pyramid))
 
 
 def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
@@ -158,14 +165,11 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
         )
 
 
-def _faults(pyramid: Pyramid, levels: list[LevelStatus]) -> list[str]:
-    """Return what is wrong with the levels as they are described and stored, and the way out."""
-    run = "run the workflow, which makes what is missing"
-    faults = [
-        f"level {status.path} {status.fault}; what is missing reads as fill value; {run}"
-        for status in levels
-        if status.level and status.fault
-    ]
+def document_faults(pyramid: Pyramid) -> list[str]:
+    """Return what is wrong with the levels as they are described, and the way out of each.
+
+    Objects are listed only where a level has no document.
+    """
     told = [found for found in check_documents(pyramid) if isinstance(found, Finding)]
     told += check_codecs(pyramid)
     told += [found for found in check_consolidated(pyramid) if isinstance(found, Finding)]
@@ -174,13 +178,13 @@ def _faults(pyramid: Pyramid, levels: list[LevelStatus]) -> list[str]:
         wrong = [found for found in wrong if found.level == 0]
     keys = {found.key for found in wrong}
     remains = [found for found in check_remains(pyramid) if found.key not in keys]
-    faults += [_line(found, run) for found in (*wrong, *remains)]
+    faults = [_line(found) for found in (*wrong, *remains)]
     if remains or any(found.what == NO_VOXELS for found in wrong):
         return faults
-    return [*faults, *(f"{absent}; {run}" for absent in absent_levels(pyramid))]
+    return [*faults, *(f"{absent}; {_RUN}" for absent in absent_levels(pyramid))]
 
 
-def _line(found: Finding, run: str) -> str:
+def _line(found: Finding) -> str:
     """Return a finding as a fault; what is not there is made by a run."""
     is_made = found.what in (ABSENT, NO_LIST, NOT_LISTED) or " objects and no array" in found.what
-    return replace(found, way_out=run if is_made else found.way_out).line.partition(" ")[2]
+    return replace(found, way_out=_RUN if is_made else found.way_out).line.partition(" ")[2]

@@ -1,0 +1,52 @@
+"""What is wrong with a pyramid that a report shows: all that `status` names, and changed bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zarrpyramid.downsample import fingerprint
+from zarrpyramid.plan import Level
+from zarrpyramid.verify import DEFECT, Finding, check_archive, document_faults
+
+from .slices import BUDGET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zarrpyramid.plan import Image
+    from zarrpyramid.verify import Pyramid
+
+    from .facts import LevelFacts
+
+
+def find_faults(image: Image, pyramid: Pyramid, facts: Sequence[LevelFacts]) -> list[str]:
+    """Return what is wrong with the levels, their documents, and the bytes that are looked at.
+
+    A single file is read whole, unless it is remote.
+    """
+    lacks = [f"level {level.plan.level} {level.fault}" for level in facts if level.fault]
+    faults = [f"{'; '.join(lacks)}; run the workflow again, which makes them again"] * bool(lacks)
+    if image.store.lists:
+        faults += document_faults(pyramid)
+    if not image.store.is_remote:
+        findings = [each for each in check_archive(image.store) if isinstance(each, Finding)]
+        faults += [found.line.partition(" ")[2] for found in findings if found.grade == DEFECT]
+    known = _made_from(pyramid) if is_base_read(facts) and not faults else ""
+    if known and fingerprint(Level(image, 0)) != known:
+        faults.append(
+            "level 0 has other stored bytes than level 1 was made from; zarrpyramid verify tells "
+            "whether its voxels are others"
+        )
+    return faults
+
+
+def is_base_read(facts: Sequence[LevelFacts]) -> bool:
+    """Tell whether all bytes of level 0 are read: no job has just done so, and they are few."""
+    size = facts[0].stored_bytes
+    return not any(level.n_jobs for level in facts) and size is not None and size <= BUDGET
+
+
+def _made_from(pyramid: Pyramid) -> str:
+    """Return the fingerprint of the level 0 that level 1 was made from; "" where none is known."""
+    records = [level.record for level in pyramid.levels[1:2] if level.record]
+    return str(records[0].get("source", {}).get("fingerprint", "")) if records else ""
