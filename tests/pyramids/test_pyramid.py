@@ -211,6 +211,8 @@ def test_verify_tells_what_is_wrong(tmp_path):
     assert report.is_sound
     assert report.is_proven
     assert repr(report).splitlines()[-1].endswith(": sound")
+    assert repr(pyramid.verify(sample=1)) != repr(pyramid.verify(sample=1))  # other blocks
+    assert repr(pyramid.verify(sample=1, seed=3)) == repr(pyramid.verify(sample=1, seed=3))
     (Path(pyramid.path) / "1" / "c" / "0" / "0" / "0" / "0").unlink()
     damaged = pyramid.verify()
     assert not damaged.is_sound
@@ -337,6 +339,8 @@ def test_no_thumbnail_of_a_line(tmp_path):
 def test_what_is_not_there_is_said_in_one_line(tmp_path, built):
     with pytest.raises(PyramidError, match="has no level 7; give one of 0 to 2"):
         built.dask(7)
+    with pytest.raises(PyramidError, match="has no level '1'; give one of 0 to 2"):
+        built.dask("1")
     with pytest.raises(PyramidError, match=r"fields of .*: 'raw'"):
         open_pyramid(Path(built.path).parent, "rwa")
     pyramid = build_pyramid(stored(tmp_path / "a.zarr"), "raw", **KEYS)

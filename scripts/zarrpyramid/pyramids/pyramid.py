@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,7 +200,9 @@ class Pyramid(list[dict[str, Any]]):
 
         return data_tree({f"scale{level.number}": level.xarray(chunks) for level in self.levels})
 
-    def verify(self, *, sample: int | None = None, full: bool = False, seed: int = 0) -> Report:
+    def verify(
+        self, *, sample: int | None = None, full: bool = False, seed: int | None = None
+    ) -> Report:
         """Hold the pyramid against its records, its documents and the rules of OME-NGFF.
 
         As ``zarrpyramid verify``, whoever made it. The result shows what was looked at and what was
@@ -213,7 +216,7 @@ class Pyramid(list[dict[str, Any]]):
         full
             Whether to make all blocks again.
         seed
-            Seed of the random choice.
+            Seed of the random choice; drawn and shown unless given.
 
         Examples
         --------
@@ -227,7 +230,8 @@ class Pyramid(list[dict[str, Any]]):
         from zarrpyramid.verify import SAMPLE, Report, Scope, verify_group
 
         n_blocks = SAMPLE if sample is None else sample
-        scope = Scope(sample=n_blocks, full=full, seed=seed, n_workers=n_cores())
+        drawn = random.randrange(1 << 32) if seed is None else seed
+        scope = Scope(sample=n_blocks, full=full, seed=drawn, n_workers=n_cores())
         report = Report(path=self.path, storage_options=self._store.options)
         follow_links = self._found.follow_links
         report.gather(verify_group(self._store, self._path, scope, follow_links=follow_links))
@@ -296,7 +300,7 @@ class Pyramid(list[dict[str, Any]]):
     def _level(self, number: int) -> Level:
         try:
             return self.levels[number]
-        except IndexError:
+        except (IndexError, TypeError):
             raise GeometryError(
-                f"{self.path} has no level {number}; give one of 0 to {len(self.levels) - 1}"
+                f"{self.path} has no level {number!r}; give one of 0 to {len(self.levels) - 1}"
             ) from None

@@ -198,7 +198,8 @@ def _verdict(found: Document) -> str:
     if found["faults"] is None:
         return "complete or not: nobody knows, as a web server lists no objects"
     if found["faults"]:
-        return f"NOT COMPLETE, as zarrpyramid status says in {len(found['faults'])} lines"
+        n_lines = len(found["faults"])
+        return f"NOT COMPLETE, as zarrpyramid status says in {n_lines} line{'s' * (n_lines != 1)}"
     return "complete; zarrpyramid verify proves the voxels"
 
 
