@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -247,3 +248,23 @@ def test_an_interrupt_and_a_bug_are_no_answer(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr("zarrpyramid.verify.pyramid_status", fail)
         assert main(["status", str(tmp_path)]) == code
         assert capsys.readouterr().err.splitlines()[-1] == line
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path):
+    make(tmp_path / "a.zarr", "complete")
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "zarrpyramid", "status", str(tmp_path / "a.zarr")]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, "cannot write the output: No space left" in line) == (2, True)
+
+
+@pytest.mark.parametrize("side", ["0", "100000"])
+def test_a_picture_of_no_size_or_too_large_a_one_is_refused(tmp_path, capsys, side):
+    make(tmp_path / "a.zarr", "complete")
+    picture = tmp_path / "p.png"
+    words = ["thumbnail", str(tmp_path / "a.zarr"), "--output", str(picture), "--side"]
+    assert main([*words, side]) == 2
+    assert f"side is {side}, expected 1 to 4096 pixels" in capsys.readouterr().err
+    assert not picture.exists()
+    assert main([*words, "1"]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pickle
 import re
 import shlex
 import shutil
@@ -16,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 import zarr
 
 from plates import make_image, make_plate
 from processes import wait_for
 from servers import web_server
 from workspaces import Workspace
-from zarrpyramid import build_pyramid
+from zarrpyramid import build_pyramid, open_pyramid
 from zarrpyramid.cli import main
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.share import pack, unpack
@@ -280,6 +282,47 @@ def test_the_workflow_refuses_a_damaged_source(image, tmp_path):
     done = work.run(code=1, store=str(tmp_path / "own.zarr"), source=str(file), levels=1)
     assert "it differs from its seal" in done.text
     assert not (tmp_path / "own.zarr/1").exists()
+
+
+def test_zarr_python_reads_inside_a_file(built, packed, tmp_path):
+    with zipfile.ZipFile(tmp_path / "deep.zip", "w") as archive:
+        for key, data in files(built).items():
+            archive.writestr(f"in/raw/{key}", data)
+    with web_server(packed.parent) as url:
+        for place in (str(packed), str(tmp_path / "deep.zip/in/raw"), f"{url}/brain.ozx"):
+            pyramid = open_pyramid(place)
+            array = pickle.loads(pickle.dumps(pyramid.levels[0].array))
+            np.testing.assert_array_equal(array[:], VOXELS)
+            assert sorted(zarr.open_group(array.store, mode="r").array_keys()) == ["0", "1", "2"]
+        assert files(unpack(f"{url}/brain.ozx", tmp_path / "back.zarr")) == files(built)
+
+
+def test_what_makes_a_file_again_makes_it_again(packed, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", str(packed)]) == 0
+    asked = yaml.safe_load(capsys.readouterr().out)
+    assert (asked["store"], asked["source"]) == ("NEW.zarr", str(packed))
+    store, field = asked.pop("store"), asked.pop("field")
+    words = [f"--set={key}={json.dumps(value)}" for key, value in asked.items()]
+    assert main(["build", f"{store}/{field}".rstrip("/"), *words]) == 0
+    assert not array_digests([f"{packed}/2", "NEW.zarr/2"]).difference
+
+
+def test_a_folder_that_is_not_there_is_told_and_the_way_out_leads_out(image, capsys, monkeypatch):
+    monkeypatch.chdir(image.parent)
+    pack(image)
+    for n, words in enumerate(
+        (
+            ["pack", "a.zarr", "0/b.ozx"],
+            ["unpack", "a.ozx", "1/b.zarr"],
+            ["thumbnail", "a.zarr", "--output", "2/b.png"],
+        )
+    ):
+        assert main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{image.parent}/{n} is no folder; check the path, or make it: mkdir -p" in line
+        subprocess.run(shlex.split(line.rpartition(": ")[2]), check=True)
+        assert main(words) == 0
 
 
 def test_a_plate_is_packed_whole(tmp_path):

@@ -134,7 +134,7 @@ def test_a_hostile_archive_is_refused_in_one_line_and_nothing_is_written(
     home = tmp_path / "home"
     home.mkdir()
     make(home / "a.ozx")
-    assert main(["unpack", str(home / "a.ozx"), str(home / "new/a.zarr")]) == 2
+    assert main(["unpack", str(home / "a.ozx"), str(home / "a.zarr")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(re.escape(message), line)
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["a.ozx"]

@@ -80,7 +80,7 @@ def add_commands(commands: Commands) -> None:
         type=count,
         default=256,
         metavar="N",
-        help="pixels along the longer edge; 256 if absent",
+        help="pixels along the longer edge, 1 to 4096; 256 if absent",
     )
     command.add_argument(
         "--output", default="thumbnail.png", metavar="F", help="where; thumbnail.png if absent"
@@ -170,11 +170,12 @@ def info(given: argparse.Namespace) -> int:
 def thumbnail(given: argparse.Namespace) -> int:
     """Write a picture."""
     from zarrpyramid.report import draw_thumbnail
-    from zarrpyramid.stores import write_aside
+    from zarrpyramid.stores import check_folder, write_aside
     from zarrpyramid.verify import find_pyramid
 
+    check_folder(Path(given.output))
     pyramid = find_pyramid(given.path, storage_options=options_of(given))
-    picture = draw_thumbnail(pyramid, max(1, given.side))
+    picture = draw_thumbnail(pyramid, given.side)
     if picture is None:
         raise GeometryError(
             f"{given.path} has no picture: expected two axes in space, and a level whose middle "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -82,6 +84,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(nowhere, stream.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as error:  # such as a disk that is full
+        with contextlib.suppress(OSError):
+            print(
+                f"zarrpyramid: error: cannot write the output: {error.strerror}; write it "
+                "elsewhere",
+                file=sys.stderr,
+            )
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
 
 
 def _answer(arguments: Sequence[str]) -> int:
@@ -98,7 +109,9 @@ def _answer(arguments: Sequence[str]) -> int:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
         traceback.print_exc()  # with Python's own code of 1 it would be an answer
         return 2
     else:

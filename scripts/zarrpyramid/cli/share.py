@@ -51,7 +51,7 @@ def add_commands(commands: Commands) -> None:
         ("brain.ozx", "brain.ozx /data/brain.zarr"),
         good="the folder is there, every object has its checksum, and a sealed file its seal",
     )
-    command.add_argument("file", metavar="FILE.ozx", help="the file")
+    command.add_argument("file", metavar="FILE.ozx", help="path or URL of the file")
     command.add_argument(
         "folder",
         metavar="FOLDER",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zarrpyramid.errors import GeometryError
 from zarrpyramid.metadata import SPACE
 
 from .channels import find_channels
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SIDE = 256
 """Pixels along the longer edge of a picture, unless another number is asked for."""
 
+_MOST_SIDE = 4096
+
 _BUDGET = 32 * 2**20
 """Bytes of voxels that are decoded for a picture."""
 
@@ -36,8 +39,10 @@ def draw_thumbnail(pyramid: Pyramid, side: int = SIDE) -> bytes | None:
     Raises
     ------
     PyramidError
-        If the level is damaged.
+        If the level is damaged, or `side` is not 1 to 4096.
     """
+    if not 1 <= side <= _MOST_SIDE:
+        raise GeometryError(f"side is {side}, expected 1 to {_MOST_SIDE} pixels; give another one")
     for level in _by_fitness(pyramid, side):
         slices = read_first_slices(pyramid, level, _BUDGET)
         if slices:

@@ -112,6 +112,10 @@ def _call(image: Image, name: str) -> Child:
         known = view_command(where)
         once = [] if known else [f"{extra_command('view')}  # once"]
         return _lines(*once, known or command("zarrpyramid", "view", where))
+    if name == NAPARI and (archive := image.store.archive) is not None:
+        inside = f"{image.store.name}/{image.path}".removeprefix(archive.name).rstrip("/")
+        shown = f"napari --plugin napari-ome-zarr {shlex.quote('NEW.zarr' + inside)}"
+        return _lines(command("zarrpyramid", "unpack", archive.name, "NEW.zarr"), shown)
     if name == NAPARI:
         known = napari_command(where)
         once = [] if known else ["pip install 'napari[all]' napari-ome-zarr  # once"]
@@ -125,6 +129,10 @@ def _lines(*lines: str) -> Markup:
 
 def _python(image: Image) -> str:
     """Return lines that open the coarsest level with zarr."""
+    if image.store.archive is not None:
+        where = json.dumps(image.plan.where)
+        opened = f"zarrpyramid.open_pyramid({where})"
+        return f"import zarrpyramid\n\nlevel = {opened}.levels[-1].array\nprint(level.info)"
     path = f"{image.plan.where.rstrip('/')}/{image.paths.path(len(image.plan.levels) - 1)}"
     return (
         f'import zarr\n\nlevel = zarr.open_array({json.dumps(path)}, mode="r")\nprint(level.info)'

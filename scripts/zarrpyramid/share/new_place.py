@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError
 from zarrpyramid.plan import free_room
-from zarrpyramid.stores import TEMPORARY_SUFFIX, locked, open_store
+from zarrpyramid.stores import TEMPORARY_SUFFIX, check_folder, locked, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +35,10 @@ def new_place(place: Path, n_bytes: int, *, is_folder: bool) -> Iterator[Path]:
     """
     if place.exists() or place.is_symlink():
         raise StoreError(f"{place} is there already; give another name, or remove it")
+    check_folder(place)
     partial = place.with_name(place.name + TEMPORARY_SUFFIX)
     busy = f"another process writes {place}; wait until it has ended"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
         free = free_room(place.parent).n_bytes
         if free < n_bytes:
             raise StoreError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zarrpyramid.errors import StoreError
-from zarrpyramid.stores import open_store
+from zarrpyramid.stores import is_url, open_store
 
 from .new_place import new_place
 
@@ -19,7 +19,7 @@ def unpack(file: str | Path, folder: str | Path | None = None) -> Path:
     Parameters
     ----------
     folder
-        By default beside the file, with its name.
+        By default beside the file, or here if the file is a URL, with its name.
 
     Raises
     ------
@@ -27,13 +27,17 @@ def unpack(file: str | Path, folder: str | Path | None = None) -> Path:
         If the file is no archive or is damaged, leads out of the folder, or the folder is there or
         cannot be written. Nothing is left then.
     """
-    path = Path(file).absolute()
-    archive = open_store(str(path)).archive
-    if archive is None or Path(archive.name) != path:
+    path = str(file) if is_url(str(file)) else str(Path(file).absolute())
+    archive = open_store(path).archive
+    if archive is None or archive.name != path:
         raise StoreError(f"{path} is no file that ends with .ozx or .zip; give one")
     if not archive.entries:
         raise StoreError(f"{path} holds no object; copy or download it again")
-    place = (Path(folder) if folder is not None else _default_name(path)).absolute()
+    place = (
+        Path(folder)
+        if folder is not None
+        else _default_name(Path(path).name if is_url(path) else path)
+    ).absolute()
     n_bytes = sum(entry.file_size for entry in archive.entries.values())
     with new_place(place, n_bytes, is_folder=True) as partial:
         for key, entry in archive.entries.items():
@@ -46,7 +50,7 @@ def unpack(file: str | Path, folder: str | Path | None = None) -> Path:
     return place
 
 
-def _default_name(file: Path) -> Path:
+def _default_name(file: str) -> Path:
     """Return the folder's path, which ends with .zarr."""
-    stem = file.with_suffix("")
+    stem = Path(file).with_suffix("")
     return stem if stem.suffix == ".zarr" else stem.with_name(f"{stem.name}.zarr")

@@ -4,6 +4,7 @@ from .archive_store import split_archive as split_archive
 from .archive_store import why_not_written as why_not_written
 from .archive_writer import ArchiveWriter as ArchiveWriter
 from .files import TEMPORARY_SUFFIX as TEMPORARY_SUFFIX
+from .files import check_folder as check_folder
 from .files import locked as locked
 from .files import write_aside as write_aside
 from .hold import HOLD_FILE as HOLD_FILE

@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import logging
 import os
+import shlex
 import stat
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,13 @@ TEMPORARY_SUFFIX = ".zarrpyramid-partial"
 
 SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 """Flushes a whole file system. macOS has no such function: there every file is flushed alone."""
+
+
+def check_folder(path: Path) -> None:
+    """Raise StoreError if there is no folder for a file that a user has named: it may be a typo."""
+    if not (folder := path.absolute().parent).is_dir():
+        make = shlex.join(["mkdir", "-p", str(folder)])
+        raise StoreError(f"{folder} is no folder; check the path, or make it: {make}")
 
 
 def write_aside(path: Path, data: bytes) -> None:

@@ -5,6 +5,7 @@ It imports zarr, which takes 0.3 s: jobs with usual codecs do not open this modu
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,16 @@ from zarr.storage import MemoryStore, StorePath
 
 from zarrpyramid.errors import ArgumentError, StoreError
 
-from .archive_store import ArchiveStore, why_not_written
+from .archive_store import ArchiveStore
 from .local import LocalStore
 from .object_store import ObjectStore
 from .store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
 
 _REMOTE = {"s3", "gs", "gcs", "abfs", "az", "http", "https"}
 _REMOTE_OBJECTS = {"S3Store", "GCSStore", "AzureStore", "HTTPStore", "LocalStore"}
@@ -115,6 +119,73 @@ class ZarrStore(Store):
         return None if buffer is None else buffer.to_bytes()
 
 
+class _Inside(zarr.abc.store.Store):
+    """What is inside an archive, as zarr-python reads it; its own `ZipStore` reads no URL."""
+
+    supports_writes = supports_deletes = supports_partial_writes = False
+    supports_listing = True
+
+    def __init__(self, store: ArchiveStore) -> None:
+        super().__init__(read_only=True)
+        self._store = store
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Inside) and other._store.name == self._store.name
+
+    def __hash__(self) -> int:
+        return hash(self._store.name)
+
+    def __str__(self) -> str:
+        return self._store.name
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        data = await asyncio.to_thread(self._part, key, byte_range)
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    def _part(self, key: str, part: ByteRequest | None) -> bytes | None:
+        if isinstance(part, SuffixByteRequest):
+            return self._store.get_range(key, -part.suffix, part.suffix)
+        if isinstance(part, RangeByteRequest):
+            return self._store.get_range(key, part.start, part.end - part.start)
+        if part is not None:
+            return self._store.get_range(key, part.offset, self._store.size(key) or 0)
+        return self._store.get(key)
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        return self._store.size(key) is not None
+
+    async def set(self, key: str, value: Buffer) -> None:
+        self._store.put(key, value.to_bytes())
+
+    async def delete(self, key: str) -> None:
+        self._store.delete(key)
+
+    async def list(self) -> AsyncIterator[str]:
+        for key in self._store.keys(""):
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        for key in self._store.keys(""):
+            if key.startswith(prefix):
+                yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        below = f"{prefix}/".lstrip("/") if not prefix.endswith("/") else prefix
+        for name in {
+            key.removeprefix(below).partition("/")[0]
+            for key in self._store.keys("")
+            if key.startswith(below)
+        }:
+            yield name
+
+
 def from_zarr(store: object, *, is_read: bool = False) -> Store:
     """Return a path, a store object of zarr-python, or a group's store as a `Store`.
 
@@ -188,10 +259,8 @@ def to_zarr(store: Store) -> zarr.abc.store.Store:
         return store.store
     if isinstance(store, ObjectStore):
         return zarr.storage.ObjectStore(store.client)
-    if isinstance(store, ArchiveStore) and not (store.is_remote or store.root):
-        return zarr.storage.ZipStore(store.archive.name, mode="r")
     if isinstance(store, ArchiveStore):
-        raise StoreError(f"zarr-python does not read inside {why_not_written(store.archive.name)}")
+        return _Inside(store)
     raise StoreError(f"{store.name} cannot be opened by zarr-python")
 
 

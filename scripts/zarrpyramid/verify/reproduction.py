@@ -69,8 +69,13 @@ def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) ->
         settings = _as_companion(settings, asked, pyramid)
     if "weights" in settings:
         settings = {"images": _with_weights(pyramid, settings)}
+    if asked.store.archive is not None:  # which is only read
+        for each in settings.get("images", {"": settings}).values():
+            each["source"] = f"{each['store']}/{each['field']}".rstrip("/")
+            each["store"] = "NEW.zarr"
     if storage_options:
-        settings["storage_options"] = dict(storage_options)
+        key = "storage_options" if asked.store.archive is None else "source_options"
+        settings[key] = dict(storage_options)
     return f"# Makes the pyramid of {asked.where} again.\n{to_yaml(settings)}"
 
 
