@@ -271,13 +271,17 @@ CASES = {
     "thick-chunks": (film((4, 64, 64)), "steps of t", film((1, 64, 64))),
     "one-level": (single(1024), "2.0 GiB", single(512)),
     "shards": (levels(shards=[128, 128]), "ranges", levels()),
-    "napari-single-file": (in_file(), "a single file", pyramid()),
+    "napari-single-file": (in_file(), "a.ozx", pyramid()),
     "neuroglancer-large-file": (in_file(65_535), "65,535 objects", in_file(65_534)),
 }
 
 
 def names(found):
     return [finding.rule for finding in found]
+
+
+def test_the_way_out_names_the_file():
+    assert lint(in_file(), ["napari"])[0].way_out.endswith("/a.ozx NEW.zarr")
 
 
 def test_every_rule_has_its_case():

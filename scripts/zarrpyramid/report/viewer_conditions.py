@@ -7,6 +7,7 @@ documents alone, and OME-NGFF's own rules are those of `verify`.
 
 from __future__ import annotations
 
+import shlex
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -319,8 +320,8 @@ def not_halved(pyramid: Pyramid) -> list[str]:
 
 
 def single_file(pyramid: Pyramid) -> list[str]:
-    """Return words where the store is a single file."""
-    return ["a single file"] if pyramid.store.archive else []
+    """Return the path of a store that is a single file, as a shell takes it."""
+    return [shlex.quote(pyramid.store.archive.name)] if pyramid.store.archive else []
 
 
 def large_single_file(pyramid: Pyramid) -> list[str]:

@@ -66,7 +66,7 @@ def lint(pyramid: Pyramid, viewers: Iterable[str] = VIEWERS) -> list[Finding]:
                 Finding(
                     what=rule.says.replace("{}", _enumerate(names)),
                     grade=rule.grade,
-                    way_out=rule.way_out,
+                    way_out=rule.way_out.replace("{}", _enumerate(names)),
                     rule=rule.name,
                     viewers=concerned,
                     seen=rule.seen,
