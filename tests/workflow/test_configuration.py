@@ -71,7 +71,7 @@ def test_images_of_a_config_file(workspace):
     path = workspace.write("my.yaml", json.dumps(config))
     outcome = workspace.run("--configfile", str(path))
     assert sorted(outcome.jobs) == sorted([*"01201", "make", *["list", "summary"] * 2])
-    assert names(outcome) == ["mine", "made"]
+    assert names(outcome) == ["the pyramids of 2 images are complete (3 levels made); all of them"]
     assert not (workspace / "demo").exists(), "the demo stays out of a user's run"
     assert workspace.array("mine.zarr/2").shape == (20, 5, 16)
     assert workspace.array("mine.zarr/2").chunks == (8, 8, 8)

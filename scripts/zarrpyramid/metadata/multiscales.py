@@ -83,7 +83,8 @@ def ome_attributes(attributes: Document, key: str = "multiscales") -> Document:
     ome = attributes.get("ome")
     if isinstance(ome, dict) and key in ome:
         return ome
-    if key == "multiscales" and isinstance(attributes.get(key), dict):
+    found = attributes.get(key)
+    if key == "multiscales" and isinstance(found, dict) and "layout" in found:
         # Of the zarr convention of this name.
         return ome if isinstance(ome, dict) else {}
     return attributes
