@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import html
 import json
 import os
 import pickle
@@ -295,6 +296,19 @@ def test_zarr_python_reads_inside_a_file(built, packed, tmp_path):
             np.testing.assert_array_equal(array[:], VOXELS)
             assert sorted(zarr.open_group(array.store, mode="r").array_keys()) == ["0", "1", "2"]
         assert files(unpack(f"{url}/brain.ozx", tmp_path / "back.zarr")) == files(built)
+
+
+def test_the_report_of_a_file_names_ways_that_open_it(packed, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    open_pyramid(str(packed)).report("r.html")
+    page = html.unescape(Path("r.html").read_text(encoding="utf-8"))
+    python = re.search(r"import zarrpyramid\n\nlevel = .*\nprint\(level\.info\)", page)
+    exec(python[0], {})
+    assert "Shape" in capsys.readouterr().out
+    way = shlex.split(re.search(r"\S*zarrpyramid unpack \S+ NEW\.zarr", page)[0])
+    assert main(way[way.index("unpack") :]) == 0
+    assert "napari --plugin napari-ome-zarr NEW.zarr" in page
+    assert Path("NEW.zarr/zarr.json").exists()
 
 
 def test_what_makes_a_file_again_makes_it_again(packed, tmp_path, capsys, monkeypatch):
