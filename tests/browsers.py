@@ -35,6 +35,8 @@ def reads_everywhere(browser, url, home=None):
         page.on("pageerror", lambda error, said=said: said.append(str(error)))
         page.on("request", lambda request, asked=asked: asked.append(request.url))
         page.goto(url)
+        # What fades in has not its colours yet when axe looks.
+        page.add_style_tag(content="* { transition: none !important; animation: none !important }")
         page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
