@@ -63,10 +63,9 @@ def with_layout(attributes: Document) -> Document:
         return without_layout(attributes)
     method = str(multiscales.get("type", ""))
     named = {"resampling_method": _METHODS.get(method, method)} if method else {}
-    others = [each for each in _declared(attributes) if not _is_declaration(each)]
     return {
         **attributes,
-        DECLARED: [*others, _DECLARATION],
+        DECLARED: [*_other_conventions(attributes), _DECLARATION],
         KEY: {"layout": layout, **named, **_OURS},
     }
 
@@ -76,7 +75,7 @@ def without_layout(attributes: Document) -> Document:
     if not has_layout(attributes):
         return attributes
     kept = {key: item for key, item in attributes.items() if key not in (KEY, DECLARED)}
-    others = [each for each in _declared(attributes) if not _is_declaration(each)]
+    others = _other_conventions(attributes)
     return {**kept, **({DECLARED: others} if others else {})}
 
 
@@ -116,10 +115,11 @@ def _transform(finer: Vectors, coarser: Vectors, n_axes: int) -> Document:
     }
 
 
-def _declared(attributes: Document) -> list[Any]:
+def _other_conventions(attributes: Document) -> list[Any]:
+    """Return what a group declares beside this convention."""
     found = attributes.get(DECLARED)
-    return found if isinstance(found, list) else []
-
-
-def _is_declaration(declared: Any) -> bool:
-    return isinstance(declared, dict) and declared.get("uuid") == _DECLARATION["uuid"]
+    return [
+        each
+        for each in (found if isinstance(found, list) else [])
+        if not (isinstance(each, dict) and each.get("uuid") == _DECLARATION["uuid"])
+    ]

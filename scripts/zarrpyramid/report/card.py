@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from zarrpyramid.verify import FoundLevel, Pyramid
 
 _COLUMNS = ("level", "shape", "voxel size", "chunks", "size")
-_SIDE = 256
-"""Pixels along the longer edge of the picture, which is shown smaller, for sharp screens."""
-
 # Text and lines take their colours from the page, so that they fit one that is dark. The class
 # stands twice to outweigh what notebooks say of tables.
 _STYLE = """
@@ -51,7 +48,7 @@ def pyramid_text(pyramid: Pyramid) -> str:
     """Return what a pyramid is as lines: where, of what, and a table of its levels."""
     rows = [_row(pyramid, level) for level in pyramid.levels]
     table = [f"  {line}" for line in aligned_table(_COLUMNS, rows)]
-    faults = [f"  {level.name} {level.fault}" for level in pyramid.levels if level.fault]
+    faults = [f"  {fault}" for fault in _faults(pyramid)]
     facts = f"  {', '.join(_facts(pyramid))}"
     lines = [f"Pyramid {pyramid.where}", facts, *table, *faults]
     return "\n".join(map(printable, lines))
@@ -61,14 +58,14 @@ def pyramid_card(pyramid: Pyramid) -> str:
     """Return what a pyramid is as HTML, which needs nothing but itself."""
     picture: Child = None
     try:
-        drawn = draw_thumbnail(pyramid, _SIDE)
+        drawn = draw_thumbnail(pyramid)  # shown smaller, for sharp screens
         fault = ""
     except PyramidError as error:
         drawn, fault = None, f"no picture: {error}"
     if drawn is not None:
         picture = tag("img", src=as_url(drawn, "png"), alt="middle plane of the image")
-    faults = [f"{level.name} {level.fault}" for level in pyramid.levels if level.fault]
-    said: list[Child] = [tag("p", line, class_="soft") for line in (*faults, fault) if line]
+    told = filter(None, (*_faults(pyramid), fault))
+    said: list[Child] = [tag("p", line, class_="soft") for line in told]
     rows: list[Child] = [
         tag("tr", [tag("td", cell.replace(" x ", " \u00d7 ")) for cell in _row(pyramid, level)])
         for level in pyramid.levels
@@ -101,6 +98,11 @@ def _facts(pyramid: Pyramid) -> list[str]:
         f"{method} by zarrpyramid" if isinstance(method, str) and pyramid.ours else "",
     ]
     return [fact for fact in facts if fact]
+
+
+def _faults(pyramid: Pyramid) -> list[str]:
+    """Return a line for each level that cannot be read."""
+    return [f"{level.name} {level.fault}" for level in pyramid.levels if level.fault]
 
 
 def _row(pyramid: Pyramid, level: FoundLevel) -> tuple[str, ...]:

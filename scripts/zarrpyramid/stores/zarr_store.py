@@ -177,12 +177,7 @@ class _Inside(zarr.abc.store.Store):
                 yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        below = f"{prefix}/".lstrip("/") if not prefix.endswith("/") else prefix
-        for name in {
-            key.removeprefix(below).partition("/")[0]
-            for key in self._store.keys("")
-            if key.startswith(below)
-        }:
+        for name in {key.partition("/")[0] for key in self._store.keys(prefix.strip("/"))}:
             yield name
 
 
