@@ -181,14 +181,16 @@ def test_a_level_that_is_given_up_is_first_taken_out_of_the_list(tmp_path, monke
     from zarrpyramid.downsample import publish
 
     seen = []
-    delete_array = levels.delete_array
 
-    def looking(store, path):
-        seen.append((path, paths(tmp_path)))
-        delete_array(store, path)
+    def looking(remove):
+        def looked(store, path):
+            seen.append((path, paths(tmp_path)))
+            remove(store, path)
 
-    monkeypatch.setattr(levels, "delete_array", looking)
-    monkeypatch.setattr(publish, "delete_array", looking)
+        return looked
+
+    monkeypatch.setattr(levels, "hide_array", looking(levels.hide_array))
+    monkeypatch.setattr(publish, "delete_array", looking(publish.delete_array))
     build_pyramid(tmp_path, levels=2, overwrite=True)
     assert seen == [("s1", ["s0", "s3"]), ("s2", ["s0", "s3"]), ("s3", ["s0"])]
     assert paths(tmp_path) == ["s0", "s1", "s2"]

@@ -308,3 +308,72 @@ def test_a_folder_in_the_place_of_a_note_is_one_line(tmp_path):
     (tmp_path / "note").mkdir()
     with pytest.raises(StoreError, match="/note is a folder, expected a file; move it away"):
         LocalStore(tmp_path).create("note", DATA)
+
+
+def reads(monkeypatch):
+    """Return the keys of documents, as they are read."""
+    asked, read = [], LocalStore._read
+
+    def reading(self, key, *arguments):
+        asked.append(key)
+        return read(self, key, *arguments)
+
+    monkeypatch.setattr(LocalStore, "_read", reading)
+    return asked
+
+
+CHANGES = {
+    "put": lambda store: store.put("d/a", b"new"),
+    "replaced": lambda store: store.replace("d/a", lambda found: b"new"),
+    "made": lambda store: (store.delete("d/a"), store.create("d/a", b"new")),
+    "removed": lambda store: store.delete("d/a"),
+    "removed if": lambda store: store.delete_if("d/a", b"old"),
+    "the folder removed": lambda store: store.delete_tree("d"),
+    "all removed": lambda store: store.delete_tree(""),
+    "linked": lambda store: (store.delete_tree("d"), store.link("d", f"{store.root}/e")),
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_document_is_read_once_until_this_process_changes_it(tmp_path, monkeypatch, how):
+    store = LocalStore(tmp_path / "s")
+    store.put("d/a", b"old")
+    store.put("e/a", b"new")
+    asked = reads(monkeypatch)
+    with store.remembered():
+        for _ in range(2):
+            assert [store.get_small(key, 9) for key in ("d/a", "e/x")] == [b"old", None]
+        assert asked == ["d/a", "e/x"]
+        CHANGES[how](store)
+        assert store.get_small("d/a", 9) == (None if "removed" in how else b"new")
+    LocalStore(tmp_path / "s").put("e/x", b"later")
+    assert store.get_small("e/x", 9) == b"later"
+
+
+def test_what_others_write_is_seen_in_every_lock(tmp_path, monkeypatch):
+    store, other = LocalStore(tmp_path), LocalStore(tmp_path)
+    store.put("a", b"1")
+    asked = reads(monkeypatch)
+    with store.remembered():
+        assert store.get_small("a", 9) == b"1"
+        other.put("a", b"2")
+        assert store.get_small("a", 9) == b"1"  # kept outside a lock
+        with store.exclusive():
+            assert store.get_small("a", 9) == b"2"
+            with store.exclusive(), store.remembered(["a"], anew=True):  # a part of the same
+                assert store.get_small("a", 9) == b"2"
+            store.replace("a", lambda found: found + b" and mine")
+            assert store.get_small("a", 9) == b"2 and mine"
+        assert asked == ["a", "a"]
+        other.put("a", b"3")
+        assert store.get_small("a", 9) == b"2 and mine"  # never older than what was seen
+        with store.remembered(["a"], anew=True):
+            assert store.get_small("a", 9) == b"3"
+        other.put("a", b"4")
+        store.replace("a", lambda found: found + b" and mine")
+        assert (tmp_path / "a").read_bytes() == b"4 and mine"
+        other.put("a", b"5")
+        with store.exclusive():
+            assert store.get_small("a", 9) == b"5"
+    other.put("a", b"6")
+    assert store.get_small("a", 9) == b"6"

@@ -12,7 +12,6 @@ from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import (
     RECORD_ENTRY,
     WINDOWS_KEY,
-    delete_array,
     hide_array,
     make_groups,
     tell_ancestors,
@@ -221,13 +220,14 @@ class LevelJob(Job):
         if image.is_companion:
             make_companion_group(image)
         self.before_rebuild()
-        withdraw_levels(image, self.target.number, [self.target])
-        # Also where no array is found: consolidated metadata may still show what was removed.
-        if keep:
+        with store.exclusive():  # in which each group is read once
+            withdraw_levels(image, self.target.number, [self.target])
+            # Also where no array is found: consolidated metadata may still show what was removed.
             hide_array(store, path)
+        if keep:
             remove_litter(self.target)
         else:
-            delete_array(store, path)
+            store.delete_tree(path)
         above = path.rpartition("/")[0]
         if above != image.path:
             make_groups(store, above, image.plan.base.zarr_format, below=image.path)
@@ -238,8 +238,9 @@ class LevelJob(Job):
             return self
         logger.info("%s is withdrawn while it grows: voxels that it had change", self.target.name)
         self.before_rebuild()
-        withdraw_levels(self.image, self.target.number, [self.target])
-        hide_array(self.target.store, self.target.path, stays_open=True)
+        with self.target.store.exclusive():
+            withdraw_levels(self.image, self.target.number, [self.target])
+            hide_array(self.target.store, self.target.path, stays_open=True)
         return replace(self)
 
     def task(self, block_bytes: int) -> LevelTask:

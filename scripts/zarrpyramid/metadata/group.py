@@ -72,6 +72,8 @@ def locate(
         if not is_group:
             break
         opened, field = parent, join(name, field)
+    if looks is not None:
+        looks.enter_context(opened.remembered())
     return opened, field
 
 

@@ -137,14 +137,16 @@ def change_group_attributes(
             before = spelling.attributes(document or {})
             made = change(with_outer_base(copy.deepcopy(before)))
             after = without_outer_base(with_layout_kept(made))
-            if same_text(before, after):
-                return None
+            is_same = same_text(before, after)
             if document is None and spelling.attributes_document == spelling.group_document:
+                if is_same:
+                    return None
                 raise StoreError(f"{store.name}/{key} was removed while it was to be changed")
-            written = spelling.with_attributes(document or {}, after)
-            documents = {**node.documents, spelling.attributes_document: written}
-            node = replace(node, documents=documents)
-            return written
+            told = document if is_same else spelling.with_attributes(document or {}, after)
+            if told is not None:  # others may have written it since the group was opened
+                documents = {**node.documents, spelling.attributes_document: told}
+                node = replace(node, documents=documents)
+            return None if is_same else told
 
         differs = change_document(store, key, changed)
         update_ancestors(store, path, node)

@@ -1,12 +1,14 @@
-"""What an object store has answered, kept while a block runs: nothing is asked twice.
+"""What a store has answered, kept while a block runs: nothing is asked twice.
 
 A request takes some 30 ms, however little it asks for. What is known to be wanted is asked for side
-by side as the block begins, and one list of a folder tells what is absent from it.
+by side as the block begins, and one list of a folder tells what is absent from it. A local folder
+answers at once, and is asked once too: a document is read and checked for links in 0.1 ms.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,33 +38,73 @@ class Folder:
 
 
 class Answers:
-    """The answers of the stores at a URL and above it; only kept inside `kept`."""
+    """The answers of the stores at an address and above it; only kept inside `kept`."""
 
     def __init__(self) -> None:
         self._found: dict[Question, Future[Any]] = {}
         self._depth = 0
         self._n_drops = 0
+        # What was asked for since a thread began to change documents, and that thread.
+        self._new: set[Question] = set()
+        self._changer: int | None = None
 
     @contextlib.contextmanager
     def kept(
-        self, ahead: Iterable[tuple[Question, Callable[[], Any]]], *, anew: bool = False
+        self, ahead: Iterable[tuple[Question, Callable[[], Any]]] = (), *, anew: bool = False
     ) -> Iterator[None]:
         """Keep answers while a block runs; ask questions `ahead`, side by side, or `anew`."""
-        wanted = {question: ask for question, ask in ahead if anew or question not in self._found}
-        pool = ThreadPoolExecutor(_SIDE_BY_SIDE)
+        wanted = {question: ask for question, ask in ahead if not self._answered(question, anew)}
+        pool = ThreadPoolExecutor(_SIDE_BY_SIDE) if wanted else None
         self._depth += 1
         try:
-            self._found.update({what: pool.submit(ask) for what, ask in wanted.items()})
+            if pool is not None:
+                self._new.update(wanted)
+                self._found.update({what: pool.submit(ask) for what, ask in wanted.items()})
             yield
         finally:
-            pool.shutdown(cancel_futures=True)
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
             self._depth -= 1
             if not self._depth:
                 self._found.clear()
 
+    @contextlib.contextmanager
+    def changing(self, *, alone: bool = False) -> Iterator[None]:
+        """Keep answers while a block changes documents; what is asked in it counts as `anew`.
+
+        A block inside another one of the same thread is a part of it.
+
+        Parameters
+        ----------
+        alone
+            Whether nobody else changes them meanwhile, and others may have changed them before: no
+            older answer about an object stays.
+        """
+        if self.is_changing:
+            yield
+            return
+        self._new.clear()
+        if alone:
+            self.forget([question for question in self._found if question[0] == "object"])
+        self._changer = threading.get_ident()
+        try:
+            with self.kept():
+                yield
+        finally:
+            self._changer = None
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether this thread is in a block of `changing`."""
+        return self._changer == threading.get_ident()
+
+    def is_new(self, question: Question) -> bool:
+        """Tell whether an answer that is kept was asked for since documents are changed."""
+        return self.is_changing and question in self._new and question in self._found
+
     def ask(self, question: Question, ask: Callable[[], Any], *, anew: bool = False) -> Any:
         """Return an answer that is kept, else that of `ask`, and keep it inside a block."""
-        found = None if anew else self._found.get(question)
+        found = self._answered(question, anew)
         if found is not None:
             return found.result()
         n_drops = self._n_drops
@@ -71,7 +113,11 @@ class Answers:
             kept: Future[Any] = Future()
             kept.set_result(answer)
             self._found[question] = kept
+            self._new.add(question)
         return answer
+
+    def _answered(self, question: Question, anew: bool) -> Future[Any] | None:
+        return None if anew and not self.is_new(question) else self._found.get(question)
 
     def known(self, question: Question) -> Any:
         """Return an answer that is kept, or None, also where it was an error."""
@@ -89,6 +135,12 @@ class Answers:
             if listed is not None:
                 return not listed.holds(address[len(folder) + 1 :])
         return False
+
+    def forget(self, questions: Iterable[Question]) -> None:
+        """Have questions asked again, unless they were since documents are changed."""
+        for question in questions:
+            if not self.is_new(question):
+                self._found.pop(question, None)
 
     def drop(self, address: str) -> None:
         """Forget what is kept of an address that was written to, below it and of folders around."""

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 from zarrpyramid.errors import StoreError, nearest
 
 from . import files
+from .answers import Answers
 from .files import TEMPORARY_SUFFIX, check_regular, failure, flush, locked
 from .links import Links
 from .store import Store
 from .stored_object import OpenFile, fill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from .stored_object import StoredObject
 
@@ -55,6 +55,7 @@ class LocalStore(Store):
         self._links = Links(self.root, trusted)
         self._known_folders: set[str] = set()
         self._held: tuple[Path, ...] = ()
+        self._answers = Answers()
 
     def __reduce__(self) -> tuple[Callable[..., LocalStore], tuple[str]]:
         rebuild = partial(LocalStore, durable=self.durable, trusted=self._links.trusted)
@@ -68,7 +69,26 @@ class LocalStore(Store):
         return self._read(key, 0, None)
 
     def get_small(self, key: str, most: int) -> bytes | None:
-        return self._read(key, 0, None, most)
+        return self._document(key, most)
+
+    def _document(self, key: str, most: int | None = None, *, anew: bool = False) -> bytes | None:
+        read = partial(self._read, key, 0, None, most)
+        data: bytes | None = self._answers.ask(("object", f"{self.root}/{key}"), read, anew=anew)
+        return data
+
+    @contextlib.contextmanager
+    def remembered(
+        self,
+        objects: Iterable[str] = (),
+        *,
+        folders: Iterable[str] = (),
+        trees: Iterable[str] = (),
+        anew: bool = False,
+    ) -> Iterator[None]:
+        if anew:
+            self._answers.forget(("object", f"{self.root}/{key}") for key in objects)
+        with self._answers.kept():
+            yield
 
     def get_range(self, key: str, start: int, length: int) -> bytes | None:
         return self._read(key, start, length)
@@ -175,6 +195,7 @@ class LocalStore(Store):
             finally:
                 os.close(descriptor)
             os.rename(aside, path)  # noqa: PTH104
+            self._answers.drop(path)
         except StoreError:
             raise
         except (OSError, ValueError) as error:
@@ -182,8 +203,15 @@ class LocalStore(Store):
                 os.unlink(aside)  # noqa: PTH108
             raise self._failed("write", key, error) from error
 
+    def replace(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        data = change(self._document(key, anew=True))
+        if data is not None:
+            self.put(key, data)
+            self._answers.ask(("object", f"{self.root}/{key}"), lambda: data)  # where it is kept
+
     def create(self, key: str, data: bytes, *, over: bytes | None = None) -> bool | None:
         path = f"{self.root}/{key}"
+        self._answers.drop(path)
         self._links.check(os.path.dirname(path))  # noqa: PTH120
         if over is not None:
             self.delete_if(key, over)
@@ -219,6 +247,7 @@ class LocalStore(Store):
                 raise
 
     def delete(self, key: str) -> None:
+        self._answers.drop(f"{self.root}/{key}")
         try:
             (self.root / key).unlink(missing_ok=True)
         except NotADirectoryError:
@@ -229,6 +258,7 @@ class LocalStore(Store):
     def delete_tree(self, prefix: str) -> None:
         path = self.root / prefix
         self._known_folders.clear()
+        self._answers.drop(f"{self.root}/{prefix}".rstrip("/"))
         try:
             if path.is_symlink():
                 path.unlink()
@@ -262,6 +292,7 @@ class LocalStore(Store):
         try:
             os.symlink(target, aside, target_is_directory=True)  # noqa: PTH211
             os.rename(aside, path)  # noqa: PTH104
+            self._answers.drop(path)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.unlink(aside)  # noqa: PTH108
@@ -300,10 +331,15 @@ class LocalStore(Store):
             finally:
                 self._held = before
 
-    def exclusive(self) -> AbstractContextManager[None]:
-        if self.root in self._held:  # by this process: a second lock would wait for the first
-            return contextlib.nullcontext()
-        return locked(self.root)
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        # What this process has locked already, a second lock would wait for.
+        is_locked = self.root in self._held or self._answers.is_changing
+        with contextlib.ExitStack() as stack:
+            if not is_locked:
+                stack.enter_context(locked(self.root))
+            stack.enter_context(self._answers.changing(alone=True))
+            yield
 
     def above(self) -> tuple[LocalStore, str] | None:
         if self.root == self.root.parent:

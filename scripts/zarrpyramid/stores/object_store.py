@@ -168,7 +168,8 @@ class ObjectStore(Store):
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         question, address = self._object(key), self._address(key)
-        is_old = self._answers.known(question) is not None or self._answers.is_absent(address)
+        is_kept = self._answers.known(question) is not None or self._answers.is_absent(address)
+        is_old = is_kept and not self._answers.is_new(question)
         anew = False
         for _ in range(_CHANGES):
             found, meta = self._whole(key, anew=anew)
@@ -260,6 +261,9 @@ class ObjectStore(Store):
             return
         known = self._answers.known(self._tree(prefix))
         yield from self._stats(prefix) if known is None else known
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        return self._answers.changing()
 
     def above(self) -> tuple[ObjectStore, str] | None:
         if self.url.count("/") == 2:

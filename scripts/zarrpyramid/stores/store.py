@@ -124,7 +124,7 @@ class Store(ABC):
         trees: Iterable[str] = (),
         anew: bool = False,
     ) -> AbstractContextManager[None]:
-        """Ask a remote store for each object and folder once while a block runs; others do not.
+        """Read each document once while a block runs; a remote store lists each folder once, too.
 
         What this process writes is asked for anew, and `replace` sees what others have written.
         Ranges of objects are not remembered.
@@ -132,10 +132,11 @@ class Store(ABC):
         Parameters
         ----------
         objects, folders, trees
-            Keys, prefixes whose names and prefixes all of whose objects are asked for at once as
-            the block begins. The list of a folder tells what is absent from it.
+            Keys, prefixes whose names and prefixes all of whose objects a remote store is asked for
+            at once as the block begins. The list of a folder tells what is absent from it.
         anew
-            Whether they are asked for again where a block around this one remembers them.
+            Whether they are asked for again where a block around this one remembers them, unless
+            they were since `exclusive` began.
         """
         return contextlib.nullcontext()
 
@@ -223,7 +224,8 @@ class Store(ABC):
     def exclusive(self) -> AbstractContextManager[None]:
         """Lock the documents of this store while a block runs; other processes wait.
 
-        Where a store has no locks, `replace` sees what others have changed.
+        Each is read once in the block, and anew. Where a store has no locks, `replace` sees what
+        others have changed.
         """
         return contextlib.nullcontext()
 
