@@ -21,9 +21,8 @@ with job_log(job.log, job.timing) as told, ExitStack() as looks:
     level = job.level
     finer = load_sentinel(Path(job.input.finer))
     if job.n_parts:
-        looks.close()
         parts = [load_sentinel(Path(path)) for path in part_sentinels(results, level, job.n_parts)]
-        record = gather_level(image, level, finer, parts, results=results)
+        record = gather_level(image, level, finer, parts, results=results, looks=looks)
     else:
         logs = Path(job.timing).parent
         told.update(expectation(image, level, job.threads, logs))

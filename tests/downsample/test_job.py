@@ -13,7 +13,7 @@ import zarr
 
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample import seal_base
+from zarrpyramid.downsample import build_part, gather_level, open_level, seal_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.level_job import LevelJob
 from zarrpyramid.plan.image import open_image
@@ -112,3 +112,40 @@ def test_level_0_is_listed_once_to_seal_it(pyramid, tmp_path, monkeypatch):
     sealed = seal_base(opened(path), tmp_path / "results")
     assert (sealed, listed) == (records[0], ["0"])
     assert json.loads((tmp_path / "results" / "image.json").read_text())["store"] == str(path)
+
+
+@pytest.mark.parametrize("notes", [False, True])
+def test_a_pyramid_lists_level_0_as_it_begins_and_when_level_1_is_made(
+    tmp_path, monkeypatch, notes
+):
+    group = zarr.create_group(tmp_path / "s", zarr_format=3)
+    group.create_array("0", data=np.ones((64, 64), "uint16"), chunks=(8, 8))
+    listed, stats = [], LocalStore.stats
+
+    def counting(self, prefix):
+        listed.append(prefix)
+        return stats(self, prefix)
+
+    monkeypatch.setattr(LocalStore, "stats", counting)
+    build_pyramid(tmp_path / "s", levels=2, notes=tmp_path / "notes" if notes else None)
+    assert listed.count("0") == 2
+
+
+def test_the_jobs_of_a_level_in_parts_read_each_document_once(pyramid, reads, tmp_path):
+    path, records = pyramid
+    given = {"parts": 2, "levels": 1, "method": "max"}
+    image = opened(path, **given)
+    opening = open_level(image, 1, records[0])
+    parts = []
+    for part in (1, 2):
+        reads.clear()
+        with ExitStack() as looks:
+            image = opened(path, looks=looks, **given)
+            held = {"n_workers": 1, "looks": looks}
+            parts.append(build_part(image, 1, part, records[0], opening, **held))
+        assert reads == {"zarr.json": 1, "0/zarr.json": 1}
+    reads.clear()
+    with ExitStack() as looks:
+        image = opened(path, looks=looks, **given)
+        gather_level(image, 1, records[0], parts, looks=looks)
+    assert reads == {"zarr.json": 2, "0/zarr.json": 1}  # the group again as the level is told of

@@ -42,16 +42,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zarrpyramid.metadata import ArrayMetadata, Record
-    from zarrpyramid.plan import Image
+    from zarrpyramid.plan import BaseLayout, Image
 
 logger = logging.getLogger(__name__)
 
 
-def seal_base(image: Image, results: Path | None = None) -> Record:
+def seal_base(
+    image: Image, results: Path | None = None, *, layout: BaseLayout | None = None
+) -> Record:
     """Make level 0 fit to be listed, and return its record.
 
     The log gets the table of what was decided for the image, and the folder of its results, where
-    there is one, a note of whose it is.
+    there is one, a note of whose it is. A `layout` says what the objects of level 0 looked like,
+    where the caller has looked.
 
     A v3 level 0 without dimension_names gets them, unless the configuration forbids it: OME-NGFF
     0.5 requires that they equal the names of the axes. Its voxels are never written, and nothing of
@@ -101,7 +104,7 @@ def seal_base(image: Image, results: Path | None = None) -> Record:
             if watched_by(image) == "metadata"
             else "nothing of it is looked at",
         )
-    layout = base_layout(image)
+    layout = layout or base_layout(image)
     if results is not None:
         write_owner(image, results, layout)
     return base_record(image, layout)

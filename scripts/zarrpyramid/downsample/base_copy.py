@@ -8,6 +8,7 @@ document is written last.
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,8 @@ def copy_base(
     results: Path | None = None,
     before_rebuild: Callable[[], None] = lambda: None,
     on_block: Callable[[int], None] = lambda n_voxels: None,
+    layout: BaseLayout | None = None,
+    looks: ExitStack | None = None,
 ) -> Record:
     """Take level 0 from its source, and the groups above it where they are absent.
 
@@ -78,10 +81,12 @@ def copy_base(
     n_workers
         Threads, where no dask client of the user's runs the blocks. Each holds one stored object
         in memory.
-    results, on_block
+    results, on_block, looks
         As for `Job`.
     before_rebuild
         Called before level 0 and all others are withdrawn from the list of levels.
+    layout
+        What the objects of another zarr store looked like, where the caller has looked.
 
     Returns
     -------
@@ -102,13 +107,16 @@ def copy_base(
             results=results,
             before_rebuild=before_rebuild,
             on_block=on_block,
+            looks=looks,
         )
     assert source is not None
-    check_base_place(image)
-    with image.store.hold(image.lock):
+    with image.store.hold(image.lock), looks or ExitStack() as looks:
+        looks.enter_context(image.looked_at(0))
+        check_base_place(image)
         make_groups(image.store, image.path, source.base.zarr_format)
         if image.copies:
-            record = _copy(image, source, n_workers, before_rebuild)
+            seen = layout or source_layout(image)
+            record = _copy(image, source, n_workers, before_rebuild, seen, looks)
         else:
             record = _link(image, source, before_rebuild)
         publish_base(image, None)
@@ -116,15 +124,20 @@ def copy_base(
 
 
 def _copy(
-    image: Image, source: Source, n_workers: int, before_rebuild: Callable[[], None]
+    image: Image,
+    source: Source,
+    n_workers: int,
+    before_rebuild: Callable[[], None],
+    layout: BaseLayout,
+    looks: ExitStack,
 ) -> Record:
     path, store = image.level_path(0), image.store
     target = source.base.named([axis.dimension for axis in image.plan.axes])
-    layout = source_layout(image)
     state = _state(image, source, layout)
     is_link = store.is_link(path)
     found = None if is_link else read_array(store, path)
     if found is not None and found.form == target.form:
+        looks.close()  # all of level 0 is read
         known = _current_copy(image, source, found, state, layout, n_workers)
         if known is not None:
             return known
@@ -143,6 +156,7 @@ def _copy(
     if state is not None and not is_begun:
         store.delete_tree(path)  # objects of another state look like those of this one
         put_document(store, opening, state)
+    looks.close()
     tally = _run(image, source, n_workers, write=True, is_known=is_begun)
     assert tally is not None
     if source_layout(image) != layout:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid.config import restore
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import join, load_sentinel, proofs, remove_beyond, write_sentinel
-from zarrpyramid.plan import open_image
+from zarrpyramid.plan import base_layout, open_image
 
 from .base import seal_base
 from .level import build_level
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.config import ImageConfig
     from zarrpyramid.metadata import Record
-    from zarrpyramid.plan import Image
+    from zarrpyramid.plan import BaseLayout, Image
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ def build_image(image: Image, folder: Path, *, n_workers: int) -> list[Record]:
         The records of all levels, level 0 first.
     """
     records: list[Record] = []
+    layout: BaseLayout | None = None
     listed = folder / "multiscales.json"
     is_new = False
     for level in range(len(image.plan.levels)):
@@ -117,7 +118,8 @@ def build_image(image: Image, folder: Path, *, n_workers: int) -> list[Record]:
         is_new = True
         sentinel.parent.mkdir(parents=True, exist_ok=True)
         if level == 0:
-            record = seal_base(image, folder)
+            layout = base_layout(image)
+            record = seal_base(image, folder, layout=layout)
         else:
             record = build_level(
                 image,
@@ -126,6 +128,7 @@ def build_image(image: Image, folder: Path, *, n_workers: int) -> list[Record]:
                 n_workers=n_workers,
                 # The list loses the level, so the list's sentinel must go first.
                 before_rebuild=lambda: listed.unlink(missing_ok=True),
+                layout=layout,
             )
         write_sentinel(sentinel, record)
         records.append(record)

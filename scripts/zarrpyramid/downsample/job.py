@@ -168,6 +168,15 @@ class Job(ABC):
     def stamp(self) -> object:
         """Return what is another one when what the level is made of has changed meanwhile."""
 
+    def first_stamp(self) -> object:
+        """Return the stamp as the job begins, of what the caller has seen where it has looked."""
+        return self.stamp()
+
+    @property
+    def lists_base(self) -> bool:
+        """Whether the job looks at all objects of a level 0 that is there as it begins."""
+        return False
+
     @abstractmethod
     def clear_place(self, *, keep: bool) -> None:
         """Withdraw the level from the list, and remove what is left of it, or all but objects."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import Record
-    from zarrpyramid.plan import Image
+    from zarrpyramid.plan import BaseLayout, Image
 
     from .cluster import Cluster
     from .companions import Companion
@@ -50,6 +50,7 @@ def build_level(
     results: Path | None = None,
     before_rebuild: Callable[[], None] = lambda: None,
     on_block: Callable[[int], None] = lambda n_voxels: None,
+    layout: BaseLayout | None = None,
     looks: ExitStack | None = None,
 ) -> Record:
     """Make one level from the one before it, and return its record.
@@ -66,7 +67,6 @@ def build_level(
         If voxels contradict what was recorded or computed of them.
     """
     with image.store.hold(image.lock), looks or ExitStack() as looks:
-        looks.enter_context(image.looked_at(level - 1, objects=level == 1))
         job = LevelJob(
             image=image,
             level=level,
@@ -75,13 +75,15 @@ def build_level(
             n_workers=n_workers,
             before_rebuild=before_rebuild,
             on_block=on_block,
+            layout=layout,
             looks=looks,
         )
+        looks.enter_context(image.looked_at(level - 1, objects=job.lists_base))
         job.check()
         return job.current_record() or make_level(job)
 
 
-def build_base(image: Image, **given: Any) -> Record:
+def build_base(image: Image, *, looks: ExitStack | None = None, **given: Any) -> Record:
     """Make level 0 of files of another format, and return its record; else as `build_level`.
 
     Raises
@@ -91,8 +93,9 @@ def build_base(image: Image, **given: Any) -> Record:
     """
     from .base_job import BaseJob  # 5 ms, which a level that is made of a level saves
 
-    with image.store.hold(image.lock):
-        job = BaseJob(image=image, **given)
+    with image.store.hold(image.lock), looks or ExitStack() as looks:
+        looks.enter_context(image.looked_at(0))
+        job = BaseJob(image=image, looks=looks, **given)
         job.check()
         return job.current_record() or make_level(job)
 
@@ -116,8 +119,8 @@ def _made_level(job: Job) -> Record:
     ) as cluster:
         if cluster is not None:
             job.looks.close()  # to reach its workers takes seconds
-        with image.looked_at(objects=target.number == 1):
-            before = job.stamp()
+        with image.looked_at(objects=job.lists_base):
+            before = job.first_stamp()
             if not (keep := may_keep(job)):
                 job = job.hidden()
             job.clear_place(keep=keep)

@@ -53,7 +53,7 @@ from .weighted_task import WeightedTask
 
 if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Record, Tally
-    from zarrpyramid.plan import WeightsLevel
+    from zarrpyramid.plan import BaseLayout, WeightsLevel
 
     from .job import OpenNotes
     from .result import BlockResult
@@ -69,9 +69,12 @@ class LevelJob(Job):
     ----------
     finer
         Record of the level before, as its sentinel holds it.
+    layout
+        What the objects of level 0 looked like, where the caller has looked.
     """
 
     finer: Record
+    layout: BaseLayout | None = None
 
     @cached_property
     def source(self) -> Level:
@@ -207,6 +210,17 @@ class LevelJob(Job):
         if self.level > 1:
             return None
         return base_layout(self.image), weights_watch(self.target)
+
+    def first_stamp(self) -> object:
+        """Return the stamp, of the layout of level 0 that is known where one is."""
+        if self.level > 1 or self.layout is None:
+            return self.stamp()
+        return self.layout, weights_watch(self.target)
+
+    @property
+    def lists_base(self) -> bool:
+        """Whether the layout of level 0 is to be found, or what each object is made from."""
+        return self.level == 1 and (self.layout is None or self.results is not None)
 
     def clear_place(self, *, keep: bool = False) -> None:
         """Withdraw the level from the list, and remove what is left of it, or all but objects.

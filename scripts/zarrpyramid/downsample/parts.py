@@ -95,6 +95,7 @@ def build_part(
     n_workers: int,
     results: Path | None = None,
     on_block: Callable[[int], None] = lambda n_voxels: None,
+    looks: ExitStack | None = None,
 ) -> Record:
     """Make the objects of one part of an open level, and return what the job has seen.
 
@@ -104,7 +105,7 @@ def build_part(
         Counted from 1.
     opening
         As `open_level` returned it.
-    finer, n_workers, results, on_block
+    finer, n_workers, results, on_block, looks
         As for `LevelJob`.
 
     Raises
@@ -114,8 +115,10 @@ def build_part(
     VoxelError
         If voxels contradict what was computed of them.
     """
-    with image.store.hold(image.lock, shared=True):
-        job = _job(image, level, finer, results=results, n_workers=n_workers, on_block=on_block)
+    with image.store.hold(image.lock, shared=True), looks or ExitStack() as looks:
+        looks.enter_context(image.looked_at(*range(level)[-1:], objects=level == 1))
+        given = {"results": results, "n_workers": n_workers, "on_block": on_block}
+        job = _job(image, level, finer, looks=looks, **given)
         job.check()
         cut = image.plan.cut(level)
         done: Record = {
@@ -144,6 +147,7 @@ def _made_part(job: Job, part: int, opening: Record) -> Record:
         resuming(job, task, numbers=numbers, part=mine) as resume,
         beside(job, cut.block_bytes, resume, mine) as also,
     ):
+        job.looks.close()
         seen = run_tasks(job, task, numbers, cluster=cluster, resume=resume, also=also)
         flush_made(image.store, resume)
         _check_open(job.target, opening)
@@ -158,6 +162,7 @@ def gather_level(
     parts: Sequence[Record],
     *,
     results: Path | None = None,
+    looks: ExitStack | None = None,
 ) -> Record:
     """Publish a level whose parts are all made, and return its record: that of one job.
 
@@ -165,7 +170,7 @@ def gather_level(
     ----------
     parts
         What `build_part` returned, of all parts.
-    results
+    results, looks
         As for `LevelJob`; the notes of the parts become those of the level.
 
     Raises
@@ -176,8 +181,9 @@ def gather_level(
         If the level before holds other voxels than its record says, or level 0 has changed since
         the level was opened.
     """
-    with image.store.hold(image.lock):
-        job = _job(image, level, finer, results=results)
+    with image.store.hold(image.lock), looks or ExitStack() as looks:
+        looks.enter_context(image.looked_at(*range(level)[-1:], objects=level == 1))
+        job = _job(image, level, finer, results=results, looks=looks)
         target = job.target
         job.check()
         _check_parts(target, parts)

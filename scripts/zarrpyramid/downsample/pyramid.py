@@ -20,6 +20,7 @@ from zarrpyramid.metadata import (
     without_our_notes,
 )
 from zarrpyramid.plan import (
+    base_layout,
     check_build,
     check_room,
     check_weights_there,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zarrpyramid.metadata import Record
-    from zarrpyramid.plan import Image
+    from zarrpyramid.plan import BaseLayout, Image
 
 
 def build_image(
@@ -86,7 +87,7 @@ def build_image(
         # The part of this process.
         image = find_image(store, field, {**settings, "parts": 1}, looks=looks)
         also = companions(image)
-        looks.enter_context(image.looked_at(0, objects=True))
+        looks.enter_context(image.looked_at(0, objects=image.source is None))
         layout = source_layout(image)
         check_weights_there(image)
         for each in (image, *also):
@@ -99,19 +100,28 @@ def build_image(
     with held(image.store, image.path, makes_group=image.makes_group):
         if image.source is not None:
             with Progress(image, 0, shown=shown and image.input is not None) as bar:
-                copy_base(image, n_workers=workers, results=noted[0], on_block=bar.update)
+                copy_base(
+                    image,
+                    n_workers=workers,
+                    results=noted[0],
+                    on_block=bar.update,
+                    layout=layout,
+                )
+            layout = base_layout(image)
         every = [
-            _build(each, folder, workers, shown)
+            _build(each, folder, workers, shown, layout)
             for each, folder in zip((image, *also), noted, strict=True)
         ]
     return image, every[0]
 
 
-def _build(image: Image, results: Path | None, n_workers: int, shown: bool) -> list[Record]:
+def _build(
+    image: Image, results: Path | None, n_workers: int, shown: bool, layout: BaseLayout
+) -> list[Record]:
     """Build the levels of an image whose level 0 is there, and return the records of all levels."""
     with ExitStack() as looks:
-        looks.enter_context(image.looked_at(0, objects=True))
-        records = [seal_base(image)]
+        looks.enter_context(image.looked_at(0))
+        records = [seal_base(image, layout=layout)]
         for level in range(1, len(image.plan.levels)):
             with Progress(image, level, shown=shown) as bar:
                 record = build_level(
@@ -121,6 +131,7 @@ def _build(image: Image, results: Path | None, n_workers: int, shown: bool) -> l
                     n_workers=n_workers,
                     results=results,
                     on_block=bar.update,
+                    layout=layout,
                     looks=looks,
                 )
             records.append(record)

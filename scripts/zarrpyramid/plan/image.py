@@ -112,7 +112,7 @@ class Image:
         of_groups = both | {spelling.group_document, spelling.consolidated_document}
         of_levels = both | {spelling.array_document}
         groups = (*groups_above(self.path), self.path)
-        is_listed = objects and self.source is None and watched_by(self) == "objects"
+        is_listed = objects and watched_by(self) == "objects"
         return self.store.remembered(
             {
                 *(join(group, name) for group in groups for name in of_groups),
