@@ -649,16 +649,62 @@ def test_the_command_that_verify_names_leaves_nothing_to_say(tmp_path, monkeypat
     assert code == 0, text
 
 
-def test_the_way_out_of_names_that_a_linked_level_0_lacks(tmp_path):
-    path = image(tmp_path / "a", names=NAMES)
+def linked(path):
+    """Make an image whose level 0 was a link before it was built."""
+    image(path, names=NAMES)
     shutil.rmtree(path / "0")
-    (path / "0").symlink_to(array(tmp_path / "full"))
-    build_pyramid(path, levels=1, follow_links=True, progress=False)
-    code, text = told("verify", path, "--follow-links")
+    (path / "0").symlink_to(array(path.parent / "full"))
+    return path, {"follow_links": True}
+
+
+# How a level 0 is left without names of dimensions, and what names them.
+COPY = r"build in another store with this group as source, which copies level 0"
+NAME = r"build by zarrpyramid with edit_base: true, which names those of level 0"
+UNNAMED = {
+    "a link": (linked, COPY),
+    "link_base": (lambda p: (p, {"source": array(p.parent / "full"), "link_base": True}), COPY),
+    "edit_base: false": (lambda p: (bare(p), {"edit_base": False}), NAME),
+    "some named": (lambda p: (bare(p, names=[None, "y", "x"]), {"edit_base": False}), NAME),
+}
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_a_build_of_an_unnamed_level_0_is_complete_with_a_warning_and_a_way_out(tmp_path, name):
+    make, way_out = UNNAMED[name]
+    path, settings = make(tmp_path / "a")
+    pyramid = build_pyramid(path, levels=1, progress=False, **settings)
+    follows = "follow_links" in settings
+    code, text = told("verify", path, "--full", *["--follow-links"] * follows)
+    assert (code, text.count("WARNING")) == (0, 1)
+    assert re.search(f"WARNING level 0, 0: names no dimensions.*; {way_out}", text)
+    assert text.endswith(": sound, 1 warning\n")
+    if not follows:  # other commands follow no link that they did not make
+        code, text = told("status", path)
+        assert code == 0
+        assert len(re.findall(f"warning: level 0, 0: names no dimensions.*; {way_out}", text)) == 1
+        assert told("info", path)[1].count("\ncomplete; ") == 1
+        page = pyramid.report(tmp_path / "report.html").read_text()
+        assert "<b>Complete</b>" in page
+        assert re.search(f"Level 0, 0: names no dimensions.*; {way_out}", page)
+    again = tmp_path / "own"
+    if way_out == COPY:
+        build_pyramid(again, source=path, levels=1, progress=False, follow_links=True)
+    else:
+        again = path
+        build_pyramid(again, levels=1, progress=False, edit_base=True)
+    assert told("status", again)[1].count("warning") == 0
+    assert told("verify", again)[1].endswith(": sound\n")
+
+
+def test_names_that_no_build_of_ours_leaves_are_a_defect(tmp_path):
+    path = image(tmp_path / "a")
+    build_pyramid(path, levels=1, progress=False)
+    document = json.loads((path / "0/zarr.json").read_text())
+    document["dimension_names"] = ["z", "x", "y"]
+    (path / "0/zarr.json").write_text(json.dumps(document))
+    code, text = told("status", path)
     assert code == 1
-    assert "build in another store with this group as source, which copies level 0" in text
-    build_pyramid(tmp_path / "own", source=path, levels=1, follow_links=True, progress=False)
-    assert told("verify", tmp_path / "own")[0] == 0
+    assert "0: dimension_names; expected ['z', 'y', 'x']" in text
 
 
 def test_commands_reach_a_store_by_its_options():

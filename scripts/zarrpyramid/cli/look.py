@@ -103,6 +103,7 @@ def add_commands(commands: Commands) -> None:
             "path": "as given",
             "levels": "path, shape, chunks, dtype, objects, bytes and record of each",
             "faults": "what is wrong, each with the way out",
+            "warnings": "what is legal and misleads some readers, each with the way out",
         },
     )
 
@@ -193,10 +194,11 @@ def status(given: argparse.Namespace) -> int:
     found = pyramid_status(given.path, storage_options=options_of(given))
     levels = [level.document for level in found.levels]
     table = aligned_table(_STATUS_COLUMNS, map(_status_row, found.levels))
-    answer(given, {"path": given.path, "levels": levels, "faults": found.faults}, table)
+    told = {"levels": levels, "faults": found.faults, "warnings": found.warnings}
+    answer(given, {"path": given.path, **told}, table)
     if not (given.json or given.quiet):
-        for fault in found.faults:
-            print(printable(f"zarrpyramid: {fault}"), file=sys.stderr)
+        for line in (*found.faults, *(f"warning: {warning}" for warning in found.warnings)):
+            print(printable(f"zarrpyramid: {line}"), file=sys.stderr)
     return 1 if found.faults else 0
 
 

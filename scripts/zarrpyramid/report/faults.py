@@ -19,15 +19,21 @@ if TYPE_CHECKING:
     from .facts import LevelFacts
 
 
-def find_faults(image: Image, pyramid: Pyramid, facts: Sequence[LevelFacts]) -> list[str]:
+def find_faults(
+    image: Image, pyramid: Pyramid, facts: Sequence[LevelFacts]
+) -> tuple[list[str], list[str]]:
     """Return what is wrong with the levels, their documents, and the bytes that are looked at.
+
+    After it, what is in their documents that misleads some readers.
 
     A single file is read whole, unless it is remote.
     """
     lacks = [f"level {level.plan.level} {level.fault}" for level in facts if level.fault]
     faults = [f"{'; '.join(lacks)}; run the workflow again, which makes them again"] * bool(lacks)
+    warnings = list[str]()
     if image.store.lists:
-        faults += document_faults(pyramid)
+        wrong, warnings = document_faults(pyramid)
+        faults += wrong
     if not image.store.is_remote:
         findings = [each for each in check_archive(image.store) if isinstance(each, Finding)]
         faults += [found.line.partition(" ")[2] for found in findings if found.grade == DEFECT]
@@ -37,7 +43,7 @@ def find_faults(image: Image, pyramid: Pyramid, facts: Sequence[LevelFacts]) -> 
             "level 0 has other stored bytes than level 1 was made from; zarrpyramid verify tells "
             "whether its voxels are others"
         )
-    return faults
+    return faults, warnings
 
 
 def is_base_read(facts: Sequence[LevelFacts]) -> bool:

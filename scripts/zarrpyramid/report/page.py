@@ -107,7 +107,7 @@ def _header(
 ) -> Markup:
     """Return name, verdict and figures."""
     plan = image.plan
-    faults = find_faults(image, pyramid, facts)
+    faults, warnings = find_faults(image, pyramid, facts)
     seconds = [level.seconds for level in facts if level.seconds is not None]
     n_files = sum(level.n_objects or 0 for level in facts[1:])
     added = sum(level.stored_bytes or 0 for level in facts[1:])
@@ -129,7 +129,7 @@ def _header(
         "header",
         tag("h1", plan.image.name),
         tag("p", tag("code", plan.where), class_="soft"),
-        verdict(_verdict(image, facts, faults, findings), is_complete=not faults),
+        verdict(_verdict(image, facts, faults, warnings, findings), is_complete=not faults),
         definitions(figures),
         _made(facts),
     )
@@ -150,7 +150,11 @@ def _made(facts: Sequence[LevelFacts]) -> Markup | None:
 
 
 def _verdict(
-    image: Image, facts: Sequence[LevelFacts], faults: Sequence[str], findings: Sequence[Finding]
+    image: Image,
+    facts: Sequence[LevelFacts],
+    faults: Sequence[str],
+    warnings: Sequence[str],
+    findings: Sequence[Finding],
 ) -> str:
     """Return what is to know first."""
     if faults:
@@ -167,6 +171,7 @@ def _verdict(
     is_whole = image.store.archive is None or not image.store.is_remote
     if not (is_just_made or (is_base_read(facts) and is_whole)):
         said += " Whether all bytes are still as they were then, zarrpyramid verify tells."
+    said += "".join(f" {sentence(warning)}" for warning in warnings)
     bad = sum(finding.grade != NOTE for finding in findings)
     if bad:
         said += f" Viewers: {bad} thing{'s' * (bad > 1)} to know before you open it, below."

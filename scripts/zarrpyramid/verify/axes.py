@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import ArrayMetadata, Document
 
+DIMENSION_NAMES = "dimension_names"
+"""What is said of an array of zarr v3 that names its dimensions otherwise than the axes."""
+
 _BASES = {SPACE: "m", TIME: "s"}
 _UNIT = "The value SHOULD be one of the following strings, which are valid units [...] Units for "
 _TYPE = 'SHOULD contain the field "type" [...] but MAY take other string values for custom axis '
@@ -90,14 +93,15 @@ def check_dimension_names(
 ) -> Iterator[Finding]:
     """Yield where arrays of zarr v3 name their dimensions otherwise than the axes."""
     for path, array in arrays.items():
-        if array.zarr_format == 3 and list(array.dimension_names or ()) != names:
+        given = list(array.dimension_names or ())
+        if array.zarr_format == 3 and given != names:
             way_out = "build by zarrpyramid with edit_base: true, which names those of level 0"
             yield Finding(
-                what="dimension_names",
+                what=DIMENSION_NAMES,
                 key=path,
                 expected=str(names),
-                found=str(list(array.dimension_names or ()) or "none"),
-                way_out=way_out if array.dimension_names is None else "",
+                found=str(given or "none"),
+                way_out="" if given and all(given) else way_out,
                 rule='The "dimension_names" attribute [...] MUST match the names in the "axes" '
                 "metadata",
             )

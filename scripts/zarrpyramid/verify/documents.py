@@ -16,6 +16,7 @@ from zarrpyramid.metadata import SPACE, axis_type, fits_no_data, listed_paths, r
 from zarrpyramid.plan import ONCE, VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
+from .axes import DIMENSION_NAMES
 from .findings import DEFECT, NOTE, WARNING, Check, Finding
 from .ngff import check_ngff
 from .origins import CLOSE, finer_of, is_padded, left_out_of, recipe_of, scale_ratio
@@ -89,12 +90,31 @@ def _check_each(pyramid: Pyramid) -> Iterator[Check | Finding]:
         # A repair changes what the group says of the levels, not of level 0 or of channels.
         mends = found.level and found.key in own and found.grade == DEFECT
         way_out = found.way_out or (pyramid.relisting if mends else "")
-        if found.what == "dimension_names" and pyramid.store.is_link(pyramid.levels[0].at):
-            way_out = "build in another store with this group as source, which copies level 0"
-        yield replace(found, way_out=way_out)
+        mended = replace(found, way_out=way_out)
+        yield _of_unnamed_base(pyramid, mended) if found.what == DIMENSION_NAMES else mended
     yield from _check_list(pyramid)
     for each in (pyramid, *pyramid.further):
         yield from _check_levels(each)
+
+
+def _of_unnamed_base(pyramid: Pyramid, found: Finding) -> Finding:
+    """Return what is said of names of dimensions, where level 0 has none in a pyramid of ours.
+
+    A build leaves a level 0 without names that is a link, or that may not be edited: what it made
+    is complete, and validators refuse it.
+    """
+    base = pyramid.levels[0]
+    names = base.metadata.dimension_names if base.metadata is not None else None
+    if found.key != base.path or (names is not None and all(names)):
+        return found
+    way_out = found.way_out
+    if pyramid.store.is_link(base.at):
+        way_out = "build in another store with this group as source, which copies level 0"
+    if not pyramid.ours and pyramid.provenance is None:
+        return replace(found, way_out=way_out)
+    what = "names no dimensions, for which validators of OME-NGFF 0.5 refuse the image"
+    how: dict[str, Any] = {"grade": WARNING, "level": 0, "expected": "", "found": ""}
+    return replace(found, what=what, way_out=way_out, **how)
 
 
 def _check_levels(pyramid: Pyramid) -> Iterator[Finding]:

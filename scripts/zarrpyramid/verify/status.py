@@ -13,7 +13,7 @@ from .absent import absent_levels
 from .consolidation import check_consolidated
 from .copied import copied_record
 from .documents import NO_LIST, NO_VOXELS, NOT_LISTED, check_documents
-from .findings import DEFECT, Finding
+from .findings import DEFECT, WARNING, Finding
 from .objects import check_codecs, check_remains
 from .origins import recipe_of
 from .pyramid import ABSENT, find_pyramid
@@ -96,10 +96,11 @@ class LevelStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
-    """The levels of a pyramid, level 0 first, and what is wrong with them."""
+    """The levels of a pyramid, level 0 first, what is wrong with them, and what misleads readers."""
 
     levels: list[LevelStatus]
     faults: list[str]
+    warnings: list[str]
 
 
 def pyramid_status(path: str, *, storage_options: Mapping[str, Any] | None = None) -> Status:
@@ -121,7 +122,8 @@ def status_of(pyramid: Pyramid) -> Status:
         for level in levels
         if level.level and level.fault
     ]
-    return Status(levels=levels, faults=faults + document_faults(pyramid))
+    wrong, warnings = document_faults(pyramid)
+    return Status(levels=levels, faults=faults + wrong, warnings=warnings)
 
 
 def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
@@ -165,26 +167,27 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
         )
 
 
-def document_faults(pyramid: Pyramid) -> list[str]:
-    """Return what is wrong with the levels as they are described, and the way out of each.
+def document_faults(pyramid: Pyramid) -> tuple[list[str], list[str]]:
+    """Return what is wrong with the levels as they are described, and what misleads some readers.
 
-    Objects are listed only where a level has no document.
+    Each with its way out. Objects are listed only where a level has no document.
     """
     told = [found for found in check_documents(pyramid) if isinstance(found, Finding)]
     told += check_codecs(pyramid)
     told += [found for found in check_consolidated(pyramid) if isinstance(found, Finding)]
+    warnings = [_line(found) for found in told if found.grade == WARNING]
     wrong = [found for found in told if found.grade == DEFECT]
     if pyramid.levels[0].metadata is None:  # all that is said of others follows from it
         wrong = [found for found in wrong if found.level == 0]
     keys = {found.key for found in wrong}
     remains = [found for found in check_remains(pyramid) if found.key not in keys]
     faults = [_line(found) for found in (*wrong, *remains)]
-    if remains or any(found.what == NO_VOXELS for found in wrong):
-        return faults
-    return [*faults, *(f"{absent}; {_RUN}" for absent in absent_levels(pyramid))]
+    if not remains and not any(found.what == NO_VOXELS for found in wrong):
+        faults += [f"{absent}; {_RUN}" for absent in absent_levels(pyramid)]
+    return faults, warnings
 
 
 def _line(found: Finding) -> str:
-    """Return a finding as a fault; what is not there is made by a run."""
+    """Return a finding without its grade; what is not there is made by a run."""
     is_made = found.what in (ABSENT, NO_LIST, NOT_LISTED) or " objects and no array" in found.what
     return replace(found, way_out=_RUN if is_made else found.way_out).line.partition(" ")[2]
