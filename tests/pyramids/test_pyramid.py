@@ -1,9 +1,13 @@
 """`Pyramid` and `Level`: what they show, what they give to other libraries, and as a list."""
 
+import datetime
 import io
 import json
 import pickle
+import re
+import shlex
 import shutil
+import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -230,6 +234,20 @@ def test_the_report(tmp_path, is_opened):
     assert text.startswith("<!doctype html>")
     assert "levels 1 to 2" in text
     assert "made from the level before" in text
+    assert "Levels made" not in text  # no job has noted when
+    (day,) = re.findall(r'Report written <time datetime="(\S+)Z">\S+ \S+ UTC<', text)
+    written_at = datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC)
+    assert abs(datetime.datetime.now(datetime.UTC) - written_at) < datetime.timedelta(minutes=10)
+
+
+def test_a_report_makes_no_folder(tmp_path):
+    pyramid = build_pyramid(stored(tmp_path / "a.zarr"), "raw", **KEYS)
+    target = tmp_path / "typo/report.html"
+    with pytest.raises(PyramidError, match=r"typo is no folder; .* make it: mkdir -p ") as caught:
+        pyramid.report(target)
+    subprocess.run(shlex.split(str(caught.value).partition("make it: ")[2]), check=True)
+    assert pyramid.report(target).exists()
+    assert pyramid.report(target).read_bytes()  # it is written over
 
 
 def lose_objects(path):

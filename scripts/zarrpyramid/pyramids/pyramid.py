@@ -240,10 +240,12 @@ class Pyramid(list[dict[str, Any]]):
     def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
         """Write the report of a pyramid that zarrpyramid made, one HTML page, and return its path.
 
+        It replaces a report that is there.
+
         Raises
         ------
         PyramidError
-            If no level of it was made by zarrpyramid.
+            If no level of it was made by zarrpyramid, or the folder of the path is not there.
 
         Examples
         --------
@@ -257,9 +259,10 @@ class Pyramid(list[dict[str, Any]]):
         >>> folder.cleanup()
         """
         from zarrpyramid.report import level_facts, report_pyramid
-        from zarrpyramid.stores import write_aside
+        from zarrpyramid.stores import check_folder, write_aside
 
-        image, target = self._planned, Path(path)
+        check_folder(target := Path(path))
+        image = self._planned
         page = report_pyramid(image, self, level_facts(image, self))
         write_aside(target, page.encode())
         return target

@@ -131,22 +131,20 @@ def _header(
         tag("p", tag("code", plan.where), class_="soft"),
         verdict(_verdict(image, facts, faults, warnings, findings), is_complete=not faults),
         definitions(figures),
-        _made(facts),
+        _dated(facts),
     )
 
 
-def _made(facts: Sequence[LevelFacts]) -> Markup | None:
-    """Return when the last level was made, by the file of its job's times."""
+def _dated(facts: Sequence[LevelFacts]) -> Markup:
+    """Return when the last level was made, by the file of its job's times; else what day it is.
+
+    Files of a store may have been copied since the levels were made.
+    """
     ended = [level.ended for level in facts if level.ended is not None]
-    if not ended:
-        return None
-    made = datetime.fromtimestamp(max(ended), UTC)
-    return tag(
-        "p",
-        "Levels made ",
-        tag("time", f"{made:%Y-%m-%d %H:%M} UTC", datetime=f"{made:%Y-%m-%dT%H:%MZ}"),
-        class_="soft",
-    )
+    what = "Levels made " if ended else "Report written "
+    when = datetime.fromtimestamp(max(ended), UTC) if ended else datetime.now(UTC)
+    shown = tag("time", f"{when:%Y-%m-%d %H:%M} UTC", datetime=f"{when:%Y-%m-%dT%H:%MZ}")
+    return tag("p", what, shown, class_="soft")
 
 
 def _verdict(
