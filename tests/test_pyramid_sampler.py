@@ -271,7 +271,7 @@ def test_our_levels_are_kept_remade_and_removed(tmp_path):
     assert listed(group) == ["0", "1"]
 
 
-@pytest.mark.parametrize("max_levels", [0, -1])
+@pytest.mark.parametrize("max_levels", [0, -1, True, 2.5])
 def test_max_levels_must_be_positive(max_levels):
     sampler = Downsampler("absent.zarr", (2, 2, 2), (64, 64, 64))
     with pytest.raises(ValueError, match=f"max_level must exceed 0, found {max_levels}"):
@@ -288,11 +288,21 @@ def test_max_levels_must_be_positive(max_levels):
         (((1.5, 2), (64, 64)), ValueError),
         (((2, 2), (64, -64)), ValueError),
         (((2, 2), (64, 64), 0), ValueError),
+        ((True, (64, 64)), ValueError),
+        (((2, 2), (64, True)), ValueError),
+        (((2, 2), (64, 64), True), ValueError),
+        (((2, 2), (64, 64), (8, np.True_)), ValueError),
+        (("2", (64, 64)), ValueError),
+        (((2, None), (64, 64)), ValueError),
+        (((2, float("nan")), (64, 64)), ValueError),
+        (((2, [2, 2]), (64, 64)), ValueError),
+        (((2, 2), (64, 2**64)), ValueError),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(arguments, error):
-    with pytest.raises(error, match=r"expected|whole numbers"):
+    with pytest.raises(error, match=r"expected|whole numbers") as caught:
         Downsampler("absent.zarr", *arguments)
+    assert str(caught.value).count("\n") == 0
 
 
 @pytest.mark.parametrize(

@@ -142,9 +142,11 @@ class Downsampler:
         >>> sorted((name, array.shape) for name, array in group["field"].arrays())
         [('0', (20, 16)), ('1', (10, 16)), ('2', (5, 16))]
         """
-        if max_levels <= 0:
-            raise GeometryError(f"max_level must exceed 0, found {max_levels}")
-        n_coarser = self._n_coarser(max_levels)
+        if not _is_count(max_levels):
+            raise GeometryError(
+                f"max_level must exceed 0, found {max_levels!r}; give a whole number"
+            )
+        n_coarser = self._n_coarser(int(max_levels))
         settings = {
             # 0 levels cannot be configured; `auto` plans the base as well, and comes to at least 0.
             "levels": n_coarser or "auto",
@@ -249,11 +251,17 @@ def initialize_test_image(
 
 
 def _whole_numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    numbers = np.asarray(given)
-    whole = numbers.astype(np.int64)
-    if (whole != numbers).any() or (whole < 1).any():
+    if not all(map(_is_count, np.asarray(given, object).ravel())):
         raise GeometryError(f"{name} must be whole numbers of at least 1, found {given!r}")
-    return whole
+    return np.asarray(given).astype(np.int64)
+
+
+def _is_count(number: Any) -> bool:
+    """Tell whether something is a whole number of at least 1, and no bool."""
+    is_number = isinstance(number, int | float | np.integer | np.floating)
+    if not is_number or isinstance(number, bool):
+        return False
+    return bool(1 <= number < 2**63 and number % 1 == 0)
 
 
 def _chunk_shape(chunks: npt.ArrayLike | None, n_axes: int) -> npt.NDArray[np.int64]:
