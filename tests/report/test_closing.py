@@ -75,8 +75,8 @@ def test_a_cause_is_said_once(start, capsys):
     make(start, "a", "levels/0.json")
     assert closing(start, capsys) == [
         f"{CAUSE}a: no space (log: logs/a/1.log)",
-        "zarrpyramid: a: level 0 of 0 to 1 is complete",
-        "zarrpyramid: b: no level of 0 to 1 is complete",
+        "zarrpyramid: a: level 0 is complete, level 1 is not",
+        "zarrpyramid: b: none of levels 0 and 1 is complete",
         "zarrpyramid: 0 of 2 images are complete; fix that, and the same command goes on where "
         "this run stopped; summary: results/summary.md",
     ]
@@ -124,7 +124,7 @@ def test_what_is_built_is_said_with_its_report(start, capsys):
     built, report, *_ = closing(start, capsys)
     assert built.startswith("zarrpyramid: b: levels 0 to 1 are complete in ")
     assert report == "  report: results/b/report.html"
-    assert "1 of 2 images are done" in (start.run.folder / "index.html").read_text()
+    assert "1 of 2 images is done" in (start.run.folder / "index.html").read_text()
 
 
 def test_a_table_that_cannot_be_written_is_one_line(start, capsys):

@@ -127,7 +127,7 @@ def test_a_row_an_image_whatever_became_of_it(tmp_path):
     failed = failures(logs, since=since)
     write_overview(images, {"refused": "no store"}, failed, results, logs)
     text = (results / "summary.md").read_text(encoding="utf-8")
-    assert text.startswith("# Images\n\n1 of 4 are done.\n\n| image | state | levels |")
+    assert text.startswith("# Images\n\n1 of 4 images is done.\n\n| image | state | levels |")
     assert text.splitlines()[6:] == [
         f"| done | done | 2 of 2 | 9 x 5 | 45 | 1.750 | {tmp_path}/done.zarr |",
         r"| failed | failed | 1 of 2 | 9 x 5 | 45 | - | a \| b is damaged |",

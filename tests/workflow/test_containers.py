@@ -129,7 +129,7 @@ def test_an_object_that_is_found_damaged_does_not_stop_the_other_images(plate):
     cause, state, last = outcome.lines[-3:]
     assert cause.startswith("zarrpyramid: error: A.01.1: ")
     assert cause.endswith(f"(log: {workspace.folder}/logs/A.01.1/batch.log)")
-    assert state == "zarrpyramid: A.01.1: level 0 of 0 to 2 is complete"
+    assert state == "zarrpyramid: A.01.1: level 0 is complete, levels 1 and 2 are not"
     assert last.startswith("zarrpyramid: 7 of 8 images are complete; fix that, and the same ")
     assert "failed" in (workspace / "results/summary.md").read_text(encoding="utf-8")
     for file in ("summary.md", "report.html"):  # though their job could not run

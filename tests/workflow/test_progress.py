@@ -164,7 +164,7 @@ def test_the_error_of_a_job_is_the_end_of_the_screen(workspace):
     cause, state, last = lines[-3:]
     assert cause.startswith("zarrpyramid: error: image: ")
     assert cause.endswith("logs/image/1.log)")
-    assert "level 0 of 0 to 2 is complete" in state
+    assert "level 0 is complete, levels 1 and 2 are not" in state
     assert "goes on where this run stopped" in last
     assert len(lines) <= 2 + 5 + 3, lines
 

@@ -17,6 +17,7 @@ from .facts import number
 from .level_tables import as_bytes
 from .markup import Child, Markup, definitions, page_text, table, tag, verdict
 from .page import LARGEST
+from .summary import n_done_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ def image_rows(
 def summarize_images(run: Run, rows: Sequence[Sequence[str]]) -> str:
     """Return a table of all images of a run, by its rows."""
     n_done = sum(row[1] == "done" for row in rows)
-    head = f"# {run.title}\n\n{n_done} of {len(rows)} images are done.\n\n"
+    head = f"# {run.title}\n\n{n_done_text(n_done, len(rows))}.\n\n"
     return head + markdown_table(_COLUMNS, rows)
 
 
@@ -110,8 +111,8 @@ def _page(
 
 def _header(run: Run, images: dict[str, Image], n_all: int) -> Markup:
     said = (
-        f"{len(images)} of {n_all} images are done, each made from the level before, "
-        "whose voxels were checked on the way."
+        f"{n_done_text(len(images), n_all)}. Each level is made from the one before, whose voxels "
+        "were checked on the way."
     )
     where = run.config.get("container") or run.config.get("samples") or ""
     return tag(

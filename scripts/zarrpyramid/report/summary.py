@@ -91,7 +91,7 @@ def write_overview(
     ]
     n_done = sum(row[1] == "done" for row in rows)
     table = markdown_table(_IMAGE_COLUMNS, rows)
-    text = f"# Images\n\n{n_done} of {len(rows)} are done.\n\n{table}".encode()
+    text = f"# Images\n\n{n_done_text(n_done, len(rows))}.\n\n{table}".encode()
     path = results / "summary.md"
     if not path.exists() or path.read_bytes() != text:  # a run that does nothing writes nothing
         write_aside(path, text)
@@ -207,9 +207,47 @@ def levels_done(image: Image, results: Path) -> str:
     there = _levels_there(image, results)
     if all(there):
         return "all levels are complete, and the list of them or the report is not"
-    done = [str(level) for level, is_there in enumerate(there) if is_there]
-    levels = f"level{'s' * (len(done) > 1)} {', '.join(done)}" if done else "no level"
-    return f"{levels} of 0 to {len(there) - 1} {'are' if len(done) > 1 else 'is'} complete"
+    done = [level for level, is_there in enumerate(there) if is_there]
+    left = [level for level, is_there in enumerate(there) if not is_there]
+    if not done:
+        return (
+            f"none of {_levels(left)} is complete" if len(left) > 1 else "level 0 is not complete"
+        )
+    return f"{_levels(done)} {_are(done)} complete, {_levels(left)} {_are(left)} not"
+
+
+def _levels(numbers: Sequence[int]) -> str:
+    """Return levels as a person names them.
+
+    >>> _levels([0]), _levels([1, 2]), _levels([0, 1, 2, 3, 5])
+    ('level 0', 'levels 1 and 2', 'levels 0 to 3 and 5')
+    """
+    runs: list[list[int]] = []
+    for level in numbers:
+        if runs and level == runs[-1][-1] + 1:
+            runs[-1].append(level)
+        else:
+            runs.append([level])
+    words: list[str] = []
+    for run in runs:
+        words += [f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run)
+    *first, last = words
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"level{'s' * (len(numbers) > 1)} {listed}"
+
+
+def _are(things: Sequence[object]) -> str:
+    return "is" if len(things) == 1 else "are"
+
+
+def n_done_text(n_done: int, n_all: int) -> str:
+    """Return how many images are done.
+
+    >>> n_done_text(1, 3), n_done_text(0, 1), n_done_text(2, 2)
+    ('1 of 3 images is done', '0 of 1 image is done', '2 of 2 images are done')
+    """
+    verb = "is" if 1 in (n_done, n_all) else "are"
+    return f"{n_done} of {n_all} image{'s' * (n_all != 1)} {verb} done"
 
 
 def near(path: Path) -> str:

@@ -96,7 +96,7 @@ class LevelStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
-    """The levels of a pyramid, level 0 first, what is wrong with them, and what misleads readers."""
+    """The levels of a pyramid, level 0 first, what is wrong, and what misleads some readers."""
 
     levels: list[LevelStatus]
     faults: list[str]
