@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import shlex
 import shutil
 import subprocess
@@ -135,7 +136,65 @@ TYPED = {
     "lint --vie\tneu\t": "lint --viewer neuroglancer",
     "info ima\t": "info images.zarr",
     "plan --configfile my\t": "plan --configfile my.yaml",
+    "build images.zarr --set meth\tmean": "build images.zarr --set method=mean",
+    "plan --config sam\tmy.tsv sele\tA": "plan --config samples=my.tsv select=A",
 }
+
+
+MISTAKES = {
+    "lint x --viewer napary": "expected neuroglancer, napari or vizarr, found 'napary'; did you "
+    "mean 'napari'?",
+    "view x --viewer neuroglncer": "; did you mean 'neuroglancer'?",
+    "completion bsh": "; did you mean 'bash'?",
+    "completion fish": "argument shell: expected bash or zsh, found 'fish'; see ",
+    "lnt x": "; did you mean 'lint'?",
+    "lint x --viewr napari": "; did you mean '--viewer'?",
+    "--versoin": "; did you mean '--version'?",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_word_that_is_nearly_right_is_told_in_one_line(capsys, line):
+    with pytest.raises(SystemExit) as ended:
+        main(line.split())
+    assert ended.value.code == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert MISTAKES[line] in told
+    way_out = shlex.split(told.rpartition("; see ")[2])[1:]
+    with pytest.raises(SystemExit) as ended:
+        main(way_out)
+    assert ended.value.code == 0
+
+
+def empty_arguments():
+    """Return a line for each argument of each command, where an empty word is given for it."""
+    for name, command in make_parser().commands.items():
+        for action in command._actions:
+            option = action.option_strings[-1:] if action.nargs != 0 else []
+            if not action.option_strings:
+                yield [name, ""]
+            elif option:
+                yield [name, "x", *option, ""]
+                yield [name, "x", f"{option[0]}="]
+
+
+def test_an_empty_argument_is_one_line(tmp_path, monkeypatch, capsys):
+    """It often is a variable that is not set, and does not mean the working directory."""
+    zarr.create_group(tmp_path).create_array("0", data=VOXELS[:8])
+    monkeypatch.chdir(tmp_path)
+    lines = [*empty_arguments()]
+    assert len(lines) > 80
+    for words in lines:
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert re.fullmatch(
+            "zarrpyramid: error: an argument is empty, perhaps a variable that is not set; give "
+            f"what it names; see zarrpyramid {words[0]} --help\n",
+            told.err,
+        )
 
 
 @pytest.mark.parametrize("shell", ["bash", pytest.param("zsh", marks=pytest.mark.system)])

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from zarrpyramid.errors import printable
+from zarrpyramid.errors import nearest, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +38,14 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the process with exit code 2."""
         self.exit(2, f"zarrpyramid: error: {message}; see {self.prog} --help\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is none of an argument's choices, and name the nearest one."""
+        if action.choices is not None and value not in action.choices:
+            *most, last = map(str, action.choices)
+            hint = nearest(str(value), (*most, last))
+            message = f"expected {', '.join(most)} or {last}, found {value!r}{hint}"
+            raise argparse.ArgumentError(action, message)
 
 
 def add_command(

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -139,12 +140,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     command = next((word for word in arguments if not word.startswith("-")), None)
     if command is not None and command not in parser.commands:
         parser.error(f"there is no command {command!r}{suggestion(command, [*parser.commands])}")
+    asked = parser if command is None else parser.commands[command]
+    if any(not word or re.fullmatch("--[^=]*=", word) for word in arguments):
+        asked.error("an argument is empty, perhaps a variable that is not set; give what it names")
     given, unknown = parser.parse_known_args(arguments)
     for word in unknown:
-        options = list(parser.commands[given.command]._option_string_actions)
+        options = list(asked._option_string_actions)
         rest = suggestion(word.partition("=")[0], options) if word.startswith("-") else ""
-        parser.prog = f"zarrpyramid {given.command}"
-        parser.error(f"{given.command} does not know {word!r}{rest}")
+        asked.error(f"{command or 'zarrpyramid'} does not know {word!r}{rest}")
     if given.command is None:
         parser.print_help(sys.stderr)
         parser.exit(2)

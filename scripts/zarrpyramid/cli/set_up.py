@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .arguments import add_command
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from .arguments import Commands
+
+_WITHOUT_SPACE = """
+# After the key of a setting stands its value, without a space.
+_zarrpyramid() {
+  _shtab_zarrpyramid "$@"
+  if [[ ${COMPREPLY[0]-} == *= ]]; then compopt -o nospace; fi
+}
+complete -o bashdefault -F _zarrpyramid zarrpyramid"""
 
 
 def add_commands(commands: Commands) -> None:
@@ -60,5 +69,23 @@ def completion(given: argparse.Namespace) -> int:
         for action in command._actions:
             if action.metavar in kinds:
                 action.complete = kinds[action.metavar]
+    from zarrpyramid.config import KEYWORDS, RUN
+
+    for name, option, keys in (("build", "--set", KEYWORDS), ("plan", "--config", RUN)):
+        words = sorted(keys)
+        action = given.parser.commands[name]._option_string_actions[option]
+        action.complete = _completed(f"_zarrpyramid_{name}_settings", words)
     print(shtab.complete(given.parser, given.shell))
+    if given.shell == "bash":
+        print(_WITHOUT_SPACE)
     return 0
+
+
+def _completed(function: str, words: Sequence[str]) -> dict[str, Any]:
+    """Return how both shells complete the key of a setting, for shtab: by a function of theirs."""
+    listed = " ".join(words)
+    bash = f'{function}() {{ compgen -S = -W "{listed}" -- "$1"; }}'
+    return {
+        **dict.fromkeys(("bash", "zsh"), function),
+        "preamble": {"bash": bash, "zsh": f"{function}() {{ compadd -S = -- {listed} }}"},
+    }
