@@ -377,3 +377,22 @@ def test_what_others_write_is_seen_in_every_lock(tmp_path, monkeypatch):
             assert store.get_small("a", 9) == b"5"
     other.put("a", b"6")
     assert store.get_small("a", 9) == b"6"
+
+
+@pytest.mark.parametrize("where", ["a", "a/b", "a/b/c"])
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_link_below_a_folder_that_was_looked_at_is_refused(tmp_path, where, is_known):
+    store, elsewhere = LocalStore(tmp_path / "s"), tmp_path / "elsewhere"
+    (elsewhere / "b/c").mkdir(parents=True)
+    for folder in (elsewhere, elsewhere / "b", elsewhere / "b/c"):
+        (folder / "key").write_bytes(DATA)
+    (tmp_path / "s" / where).parent.mkdir(parents=True)
+    if is_known:  # all that is above the link
+        above = where.split("/")[:-1]
+        assert [store.get("/".join([*above[:n], "key"])) for n in range(len(above) + 1)] == [
+            None
+        ] * len(where.split("/"))
+    (tmp_path / "s" / where).symlink_to(elsewhere)
+    for key in (f"{where}/key", f"{where}/b/key", f"{where}/b/c/key", f"{where}/../key"):
+        with pytest.raises(StoreError, match="leads through a symbolic link"):
+            store.get(key)

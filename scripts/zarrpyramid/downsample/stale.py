@@ -40,6 +40,8 @@ def stale_sentinels(
     source
         The same of the objects that level 0 is taken from, where it has a source.
     """
+    if not folder.exists():  # of most images of a new run
+        return {}
     owner = read_sentinel(folder / "image.json")
     if owner is not None and not fits(owner, _owner(image)):
         mine = [
@@ -49,16 +51,16 @@ def stale_sentinels(
     stale = _stale_base(image, folder, owner, layout, source)
     for plan in image.plan.levels[1:]:
         level, path = Level(image, plan.level), folder / "levels" / f"{plan.level}.json"
-        reason = _why_stale(level, read_sentinel(path))
-        if reason:
+        is_there = path.exists()
+        if is_there and (reason := _why_stale(level, read_sentinel(path))):
             stale[path] = reason
-        if path in stale or not path.exists():
+        if path in stale or not is_there:
             stale.update(_stale_parts(level, folder, layout))
     if image.plan.image.label_report and not _counts_hold(image, folder):
         stale[folder / "labels.json"] = f"{image.plan.where} has other levels than were counted"
-    if image.plan.lists_levels and not _list_holds(image):
-        reason = f"{image.plan.where} lists other levels, or lists them differently"
-        stale[folder / "multiscales.json"] = reason
+    listed = folder / "multiscales.json"
+    if image.plan.lists_levels and listed.exists() and not _list_holds(image):
+        stale[listed] = f"{image.plan.where} lists other levels, or lists them differently"
     return {path: reason for path, reason in stale.items() if path.exists()}
 
 
@@ -154,6 +156,9 @@ def _stale_parts(level: Level, folder: Path, layout: BaseLayout) -> dict[Path, s
 
     Where the level is not open for what it is to be, that is all of them.
     """
+    paths = list((folder / "parts").glob(f"{level.number}.*.json"))
+    if not paths:
+        return {}
     finer = read_sentinel(folder / "levels" / f"{level.number - 1}.json")
     # An absent one is made again, and after it the opening, whatever this one is.
     is_known = finer is not None or level.number == 0
@@ -161,7 +166,7 @@ def _stale_parts(level: Level, folder: Path, layout: BaseLayout) -> dict[Path, s
     number = opening_number(level, wanted)
     return {
         path: f"{level.name} is not open for it"
-        for path in (folder / "parts").glob(f"{level.number}.*.json")
+        for path in paths
         if number is None or (read_sentinel(path) or {}).get("opening") != number
     }
 

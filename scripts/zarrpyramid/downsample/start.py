@@ -214,7 +214,8 @@ class Start:
             sealed = folder / "levels" / "0.json"
             return {sealed: image.refusal} if sealed.exists() else {}
         source = image.source_layout if image.image.source else None
-        return stale_sentinels(image.image, folder, image.base_layout, source)
+        with image.image.store.remembered():
+            return stale_sentinels(image.image, folder, image.base_layout, source)
 
     def _take(self, stale: dict[Path, str], mode: Mode) -> None:
         self._stale.update(stale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,9 +75,9 @@ class LevelPaths:
 
     def path(self, level: int) -> str:
         """Return the path of a level."""
-        before, number, after = self._parts
         if level == 0:
             return self.base
+        before, number, after = self._parts
         return f"{before}{str(int(number or 0) + level).zfill(len(number))}{after}"
 
     def level(self, path: str) -> int | None:
@@ -102,13 +103,18 @@ class LevelPaths:
     @property
     def _parts(self) -> tuple[str, str, str]:
         """The text before the number that counts the levels, the number, and the text after it."""
-        if self.base.startswith(ABOVE):
-            return "", "", ""
-        numbers = list(re.finditer(r"[0-9]+", self.base))
-        for first in (0, 1):
-            for number in reversed(numbers):
-                if int(number[0]) == first:
-                    return self.base[: number.start()], number[0], self.base[number.end() :]
-        folder, slash, name = self.base.rpartition("/")
-        is_number = name.isascii() and name.isdecimal()
-        return f"{folder}{slash}", name if is_number else "", ""
+        return _parts_of(self.base)
+
+
+@lru_cache(maxsize=64)
+def _parts_of(base: str) -> tuple[str, str, str]:
+    if base.startswith(ABOVE):
+        return "", "", ""
+    numbers = list(re.finditer(r"[0-9]+", base))
+    for first in (0, 1):
+        for number in reversed(numbers):
+            if int(number[0]) == first:
+                return base[: number.start()], number[0], base[number.end() :]
+    folder, slash, name = base.rpartition("/")
+    is_number = name.isascii() and name.isdecimal()
+    return f"{folder}{slash}", name if is_number else "", ""

@@ -27,6 +27,7 @@ from zarrpyramid.metadata import (
     without_paths,
 )
 
+from .alike import plan_alike
 from .axes import unsized_axes
 from .base_objects import watched_by
 from .base_place import check_voxels, level_paths, read_base
@@ -197,7 +198,7 @@ def _opened(config: ImageConfig, store: Store, path: str) -> Image:
         base = read_base(config, store, path, group, paths.base)
         # While level 0 is withdrawn from the list, nobody else's scale is its.
         others = {*listed_paths(group.attributes)} - {paths.base}
-        plan = plan_image(config, base, without_paths(group.attributes, others), path)
+        plan = plan_alike(config, base, without_paths(group.attributes, others), path)
     return Image(store=store, path=path, plan=plan, paths=paths)
 
 

@@ -89,7 +89,9 @@ class Need:
         }
 
 
-def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
+def level_need(
+    image: Image, level: int, n_workers: int, rate: float, share: float | None = None
+) -> Need:
     """Return what the job of a level needs, or each of its parts.
 
     Parameters
@@ -98,6 +100,8 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
         Workers of the job.
     rate
         Voxels that each worker takes a second, as `measured_rate` returns them.
+    share
+        Stored bytes of a byte of voxels; a few objects of level 0 are asked where it is not given.
     """
     plan = image.plan
     if level == 0:
@@ -111,7 +115,8 @@ def level_need(image: Image, level: int, n_workers: int, rate: float) -> Need:
     n_tasks = -(-n_all // cut.n_parts)
     n_steps = geometry.count(geometry.grid_shape(unit, step))
     store, n_also = image.store, len(plan.asked.also or ()) if level == 1 else 0
-    buffers, held = shared_bytes(*form, share=stored_share(image), ahead=store.ahead, n_also=n_also)
+    stored = stored_share(image) if share is None else share
+    buffers, held = shared_bytes(*form, share=stored, ahead=store.ahead, n_also=n_also)
     if target.rounding == ONCE:
         buffers += _carried_bytes(image, level)
     if target.weights:

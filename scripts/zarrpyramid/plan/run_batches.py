@@ -140,11 +140,8 @@ class RunBatches:
 
     def resources(self, batch: Batch) -> dict[str, int]:
         """Return the resources that the job of a batch needs, by Snakemake's names."""
-        needs = [
-            self._images[name].need("downsample_level", level.level, 1)
-            for name in self.members(batch)
-            for level in self._images[name].image.plan.levels[1:]
-        ]
+        members = (self._images[name] for name in self.members(batch))
+        needs = [need for image in members for need in image.batch_needs()]
         least = Need(memory=PROCESS_BYTES, seconds=1.0, disk=0)
         return Need(
             memory=max(need.memory for need in (least, *needs)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -179,7 +180,9 @@ class RunImage:
         """Why it is not built, or ""."""
         if self._refusal is None:
             self._refusal = self._opened[1] or self.why_nested(self)
-        return self._refusal or why_not_weighed(self, self._given.weights)
+        if self._refusal or not self._given.weights:
+            return self._refusal
+        return why_not_weighed(self, self._given.weights)
 
     @refusal.setter
     def refusal(self, reason: str) -> None:
@@ -215,18 +218,25 @@ class RunImage:
     @property
     def is_small(self) -> bool:
         """Whether it is built with others in one job; no level of another image waits for it."""
-        return not self.weighs and is_small(self.image)
+        return not self.weighs and self._is_small
+
+    @cached_property
+    def _is_small(self) -> bool:
+        return is_small(self.image)
 
     @cached_property
     def fault(self) -> str:
         """What stands in the way of building it in the store, on any machine, or ""."""
-        if self.found is None:
-            return self.refusal
-        try:
-            check_build(self.found, self.groups_read)
-        except PyramidError as error:
-            return str(error)
-        return ""
+        with ExitStack() as looks:
+            if self._store is not None:
+                looks.enter_context(self._store.remembered())
+            if self.found is None:
+                return self.refusal
+            try:
+                check_build(self.found, self.groups_read)
+            except PyramidError as error:
+                return str(error)
+            return ""
 
     def look(self) -> None:
         """Look at its place, and where that costs requests, at all that a plan will ask for."""
@@ -284,6 +294,12 @@ class RunImage:
         if key not in self._needs:
             self._needs[key] = self.need(rule, level, threads).resources
         return self._needs[key]
+
+    def batch_needs(self) -> list[Need]:
+        """Return what each level needs in the job of a batch; no object is looked at for that."""
+        numbers = range(1, len(self.image.plan.levels))
+        # Of a small image, stored bytes are little beside the process.
+        return [level_need(self.image, level, 1, self._rate, share=1.0) for level in numbers]
 
     def need(self, rule: str, level: int, threads: int) -> Need:
         """Return what a job of a rule needs."""

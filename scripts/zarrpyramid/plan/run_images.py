@@ -111,17 +111,30 @@ class _Around:
 
     def __init__(self, images: dict[str, RunImage]) -> None:
         self.images = images
+        self._known: dict[str, str] = {}
 
     @cached_property
     def _by_place(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for name, image in self.images.items():
-            found.setdefault(_real(image.where), []).append(name)
+            found.setdefault(self._real(image.where), []).append(name)
         return found
+
+    def _real(self, place: str) -> str:
+        """Return a path without links, each looked up once."""
+        if place not in self._known:
+            above, _, name = place.rpartition("/")
+            if is_url(place) or not name or name in (".", ".."):
+                self._known[place] = place if is_url(place) else os.path.realpath(place)
+            elif not above or os.path.islink(place):  # noqa: PTH114
+                self._known[place] = os.path.realpath(place)
+            else:
+                self._known[place] = f"{self._real(above).rstrip('/')}/{name}"
+        return self._known[place]
 
     def at(self, place: str) -> RunImage | None:
         """Return the image whose group is at a path, None where there is none."""
-        names = self._by_place.get(_real(place), ())
+        names = self._by_place.get(self._real(place), ())
         return next((self.images[name] for name in names), None)
 
     def near_weights(self, image: RunImage) -> str:
@@ -132,12 +145,8 @@ class _Around:
 
     def why_nested(self, image: RunImage) -> str:
         """Return why an image cannot be where it is, or ""; opens those in whose groups it lies."""
-        above = Path(_real(image.where)).parents
+        above = Path(self._real(image.where)).parents
         names = [name for place in above for name in self._by_place.get(str(place), ())]
         others = {name: self.images[name].found for name in names}
         there = {name: other for name, other in others.items() if other is not None}
         return why_nested(image.image, there) if there else ""
-
-
-def _real(place: str) -> str:
-    return place if is_url(place) else os.path.realpath(place)

@@ -43,8 +43,14 @@ class Links:
         return os.path.realpath(self.root)
 
     def check_folder(self, path: str) -> None:
-        """Check a folder as `check` does, and remember it."""
-        self.check(path)
+        """Check a folder as `check` does, and remember it.
+
+        Below one that was checked, it leads elsewhere only where it is a link itself.
+        """
+        parent, _, name = path.rpartition("/")
+        is_below = parent in self.checked and name not in ("", ".", "..")
+        if not is_below or os.path.islink(path):  # noqa: PTH114
+            self.check(path)
         self.checked.add(path)
 
     def check(self, path: str) -> None:
