@@ -77,7 +77,9 @@ def _load(method: str, dtype: np.dtype[Any]) -> None:
                 method = "mean"
                 load(np.dtype(np.uint8) if dtype == np.bool_ else dtype)
             for window in ((1, 2, 2), (2, 2, 2)):
-                source, out = np.zeros(window, dtype), np.zeros((1, 1, 1), dtype)
+                # Into a part of a block, as a chunk is: numba has a form for each layout.
+                source = np.zeros(tuple(2 * extent for extent in window), dtype)
+                out = np.zeros((3, 3, 3), dtype)[:2, :2, :2]
                 reduce_and_describe(method, source, window, out, compiled=True)
             describe(np.zeros(1 << 10, dtype), compiled=True)
             keys = np.zeros(1, f"u{min(dtype.itemsize, 2)}")

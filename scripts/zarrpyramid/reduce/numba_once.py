@@ -80,9 +80,10 @@ def unpack_pairs(packed: Block, flat: Block) -> None:
 
 def load(dtype: np.dtype[Any]) -> None:
     """Call each form once for voxels of a data type, which loads or compiles it."""
-    source, out = np.zeros((2, 2, 2), dtype), np.zeros((1, 1, 1), dtype)
+    part = (slice(0, 2),) * 3  # of a block, as a chunk goes into it: numba compiles it for that
+    source, out = np.zeros((4, 4, 4), dtype), np.zeros((3, 3, 3), dtype)[part]
     for rest in (None, np.zeros(source.shape, np.int16)):
-        halve_once(source, rest, 1, source.shape, out, np.zeros(out.shape, np.int8))
+        halve_once(source, rest, 1, (2, 2, 2), out, np.zeros((3, 3, 3), np.int8)[part])
     find_extremes(source)
     pack_pairs(np.zeros(2, np.int8), np.zeros(1, np.uint8))
     unpack_pairs(np.zeros(1, np.uint8), np.zeros(2, np.int8))
