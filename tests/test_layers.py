@@ -246,6 +246,10 @@ def test_every_door_is_used_by_somebody():
 
 
 def loaded_by(code):
+    return {name.partition(".")[0] for name in modules_loaded_by(code)}
+
+
+def modules_loaded_by(code):
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{code}\nprint(*sorted(sys.modules))"],
         capture_output=True,
@@ -253,7 +257,7 @@ def loaded_by(code):
         check=True,
         env={"PYTHONPATH": str(LIBRARY.parent)},
     )
-    return {name.partition(".")[0] for name in done.stdout.split()}
+    return set(done.stdout.split())
 
 
 def test_what_a_snakefile_imports_loads_no_array_library():
@@ -268,6 +272,19 @@ def test_importing_the_public_names_loads_no_array_library():
 def test_building_levels_loads_what_it_needs_alone():
     loaded = loaded_by("from zarrpyramid.downsample import build_level")
     assert loaded & {"zarr", "dask", "numba"} == set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from zarrpyramid.report import report_pyramid, summarize_pyramid",
+        "from zarrpyramid.verify import pyramid_status, read_pyramid",
+    ],
+    ids=["report", "status"],
+)
+def test_what_looks_at_a_pyramid_loads_neither_yaml_nor_what_makes_levels(code):
+    makers = {"zarrpyramid.downsample.task", "zarrpyramid.downsample.level", "yaml", "dask"}
+    assert modules_loaded_by(code) & makers == set()
 
 
 def test_scripts_alone_speak_of_snakemake():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -187,6 +188,16 @@ def test_a_signal_among_the_imports_ends_a_job_without_a_traceback(paths, number
     assert signal.getsignal(number) == before
     (failure,) = failures(Path(paths[0]).parents[1])
     assert failure.is_interrupt
+
+
+def test_nobody_looks_for_garbage_among_what_a_job_imports(paths):
+    try:
+        with ends_quietly(paths[0]):
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_scripts_import_where_a_signal_ends_quietly():

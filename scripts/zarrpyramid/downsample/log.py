@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import re
@@ -110,7 +111,8 @@ def write_failure(path: Path, error: Exception) -> None:
 def ends_quietly(text: str) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end a job that is still importing without a traceback.
 
-    Imports take most of a second and belong to no job's time, so they stand before `job_log`.
+    Imports belong to no job's time, so they stand before `job_log`. What they bring stays, so it is
+    not searched for garbage: neither now nor later, which would take 5 % of a small job.
 
     Parameters
     ----------
@@ -118,12 +120,16 @@ def ends_quietly(text: str) -> Iterator[None]:
         Path of the job's log; its last line then names the interrupt.
     """
     before = _catch_signals()
+    gc.disable()
     try:
         yield
     except SystemExit:
         _append(text, f"{_INTERRUPTED}\n")
         raise
+    else:
+        gc.freeze()
     finally:
+        gc.enable()
         _restore_signals(before)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from zarrpyramid.downsample import open_path
 from zarrpyramid.errors import PyramidError
 
 from .documents import can_be_listed
@@ -39,6 +38,8 @@ def stands_alone(pyramid: Pyramid) -> bool:
     if pyramid.provenance is not None:
         return bool(_stated(pyramid))
     if not can_be_listed(pyramid, pyramid.levels[0]):
+        from zarrpyramid.downsample import open_path  # with it comes all that makes levels
+
         with suppress(PyramidError):
             image = open_path(pyramid.where, storage_options=dict(pyramid.store.options))
             return len(image.plan.levels) > 1

@@ -10,10 +10,11 @@ from zarrpyramid.arrays import open_chunks
 from zarrpyramid.downsample import BlockResult
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import RECORD_ENTRY
-from zarrpyramid.plan import COPY_KEY, expected_objects, stored_objects
+from zarrpyramid.plan import expected_objects, stored_objects
 
 from .comparison import counted, on_places, proof
 from .findings import Check
+from .origins import copied_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from .sampling import Scope
 
 WAY_OUT = "run the workflow, which reads the source again, or restore level 0 from a copy"
-
-
-def copied_record(level: FoundLevel) -> Record | None:
-    """Return what level 0 records of the voxels that it was made of; None where that is nothing."""
-    record = level.array.attributes.get(COPY_KEY) if level.metadata is not None else None
-    return record if isinstance(record, dict) and isinstance(record.get("digest"), str) else None
 
 
 def check_copied(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:

@@ -19,9 +19,17 @@ from zarrpyramid.reduce import METHODS, kind_of
 from .axes import DIMENSION_NAMES
 from .findings import DEFECT, NOTE, WARNING, Check, Finding
 from .ngff import check_ngff
-from .origins import CLOSE, finer_of, is_padded, left_out_of, recipe_of, scale_ratio
+from .origins import (
+    CLOSE,
+    finer_of,
+    is_padded,
+    left_out_of,
+    method_name,
+    recipe_of,
+    rounding_of,
+    scale_ratio,
+)
 from .planned import check_planned
-from .rounding import method_name, rounding_of
 from .versions import version_of
 from .weighing import found_weights
 

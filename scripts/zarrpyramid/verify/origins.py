@@ -1,4 +1,4 @@
-"""What a level was made from: the finer level, the method and the factors.
+"""What a level was made from and how: the finer level, method, factors, rounding and weights.
 
 Records tell this of levels that zarrpyramid made; of others, shapes and scales do.
 """
@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from zarrpyramid.metadata import no_data_of
+from zarrpyramid.plan import COPY_KEY, EACH, ONCE
 from zarrpyramid.reduce import METHODS
 
 CLOSE = 1e-6
@@ -16,6 +17,7 @@ CLOSE = 1e-6
 
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
+    from zarrpyramid.metadata import Record
     from zarrpyramid.reduce import NoData
 
     from .pyramid import FoundLevel, Pyramid
@@ -53,6 +55,33 @@ def recipe_of(level: FoundLevel) -> tuple[str, Shape] | None:
 def left_out_of(level: FoundLevel) -> NoData:
     """Return what a level's record names as no data, which its method left out."""
     return no_data_of((level.record or {}).get("recipe", {}))
+
+
+def rounding_of(record: Record | None) -> str:
+    """Return how the recipe in a record rounds."""
+    return ONCE if (record or {}).get("recipe", {}).get("rounding") == ONCE else EACH
+
+
+def weights_in(record: Record | None) -> str:
+    """Return the path of the weights from the group, as the recipe in a record has it, or ""."""
+    found = (record or {}).get("recipe", {}).get("weights", "")
+    return found if isinstance(found, str) else ""
+
+
+def method_name(level: FoundLevel) -> str:
+    """Return the method of a level made here, as people call it; "" of others."""
+    recipe = recipe_of(level)
+    if recipe is None:
+        return ""
+    if weights := weights_in(level.record):
+        return f"{recipe[0]}, weighed by {weights}"
+    return f"{recipe[0]}, rounded once" if rounding_of(level.record) == ONCE else recipe[0]
+
+
+def copied_record(level: FoundLevel) -> Record | None:
+    """Return what level 0 records of the voxels that it was made of; None where that is nothing."""
+    record = level.array.attributes.get(COPY_KEY) if level.metadata is not None else None
+    return record if isinstance(record, dict) and isinstance(record.get("digest"), str) else None
 
 
 def factors_between(

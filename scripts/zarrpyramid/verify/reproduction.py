@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.config import short_name, to_yaml
+from zarrpyramid.config import short_name
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import (
     BLOSC,
@@ -25,10 +25,8 @@ from zarrpyramid.plan import EACH, VOXEL_REVISION, weights_group
 from zarrpyramid.programs import command
 from zarrpyramid.reduce import ALL_DATA, METHODS
 
-from .origins import left_out_of, recipe_of
+from .origins import left_out_of, recipe_of, rounding_of, weights_in
 from .pyramid import find_pyramid, pyramid_at
-from .rounding import rounding_of
-from .weighing import weights_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,6 +60,8 @@ def reproduce(path: str, *, storage_options: Mapping[str, Any] | None = None) ->
     PyramidError
         If zarrpyramid made no level of it, or no one configuration makes it.
     """
+    from zarrpyramid.config import to_yaml  # 10 ms of yaml, which a report does not need
+
     asked = pyramid = find_pyramid(path, storage_options=storage_options)
     settings = reproduced_settings(pyramid)
     if outer_base(pyramid.attributes) is not None:

@@ -5,35 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.plan import EACH, ONCE
+from zarrpyramid.plan import ONCE
 
 from .comparison import CompareOnceTask, CompareTask, CompareWeightedTask
-from .origins import finer_of, left_out_of, recipe_of
-from .weighing import found_weights, weights_in
+from .origins import finer_of, left_out_of, recipe_of, rounding_of
+from .weighing import found_weights
 
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Shape
-    from zarrpyramid.metadata import Record
 
     from .pyramid import FoundLevel, Pyramid
 
 _MOST_READ = 1 << 28
 """Voxels of level 0 that are read at most for the sample of a level."""
-
-
-def rounding_of(record: Record | None) -> str:
-    """Return how the recipe in a record rounds."""
-    return ONCE if (record or {}).get("recipe", {}).get("rounding") == ONCE else EACH
-
-
-def method_name(level: FoundLevel) -> str:
-    """Return the method of a level made here, as people call it; "" of others."""
-    recipe = recipe_of(level)
-    if recipe is None:
-        return ""
-    if weights := weights_in(level.record):
-        return f"{recipe[0]}, weighed by {weights}"
-    return f"{recipe[0]}, rounded once" if rounding_of(level.record) == ONCE else recipe[0]
 
 
 def comparison_of(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> CompareTask | None:

@@ -11,11 +11,10 @@ from zarrpyramid.plan import expected_objects, is_beyond, record_of, stored_obje
 
 from .absent import absent_levels
 from .consolidation import check_consolidated
-from .copied import copied_record
 from .documents import NO_LIST, NO_VOXELS, NOT_LISTED, check_documents
 from .findings import DEFECT, WARNING, Finding
 from .objects import check_codecs, check_remains
-from .origins import recipe_of
+from .origins import copied_record, recipe_of
 from .pyramid import ABSENT, find_pyramid
 
 if TYPE_CHECKING:

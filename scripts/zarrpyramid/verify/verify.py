@@ -20,12 +20,12 @@ from .absent import stands_alone
 from .archive import check_archive
 from .collection import check_labels, read_collection
 from .consolidation import check_consolidated
-from .copied import check_copied, check_copied_objects, copied_record
+from .copied import check_copied, check_copied_objects
 from .documents import check_documents
 from .findings import ALONE, DEFECT, Check, Finding, Report
 from .foreign import check_foreign_voxels
 from .objects import check_codecs, check_objects, check_remains, take_inventory
-from .origins import finer_of
+from .origins import copied_record, finer_of
 from .pyramid import pyramid_at
 from .sampling import SAMPLE, Scope
 from .voxels import check_decoding, check_voxels

@@ -26,11 +26,9 @@ from zarrpyramid.metadata import (
 from zarrpyramid.plan import EACH, ONCE, open_image
 from zarrpyramid.reduce import ALL_DATA, METHODS
 
-from .origins import factors_between, scale_ratio
+from .origins import factors_between, rounding_of, scale_ratio, weights_in
 from .pyramid import ABSENT, FoundLevel
 from .reproduction import as_settings, compression, encoding_of
-from .rounding import rounding_of
-from .weighing import weights_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -23,10 +23,10 @@ from .comparison import (
     on_places,
     proof,
 )
-from .copied import compare_copied, copied_record, damaged
+from .copied import compare_copied, damaged
 from .findings import MOST_SHOWN, Check
-from .origins import left_out_of, recipe_of
-from .rounding import affordable, comparison_of, method_name
+from .origins import copied_record, left_out_of, method_name, recipe_of
+from .rounding import affordable, comparison_of
 from .sampling import draw_sample
 from .weighing import not_weighed, why_not_weighed
 

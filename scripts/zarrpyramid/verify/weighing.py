@@ -8,19 +8,12 @@ from zarrpyramid.errors import PyramidError
 from zarrpyramid.plan import find_weights
 
 from .findings import Check
-from .origins import recipe_of
+from .origins import recipe_of, weights_in
 
 if TYPE_CHECKING:
-    from zarrpyramid.metadata import Record
     from zarrpyramid.plan import WeightsLevel
 
     from .pyramid import FoundLevel, Pyramid
-
-
-def weights_in(record: Record | None) -> str:
-    """Return the path of the weights from the group, as the recipe in a record has it, or ""."""
-    found = (record or {}).get("recipe", {}).get("weights", "")
-    return found if isinstance(found, str) else ""
 
 
 def found_weights(pyramid: Pyramid, level: FoundLevel) -> WeightsLevel | None:
