@@ -23,10 +23,11 @@ import zarr
 
 from plates import make_image, make_plate
 from processes import wait_for
-from servers import web_server
+from servers import ENVIRONMENT, s3_server, web_server
 from workspaces import Workspace
 from zarrpyramid import build_pyramid, open_pyramid
 from zarrpyramid.cli import main
+from zarrpyramid.downsample import progress
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.share import pack, unpack
 from zarrpyramid.stores import open_store
@@ -339,6 +340,35 @@ def test_a_folder_that_is_not_there_is_told_and_the_way_out_leads_out(image, cap
         assert main(words) == 0
 
 
+@pytest.mark.parametrize("words", [("pack", "a.zarr"), ("unpack", "b.ozx")])
+@pytest.mark.parametrize("more", [(), ("--json",), ("-q",)])
+def test_bytes_are_shown_where_somebody_watches(image, monkeypatch, capsys, words, more):
+    monkeypatch.chdir(image.parent)
+    pack(image, "b.ozx")
+    monkeypatch.setattr(progress, "is_watched", lambda: True)
+    monkeypatch.setattr("zarrpyramid.share.packing._WHOLE", 100)
+    assert main([*words, *(["b.zarr"] * (words[0] == "unpack")), *more]) == 0
+    shown = capsys.readouterr().err
+    assert ("100%" in shown and "B/s" in shown) == (not more)
+    assert not more or not shown
+
+
+def test_a_file_at_a_url_is_unpacked_by_its_options(image, tmp_path, monkeypatch):
+    with s3_server() as url:
+        for key, value in ENVIRONMENT.items():
+            monkeypatch.setenv(key, value)
+        packed = pack(image).file
+        options = {"endpoint": url, "allow_http": True}
+        open_store("s3://bucket", options).put("a.ozx", packed.read_bytes())
+        given = [
+            word
+            for key, value in options.items()
+            for word in ("--storage-option", f"{key}={value}")
+        ]
+        assert main(["unpack", "s3://bucket/a.ozx", str(tmp_path / "b.zarr"), *given]) == 0
+    assert files(tmp_path / "b.zarr") == files(image)
+
+
 def test_a_plate_is_packed_whole(tmp_path):
     make_plate(tmp_path / "plate.zarr", rows="A", columns=("01",), n_fields=1)
     build_pyramid(tmp_path / "plate.zarr/A/01/0", levels=1)
@@ -431,6 +461,15 @@ def unreadable(image):
     os.mkfifo(image / "pipe")
 
 
+def flipped(image):
+    """Change a voxel of level 1, as a disk does without a word."""
+    zarr.open_array(image / "1")[3, 3] += 1
+
+
+def overwritten(image):
+    zarr.open_array(image / "0")[:5, :5] = 7
+
+
 REFUSED = [
     (v2, r"is of zarr v2 .*; build it in v3, and pack that: .*zarrpyramid build NEW\.zarr --set"),
     (lost, r"a\.zarr is not complete: level 1 lacks"),
@@ -443,6 +482,14 @@ REFUSED = [
     (there, r"a\.ozx is there already; give another name, or remove it"),
     (huge, r"a\.ozx needs [\d,]+ bytes, and [\d,]+ are free in .*; make room, or give a place"),
     (unreadable, r"pipe"),
+    (
+        flipped,
+        r"a\.zarr: NOT SOUND, .* the first: DEFECT level 1.*; .*zarrpyramid verify .* --repair",
+    ),
+    (
+        overwritten,
+        r"a\.zarr: NOT SOUND, .* the first: DEFECT level 1.*zarrpyramid verify .* --repair",
+    ),
 ]
 
 
@@ -458,7 +505,7 @@ def test_what_cannot_be_packed_is_refused_and_nothing_is_left(image, capsys, har
     assert {path: path.stat().st_mtime_ns for path in image.parent.iterdir()} == before
 
 
-@pytest.mark.parametrize("harm", [v2, held, litter])
+@pytest.mark.parametrize("harm", [v2, held, litter, flipped, overwritten])
 def test_the_way_out_that_is_named_leads_out(image, capsys, monkeypatch, harm):
     monkeypatch.chdir(image.parent)
     harm(image)

@@ -165,16 +165,19 @@ def _strict(value: Any) -> Any:
     return strict_number(value) if is_number else value
 
 
-def options_of(given: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of a URL: those of a configuration file, and over them those given."""
+def options_of(given: argparse.Namespace, path: str | None = None) -> dict[str, Any]:
+    """Return the options of a URL: those of a configuration file, and over them those given.
+
+    Of the command's `path`, unless another one is given.
+    """
     from zarrpyramid.config import options_for, read_config
     from zarrpyramid.stores import check_options, is_url
 
-    options = {}
+    place, options = path or given.path, {}
     if given.configfile is not None:
-        options = options_for(given.path, read_config(Path(given.configfile)))
+        options = options_for(place, read_config(Path(given.configfile)))
     options.update(given.storage_option or ())
-    scheme = given.path.partition("://")[0] if is_url(given.path) else "s3"
+    scheme = place.partition("://")[0] if is_url(place) else "s3"
     check_options(options, "--storage-option", scheme)
     return options
 

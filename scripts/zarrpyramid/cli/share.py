@@ -58,6 +58,7 @@ def add_commands(commands: Commands) -> None:
         nargs="?",
         help="the folder, which must not be there; beside the file if absent",
     )
+    add_options(command)
     add_answers(command, {"file": "as given", "folder": "path of the folder"})
 
 
@@ -65,7 +66,9 @@ def pack(given: argparse.Namespace) -> int:
     """Write a file, and say what is in it."""
     from zarrpyramid.share import pack
 
-    done = pack(given.path, given.file, storage_options=options_of(given))
+    shown = False if given.quiet or given.json else None
+    options = options_of(given)
+    done = pack(given.path, given.file, storage_options=options, progress=shown)
     told = {
         "path": given.path,
         "file": str(done.file),
@@ -82,7 +85,9 @@ def unpack(given: argparse.Namespace) -> int:
     """Make a folder, and say where it is."""
     from zarrpyramid.share import unpack
 
-    place = unpack(given.file, given.folder)
+    shown = False if given.quiet or given.json else None
+    options = options_of(given, given.file)
+    place = unpack(given.file, given.folder, storage_options=options, progress=shown)
     told = {"file": given.file, "folder": str(place)}
     answer(given, told, [f"{place}: every object has its checksum"])
     return 0

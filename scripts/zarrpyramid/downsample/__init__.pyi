@@ -25,6 +25,7 @@ from .parts import gather_level as gather_level
 from .parts import open_level as open_level
 from .progress import Note as Note
 from .progress import Progress as Progress
+from .progress import byte_bar as byte_bar
 from .publish import listed_attributes as listed_attributes
 from .publish import omero_holds as omero_holds
 from .publish import publish_level as publish_level

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid import geometry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     from zarrpyramid.plan import Image
@@ -172,6 +173,24 @@ class Progress:
         return True
 
 
+@contextlib.contextmanager
+def byte_bar(
+    title: str, n_all: int, *, shown: bool | None = None
+) -> Iterator[Callable[[int], Any]]:
+    """Yield what counts bytes that are done, and shows them in a bar.
+
+    Parameters
+    ----------
+    shown
+        Whether to show the bar; None shows it where somebody watches.
+    """
+    if not (is_watched() if shown is None else shown):
+        yield lambda n_bytes: None
+        return
+    with _make_bar(title, n_all, 0, unit="B") as bar:
+        yield bar.update
+
+
 def is_watched() -> bool:
     """Tell whether stderr is a terminal, or this is a notebook."""
     return sys.stderr.isatty() or _is_notebook()
@@ -195,7 +214,7 @@ def progress_line(n_done: int, n_all: int, rate: float) -> str:
     return f"{n_done:,} of {n_all:,} voxels ({percent} %), {rate / 1e6:.3g} Mvoxel/s, {left}"
 
 
-def _make_bar(title: str, n_all: int, initial: int) -> Any:
+def _make_bar(title: str, n_all: int, initial: int, unit: str = "voxel") -> Any:
     if find_spec("ipywidgets"):
         from tqdm.auto import tqdm
     else:  # of which tqdm.auto warns
@@ -211,7 +230,7 @@ def _make_bar(title: str, n_all: int, initial: int) -> Any:
         file=sys.stdout if _is_notebook() else sys.stderr,  # which a notebook shows on red
         total=n_all,
         initial=initial,
-        unit="voxel",
+        unit=unit,
         unit_scale=True,
         miniters=1,
         **({"ncols": 80, "nrows": 24} if unsized else {"dynamic_ncols": True}),

@@ -7,12 +7,14 @@ Objects are copied as they are, and none is decoded. What is held in memory is o
 from __future__ import annotations
 
 import os
+import random
 import shlex
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid.downsample import byte_bar, n_cores
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import (
     ABOVE,
@@ -27,12 +29,12 @@ from zarrpyramid.metadata import (
 from zarrpyramid.plan import LITTER_KEY, REMAINDERS, trust_linked_base
 from zarrpyramid.programs import command
 from zarrpyramid.stores import HOLD_FILE, SUFFIXES, ArchiveWriter, as_arguments
-from zarrpyramid.verify import pyramid_status, read_collection
+from zarrpyramid.verify import assure_pyramid, pyramid_status, read_collection
 
 from .new_place import new_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from zarrpyramid.metadata import Node
     from zarrpyramid.stores import Store
@@ -68,8 +70,11 @@ def pack(
     file: str | Path | None = None,
     *,
     storage_options: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
 ) -> Packed:
     """Write the image, plate or other group of images at a path into a new file.
+
+    A seal is to be trusted: of each level a sample is verified before.
 
     Parameters
     ----------
@@ -79,12 +84,14 @@ def pack(
         The file; by default beside the store, with the names of store and group.
     storage_options
         Options of a URL.
+    progress
+        Whether to show a bar; None shows one on a terminal and in a notebook.
 
     Raises
     ------
     PyramidError
-        If the group is of zarr v2, is no OME-Zarr or is not complete, changes meanwhile, or the
-        file is there, lies in a store, or cannot be written. Nothing is left then.
+        If the group is of zarr v2, is no OME-Zarr, is not complete or not sound, changes meanwhile,
+        or the file is there, lies in a store, or cannot be written. Nothing is left then.
     """
     store, inside = locate(str(path), "", options=storage_options)
     group = open_group(store, inside)
@@ -95,10 +102,16 @@ def pack(
     _check_place(place)
     found = _listed(store, inside)
     _check_keys(store, inside, found)
+    seed = random.randrange(1 << 32)
+    assure_pyramid(where, n_workers=n_cores(), seed=seed, storage_options=store.options)
     n_bytes = sum(size + 2 * len(key) + 130 for key, size, _ in found)
-    with new_place(place, n_bytes, is_folder=False) as partial, partial.open("wb") as target:
+    with (
+        new_place(place, n_bytes, is_folder=False) as partial,
+        partial.open("wb") as target,
+        byte_bar(place.name, sum(size for _, size, _ in found), shown=progress) as count,
+    ):
         writer = ArchiveWriter(target)
-        _copy(store, inside, found, writer)
+        _copy(store, inside, found, writer, count)
         version = str(stated_version(group.attributes))
         said = {"version": version, "zipFile": {"centralDirectory": {"jsonFirst": True}}}
         digest = writer.finish({"ome": said})
@@ -109,7 +122,13 @@ def pack(
     return Packed(file=place, n_objects=len(found), n_bytes=place.stat().st_size, digest=digest)
 
 
-def _copy(store: Store, inside: str, found: Sequence[Found], writer: ArchiveWriter) -> None:
+def _copy(
+    store: Store,
+    inside: str,
+    found: Sequence[Found],
+    writer: ArchiveWriter,
+    count: Callable[[int], object],
+) -> None:
     """Write all objects, in their order."""
     buffer = memoryview(bytearray(_WHOLE))
 
@@ -122,7 +141,7 @@ def _copy(store: Store, inside: str, found: Sequence[Found], writer: ArchiveWrit
             crc = 0
             for piece in _pieces(store, join(inside, key), buffer):
                 crc = zlib.crc32(piece, crc)
-            writer.add(key, size, crc, _pieces(store, join(inside, key), buffer))
+            writer.add(key, size, crc, _counted(_pieces(store, join(inside, key), buffer), count))
         elif data is None or len(data) != size:
             raise StoreError(
                 f"{join(store.name, inside, key)} has changed while it was packed; pack it when "
@@ -130,6 +149,7 @@ def _copy(store: Store, inside: str, found: Sequence[Found], writer: ArchiveWrit
             )
         else:
             writer.add(key, size, zlib.crc32(data), (data,))
+            count(size)
 
 
 def _pieces(store: Store, key: str, buffer: memoryview) -> Iterator[bytes | memoryview]:
@@ -137,6 +157,14 @@ def _pieces(store: Store, key: str, buffer: memoryview) -> Iterator[bytes | memo
     if stored := store.opened(key):
         for start in range(0, stored.size, len(buffer)):
             yield stored.read_into(buffer, start) or b""
+
+
+def _counted(
+    pieces: Iterator[bytes | memoryview], count: Callable[[int], object]
+) -> Iterator[bytes | memoryview]:
+    for piece in pieces:
+        yield piece
+        count(len(piece))
 
 
 def _listed(store: Store, inside: str) -> list[Found]:
