@@ -13,6 +13,7 @@ from PIL import Image
 
 from plates import make_image, make_plate, write_group
 from zarrpyramid.downsample.batch import build_batch
+from zarrpyramid.metadata import channel_colors
 from zarrpyramid.plan import Job
 from zarrpyramid.plan.run import Run
 from zarrpyramid.report.contact_sheet import Contact
@@ -61,9 +62,47 @@ def test_a_gallery_of_images_and_their_labels(tmp_path, built):
     make_image(tmp_path / "c.zarr/labels/n", (6, 24, 20), dtype="uint32", listed=False)
     run = built()
     page = report_images(run, image_rows(run, tmp_path / "results"))
-    assert re.findall(r"<h3>(.*)</h3>", page) == ["Channel 0", "Channel 1", "Labels"]
-    assert page.count("<img ") == 3
+    assert re.findall(r"<h3>(.*)</h3>", page) == ["Labels"]
+    assert page.count("<img ") == 2
     assert "2 of 2 images are done" in page
+
+
+def colours(source):
+    """Return the pixels of a picture, and of which colours it is."""
+    picture = base64.b64decode(source.partition("base64,")[2])
+    found = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
+    return found, {tuple(pixel > 40) for pixel in found.reshape(-1, 3)}
+
+
+def test_kinds_side_by_side_are_each_shown_as_they_are(tmp_path):
+    """Two channels, one, ids, a line, and before them a well of a plate."""
+    make_plate(tmp_path / "plate.zarr", rows="A", columns=("1",), n_fields=1, shape=(2, 32, 32))
+    make_image(tmp_path / "two.zarr", (2, 4, 24, 20))
+    zarr.open_array(tmp_path / "two.zarr/0")[1] = 0
+    make_image(tmp_path / "one.zarr", (24, 20))
+    make_image(tmp_path / "ids.zarr", (24, 20), dtype="uint32", listed=False)
+    make_image(tmp_path / "line.zarr", (40,), listed=False)
+    images = {"well": {"store": str(tmp_path / "plate.zarr"), "field": "A/1/0"}}
+    images |= {name: {"store": str(tmp_path / f"{name}.zarr")} for name in ("two", "one", "line")}
+    images["ids"] = {"store": str(tmp_path / "ids.zarr"), "labels": True}
+    config = {"images": images, "levels": 1}
+    run = Run(config, results="results", folder=tmp_path / "results", logs=tmp_path / "logs")
+    given = [run.settings(Job(image=name)) for name in images]
+    build_batch(given, results=run.folder, logs=run.logs, n_workers=1)
+    contact = Contact({name: image.image for name, image in run.images.items()})
+    assert not contact.is_plate
+    pictures, labels = contact.sheets(16)
+    shown = {strip.heading: colours(strip.source) for strip in pictures.strips}
+    assert list(shown) == ["well", "two", "one"]
+    full = tuple(part > 0 for part in bytes.fromhex(channel_colors(2)[0]))
+    assert shown["two"][1] <= {full, (False,) * 3}  # its second channel is dark
+    assert full in shown["two"][1]
+    assert all(red == green == blue for red, green, blue in shown["one"][1])
+    (strip,) = labels.strips
+    assert strip.heading == "ids"
+    assert len(colours(strip.source)[1]) > 2
+    page = report_images(run, image_rows(run, run.folder))
+    assert "in its channels' colours" in page.replace("&#x27;", "'")
 
 
 def test_images_with_reports_are_linked(tmp_path):

@@ -1,7 +1,7 @@
 """Small pictures of many images side by side: the coarsest level of each, wells as on their plate.
 
-Images of a plate share a window for each channel, so that wells can be compared; others have one
-each, since they may have nothing to do with each other.
+Images of a plate share a window for each channel, so that wells can be compared. Others may have
+nothing to do with each other: each is one picture, in the colours and windows of its own channels.
 """
 
 from __future__ import annotations
@@ -14,19 +14,25 @@ import numpy as np
 
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import ome_attributes, read_node
+from zarrpyramid.verify import read_pyramid
 
-from .figures import as_url, contrast_window, label_picture, slice_picture
-from .slices import read_planes
+from .channels import find_channels
+from .facts import shows_labels
+from .figures import as_url, colour_picture, contrast_window, label_picture, slice_picture
+from .slices import BUDGET, read_first_slices, read_planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from zarrpyramid.plan import Image
 
+    from .channels import Channel
+    from .slices import Slice
+
     Pixels = np.ndarray[Any, np.dtype[Any]]
 
 MOST_CHANNELS = 3
-"""Channels that are shown."""
+"""Channels of a plate that are shown."""
 
 MOST_PICTURES = 400
 """Images, at most, that a sheet without a plate shows."""
@@ -43,7 +49,7 @@ class Strip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sheet:
-    """Pictures of a channel, or of labels.
+    """Pictures of a plate's channel, of images, or of labels.
 
     Attributes
     ----------
@@ -59,6 +65,24 @@ class Sheet:
     side: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shown:
+    """What was read of an image, and how it is shown; ids have a colour each."""
+
+    slices: Sequence[Slice]
+    channels: Sequence[Channel]
+    is_labels: bool
+
+    def picture(self, side: int) -> bytes:
+        """Return the image as one picture, no edge of which is beyond `side`."""
+        if self.is_labels:
+            return label_picture(self.slices[0].pixels, side)
+        active = [channel for channel in self.channels if channel.is_active]
+        planes = [channel.parts(self.slices)[0].pixels for channel in active]
+        windows = [channel.window for channel in active]
+        return colour_picture(planes, windows, [channel.colour for channel in active], side)
+
+
 class Contact:
     """What is shown of some images, read once, for sheets of any size.
 
@@ -69,55 +93,47 @@ class Contact:
     """
 
     def __init__(self, images: Mapping[str, Image]) -> None:
-        first = next(iter(images.values()), None)
-        self.is_plate = first is not None and _plate_of(first) is not None
-        pictures = {name: image for name, image in images.items() if not image.plan.image.labels}
-        labels = {name: image for name, image in images.items() if image.plan.image.labels}
-        if self.is_plate:
-            pictures = dict(_first_fields(pictures))
-            labels = {}
-        found = [*pictures.items(), *labels.items()]
+        fields = {name: image for name, image in images.items() if not image.plan.image.labels}
+        self.is_plate = _are_of_one_plate(list(fields.values()))
+        found = list(_first_fields(fields) if self.is_plate else images.items())
         shown = found if self.is_plate else found[:MOST_PICTURES]
         self.n_left_out = len(found) - len(shown)
-        self._wells = {name: image.path.split("/")[-3:-1] for name, image in shown}
-        self._labels = {name for name, _ in shown if name in labels}
-        self._planes: dict[str, list[Pixels]] = {name: _planes(image) for name, image in shown}
+        self._wells, self._planes, self._images = {}, {}, dict[str, _Shown]()
+        for name, image in shown:
+            if self.is_plate:
+                self._wells[name] = image.path.split("/")[-3:-1]
+                self._planes[name] = _planes(image)
+            elif read := _read(image):
+                self._images[name] = read
 
     def sheets(self, side: int) -> list[Sheet]:
         """Return the sheets, in squares of some pixels."""
-        n_channels = max(map(len, self._planes.values()), default=0)
-        made = []
-        for channel in range(min(n_channels, MOST_CHANNELS)):
-            planes = {name: found[channel] for name, found in self._planes.items()
-                      if channel < len(found) and name not in self._labels}  # fmt: skip
-            if planes:
-                title = f"channel {channel}" if n_channels > 1 else ""
-                if self.is_plate:
-                    window = contrast_window([plane[::4, ::4] for plane in planes.values()])
-                    made.append(self._plate(title, planes, window, side))
-                else:
-                    made.append(self._gallery(title, planes, side))
-        labels = {name: self._planes[name][0] for name in self._labels if self._planes[name]}
-        if labels:
-            made.append(self._gallery("labels", labels, side, is_labels=True))
-        return made
+        if self.is_plate:
+            return list(self._plates(side))
+        return [*self._gallery("", side, is_labels=False), *self._gallery("labels", side)]
 
-    def _gallery(
-        self, title: str, planes: Mapping[str, Pixels], side: int, *, is_labels: bool = False
-    ) -> Sheet:
+    def _plates(self, side: int) -> Iterator[Sheet]:
+        n_channels = max(map(len, self._planes.values()), default=0)
+        for channel in range(min(n_channels, MOST_CHANNELS)):
+            planes = {
+                name: found[channel] for name, found in self._planes.items() if channel < len(found)
+            }
+            title = f"channel {channel}" if n_channels > 1 else ""
+            window = contrast_window([plane[::4, ::4] for plane in planes.values()])
+            yield self._plate(title, planes, window, side)
+
+    def _gallery(self, title: str, side: int, *, is_labels: bool = True) -> Iterator[Sheet]:
         strips = [
             Strip(
                 heading=name,
-                source=as_url(
-                    label_picture(plane, side)
-                    if is_labels
-                    else slice_picture(plane, contrast_window([plane]), side)
-                ),
+                source=as_url(shown.picture(side)),
                 alt=f"coarsest level of {name}",
             )
-            for name, plane in planes.items()
+            for name, shown in self._images.items()
+            if shown.is_labels == is_labels
         ]
-        return Sheet(title=title, columns=(), strips=strips, side=side)
+        if strips:
+            yield Sheet(title=title, columns=(), strips=strips, side=side)
 
     def _plate(
         self, title: str, planes: Mapping[str, Pixels], window: tuple[float, float], side: int
@@ -144,16 +160,17 @@ class Contact:
         return Sheet(title=title, columns=columns, strips=strips, side=cell)
 
 
-def _plate_of(image: Image) -> object | None:
-    """Return what the group above an image's well says of its plate, or None."""
-    steps = image.path.split("/")
-    if len(steps) < 3:
-        return None
+def _are_of_one_plate(images: Sequence[Image]) -> bool:
+    """Tell whether all of some images are fields of wells of the same plate."""
+    places = {(image.store.name, *image.path.split("/")[:-3]) for image in images}
+    if len(places) != 1 or any(image.path.count("/") < 2 for image in images):
+        return False
+    above = "/".join(images[0].path.split("/")[:-3])
     try:
-        node = read_node(image.store, "/".join(steps[:-3]))
+        node = read_node(images[0].store, above)
     except PyramidError:
-        return None
-    return None if node is None else ome_attributes(node.attributes, "plate").get("plate")
+        return False
+    return node is not None and "plate" in ome_attributes(node.attributes, "plate")
 
 
 def _first_fields(images: Mapping[str, Image]) -> Iterator[tuple[str, Image]]:
@@ -171,6 +188,20 @@ def _planes(image: Image) -> list[Pixels]:
         return read_planes(image, len(image.plan.levels) - 1)
     except PyramidError:
         return []
+
+
+def _read(image: Image) -> _Shown | None:
+    """Return the coarsest level of an image; None of one that is absent, damaged or a line."""
+    try:
+        pyramid = read_pyramid(image.store, image.path)
+        coarsest = pyramid.levels[len(image.plan.levels) - 1]
+        slices = read_first_slices(pyramid, coarsest, BUDGET)
+    except (PyramidError, IndexError):
+        return None
+    if not slices:
+        return None
+    is_labels = bool(image.plan.image.labels) or shows_labels(pyramid)
+    return _Shown(slices=slices, channels=find_channels(pyramid, slices), is_labels=is_labels)
 
 
 def _square(plane: Pixels, side: int) -> Pixels:

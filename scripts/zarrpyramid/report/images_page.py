@@ -130,8 +130,8 @@ def _sheets(contact: Contact, sheets: Sequence[Sheet], links: Mapping[str, str])
         return []
     said = "The middle plane of the coarsest level"
     said += " of the first field of each well" if contact.is_plate else ""
-    window = "all in one window" if contact.is_plate else "each in a window"
-    said += f", thinned to fit, {window} of values."
+    said += ", thinned to fit"
+    said += ", all in one window of values." if contact.is_plate else ", in its channels' colours."
     said += f" {contact.n_left_out} more images are not shown." if contact.n_left_out else ""
     made: list[Child] = [
         tag("h2", "Plate" if contact.is_plate else "Images"),
