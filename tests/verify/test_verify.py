@@ -15,6 +15,7 @@ from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.errors import StoreError
 from zarrpyramid.verify.findings import Check, Finding, Report
+from zarrpyramid.verify.verify import LEVEL_PARTS, assure_pyramid
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +164,11 @@ def test_lines_and_verdict():
     )
     assert lines == ["objects    level 1   8 of 8", "DEFECT level 2: is lost"]
     assert report.verdict == "a.zarr: NOT SOUND, 1 defect"
+
+
+def test_progress_is_told_by_blocks_and_each_level_counts_once(store):
+    told = []
+    assure_pyramid(f"{store}/raw", on_part=told.append)
+    assert sum(told) == 3 * LEVEL_PARTS  # of level 0 no more than level 1 takes is read
+    assert len(told) > 6
+    assert max(told) <= LEVEL_PARTS

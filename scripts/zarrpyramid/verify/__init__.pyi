@@ -20,6 +20,7 @@ from .status import LevelStatus as LevelStatus
 from .status import document_faults as document_faults
 from .status import pyramid_status as pyramid_status
 from .status import status_of as status_of
+from .verify import LEVEL_PARTS as LEVEL_PARTS
 from .verify import assure_images as assure_images
 from .verify import assure_pyramid as assure_pyramid
 from .verify import verify_group as verify_group

@@ -8,14 +8,16 @@ from __future__ import annotations
 import itertools
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from zarrpyramid import geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from zarrpyramid.geometry import Index, Shape
+
+Result = TypeVar("Result")
 
 SAMPLE = 20
 """Random blocks of each level, beside its corners and edges."""
@@ -36,6 +38,8 @@ class Scope:
         Seed of the random choice; the same seed looks at the same blocks.
     also
         Objects to look at beside the sample, by the path of their level.
+    on_share
+        Called with the share of a level's blocks that was looked at since the last call.
     draw
         The random choice, which goes on from level to level.
     """
@@ -45,10 +49,17 @@ class Scope:
     seed: int = 0
     n_workers: int = 1
     also: Mapping[str, set[Index]] = field(default_factory=dict)
+    on_share: Callable[[float], None] = lambda share: None
     draw: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.seed)
+
+    def told(self, results: Iterable[Result], n_all: int) -> Iterator[Result]:
+        """Yield results of a level's blocks, of `n_all`, and tell `on_share` of each."""
+        for result in results:
+            yield result
+            self.on_share(1 / n_all)
 
     @property
     def figure(self) -> str:

@@ -44,6 +44,9 @@ logger = logging.getLogger(__name__)
 _OF_VOXELS = {"voxels", "decoded"}
 """Checks of which each level has one."""
 
+LEVEL_PARTS = 1000
+"""Parts in which the progress of a level is told."""
+
 
 def verify_pyramid(
     path: str,
@@ -185,14 +188,14 @@ def assure_pyramid(
     seed: int = 0,
     follow_links: bool = False,
     storage_options: Mapping[str, Any] | None = None,
-    on_level: Callable[[int], None] = lambda n_levels: None,
+    on_part: Callable[[int], None] = lambda n_parts: None,
 ) -> Report:
     """Verify a pyramid into the log, and return the report of one that is sound.
 
     Parameters
     ----------
-    on_level
-        Called with 1 for each level whose voxels were looked at.
+    on_part
+        Called with how many of the `LEVEL_PARTS` of each level were looked at since.
 
     Raises
     ------
@@ -200,9 +203,10 @@ def assure_pyramid(
         If it is not.
     """
     report = Report(path=path, storage_options=storage_options)
-    how: dict[str, Any] = {"follow_links": follow_links, "storage_options": storage_options}
-    events = _counted(verify_pyramid(path, seed=seed, n_workers=n_workers, **how), on_level)
-    report.gather(events, logger.info)
+    store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
+    scope = Scope(seed=seed, n_workers=n_workers)
+    events = verify_group(store, inside, scope, follow_links=follow_links)
+    report.gather(_counted(events, scope, on_part), logger.info)
     logger.info("%s", report.verdict)
     if not report.is_sound:
         first = next(finding for finding in report.findings if finding.grade == DEFECT)
@@ -211,12 +215,24 @@ def assure_pyramid(
 
 
 def _counted(
-    events: Iterator[Check | Finding], on_level: Callable[[int], None]
+    events: Iterator[Check | Finding], scope: Scope, on_part: Callable[[int], None]
 ) -> Iterator[Check | Finding]:
-    """Yield events, and count the levels whose voxels were looked at."""
+    """Yield events, and count the parts of each level that is looked at; its check ends it."""
+    share, n_told = 0.0, 0
+
+    def tell(more: float) -> None:
+        nonlocal share, n_told
+        share = min(1.0, share + more)
+        n_new = int(LEVEL_PARTS * share) - n_told
+        n_told += n_new
+        if n_new:
+            on_part(n_new)
+
+    scope.on_share = tell
     for event in events:
         if isinstance(event, Check) and event.name in _OF_VOXELS:
-            on_level(1)
+            tell(1.0)
+            share, n_told = 0.0, 0
         yield event
 
 

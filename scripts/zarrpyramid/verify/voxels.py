@@ -110,10 +110,11 @@ def check_decoding(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Iterato
     """Yield the objects of a level that cannot be decoded, where nothing else reads them."""
     metadata = level.array
     grid = geometry.grid_shape(metadata.shape, metadata.write_shape)
-    places, chosen = geometry.iterate_units(grid), "all objects"
+    places, n_places, chosen = geometry.iterate_units(grid), geometry.count(grid), "all objects"
     if not scope.full:
         sample = draw_sample(grid, scope.sample, scope.draw)
-        places, chosen = iter(sample.places), sample.figure.replace("blocks", "objects")
+        places, n_places = iter(sample.places), len(sample.places)
+        chosen = sample.figure.replace("blocks", "objects")
     chunks = open_chunks(pyramid.store, level.at, metadata)
 
     def why_damaged(place: Index) -> str:
@@ -127,7 +128,8 @@ def check_decoding(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Iterato
         return ""
 
     n_damaged = 0
-    for reason in filter(None, on_places(why_damaged, places, scope.n_workers)):
+    looks = scope.told(on_places(why_damaged, places, scope.n_workers), n_places)
+    for reason in filter(None, looks):
         n_damaged += 1
         if n_damaged <= MOST_SHOWN:
             yield damaged(level, reason)
@@ -142,7 +144,8 @@ def _comparisons(
 ) -> tuple[Iterator[Comparison], str]:
     """Return the comparisons of the blocks in scope, and which blocks these are, for people."""
     if scope.full:
-        return compare_all(task, scope.n_workers), "all blocks"
+        n_all = geometry.count(task.grid)
+        return scope.told(compare_all(task, scope.n_workers), n_all), "all blocks"
     sample = draw_sample(task.grid, scope.sample, scope.draw)
     objects = scope.also.get(level.path, ())
     mended = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
@@ -152,7 +155,7 @@ def _comparisons(
     if n_read < len(places):
         places = sorted(scope.draw.sample(places, n_read))
         chosen = f"{n_read} of {sample.n_blocks} blocks, as each is made of much of level 0"
-    return on_places(task, places, scope.n_workers), chosen
+    return scope.told(on_places(task, places, scope.n_workers), len(places)), chosen
 
 
 def _finding(level: FoundLevel, difference: Difference, repair: str) -> Finding:
