@@ -1,7 +1,7 @@
-"""Print, as JSON, what napari-ome-zarr hands to napari of the image at a path; opens no window.
+"""Print, as JSON, what napari-ome-zarr hands to napari of images, a line for each path.
 
-napari places coarser levels by their shapes, from the scale of the first alone: the reader takes no
-translation.
+It opens no window. napari places coarser levels by their shapes, from the scale of the first alone:
+the reader takes no translation.
 """
 
 import json
@@ -11,8 +11,9 @@ import numpy as np
 from napari_ome_zarr._reader import napari_get_reader
 from reading import described
 
-((data, layer, kind),) = napari_get_reader(sys.argv[1])(sys.argv[1])
-assert kind == "image", kind
-first, *coarser = (np.asarray(voxels) for voxels in data)
-scale = dict(zip("zyx", layer["scale"], strict=True))
-print(json.dumps([described(first, scale), *map(described, coarser)]))
+for path in sys.argv[1:]:
+    ((data, layer, kind),) = napari_get_reader(path)(path)
+    assert kind == "image", kind
+    first, *coarser = (np.asarray(voxels) for voxels in data)
+    scale = dict(zip("zyx", layer["scale"], strict=True))
+    print(json.dumps([described(first, scale), *map(described, coarser)]))

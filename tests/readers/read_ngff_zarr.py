@@ -1,4 +1,4 @@
-"""Print, as JSON, what ngff-zarr finds in the image at a path. Runs in its own environment."""
+"""Print, as JSON, what ngff-zarr finds in images, a line for each path. Has its own environment."""
 
 import json
 import sys
@@ -6,9 +6,7 @@ import sys
 import ngff_zarr
 from reading import described
 
-images = ngff_zarr.from_ngff_zarr(sys.argv[1], validate=True).images
-print(
-    json.dumps(
-        [described(image.data.compute(), image.scale, image.translation) for image in images]
-    )
-)
+for path in sys.argv[1:]:
+    images = ngff_zarr.from_ngff_zarr(path, validate=True).images
+    levels = [described(image.data.compute(), image.scale, image.translation) for image in images]
+    print(json.dumps(levels))

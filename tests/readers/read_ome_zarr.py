@@ -1,4 +1,4 @@
-"""Print, as JSON, what ome-zarr finds in the image at a path. Runs in an environment of its own."""
+"""Print, as JSON, what ome-zarr finds in images, a line for each path. Has its own environment."""
 
 import json
 import sys
@@ -7,10 +7,11 @@ from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 from reading import described
 
-node = next(iter(Reader(parse_url(sys.argv[1]))()))
-names = [axis["name"] for axis in node.metadata["axes"]]
-levels = []
-for data, steps in zip(node.data, node.metadata["coordinateTransformations"], strict=True):
-    found = {step["type"]: dict(zip(names, step[step["type"]], strict=True)) for step in steps}
-    levels.append(described(data.compute(), found["scale"], found.get("translation")))
-print(json.dumps(levels))
+for path in sys.argv[1:]:
+    node = next(iter(Reader(parse_url(path))()))
+    names = [axis["name"] for axis in node.metadata["axes"]]
+    levels = []
+    for data, steps in zip(node.data, node.metadata["coordinateTransformations"], strict=True):
+        found = {step["type"]: dict(zip(names, step[step["type"]], strict=True)) for step in steps}
+        levels.append(described(data.compute(), found["scale"], found.get("translation")))
+    print(json.dumps(levels))

@@ -37,21 +37,32 @@ IMAGES = {
 }
 
 
-@pytest.fixture(scope="session", params=REQUIREMENTS)
-def reader(request, tmp_path_factory):
-    """Make the environment of a reader, and return its name and its Python."""
-    folder = tmp_path_factory.mktemp(request.param)
-    python = folder / "bin" / "python"
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """Make all images; return their paths by name."""
+    folder = tmp_path_factory.mktemp("images")
+    found = {name: folder / f"{number}.zarr" for number, name in enumerate(IMAGES)}
+    for name, path in found.items():
+        make(path, name)
+    return found
+
+
+@pytest.fixture(scope="module", params=REQUIREMENTS)
+def seen_by(request, environment, paths):
+    """Make the environment of a reader; return its name, what it says of each image, and errors."""
     # The reader of napari needs a newer Python than ours may be.
-    version = ["--python", ">=3.12"] if request.param == "napari_ome_zarr" else []
-    subprocess.run(["uv", "venv", "--quiet", *version, folder], check=True)
-    needed = REQUIREMENTS[request.param]
-    subprocess.run(["uv", "pip", "install", "--quiet", "--python", python, *needed], check=True)
-    return request.param, python
+    version = ("--python", ">=3.12") if request.param == "napari_ome_zarr" else ()
+    python = environment(*REQUIREMENTS[request.param], version=version)
+    script = HERE / f"read_{request.param}.py"
+    done = subprocess.run(
+        [python, script, *paths.values()], capture_output=True, text=True, check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("[{")]
+    return request.param, dict(zip(paths, map(json.loads, lines), strict=False)), done.stderr
 
 
 def make(path, name):
-    """Make an image with its levels, and return its group as zarr-python reads it."""
+    """Make an image with its levels."""
     zarr_format, keys, settings = IMAGES[name]
     group = zarr.create_group(path, zarr_format=zarr_format)
     options = {"dtype": "uint16", "chunks": (8, 8, 8), **keys}
@@ -71,22 +82,14 @@ def make(path, name):
     else:
         group.attrs["ome"] = {"version": "0.5", "multiscales": [listed]}
     build_pyramid(path, **{"levels": 2, "scale_factors": 2, **settings})
-    return zarr.open_group(path, mode="r")
 
 
 @pytest.mark.system
 @pytest.mark.parametrize("name", IMAGES)
-def test_a_reader_sees_every_level(tmp_path, reader, name):
-    kind, python = reader
-    group = make(tmp_path / "a.zarr", name)
-    done = subprocess.run(
-        [python, HERE / f"read_{kind}.py", tmp_path / "a.zarr"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+def test_a_reader_sees_every_level(paths, seen_by, name):
+    kind, images, errors = seen_by
+    assert name in images, errors
+    found, group = images[name], zarr.open_group(paths[name], mode="r")
     assert len(found) == 3
     step = np.array(IMAGES[name][2].get("scale_factors", (2, 2, 2)))
     for level, seen in enumerate(found):

@@ -14,10 +14,10 @@ from zarrpyramid import build_pyramid
 
 HERE = Path(__file__).parent
 # Each in an environment of its own, with a newer Python than ours may be where it needs one.
-NEW = ["--python", ">=3.12"]
+NEW = ("--python", ">=3.12")
 ENVIRONMENTS = {
     "ome_zarr": (NEW, ["ome-zarr==0.21.*"]),
-    "ngff_zarr": ([], ["ngff-zarr[validate]==0.50.*", "dask[array]"]),
+    "ngff_zarr": ((), ["ngff-zarr[validate]==0.50.*", "dask[array]"]),
     "ome_zarr_models": (NEW, ["ome-zarr-models>=1.8,<2"]),
     "napari_ome_zarr": (NEW, ["napari-ome-zarr>=0.11", "zarr>=3.1.6,<4"]),
 }
@@ -33,15 +33,12 @@ WRITERS = {"ome_zarr": (0, 0, 0), "ngff_zarr": (0, 100, -7), "zarrpyramid": (0, 
 
 
 @pytest.fixture(scope="session")
-def pythons(tmp_path_factory):
+def pythons(environment):
     """Make the environments of all programs, and return the Python of each."""
-    found = {}
-    for name, (version, needed) in ENVIRONMENTS.items():
-        folder = tmp_path_factory.mktemp(name)
-        found[name] = python = folder / "bin" / "python"
-        subprocess.run(["uv", "venv", "--quiet", *version, folder], check=True)
-        subprocess.run(["uv", "pip", "install", "--quiet", "--python", python, *needed], check=True)
-    return found
+    return {
+        name: environment(*needed, version=version)
+        for name, (version, needed) in ENVIRONMENTS.items()
+    }
 
 
 def run(python, script, path):
