@@ -7,11 +7,13 @@ A plain `pytest` covers each kind of thing and ends within minutes. `.ci/run` ru
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 
 import hypothesis
 import pytest
 
+import forked_snakemake
 from workspaces import Workspace
 
 # A plain run draws the same examples each time, so that it fails for a change alone.
@@ -34,6 +36,13 @@ def pytest_collection_modifyitems(items):
             rows[number].add_marker(pytest.mark.slow)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _forks():
+    """End the process that runs of snakemake are forks of."""
+    yield
+    forked_snakemake.end()
+
+
 @pytest.fixture(scope="session")
 def new_workspace(tmp_path_factory):
     """Make a workspace; `name` is the folder's."""
@@ -44,6 +53,22 @@ def new_workspace(tmp_path_factory):
         return Workspace(folder)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def images_once(tmp_path_factory):
+    """Make the images that pages and examples speak of."""
+    import pages
+
+    folder = tmp_path_factory.mktemp("images") / "data"
+    pages.make_images(folder)
+    return folder
+
+
+@pytest.fixture
+def images(images_once, tmp_path):
+    """A copy of these images in the folder of a test."""
+    return shutil.copytree(images_once, tmp_path / "data")
 
 
 @pytest.fixture

@@ -135,10 +135,8 @@ def run(command, folder, **environment):
     return finish(["bash", "-euc", command], folder, {**os.environ, **environment})
 
 
-def run_page(page, folder):
-    """Run a page's blocks in their order, in a checkout beside which the images are."""
-    data = folder.with_name("data")
-    make_images(data)
+def run_page(page, folder, data):
+    """Run a page's blocks in their order, in a checkout; the images are in `data`."""
     used = ""
     for block in reversed(blocks(page)):
         # What is saved is for a command that comes later.

@@ -36,9 +36,9 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
-def test_blocks(page, tmp_path):
+def test_blocks(page, images, tmp_path):
     (tmp_path / "clone").mkdir()
-    pages.run_page(page, pages.checkout(tmp_path / "clone"))
+    pages.run_page(page, pages.checkout(tmp_path / "clone"), images)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -118,9 +118,8 @@ def example(path, workspace):
 
 
 @pytest.mark.slow
-def test_examples_are_planned(tmp_path):
+def test_examples_are_planned(images, tmp_path):
     """Those that no test runs; each with words that its dry run has to say."""
-    pages.make_images(tmp_path / "data")
     workspace = Workspace(tmp_path)
     for name, words in PLANNED.items():
         _, given = example(ROOT / "examples" / f"{name}.yaml", workspace)
@@ -132,8 +131,7 @@ def test_examples_are_planned(tmp_path):
 @pytest.mark.parametrize(
     "path", [path for path in EXAMPLES if path.stem not in PLANNED], ids=lambda path: path.stem
 )
-def test_examples_run(path, tmp_path):
-    pages.make_images(tmp_path / "data")
+def test_examples_run(path, images, tmp_path):
     workspace = Workspace(tmp_path)
     text, given = example(path, workspace)
     workspace.run("--configfile", given)

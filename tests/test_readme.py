@@ -23,21 +23,19 @@ def test_commands_that_set_up_begin_with_the_install():
 
 
 @pytest.mark.slow
-def test_commands(tmp_path):
+def test_commands(images, tmp_path):
     (tmp_path / "clone").mkdir()
-    folder, data = pages.checkout(tmp_path / "clone"), tmp_path / "data"
-    pages.make_images(data)
-    told = []
+    folder, told = pages.checkout(tmp_path / "clone"), []
     for body in blocks("bash"):
         if "venv" in body or "pytest" in body:
             continue  # the first is test_a_clean_clone's, the second runs this test
         command = body.removeprefix(INSTALL).replace("uv run", f"{pages.UV} run")
-        command = command.replace("/data/", f"{data}/")
+        command = command.replace("/data/", f"{images}/")
         told.append(pages.run(command, folder, **pages.ENVIRONMENT))
     demo, slices, own = told
     assert "levels 0 to 3 are complete in" in demo
-    assert f"are complete in {data}/slices.zarr" in slices
-    assert f"levels 0 to 1 are complete in {data}/brain.zarr/raw" in own
+    assert f"are complete in {images}/slices.zarr" in slices
+    assert f"levels 0 to 1 are complete in {images}/brain.zarr/raw" in own
 
 
 @pytest.mark.slow

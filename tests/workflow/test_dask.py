@@ -24,8 +24,9 @@ def test_the_scheduler_is_no_part_of_what_is_made(workspace, new_workspace, tmp_
     assert workspace.run(**image, dask_scheduler="tcp://nobody:1").jobs == []
 
 
-@pytest.mark.slow  # it waits half a minute for an answer
-def test_a_scheduler_that_does_not_answer(workspace):
+@pytest.mark.slow
+def test_a_scheduler_that_does_not_answer(workspace, monkeypatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")  # of half a minute
     image = {"store": "image.zarr", "field": "raw", "levels": 1}
     workspace.make(shape=(70, 60, 50))
     failed = workspace.run(**image, dask_scheduler="tcp://127.0.0.1:1", code=1)

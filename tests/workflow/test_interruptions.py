@@ -38,15 +38,25 @@ def contents(workspace, name):
     }
 
 
-@pytest.fixture
-def undisturbed(workspace):
-    """Return the workspace's image as an undisturbed run leaves it, and the sentinels of that."""
-    workspace.make_slow(edge=64)
+@pytest.fixture(scope="module")
+def made_once(new_workspace):
+    """Return the path of an image, and what an undisturbed run makes of it, and how fast."""
+    workspace = new_workspace()
+    workspace.make_slow()
     shutil.copytree(workspace / "image.zarr", workspace / "copy.zarr")
     began = time.monotonic()
     workspace.run(store="copy.zarr", field="raw", levels=2)
     took = time.monotonic() - began
-    return contents(workspace, "copy.zarr"), workspace.sentinels("copy-raw"), took
+    found = contents(workspace, "copy.zarr"), workspace.sentinels("copy-raw"), took
+    return workspace / "image.zarr", found
+
+
+@pytest.fixture
+def undisturbed(workspace, made_once):
+    """Give the workspace the image; return what an undisturbed run makes of it."""
+    image, found = made_once
+    shutil.copytree(image, workspace / "image.zarr")
+    return found
 
 
 def check_right(workspace, undisturbed):
