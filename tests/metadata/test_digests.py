@@ -135,7 +135,7 @@ def test_records_know_nothing_of_the_scheduler(tmp_path, scheduler, reference):
         assert build(tmp_path) == reference
 
 
-@pytest.mark.parametrize("few", [0, 1000], ids=["dask, compiled", "threads, numpy"])
+@pytest.mark.parametrize("few", [0, 1000], ids=["processes, compiled", "threads, numpy"])
 def test_records_know_nothing_of_the_form_of_kernel(tmp_path, few, monkeypatch, reference):
     monkeypatch.setattr(tasks, "FEW", few)
     monkeypatch.setattr("zarrpyramid.downsample.run.FEW", few)

@@ -276,7 +276,7 @@ def test_filters_are_bound_to_their_dtype(tmp_path):
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize("few", [0, 1000], ids=["dask, compiled", "threads, numpy"])
+@pytest.mark.parametrize("few", [0, 1000], ids=["processes, compiled", "threads, numpy"])
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "mean"])
 def test_both_forms_make_equal_records(tmp_path, monkeypatch, method, few):
     monkeypatch.setattr(tasks, "FEW", few)

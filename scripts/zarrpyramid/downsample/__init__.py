@@ -10,10 +10,10 @@ checks, encodes and writes (``layout`` and ``missing`` say which chunks, ``resul
 ``held``); ``run`` spreads the tasks over cores, or over a dask cluster of the user (``cluster``) or
 by what dask ``scheduler`` the user has set.
 
-A level of more than 8 tasks is run by dask, over worker processes (``workers``), or on the user's
-dask cluster; a smaller one by plain threads, since importing dask costs 0.18 CPU s. numba is loaded
-where the source has 2^30 voxels or more, and costs 0.4 CPU s; until then numpy gives the same bits
-(docs/design/0005 and 0014).
+A level of more than 8 tasks is run over worker processes (``workers``; ``kept_workers`` stay for
+all levels of a pyramid), or on the user's dask cluster; a smaller one by threads. dask spreads more
+than 64 tasks: to import it costs as much as 50. numba is loaded where the source has 2^30 voxels or
+more, and costs 0.4 CPU s; until then numpy gives the same bits (docs/design/0005 and 0014).
 
 Then: ``opening`` and ``parts`` (a level made by many jobs), ``publish`` (documents and list),
 ``resume``, ``notes`` and ``leftovers`` (what a killed run made is kept), ``stale`` (sentinels held

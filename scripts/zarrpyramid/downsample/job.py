@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from zarrpyramid.plan import Image, LevelPlan, WeightsLevel
     from zarrpyramid.stores import Store
 
+    from .kept_workers import KeptWorkers
     from .notes import Notes
     from .result import BlockResult
     from .task import Seen
@@ -101,6 +102,8 @@ class Job(ABC):
         Called after each block with the number of voxels read.
     looks
         Keeps what a remote store has answered so far; closed before voxels are read.
+    workers
+        Where copies of this process stay for the next level; None ends them with the level.
     """
 
     image: Image
@@ -110,6 +113,7 @@ class Job(ABC):
     before_rebuild: Callable[[], None] = lambda: None
     on_block: Callable[[int], None] = lambda n_voxels: None
     looks: ExitStack = field(default_factory=ExitStack)
+    workers: KeptWorkers | None = None
 
     @cached_property
     def target(self) -> Level:

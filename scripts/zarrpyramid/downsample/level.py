@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .cluster import Cluster
     from .companions import Companion
     from .job import Job, Task
+    from .kept_workers import KeptWorkers
     from .resume import Resume
     from .run import Numbers
 
@@ -52,6 +53,7 @@ def build_level(
     on_block: Callable[[int], None] = lambda n_voxels: None,
     layout: BaseLayout | None = None,
     looks: ExitStack | None = None,
+    workers: KeptWorkers | None = None,
 ) -> Record:
     """Make one level from the one before it, and return its record.
 
@@ -77,6 +79,7 @@ def build_level(
             on_block=on_block,
             layout=layout,
             looks=looks,
+            workers=workers,
         )
         looks.enter_context(image.looked_at(level - 1, objects=job.lists_base))
         job.check()
@@ -197,6 +200,7 @@ def run_tasks(
         shared=task.store.shared,
         load=task.loader(n_tasks),
         note=note,  # at once; what is yielded comes in batches
+        workers=job.workers,
     ):
         pass
     if seen.source.n_nan or seen.source.n_inf:

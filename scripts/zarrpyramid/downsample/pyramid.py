@@ -35,6 +35,7 @@ from zarrpyramid.stores import as_path, held, path_inside
 
 from .base import remove_base, seal_base
 from .base_copy import copy_base
+from .kept_workers import KeptWorkers
 from .level import build_level
 from .progress import Progress, is_watched
 from .publish import (
@@ -119,7 +120,7 @@ def _build(
     image: Image, results: Path | None, n_workers: int, shown: bool, layout: BaseLayout
 ) -> list[Record]:
     """Build the levels of an image whose level 0 is there, and return the records of all levels."""
-    with ExitStack() as looks:
+    with image.store.hold(image.lock), KeptWorkers() as workers, ExitStack() as looks:
         looks.enter_context(image.looked_at(0))
         records = [seal_base(image, layout=layout)]
         for level in range(1, len(image.plan.levels)):
@@ -133,9 +134,11 @@ def _build(
                     on_block=bar.update,
                     layout=layout,
                     looks=looks,
+                    workers=workers,
                 )
             records.append(record)
-    write_multiscales(image)
+        workers.dismiss()
+        write_multiscales(image)
     return records
 
 

@@ -1,15 +1,16 @@
 """Blocks of a level, run side by side by whatever suits them.
 
 A cluster of the user's or the dask scheduler that the user has set, where there is one. Else dask
-runs them in copies of this process, as fast as cores allow (`workers` says why). A few blocks, and
-all where no copy can be made, as of a store behind a network, run in threads without dask: to
-import it costs as much as the whole of a small level.
+runs them in copies of this process, as fast as cores allow (`workers` says why). Up to 64 blocks do
+without dask, whose import costs as much as 50. A few blocks, and all where no copy can be made, as
+of a store behind a network, run in threads.
 """
 
 from __future__ import annotations
 
 import itertools
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -22,13 +23,14 @@ from .scheduler import users_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures import Executor, Future, ProcessPoolExecutor
     from threading import Thread
 
     from zarrpyramid.geometry import Index, Shape
     from zarrpyramid.stores import Probe
 
     from .cluster import Cluster
+    from .kept_workers import KeptWorkers
 
     Result = TypeVar("Result")
     Load = Callable[[], Thread]
@@ -38,6 +40,9 @@ _BATCH = 1024
 
 _GROUP = 8
 """Tasks, at most, in one node of dask's graph: a node costs 0.4 ms, a task of 64^3 chunks 3."""
+
+_WITHOUT_DASK = 64
+"""Most blocks that run without dask: its import takes 0.14 s, as long as 50 of 64^3 chunks."""
 
 
 class Numbers(Protocol):
@@ -58,6 +63,7 @@ def run_blocks(
     shared: bool = True,
     load: Load | None = None,
     note: Callable[[Result], None] | None = None,
+    workers: KeptWorkers | None = None,
 ) -> Iterator[Result]:
     """Yield the result of every block of a grid, in no order that callers may count on.
 
@@ -83,6 +89,8 @@ def run_blocks(
         first blocks do not wait for it.
     note
         Called with each result as soon as it is here; those of many blocks are yielded together.
+    workers
+        Where copies of this process, if there are any, stay for the blocks of another level.
 
     Raises
     ------
@@ -90,7 +98,6 @@ def run_blocks(
         If a worker process is killed, or the cluster is lost.
     """
     n_blocks = geometry.count(grid) if numbers is None else len(numbers)
-    may_fork = n_blocks > FEW and n_workers > 1 and shared and _can_fork()
     scheduler = users_scheduler() if shared else None
     places = geometry.iterate_units(grid, numbers)
     if cluster is not None:
@@ -101,78 +108,111 @@ def run_blocks(
     elif scheduler is not None:
         groups = _grouped(places, n_blocks, n_workers)
         yield from _run(scheduler, _Group(compute, load), groups, note)
-    elif may_fork:
+    elif shared and _may_fork(n_blocks, n_workers, workers):
         groups = _grouped(places, n_blocks, n_workers)
-        yield from _run_forked(compute, groups, n_workers, load, note)
+        run = _run_pool if n_blocks <= _WITHOUT_DASK else _run_dask
+        yield from _run_forked(run, compute, groups, n_workers, load, note, workers)
     else:
         if load is not None:
             load()
-        yield from _run_threads(compute, places, n_workers, note)
+        with ThreadPoolExecutor(n_workers) as pool:
+            one_by_one = ([place] for place in places)
+            yield from _run_pool(pool, _Group(compute), one_by_one, n_workers, note)
 
 
-def _can_fork() -> bool:
+def _may_fork(n_blocks: int, n_workers: int, workers: KeptWorkers | None) -> bool:
+    """Tell whether copies of this process run blocks: those that are there, or new ones."""
+    if workers is not None and workers.are_there:
+        return True
+    if n_blocks <= FEW or n_workers == 1:
+        return False
     from .workers import can_fork  # 30 ms, which a few blocks do not need
 
     return can_fork()
 
 
 def _grouped(places: Iterator[Index], n_blocks: int, n_workers: int) -> Iterator[list[Index]]:
-    return geometry.batches(places, max(1, min(_GROUP, n_blocks // (8 * n_workers))))
-
-
-def _run_threads(
-    compute: Callable[[Index], Result],
-    places: Iterator[Index],
-    n_workers: int,
-    note: Callable[[Result], None] | None,
-) -> Iterator[Result]:
-    with ThreadPoolExecutor(n_workers) as pool:
-
-        def begin(n_blocks: int) -> list[Future[Result]]:
-            return [pool.submit(compute, place) for place in itertools.islice(places, n_blocks)]
-
-        running = begin(2 * n_workers)  # as many wait, so that no thread does
-        try:
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                ended = [each for each in running if each in done]
-                running = [each for each in running if each not in done]
-                # What is made is noted before an error ends the run: that of the first block.
-                for each in sorted(ended, key=lambda each: each.exception() is not None):
-                    result = each.result()
-                    running += begin(1)
-                    if note is not None:
-                        note(result)
-                    yield result
-        finally:
-            for each in running:
-                each.cancel()
+    """Yield blocks in groups, in ever smaller ones at the end, where workers wait for the last."""
+    while group := list(itertools.islice(places, max(1, min(_GROUP, n_blocks // (4 * n_workers))))):
+        yield group
+        n_blocks -= len(group)
 
 
 def _run_forked(
+    run: Callable[..., Iterator[Result]],
     compute: Callable[[Index], Result],
     groups: Iterator[list[Index]],
     n_workers: int,
     load: Load | None,
-    note: Callable[[Any], None] | None,
-) -> Iterator[Any]:
-    from dask.local import get_async
-
+    note: Callable[[Result], None] | None,
+    workers: KeptWorkers | None,
+) -> Iterator[Result]:
     from .workers import compute_blocks, forked
 
-    def scheduler(pool: ProcessPoolExecutor) -> Callable[..., Any]:
-        # One submission more than there are workers, so that none waits for its next.
-        return partial(get_async, pool.submit, n_workers + 1)
+    @contextmanager
+    def pool() -> Iterator[tuple[ProcessPoolExecutor, Callable[[list[Index]], list[Result]]]]:
+        if workers is None:
+            with forked(n_workers, compute) as own:
+                yield own, compute_blocks
+        else:
+            with workers.pool(n_workers, compute) as kept:
+                yield kept
 
     if load is not None:
         # A copy has what its original had loaded when it was made: these have to do without.
-        with forked(n_workers, compute) as pool:
+        if workers is not None:
+            workers.end()  # nothing is loaded while they are there
+        with forked(n_workers, compute) as first:
             loading = load()
-            while loading.is_alive() and (first := list(itertools.islice(groups, 2 * n_workers))):
-                yield from _run(scheduler(pool), compute_blocks, iter(first), note)
+            while loading.is_alive() and (some := list(itertools.islice(groups, 2 * n_workers))):
+                yield from run(first, compute_blocks, iter(some), n_workers, note)
             loading.join()
-    with forked(n_workers, compute) as pool:
-        yield from _run(scheduler(pool), compute_blocks, groups, note)
+    with pool() as (copies, compute_group):
+        yield from run(copies, compute_group, groups, n_workers, note)
+
+
+def _run_pool(
+    pool: Executor,
+    compute: Callable[[list[Index]], list[Result]],
+    groups: Iterator[list[Index]],
+    n_workers: int,
+    note: Callable[[Result], None] | None,
+) -> Iterator[Result]:
+    """Run groups by a pool of threads or processes, without dask."""
+
+    def begin(n_groups: int) -> list[Future[list[Result]]]:
+        return [pool.submit(compute, group) for group in itertools.islice(groups, n_groups)]
+
+    running = begin(2 * n_workers)  # as many wait, so that no worker does
+    try:
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            ended = [each for each in running if each in done]
+            running = [each for each in running if each not in done]
+            # What is made is noted before an error ends the run: that of the first block.
+            for each in sorted(ended, key=lambda each: each.exception() is not None):
+                results = each.result()
+                running += begin(1)
+                for result in results:
+                    if note is not None:
+                        note(result)
+                    yield result
+    finally:
+        for each in running:
+            each.cancel()
+
+
+def _run_dask(
+    pool: ProcessPoolExecutor,
+    compute: Callable[[list[Index]], list[Result]],
+    groups: Iterator[list[Index]],
+    n_workers: int,
+    note: Callable[[Result], None] | None,
+) -> Iterator[Result]:
+    from dask.local import get_async
+
+    # One submission more than there are workers, so that none waits for its next.
+    yield from _run(partial(get_async, pool.submit, n_workers + 1), compute, groups, note)
 
 
 def _run(

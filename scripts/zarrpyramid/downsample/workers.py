@@ -10,6 +10,7 @@ import ctypes
 import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from zarrpyramid.geometry import Index
 
+    Compute = Callable[[Index], Any]
+
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 _KEPT_BYTES = {-1: 1 << 26, -3: 1 << 25}
 """M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of mallopt(3): a worker keeps so much of what it has freed.
@@ -34,8 +37,11 @@ The codecs take and free some MB for each chunk. To get them from the system aga
 3 % of its CPU in page faults.
 """
 
-_inherited: list[Callable[[Index], Any]] = []
+_inherited: list[Compute] = []
 """What a worker computes blocks by, as its parent had it when the worker was made."""
+
+_received: dict[str, Compute] = {}
+"""What a worker that outlives a level computes blocks by, under the name of the level's run."""
 
 
 def can_fork() -> bool:
@@ -52,9 +58,7 @@ def can_fork() -> bool:
 
 
 @contextmanager
-def forked(
-    n_workers: int, compute: Callable[[Index], Any] | None = None
-) -> Iterator[ProcessPoolExecutor]:
+def forked(n_workers: int, compute: Compute | None = None) -> Iterator[ProcessPoolExecutor]:
     """Hold a pool of copies of this process, as it is now.
 
     Parameters
@@ -80,16 +84,24 @@ def forked(
             # Python 3.12 counts native threads too; `can_fork` says why those do not matter.
             warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
             pool.submit(int)  # all are forked here, before anybody starts a thread
-        yield pool
+        with killed_is_said():
+            yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        if is_first:
+            gc.unfreeze()
+
+
+@contextmanager
+def killed_is_said() -> Iterator[None]:
+    """Raise WorkerError where a worker is killed while a block runs."""
+    try:
+        yield
     except BrokenProcessPool as error:
         raise WorkerError(
             "a worker process was killed, perhaps because memory ran out; run again with fewer "
             "threads or more memory"
         ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-        if is_first:
-            gc.unfreeze()
 
 
 def compute_blocks(places: list[Index]) -> list[Any]:
@@ -98,7 +110,16 @@ def compute_blocks(places: list[Index]) -> list[Any]:
     return [compute(place) for place in places]
 
 
-def _start(parent: int, compute: Callable[[Index], Any] | None) -> None:
+def compute_received(run: str, pickled: bytes, places: list[Index]) -> list[Any]:
+    """Return what this worker computes of some blocks by what was pickled for a run of a level."""
+    if run not in _received:
+        _received.clear()  # with the shards and buffers of the level before
+        _received[run] = pickle.loads(pickled)
+    compute = _received[run]
+    return [compute(place) for place in places]
+
+
+def _start(parent: int, compute: Compute | None) -> None:
     """Have this worker end with its parent, and leave Ctrl-C to it."""
     _inherited[:] = [] if compute is None else [compute]
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -31,7 +31,7 @@ SLAB_VOXELS = 1 << 19
 """Voxels that kernels take at once in wider types."""
 
 FEW = 8
-"""A level of at most this many tasks imports neither dask nor numba."""
+"""A level of at most this many tasks runs in threads, without dask and numba."""
 
 PART_VOXELS = 1 << 33
 """A level that reads at most this many voxels is one job, unless the configuration says otherwise.

@@ -316,7 +316,7 @@ class LocalStore(Store):
         folder = self.root / prefix
         if folder.is_symlink():  # its target belongs to others, who may link to it as well
             folder = folder.parent
-        if not folder.exists():
+        if folder in self._held or not folder.exists():
             yield
             return
         busy = (
