@@ -137,7 +137,7 @@ TYPED = {
     "info ima\t": "info images.zarr",
     "plan --configfile my\t": "plan --configfile my.yaml",
     "build images.zarr --set meth\tmean": "build images.zarr --set method=mean",
-    "plan --config sam\tmy.tsv sele\tA": "plan --config samples=my.tsv select=A",
+    "plan --config sam\tmy.tsv": "plan --config samples=my.tsv",
 }
 
 
