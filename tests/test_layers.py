@@ -270,8 +270,10 @@ def test_importing_the_public_names_loads_no_array_library():
 
 
 def test_building_levels_loads_what_it_needs_alone():
-    loaded = loaded_by("from zarrpyramid.downsample import build_level")
-    assert loaded & {"zarr", "dask", "numba"} == set()
+    loaded = modules_loaded_by("from zarrpyramid.downsample import build_level")
+    assert loaded & {"zarr", "dask", "numba", "zarrpyramid.inputs"} == set()
+    tasks = {f"zarrpyramid.downsample.{name}_task" for name in ("once", "weighted", "shared")}
+    assert loaded & tasks == set()
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from zarrpyramid.downsample.log import (
-    ends_quietly,
-    failures,
-    is_worth_saying,
-    job_log,
-    refusal_line,
-)
+from zarrpyramid.downsample.ended_jobs import failures, is_worth_saying, refusal_line
+from zarrpyramid.downsample.log import ends_quietly, job_log
 from zarrpyramid.errors import ConfigError, StoreError
 
 LOGGER = logging.getLogger("zarrpyramid.somewhere")

@@ -13,7 +13,7 @@ from snakemake.cli import parse_config
 
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_config
-from zarrpyramid.downsample.log import failures
+from zarrpyramid.downsample import failures
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.report.facts import level_facts
 from zarrpyramid.report.summary import (

@@ -21,7 +21,8 @@ against the store), ``base`` and ``base_copy`` (level 0), ``base_job`` and ``bas
 of other formats), ``made_from`` (what notes say of sources), ``pyramid`` (all in one process),
 ``batch`` (many small images in one job), ``start`` (what a run does before its first job),
 ``given`` (what a rule hands to a job), ``synthetic`` (images that are made), ``codec_trial`` (what
-codecs make of an image's voxels), ``progress`` and ``log``.
+codecs make of an image's voxels), ``progress``, ``log``, and ``ended_jobs`` (what
+logs tell of them).
 """
 
 import lazy_loader

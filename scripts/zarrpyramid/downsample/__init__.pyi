@@ -3,6 +3,10 @@ from .base_copy import copy_base as copy_base
 from .batch import build_batch as build_batch
 from .codec_trial import CodecTrial as CodecTrial
 from .codec_trial import try_codecs as try_codecs
+from .ended_jobs import Failure as Failure
+from .ended_jobs import failures as failures
+from .ended_jobs import is_worth_saying as is_worth_saying
+from .ended_jobs import logs_since as logs_since
 from .given import given_job as given_job
 from .given import hand_job as hand_job
 from .job import check_codecs as check_codecs
@@ -12,12 +16,8 @@ from .leftovers import remove_litter as remove_litter
 from .level import build_level as build_level
 from .level import make_level as make_level
 from .level_job import LevelJob as LevelJob
-from .log import Failure as Failure
 from .log import ends_quietly as ends_quietly
-from .log import failures as failures
-from .log import is_worth_saying as is_worth_saying
 from .log import job_log as job_log
-from .log import logs_since as logs_since
 from .log import warn_to_stderr as warn_to_stderr
 from .once_task import OnceTask as OnceTask
 from .parts import build_part as build_part

@@ -30,7 +30,7 @@ from zarrpyramid.plan import (
     BASE_KEY,
     COPY_KEY,
     SEEN_KEY,
-    InputSource,
+    Source,
     base_form,
     check_base_place,
     check_source_seal,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from zarrpyramid.geometry import Index
     from zarrpyramid.metadata import ArrayMetadata, Record
-    from zarrpyramid.plan import BaseLayout, Image, Source
+    from zarrpyramid.plan import BaseLayout, Image
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def copy_base(
         or written or is not read back as it was written, or the source changes meanwhile.
     """
     source = image.source
-    if isinstance(source, InputSource):
+    if source is not None and not isinstance(source, Source):
         return build_base(
             image,
             n_workers=n_workers,

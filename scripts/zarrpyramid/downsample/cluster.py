@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError, WorkerError
-from zarrpyramid.stores import laid_probe
 
 from .scheduler import users_scheduler
 
@@ -94,6 +93,8 @@ def open_cluster(
         if client is None:
             client = stack.enter_context(_connect(str(address)))
         _check_versions(client)
+        from zarrpyramid.stores import laid_probe
+
         probe = stack.enter_context(laid_probe(store, folder, also))
         _refuse(client, client.run(probe.check, on_error="return"))
         threads = client.nthreads()

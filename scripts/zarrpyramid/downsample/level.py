@@ -21,7 +21,6 @@ from .level_job import LevelJob
 from .result import BlockResult
 from .resume import flush_made, resuming
 from .run import run_blocks
-from .shared_task import SharedSeen, SharedTask
 from .task import EditedError, LevelTask
 
 if TYPE_CHECKING:
@@ -167,6 +166,8 @@ def run_tasks(
     Each task makes the levels of `also` at its place too.
     """
     if also:
+        from .shared_task import SharedTask  # 3 ms, which few images need
+
         assert isinstance(task, LevelTask)
         task = SharedTask(main=task, also=tuple(each.task for each in also))
     if resume is not None and resume.uncounted:
@@ -181,7 +182,7 @@ def run_tasks(
         job.on_block(resume.seen.source.n_voxels)
 
     def note(made: dict[Index, BlockResult]) -> None:
-        there = made.also if isinstance(made, SharedSeen) else ()
+        there = getattr(made, "also", ())  # by a `SharedTask`
         for each, seen_there in zip(also, there, strict=True):
             each.note(seen_there, resume)
         if resume is not None:

@@ -39,7 +39,6 @@ from zarrpyramid.plan import (
 from .job import Job, check_whole, digest_header, fingerprint
 from .leftovers import identity, notes_path, remove_beyond, remove_litter
 from .made_from import FinerObjects
-from .once_task import OnceTask
 from .opening import purpose
 from .publish import (
     make_companion_group,
@@ -49,7 +48,6 @@ from .publish import (
     withdraw_levels,
 )
 from .task import LevelTask
-from .weighted_task import WeightedTask
 
 if TYPE_CHECKING:
     from zarrpyramid.metadata import ArrayMetadata, Record, Tally
@@ -142,7 +140,8 @@ class LevelJob(Job):
             finer_notes = opened(path, before, self.source.plan.shape)
             if finer_notes.digest != self.finer["digest"]:
                 finer_notes.close()  # and reads as nothing
-        return FinerObjects(task, finer_notes)
+        carries = self.is_once and self.weights is None
+        return FinerObjects(task, finer_notes, carries=carries, weights=self.weights)
 
     def source_proof(self) -> Record:
         """Return what a current level records of its source; reads a watched level 0, raw."""
@@ -278,6 +277,8 @@ class LevelJob(Job):
             "shown": self.shown,
         }
         if self.weights is not None:
+            from .weighted_task import WeightedTask  # 3 ms each, which few images need
+
             found = self.weights
             return WeightedTask(
                 **form,
@@ -287,6 +288,8 @@ class LevelJob(Job):
             )
         if not self.is_once:
             return LevelTask(**form)
+        from .once_task import OnceTask
+
         base = Level(self.image, 0)
         return OnceTask(
             **form,

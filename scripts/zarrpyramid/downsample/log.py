@@ -6,28 +6,22 @@ import contextlib
 import gc
 import json
 import logging
-import re
 import resource
 import signal
 import sys
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import PyramidError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-_FAILURE = "zarrpyramid: error: "
-_TOLD = "zarrpyramid: failed: "
-_INTERRUPTED = "zarrpyramid: interrupted"
-_SILENT = re.compile(
-    r"returned non-zero exit status (1|130|143)\.|died with <Signals\.SIG(INT|TERM): \d+>\."
-)
-_NAMED = 5
+FAILURE = "zarrpyramid: error: "
+TOLD = "zarrpyramid: failed: "
+INTERRUPTED = "zarrpyramid: interrupted"
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -57,7 +51,7 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     try:
         handler = _LogFile(text, mode="w", encoding="utf-8")
     except OSError as error:
-        line = f"{_FAILURE}{text}: {error.strerror}; fix that and run again"
+        line = f"{FAILURE}{text}: {error.strerror}; fix that and run again"
         raise SystemExit(line) from None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("zarrpyramid")
@@ -70,16 +64,16 @@ def job_log(text: str, timing: str) -> Iterator[dict[str, Any]]:
     try:
         yield told
     except SystemExit:
-        _append(text, f"{_INTERRUPTED}\n")
+        _append(text, f"{INTERRUPTED}\n")
         raise
     except ToldError as error:
-        _append(text, f"{_TOLD}{error}\n")
+        _append(text, f"{TOLD}{error}\n")
         raise SystemExit(1) from None
     except Exception as error:
         line, is_known = _last_line(error)
-        is_told = _append(text, f"{traceback.format_exc()}{_FAILURE}{line}\n")
+        is_told = _append(text, f"{traceback.format_exc()}{FAILURE}{line}\n")
         if is_known:
-            raise SystemExit(1 if is_told else f"{_FAILURE}{line}") from None
+            raise SystemExit(1 if is_told else f"{FAILURE}{line}") from None
         raise
     else:
         told["seconds"] = round(time.perf_counter() - start, 3)
@@ -104,7 +98,7 @@ def write_failure(path: Path, error: Exception) -> None:
     line, _ = _last_line(error)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    _append(str(path), f"{traceback.format_exc()}{_FAILURE}{line}\n")
+    _append(str(path), f"{traceback.format_exc()}{FAILURE}{line}\n")
 
 
 @contextlib.contextmanager
@@ -124,7 +118,7 @@ def ends_quietly(text: str) -> Iterator[None]:
     try:
         yield
     except SystemExit:
-        _append(text, f"{_INTERRUPTED}\n")
+        _append(text, f"{INTERRUPTED}\n")
         raise
     else:
         gc.freeze()
@@ -194,110 +188,6 @@ class _LogFile(logging.FileHandler):
         """Close the file, even if its last lines cannot be written."""
         with contextlib.suppress(OSError):
             super().close()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """A job that did not end well: its image, the reason, and its log.
-
-    Attributes
-    ----------
-    is_interrupt
-        Whether Ctrl-C, SIGTERM or SIGHUP ended it.
-    """
-
-    image: str
-    reason: str
-    log: Path
-    is_interrupt: bool = False
-
-    def line(self, log: str) -> str:
-        """Return what the user reads last, with the path of the log."""
-        return f"{_FAILURE}{self.image}: {self.reason} (log: {log})"
-
-
-def failures(folder: Path, *, since: float = 0.0) -> list[Failure]:
-    """Return the jobs with logs below a folder that did not end well, newest log last.
-
-    Logs that were last written before `since`, in seconds since 1970, belong to another run.
-    """
-    found = []
-    for path in logs_since(folder, since):
-        last = path.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
-        is_interrupt = last == _INTERRUPTED
-        if last.startswith(_FAILURE):
-            reason = last.removeprefix(_FAILURE)
-        elif last.startswith(_TOLD):
-            continue
-        elif is_interrupt:
-            reason = "interrupted"
-        elif _has_ended(path, last):
-            continue
-        else:
-            reason = "a job ended without a word: it was killed, or memory or the disk ran out"
-        failure = Failure(
-            image=path.parent.name, reason=reason, log=path, is_interrupt=is_interrupt
-        )
-        found.append(failure)
-    return found
-
-
-def logs_since(folder: Path, since: float) -> list[Path]:
-    """Return the logs of jobs below a folder that were written since a time, newest last."""
-    times = {path: path.stat().st_mtime for path in folder.glob("*/*.log")}
-    return sorted((path for path in times if times[path] >= since), key=times.__getitem__)
-
-
-def _has_ended(log: Path, last: str) -> bool:
-    """Tell whether a job has ended well: its times, or the last line of its log, say so."""
-    timing = log.with_suffix(".json")  # Snakemake makes an empty one of a job that failed
-    is_timed = timing.exists() and timing.stat().st_size > 0
-    is_timed = is_timed and timing.stat().st_mtime >= log.stat().st_mtime - 1
-    return is_timed or re.search(r" INFO done in \S+ s$", last) is not None
-
-
-def is_worth_saying(record: logging.LogRecord, rules: str) -> bool:
-    """Tell whether a record of Snakemake's says more than the logs of jobs that ended silently.
-
-    Parameters
-    ----------
-    rules
-        The folder of this workflow's rules, as Snakemake names it.
-    """
-    text = record.getMessage()
-    is_ours = getattr(record, "exception", None) == "RuleException" and f'in file "{rules}' in text
-    return not (is_ours and _SILENT.search(text))
-
-
-def refusal_line(refused: Mapping[str, str], n_images: int) -> str:
-    """Return the line that refuses a run before it starts.
-
-    Parameters
-    ----------
-    refused
-        The reason by name of image; the line names the first five.
-    n_images
-        Number of all images of the run.
-    """
-    if n_images == 1:
-        return f"zarrpyramid: {next(iter(refused.values()))}"
-    named: dict[str, list[str]] = {}
-    for name, reason in refused.items():
-        named.setdefault(reason.removeprefix(f"image {name}: "), []).append(name)
-    reasons = [f"{_images(names)}: {reason}" for reason, names in named.items()]
-    left = len(refused) - sum(map(len, list(named.values())[:_NAMED]))
-    more = f"; and {left} more" if left else ""
-    return (
-        f"zarrpyramid: {len(refused)} of {n_images} images cannot be built: "
-        f"{'; '.join(reasons[:_NAMED])}{more}; fix them, or build the others with --keep-going"
-    )
-
-
-def _images(names: Sequence[str]) -> str:
-    """Return some images as the begin of a sentence."""
-    shown = ", ".join(names[:_NAMED])
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"image{'s' * (len(names) > 1)} {shown}{more}"
 
 
 def _peak_bytes() -> int:

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 
-from .once_task import OnceTask
-from .weighted_task import WeightedTask
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from zarrpyramid.geometry import Index, Region
+    from zarrpyramid.plan import WeightsLevel
 
     from .notes import Notes
     from .task import LevelTask
@@ -29,15 +27,26 @@ class FinerObjects:
     ----------
     finer_notes
         Notes of the level before; None at level 1, whose source objects are asked themselves.
+    carries
+        Whether remainders are a part of what is taken.
+    weights
+        What weighs the voxels of the level before; None where nothing does.
     """
 
-    def __init__(self, task: LevelTask, finer_notes: Notes | None) -> None:
+    def __init__(
+        self,
+        task: LevelTask,
+        finer_notes: Notes | None,
+        *,
+        carries: bool,
+        weights: WeightsLevel | None,
+    ) -> None:
         self._task, self._finer_notes = task, finer_notes
+        self._carries, self._array = carries, None if weights is None else weights.metadata
         # Now, before a voxel is read: a remote store lists all of them in this call.
         self._versions = None if finer_notes is not None else task.store.versions(task.source_path)
-        self._carries = isinstance(task, OnceTask)  # then remainders are a part of what is taken
-        if isinstance(task, WeightedTask):
-            self._weights_versions = task.weights_store.versions(task.weights_path)
+        if weights is not None:
+            self._weights_versions = weights.store.versions(weights.path)
 
     def __call__(self, index: Index) -> bytes | None:
         """Return the digest; None where it is not known."""
@@ -64,9 +73,9 @@ class FinerObjects:
 
     def _weights(self, span: Region) -> Iterator[bytes]:
         """Yield what is known of each object of the weights of a span, if there are any."""
-        if not isinstance(self._task, WeightedTask):
+        array = self._array
+        if array is None:
             return
-        array = self._task.weights
         for place in geometry.covering_units(span, array.write_shape):
             yield repr(self._weights_versions(array.object_key(place))).encode()
 

@@ -19,7 +19,7 @@ from zarrpyramid.errors import PyramidError
 from zarrpyramid.plan import Batch, Job
 from zarrpyramid.stores import release_hold, take_hold
 
-from .log import refusal_line
+from .ended_jobs import refusal_line
 from .stale import set_aside, stale_sentinels
 
 if TYPE_CHECKING:

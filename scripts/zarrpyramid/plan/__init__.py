@@ -9,15 +9,15 @@ plan of all levels, by ``version``, ``axes`` and ``axis_order``, ``chunks``, ``f
 ``ladder``, ``labels``, ``compressor``, ``no_data``, ``remainders`` and ``weights``; a ``decision``
 says what was chosen and why; images that are ``alike`` share a plan), ``image`` (an image found in
 its store and planned; ``base_place`` where level 0 stands in it, ``source`` where it is copied
-from, ``input_source`` what files of other formats it is made of, in ``slabs``, ``input_base`` that
-level 0, ``input_decisions`` what was decided of it, and ``zarr_input`` a part of a zarr array),
-``companion`` (the same image by other methods), ``stored`` (a level as it stands there, opened
-once) and ``current`` (whether it has to be made again, or has only to grow: ``growth``;
-``weights_level`` is the level of another image that weighs it). Then ``cut`` (tasks and parts),
-``base_objects`` (level 0 looked at without reading it), ``conflicts`` (what may not be
-overwritten), ``foreign`` (levels of others in the list), ``needs`` (memory, time and disk of each
-job), ``preflight`` and ``room_of_all`` (whether there is room), ``forecasts`` (what a run makes and
-needs, to be shown) and ``astray`` (what a user may mean that is elsewhere).
+from, which ``taken`` plans: ``input_source`` what files of other formats it is made of, in
+``slabs``, ``input_base`` that level 0, ``input_decisions`` what was decided of it, and
+``zarr_input`` a part of a zarr array), ``companion`` (the same image by other methods), ``stored``
+(a level as it stands there, opened once) and ``current`` (whether it has to be made again, or has
+only to grow: ``growth``; ``weights_level`` is the level of another image that weighs it). Then
+``cut`` (tasks and parts), ``base_objects`` (level 0 looked at without reading it), ``conflicts``
+(what may not be overwritten), ``foreign`` (levels of others in the list), ``needs`` (memory, time
+and disk of each job), ``preflight`` and ``room_of_all`` (whether there is room), ``forecasts``
+(what a run makes and needs, to be shown) and ``astray`` (what a user may mean that is elsewhere).
 """
 
 import lazy_loader

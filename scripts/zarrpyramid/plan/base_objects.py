@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.metadata import join
 
-from .input_source import InputSource
+from .source import Source
 from .stored import Level
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zarrpyramid.stores import Store
 
     from .image import Image
-    from .source import Source
+    from .input_source import InputSource
 
 MOST_COUNTED = 1 << 17
 """Most objects of an array that are looked at whenever jobs are planned.
@@ -74,7 +74,7 @@ def watched_by(image: Image, source: Source | InputSource | None = None) -> str:
     asked = image.plan.image.base_watch
     if asked != "auto":
         return asked
-    if isinstance(source, InputSource):
+    if source is not None and not isinstance(source, Source):
         return "objects"
     store = image.store if source is None else source.store
     most = MOST_COUNTED if store.lists else MOST_ASKED
@@ -96,7 +96,7 @@ def _layout(image: Image, source: Source | InputSource | None) -> BaseLayout:
     if watched == "none":
         return BaseLayout(fingerprint="", watch=watched, stored_bytes=None)
     form = json.dumps(image.plan.base.form, sort_keys=True)
-    if isinstance(source, InputSource):
+    if source is not None and not isinstance(source, Source):
         form += json.dumps(source.taken)
     if watched == "metadata":
         return BaseLayout(fingerprint=_hash(form), watch=_hash(form), stored_bytes=None)
@@ -145,7 +145,8 @@ def stored_share(image: Image) -> float:
 
     A remote store is not asked, which every plan and every job would do: none take more than 1.
     """
-    if not isinstance(image.source, InputSource) and (image.source or image).store.is_remote:
+    source = image.source
+    if (source is None or isinstance(source, Source)) and (source or image).store.is_remote:
         return 1.0
     sizes = [size for size in _sample_sizes(image) if size]
     if not sizes or image.plan.image.compressor != "same":
@@ -156,11 +157,11 @@ def stored_share(image: Image) -> float:
 
 def _sample_sizes(image: Image) -> list[int]:
     """Return the bytes of a few objects of level 0; of one that is made of files, as if raw."""
-    if isinstance(image.source, InputSource):
-        return [geometry.count(image.plan.base.write_shape) * image.plan.base.item_size]
-    store = image.store if image.source is None else image.source.store
-    path = image.level_path(0) if image.source is None else image.source.path
-    base = image.plan.base
+    source, base = image.source, image.plan.base
+    if source is not None and not isinstance(source, Source):
+        return [geometry.count(base.write_shape) * base.item_size]
+    store = image.store if source is None else source.store
+    path = image.level_path(0) if source is None else source.path
     grid = geometry.grid_shape(base.shape, base.write_shape)
     n_objects = geometry.count(grid)
     n_looked_at = _SAMPLE if store.at_once == 1 else _REMOTE_SAMPLE

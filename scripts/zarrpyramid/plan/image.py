@@ -10,17 +10,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import group_path
-from zarrpyramid.errors import ConfigError, StoreError
+from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import (
     ABOVE,
     LevelPaths,
-    base_path,
     groups_above,
     join,
     listed_paths,
     locate,
     open_group,
-    packing,
     reach,
     read_array,
     read_node,
@@ -28,16 +26,12 @@ from zarrpyramid.metadata import (
 )
 
 from .alike import plan_alike
-from .axes import unsized_axes
 from .base_objects import watched_by
-from .base_place import check_voxels, level_paths, read_base
+from .base_place import level_paths, read_base
 from .companion import companion_name, companion_of
-from .input_decisions import explained
-from .input_source import InputSource, find_input, input_source
 from .levels import ImagePlan, made_base, plan_image
-from .source import BASE_KEY, Source, check_apart, open_source, trust_linked_base
+from .source import Source, trust_linked_base
 from .version import check_around
-from .zarr_input import is_read, kept_attributes, zarr_input
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -46,6 +40,8 @@ if TYPE_CHECKING:
     from zarrpyramid.config import DeclaredBase, ImageConfig
     from zarrpyramid.metadata import ArrayMetadata
     from zarrpyramid.stores import Store
+
+    from .input_source import InputSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +91,7 @@ class Image:
     @property
     def input(self) -> InputSource | None:
         """The source, where level 0 is made of files of another format."""
-        return self.source if isinstance(self.source, InputSource) else None
+        return None if isinstance(self.source, Source) else self.source
 
     def looked_at(self, *levels: int, objects: bool = False) -> AbstractContextManager[None]:
         """Have a remote store asked once for the documents that a block reads, and side by side.
@@ -183,7 +179,10 @@ def open_image(
 def _opened(config: ImageConfig, store: Store, path: str) -> Image:
     check_around(config, store, path)
     if config.source is not None:
-        return _open_taken(config, store, path)
+        from .taken import plan_taken  # readers of files, which few images need
+
+        plan, source = plan_taken(config, store, path)
+        return Image(store=store, path=path, plan=plan, paths=LevelPaths(), source=source)
     made = config.test_image
     paths = LevelPaths()
     if made is not None and read_node(store, join(path, "0")) is None:
@@ -200,48 +199,6 @@ def _opened(config: ImageConfig, store: Store, path: str) -> Image:
         others = {*listed_paths(group.attributes)} - {paths.base}
         plan = plan_alike(config, base, without_paths(group.attributes, others), path)
     return Image(store=store, path=path, plan=plan, paths=paths)
-
-
-def _open_taken(config: ImageConfig, store: Store, path: str) -> Image:
-    """Plan an image whose level 0 is taken from elsewhere; its group need not be there yet."""
-    check_apart(config, store)
-    found = find_input(config, store, path)
-    source: Source | InputSource = found or open_source(config)
-    if isinstance(source, Source) and is_read(config, source):
-        source = found = input_source(
-            config,
-            zarr_input(config, source),
-            store,
-            path,
-            packed=packing(source.base.attributes),
-            kept=kept_attributes(config, source),
-        )
-    group = read_node(store, path)
-    if config.link_base:
-        store.trust(source.name)
-    trust_linked_base(store, group, join(path, "0"))
-    listed = None if group is None else base_path(group.attributes)
-    is_ours = group is not None and BASE_KEY in group.attributes
-    if listed not in (None, "0") and not is_ours:
-        raise StoreError(
-            f"{store.name}/{path}".rstrip("/")
-            + f" lists {listed} as level 0 already; choose another store or field for the image "
-            f"of {source.name}"
-        )
-    check_voxels(source.base, source.name)
-    if found is None:
-        plan = plan_image(config, source.base, source.attributes, path)
-    else:
-        # The attributes name the axes, in the order that level 0 has.
-        plan = plan_image(
-            replace(config, axes=None), found.base, found.attributes, path, found.block_grid
-        )
-        told = explained(config, found)
-        unsized = unsized_axes(config, plan.axes, found.image.form.voxel_size)
-        keys = {decision.key for decision in told}
-        kept = (known for known in plan.decisions if known.key not in keys)
-        plan = replace(plan, asked=config, decisions=(*told, *kept), unsized=unsized)
-    return Image(store=store, path=path, plan=plan, paths=LevelPaths(), source=source)
 
 
 def _is_as_declared(config: ImageConfig, base: DeclaredBase, store: Store, path: str) -> bool:

@@ -7,7 +7,6 @@ all else is planned as for a zarr source.
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -199,18 +198,6 @@ def input_source(
     compressor = decide_compressor(config, base.dtype, labels).value
     base = encoded_as(base, compressor, checksum=config.checksum, where=f"image {config.name}")
     return InputSource(image=image, base=base, attributes=attributes)
-
-
-def source_folder(source: str) -> str:
-    """Return the file or folder of a source that is no URL, for one that is a pattern its folder.
-
-    >>> source_folder("/data/scan.h5::/entry/data"), source_folder("/data/z*/a.tif")
-    ('/data/scan.h5', '/data')
-    """
-    path = source.partition("::")[0]
-    while glob.has_magic(path) and not os.path.exists(path):  # noqa: PTH110 - may be a pattern
-        path = os.path.dirname(path)  # noqa: PTH120
-    return path
 
 
 @contextlib.contextmanager

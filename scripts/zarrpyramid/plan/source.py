@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -22,7 +23,6 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.stores import is_url, open_store, what_is_in, why_no_store
 
-from .input_source import source_folder
 from .stored import stored_objects
 
 if TYPE_CHECKING:
@@ -177,3 +177,15 @@ def check_apart(config: ImageConfig, target: Store) -> None:
 
 def _real(path: str) -> PurePath:
     return PurePosixPath(path) if is_url(path) else Path(os.path.realpath(path))
+
+
+def source_folder(source: str) -> str:
+    """Return the file or folder of a source that is no URL, for one that is a pattern its folder.
+
+    >>> source_folder("/data/scan.h5::/entry/data"), source_folder("/data/z*/a.tif")
+    ('/data/scan.h5', '/data')
+    """
+    path = source.partition("::")[0]
+    while glob.has_magic(path) and not os.path.exists(path):  # noqa: PTH110 - may be a pattern
+        path = os.path.dirname(path)  # noqa: PTH120
+    return path
