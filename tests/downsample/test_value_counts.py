@@ -56,8 +56,14 @@ def test_windows_of_narrow_types_are_quantiles(dtype, factors):
 
 @pytest.mark.parametrize("dtype", EXACT + WIDE)
 def test_the_compiled_form_counts_the_same(dtype):
-    for voxels in (draw(dtype), np.asfortranarray(draw(dtype))[1:, ::-1]):
-        assert counted(voxels, compiled=True).encode() == counted(voxels).encode()
+    shapes = (60, 50), (10, 10, 4, 6), (99, 99, 1)
+    whole = draw(dtype)
+    more = [draw(dtype, shape) for shape in shapes]
+    for voxels in (whole, np.asfortranarray(whole)[1:, ::-1], whole.ravel()[3:], *more):
+        factors = (2,) * voxels.ndim
+        found, expected = (counted(voxels, factors, compiled=form) for form in (True, False))
+        assert found.encode() == expected.encode()
+        assert expected.n_voxels == voxels[tuple(slice(None, None, 2) for _ in factors)].size
 
 
 @pytest.mark.parametrize("dtype", WIDE)

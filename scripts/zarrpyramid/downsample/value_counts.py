@@ -195,13 +195,12 @@ def starts(*regions: Region) -> Index:
 
 
 def _keys(sample: Block) -> Block:
-    """Return the keys of some voxels, in a row."""
+    """Return the keys of some voxels."""
     if sample.dtype.itemsize > 2:
         with np.errstate(all="ignore"):  # what float32 does not hold becomes infinite
             singles = sample.astype(np.float32, order="C")
         sample = singles.view(np.uint16)[..., _HIGH::2]
-    bits = sample.view(f"u{sample.dtype.itemsize}")
-    return np.ascontiguousarray(bits).reshape(-1)
+    return sample.view(f"u{sample.dtype.itemsize}")
 
 
 @cache

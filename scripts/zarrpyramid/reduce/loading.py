@@ -82,8 +82,9 @@ def _load(method: str, dtype: np.dtype[Any]) -> None:
                 out = np.zeros((3, 3, 3), dtype)[:2, :2, :2]
                 reduce_and_describe(method, source, window, out, compiled=True)
             describe(np.zeros(1 << 10, dtype), compiled=True)
-            keys = np.zeros(1, f"u{min(dtype.itemsize, 2)}")
-            count_values(keys, np.zeros(1, np.int64), compiled=True)
+            keys = np.zeros((4, 4, 4), f"u{min(dtype.itemsize, 2)}")
+            for found in (keys, keys[::2, ::2, ::2]):
+                count_values(found, np.zeros(1, np.int64), compiled=True)
     finally:
         if collecting:
             gc.enable()

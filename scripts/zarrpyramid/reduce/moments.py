@@ -91,16 +91,17 @@ def extremes(block: Block, *, compiled: bool = False) -> tuple[int, int]:
 
 
 def count_values(keys: Block, table: Block, *, compiled: bool = False) -> None:
-    """Add to a table how often each number of a row, of 8 or 16 bits without sign, is in it."""
+    """Add to a table how often each number of a block, of 8 or 16 bits without sign, is in it."""
     if compiled:
         from .numba_mean import count_keys
 
         count_keys(keys, table)
     else:
+        flat = np.ascontiguousarray(keys).reshape(-1)
         # Indices have eight bytes: those of a chunk of 1 GB would take as much memory as the chunk.
-        for start in range(0, keys.size, _KEYS_AT_ONCE):
+        for start in range(0, flat.size, _KEYS_AT_ONCE):
             # `np.bincount` takes as long, and makes a table to be added to this one.
-            np.add.at(table, keys[start : start + _KEYS_AT_ONCE].astype(np.intp), 1)
+            np.add.at(table, flat[start : start + _KEYS_AT_ONCE].astype(np.intp), 1)
 
 
 def describe_extremes(block: Block) -> Moments:

@@ -119,8 +119,13 @@ def summarize(block: Block, n_lanes: int) -> tuple[float, float, float] | None:
 
 
 def count_keys(keys: Block, table: Block) -> None:
-    """Do what `moments.count_values` does."""
-    _count(in_c_order(keys), table)
+    """Do what `moments.count_values` does; a part of a block is counted where it is."""
+    if keys.ndim > 3 or keys.flags.c_contiguous or not keys.flags.aligned:
+        _count(in_c_order(keys).reshape(-1), table)
+        return
+    part = keys.view()
+    part.flags.writeable = False
+    _count_part(part[(None,) * (3 - keys.ndim)], table)
 
 
 def _is_narrow(block: Block) -> bool:
@@ -240,6 +245,16 @@ def _rows_kernel(depth: int) -> Callable[..., Any]:
 def _count(keys, table):  # type: ignore[no-untyped-def]
     for x in range(keys.size):
         table[keys[x]] += 1
+
+
+@compile_kernel
+def _count_part(part, table):  # type: ignore[no-untyped-def]
+    # Of each window the first voxel: to copy them together first takes as long again.
+    for z in range(part.shape[0]):
+        for y in range(part.shape[1]):
+            row = part[z, y]
+            for x in range(row.size):
+                table[row[x]] += 1
 
 
 @compile_kernel
