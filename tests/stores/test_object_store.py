@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import numcodecs
@@ -577,6 +578,23 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     assert again["GET", True] <= levels[0].n_chunks + levels[0].n_objects
     assert (again["PUT", True], again["PUT", False]) == (0, 1)
     assert sum(n for (_, of_voxels), n in again.items() if not of_voxels) <= 30 + 20 * len(written)
+
+
+def test_a_job_of_a_level_makes_few_requests_for_documents_and_lists(
+    tmp_path, server, proxy, place
+):
+    upload(fill(tmp_path / "a.zarr"), ObjectStore(place, {"endpoint": server}))
+    keys = {"store": place, "levels": 2, "storage_options": {"endpoint": proxy.url}}
+    config, results = image_config("image", keys), tmp_path / "results"
+    (results / "levels").mkdir(parents=True)
+    records = [seal_base(open_image(config))]
+    for level in (1, 2):
+        proxy.requests.clear()
+        with ExitStack() as looks:
+            image = open_image(config, looks=looks)
+            given = {"n_workers": 1, "results": results, "looks": looks}
+            records.append(build_level(image, level, records[-1], **given))
+        assert sum(not of_voxels for _, of_voxels in map(kind, proxy.requests)) <= 12
 
 
 @pytest.mark.slow

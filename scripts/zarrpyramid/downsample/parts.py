@@ -116,7 +116,8 @@ def build_part(
         If voxels contradict what was computed of them.
     """
     with image.store.hold(image.lock, shared=True), looks or ExitStack() as looks:
-        looks.enter_context(image.looked_at(*range(level)[-1:], objects=level == 1))
+        before = range(level)[-1:]
+        looks.enter_context(image.looked_at(*before, listed=level, objects=level == 1))
         given = {"results": results, "n_workers": n_workers, "on_block": on_block}
         job = _job(image, level, finer, looks=looks, **given)
         job.check()
@@ -182,7 +183,8 @@ def gather_level(
         the level was opened.
     """
     with image.store.hold(image.lock), looks or ExitStack() as looks:
-        looks.enter_context(image.looked_at(*range(level)[-1:], objects=level == 1))
+        before = range(level)[-1:]
+        looks.enter_context(image.looked_at(*before, listed=level, objects=level == 1))
         job = _job(image, level, finer, results=results, looks=looks)
         target = job.target
         job.check()

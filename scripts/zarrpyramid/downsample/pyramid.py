@@ -88,7 +88,7 @@ def build_image(
         # The part of this process.
         image = find_image(store, field, {**settings, "parts": 1}, looks=looks)
         also = companions(image)
-        looks.enter_context(image.looked_at(0, objects=image.source is None))
+        looks.enter_context(image.looked_at(0, objects=image.source is None, above=True))
         layout = source_layout(image)
         check_weights_there(image)
         for each in (image, *also):

@@ -93,29 +93,42 @@ class Image:
         """The source, where level 0 is made of files of another format."""
         return None if isinstance(self.source, Source) else self.source
 
-    def looked_at(self, *levels: int, objects: bool = False) -> AbstractContextManager[None]:
+    def looked_at(
+        self, *levels: int, listed: int = 0, objects: bool = False, above: bool = False
+    ) -> AbstractContextManager[None]:
         """Have a remote store asked once for the documents that a block reads, and side by side.
 
-        Those of the group, of the groups above and of some levels that are there, and the names in
-        the group, are asked for as the block begins.
+        Those of the group and of some levels that are there, and the names in the group, are asked
+        for as the block begins.
 
         Parameters
         ----------
+        listed
+            A level of which something else than an array may be there: its folder is listed, where
+            all objects are in one folder below.
         objects
             Whether the objects of level 0 are looked at too.
+        above
+            Whether the documents of the groups above are read, too, where nothing changes.
         """
         spelling = self.plan.base.format
         both = {spelling.attributes_document}
         of_groups = both | {spelling.group_document, spelling.consolidated_document}
         of_levels = both | {spelling.array_document}
-        groups = (*groups_above(self.path), self.path)
+        groups = (*groups_above(self.path), self.path) if above else (self.path,)
         is_listed = objects and watched_by(self) == "objects"
+        first = self.plan.pattern.object_key((0,) * len(self.plan.base.shape))
+        is_short = first.startswith("c/")  # else it has as many entries as the level has objects
         return self.store.remembered(
             {
                 *(join(group, name) for group in groups for name in of_groups),
                 *(join(self.level_path(level), name) for level in levels for name in of_levels),
             },
-            folders={self.path, join(self.path, self.paths.folder)},
+            folders={
+                self.path,
+                join(self.path, self.paths.folder),
+                *([self.level_path(listed)] if listed and is_short else []),
+            },
             trees=[self.level_path(0)] if is_listed else [],
         )
 
