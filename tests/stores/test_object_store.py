@@ -243,6 +243,22 @@ def test_an_answer_that_a_write_has_overtaken_is_not_kept(server, proxy, place):
         assert store.get("a") == b"new"
 
 
+def test_what_is_asked_in_a_change_is_new_until_the_change_writes(server, proxy, place):
+    other, store = (ObjectStore(place, {"endpoint": url}) for url in (server, proxy.url))
+    other.put("a", b"old")
+
+    def seen():
+        with store.remembered(["a"], anew=True):
+            return store.get("a")
+
+    with store.remembered(), store.exclusive():
+        assert (seen(), seen()) == (b"old", b"old")
+        assert len(proxy.requests) == 1
+        store.put("b", b"mine")
+        other.put("a", b"of one who has not seen b")
+        assert seen() == b"of one who has not seen b"
+
+
 def test_what_cannot_be_listed_is_asked_for_itself(server, proxy, place):
     ObjectStore(place, {"endpoint": server}).put("d/a", b"1")
     proxy.fault = lambda method, path, number: 403 if "list-type" in path else None
@@ -286,7 +302,8 @@ def test_two_that_change_attributes_at_once_lose_nothing(server, place):
         asked.append(attributes)
         return {**attributes, "mine": 3}
 
-    assert change_group_attributes(one, "", change)
+    node = change_group_attributes(one, "", change)
+    assert node.attributes == {"kept": 1, "theirs": 2, "mine": 3}
     assert asked == [{"kept": 1}, {"kept": 1, "theirs": 2}]
     attributes = json.loads(one.get("zarr.json"))["attributes"]
     assert attributes == {"kept": 1, "theirs": 2, "mine": 3}

@@ -129,6 +129,8 @@ def _made_level(job: Job) -> Record:
         n_sharing = job.n_workers if cluster is None else cluster.n_threads
         block_bytes = shared_block_bytes(target.plan, n_sharing)
         task = job.task(block_bytes)
+        if image.store.is_remote and cluster is None and isinstance(task, LevelTask):
+            _ = task.arrays  # opened while what was asked for is remembered
         logger.info("%s: %s", target.name, describe_level(image.plan, target.number))
         with resuming(job, task) as resume, beside(job, block_bytes, resume) as also:
             job.looks.close()

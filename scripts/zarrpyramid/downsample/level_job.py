@@ -233,7 +233,8 @@ class LevelJob(Job):
         if image.is_companion:
             make_companion_group(image)
         self.before_rebuild()
-        with store.exclusive():  # in which each group is read once
+        # In which each group is read once, and all side by side.
+        with store.exclusive(), image.looked_at(self.source.number, above=True, anew=True):
             withdraw_levels(image, self.target.number, [self.target])
             # Also where no array is found: consolidated metadata may still show what was removed.
             hide_array(store, path)

@@ -116,10 +116,10 @@ def write_multiscales(image: Image) -> Record:
         for level in plan.levels[1:]:
             remove_remainders(image, level.level)  # of a run that was killed before it did
         if plan.lists_levels:
-            change_group_attributes(image.store, image.path, partial(listed_attributes, image))
+            change = partial(listed_attributes, image)
+            group = change_group_attributes(image.store, image.path, change)
             _list_labels(image)
             image.store.sync()
-            group = open_group(image.store, image.path)
             if plan.image.omero and len(plan.levels) > 1 and not _omero(image, group.attributes):
                 logger.info(
                     "%s gets no omero: values were not counted when %s was made, by an earlier "

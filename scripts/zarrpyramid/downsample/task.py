@@ -354,8 +354,11 @@ class LevelTask:
         return spread_threads(n_workers, n_tasks, store.at_once, bytes_each, ahead=store.ahead)
 
     def with_threads(self, n_threads: int) -> LevelTask:
-        """Return the same task with a number of threads."""
-        return replace(self, n_threads=n_threads)
+        """Return the same task with a number of threads, and with the arrays that it has open."""
+        same = replace(self, n_threads=n_threads)
+        if "arrays" in vars(self):
+            vars(same)["arrays"] = self.arrays
+        return same
 
     def loader(self, n_tasks: int) -> Callable[[], Thread] | None:
         """Return what loads compiled kernels into a process, or None where that does not pay.

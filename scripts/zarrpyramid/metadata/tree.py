@@ -117,8 +117,8 @@ def delete_empty_groups(store: Store, path: str, below: str) -> None:
 
 def change_group_attributes(
     store: Store, path: str, change: Callable[[Document], Document]
-) -> bool:
-    """Replace a group's attributes by what `change` returns of them; return whether they differ.
+) -> Node:
+    """Replace a group's attributes by what `change` returns of them; return the group after that.
 
     Attributes that `change` keeps are written back as they were read.
 
@@ -148,6 +148,6 @@ def change_group_attributes(
                 node = replace(node, documents=documents)
             return None if is_same else told
 
-        differs = change_document(store, key, changed)
+        change_document(store, key, changed)
         update_ancestors(store, path, node)
-        return differs
+        return node

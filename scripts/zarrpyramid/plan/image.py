@@ -94,7 +94,12 @@ class Image:
         return None if isinstance(self.source, Source) else self.source
 
     def looked_at(
-        self, *levels: int, listed: int = 0, objects: bool = False, above: bool = False
+        self,
+        *levels: int,
+        listed: int = 0,
+        objects: bool = False,
+        above: bool = False,
+        anew: bool = False,
     ) -> AbstractContextManager[None]:
         """Have a remote store asked once for the documents that a block reads, and side by side.
 
@@ -110,6 +115,8 @@ class Image:
             Whether the objects of level 0 are looked at too.
         above
             Whether the documents of the groups above are read, too, where nothing changes.
+        anew
+            Whether documents that are remembered already are asked for again; names are not.
         """
         spelling = self.plan.base.format
         both = {spelling.attributes_document}
@@ -124,12 +131,15 @@ class Image:
                 *(join(group, name) for group in groups for name in of_groups),
                 *(join(self.level_path(level), name) for level in levels for name in of_levels),
             },
-            folders={
+            folders=()
+            if anew
+            else {
                 self.path,
                 join(self.path, self.paths.folder),
                 *([self.level_path(listed)] if listed and is_short else []),
             },
             trees=[self.level_path(0)] if is_listed else [],
+            anew=anew,
         )
 
     def level_path(self, level: int) -> str:

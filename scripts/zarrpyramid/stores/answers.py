@@ -61,6 +61,7 @@ class Answers:
         # What was asked for since a thread began to change documents, and that thread.
         self._new: set[Question] = set()
         self._changer: int | None = None
+        self._is_alone = False
 
     @contextlib.contextmanager
     def kept(
@@ -88,7 +89,9 @@ class Answers:
     def changing(self, *, alone: bool = False) -> Iterator[None]:
         """Keep answers while a block changes documents; what is asked in it counts as `anew`.
 
-        A block inside another one of the same thread is a part of it.
+        Where others change them too, that holds until the block has written something: whoever
+        reads what stands around it afterwards, reads what others had written before they saw it. A
+        block inside another one of the same thread is a part of it.
 
         Parameters
         ----------
@@ -102,7 +105,7 @@ class Answers:
         self._new.clear()
         if alone:
             self.forget([question for question in self._found if question[0] == "object"])
-        self._changer = threading.get_ident()
+        self._changer, self._is_alone = threading.get_ident(), alone
         try:
             with self.kept():
                 yield
@@ -159,6 +162,8 @@ class Answers:
     def drop(self, address: str) -> None:
         """Forget what is kept of an address that was written to, below it and of folders around."""
         self._n_drops += 1
+        if not self._is_alone:
+            self._new.clear()
         for question in list(self._found):
             kind, about = question
             is_around = kind != "object" and address.startswith(f"{about}/")
