@@ -76,6 +76,37 @@ def test_every_block_is_computed_once_and_elsewhere(alone, n_loading):
     assert os.getpid() not in {pid for pid, _ in results}
 
 
+IMPORTS = """
+import os, sys
+from zarrpyramid.downsample.kept_workers import KeptWorkers
+from zarrpyramid.downsample.run import run_blocks
+
+class Watch:
+    importers = []
+
+    def find_spec(self, name, *_):
+        if name == "dask.local":
+            self.importers.append(os.getpid())
+
+def importers(place):
+    return tuple(Watch.importers)
+
+def run(n_blocks, workers=None):
+    return set(run_blocks(importers, (n_blocks,), n_workers=2, workers=workers))
+
+sys.meta_path.insert(0, Watch())
+with KeptWorkers() as workers:
+    print(run(64) == {()}, run(65, workers) == {(os.getpid(),)}, "numba" in sys.modules)
+"""
+
+
+def test_dask_is_imported_once_and_not_by_each_worker():
+    """It takes 0.14 s: workers that dask gives blocks to were made with it."""
+    command = [sys.executable, "-c", IMPORTS]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told == "True True False\n"
+
+
 def test_what_computes_blocks_is_copied_and_not_pickled(alone):
     def compute(place):
         compute.calls += 1

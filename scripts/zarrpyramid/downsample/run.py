@@ -149,6 +149,9 @@ def _run_forked(
 ) -> Iterator[Result]:
     from .workers import compute_blocks, forked
 
+    if run is _run_dask:
+        import dask.local  # noqa: F401 - here, or each copy would import it
+
     @contextmanager
     def pool() -> Iterator[tuple[ProcessPoolExecutor, Callable[[list[Index]], list[Result]]]]:
         if workers is None:
