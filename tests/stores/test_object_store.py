@@ -585,7 +585,7 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     assert seen["GET", True] == sum(level.n_chunks for level in read) + indexes
     assert seen["HEAD", True] == indexes
     documents = sum(n for (_, of_voxels), n in seen.items() if not of_voxels)
-    assert documents <= 25 + 10 * len(written)
+    assert documents <= 18 + 7 * len(written)
     # Their documents, level 0's, the list, and the note of who holds the image.
     assert seen["PUT", False] == len(written) + 3
     proxy.requests.clear()

@@ -197,4 +197,11 @@ def _job_of(job: LevelJob, image: Image) -> LevelJob:
     def ignore(n_voxels: int) -> None:
         pass
 
-    return replace(job, image=image, results=results, before_rebuild=withdraw, on_block=ignore)
+    return replace(
+        job,
+        image=image,
+        results=results,
+        before_rebuild=withdraw,
+        on_block=ignore,
+        goes_on=False,
+    )

@@ -52,6 +52,7 @@ def build_level(
     on_block: Callable[[int], None] = lambda n_voxels: None,
     layout: BaseLayout | None = None,
     looks: ExitStack | None = None,
+    goes_on: bool = False,
     workers: KeptWorkers | None = None,
 ) -> Record:
     """Make one level from the one before it, and return its record.
@@ -67,7 +68,8 @@ def build_level(
     VoxelError
         If voxels contradict what was recorded or computed of them.
     """
-    with image.store.hold(image.lock), looks or ExitStack() as looks:
+    with image.store.hold(image.lock), ExitStack() as own:
+        looks = own if looks is None else looks
         job = LevelJob(
             image=image,
             level=level,
@@ -78,6 +80,7 @@ def build_level(
             on_block=on_block,
             layout=layout,
             looks=looks,
+            goes_on=goes_on,
             workers=workers,
         )
         looks.enter_context(image.looked_at(level - 1, objects=job.lists_base))

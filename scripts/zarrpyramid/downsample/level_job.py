@@ -69,10 +69,13 @@ class LevelJob(Job):
         Record of the level before, as its sentinel holds it.
     layout
         What the objects of level 0 looked like, where the caller has looked.
+    goes_on
+        Whether the caller makes the next level or the list then, with the same `looks`.
     """
 
     finer: Record
     layout: BaseLayout | None = None
+    goes_on: bool = False
 
     @cached_property
     def source(self) -> Level:
@@ -390,7 +393,7 @@ class LevelJob(Job):
 
     def publish(self, record: Record) -> None:
         """Write the level's documents; what the level before carried for it is not needed now."""
-        publish_level(self.target, record)
+        publish_level(self.target, record, self.looks if self.goes_on else None)
         remove_remainders(self.image, self.source.number)
 
     def published(self, record: Record) -> ArrayMetadata:

@@ -61,6 +61,7 @@ from zarrpyramid.reduce import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextlib import ExitStack
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import Image
@@ -69,9 +70,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def publish_level(level: Level, record: Record) -> None:
-    """Write a level's documents, whose objects are flushed: from here on it exists."""
-    write_array(level.store, level.path, level.published(record))
+def publish_level(level: Level, record: Record, looks: ExitStack | None = None) -> None:
+    """Write a level's documents, whose objects are flushed: from here on it exists.
+
+    Parameters
+    ----------
+    looks
+        Where given, what the next step reads is asked for too, and kept until it is closed.
+    """
+
+    def look() -> None:
+        if looks is not None:
+            image, levels = level.image, range(1, level.number + 1)
+            looks.enter_context(image.looked_at(*levels, above=True))
+
+    write_array(level.store, level.path, level.published(record), look=look)
     level.store.sync()
 
 

@@ -135,6 +135,7 @@ def _build(
                     on_block=bar.update,
                     layout=layout,
                     looks=looks,
+                    goes_on=True,
                     workers=workers,
                 )
             records.append(record)

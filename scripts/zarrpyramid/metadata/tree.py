@@ -33,11 +33,17 @@ OPENING_DOCUMENT = "zarrpyramid-opening.json"
 """What stands in a level's folder while its parts are made, and says for whom."""
 
 
-def write_array(store: Store, path: str, metadata: ArrayMetadata) -> None:
-    """Write an array's documents, the one that makes it exist last, and tell its ancestors."""
+def write_array(
+    store: Store, path: str, metadata: ArrayMetadata, *, look: Callable[[], object] = lambda: None
+) -> None:
+    """Write an array's documents, the one that makes it exist last, and tell its ancestors.
+
+    `look` is called in between, to ask for documents side by side with those of the ancestors.
+    """
     with store.exclusive():
         for name, document in metadata.documents().items():
             put_document(store, join(path, name), document)
+        look()
         documents = metadata.documents()
         node = Node(kind="array", zarr_format=metadata.zarr_format, documents=documents)
         update_ancestors(store, path, node)
