@@ -309,6 +309,23 @@ def test_two_that_change_attributes_at_once_lose_nothing(server, place):
     assert attributes == {"kept": 1, "theirs": 2, "mine": 3}
 
 
+@pytest.mark.parametrize("changes", [False, True])
+def test_groups_above_are_told_what_others_have_written_meanwhile(server, place, changes):
+    one, other = (ObjectStore(place, {"endpoint": server}) for _ in range(2))
+    group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+    kept = {"kind": "inline", "must_understand": False, "metadata": {"g": group}}
+    one.put("zarr.json", json.dumps({**group, "consolidated_metadata": kept}).encode())
+    one.put("g/zarr.json", json.dumps(group).encode())
+    mine = {"mine": 1} if changes else {}
+    with one.remembered(["zarr.json", "g/zarr.json"]):
+        assert one.get("g/zarr.json")
+        change_group_attributes(other, "g", lambda found: {"theirs": 2})
+        change_group_attributes(one, "g", lambda found: {**found, **mine})
+    told = json.loads(one.get("zarr.json"))["consolidated_metadata"]["metadata"]["g"]
+    assert told["attributes"] == {"theirs": 2, **mine}
+    assert json.loads(one.get("g/zarr.json"))["attributes"] == {"theirs": 2, **mine}
+
+
 def test_one_that_is_always_too_late_gives_up(server, place):
     store = ObjectStore(place, {"endpoint": server})
     numbers = iter(range(1000))
