@@ -8,7 +8,7 @@ checks, encodes and writes (``layout`` and ``missing`` say which chunks, ``resul
 ``value_counts`` how often each value occurs, for contrast windows; ``once_task`` rounds means once,
 ``weighted_task`` weighs them, ``shared_task`` makes levels of ``companions`` too, of chunks in
 ``held``); ``run`` spreads the tasks over cores, or over a dask cluster of the user (``cluster``) or
-by what dask ``scheduler`` the user has set.
+by what dask ``scheduler`` the user has set. ``garbage`` is not searched for meanwhile.
 
 A level of more than 8 tasks is run over worker processes (``workers``; ``kept_workers`` stay for
 all levels of a pyramid), or on the user's dask cluster; a smaller one by threads. dask spreads more

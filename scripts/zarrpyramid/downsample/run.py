@@ -19,6 +19,7 @@ from uuid import uuid4
 from zarrpyramid import geometry
 from zarrpyramid.plan import FEW
 
+from .garbage import unsearched
 from .scheduler import users_scheduler
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def run_blocks(
     else:
         if load is not None:
             load()
-        with ThreadPoolExecutor(n_workers) as pool:
+        with unsearched(), ThreadPoolExecutor(n_workers) as pool:
             one_by_one = ([place] for place in places)
             yield from _run_pool(pool, _Group(compute), one_by_one, n_workers, note)
 

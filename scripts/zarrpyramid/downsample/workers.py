@@ -7,7 +7,6 @@ twenty times. On two cores, two threads are 1.3 times as fast as one, and two pr
 from __future__ import annotations
 
 import ctypes
-import gc
 import multiprocessing
 import os
 import pickle
@@ -21,6 +20,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import WorkerError
+
+from .garbage import unsearched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,24 +73,19 @@ def forked(n_workers: int, compute: Compute | None = None) -> Iterator[ProcessPo
     WorkerError
         If one of them is killed.
     """
-    # What is there already is not looked through for garbage while blocks run, which would visit,
-    # and so copy, the pages that are shared with the copies: 0.1 CPU s where numba is loaded.
-    is_first = not gc.get_freeze_count()
-    gc.freeze()
-    pool = ProcessPoolExecutor(
-        n_workers, multiprocessing.get_context("fork"), _start, (os.getpid(), compute)
-    )
-    try:
-        with warnings.catch_warnings():
-            # Python 3.12 counts native threads too; `can_fork` says why those do not matter.
-            warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
-            pool.submit(int)  # all are forked here, before anybody starts a thread
-        with killed_is_said():
-            yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        if is_first:
-            gc.unfreeze()
+    with unsearched():
+        pool = ProcessPoolExecutor(
+            n_workers, multiprocessing.get_context("fork"), _start, (os.getpid(), compute)
+        )
+        try:
+            with warnings.catch_warnings():
+                # Python 3.12 counts native threads too; `can_fork` says why those do not matter.
+                warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+                pool.submit(int)  # all are forked here, before anybody starts a thread
+            with killed_is_said():
+                yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
