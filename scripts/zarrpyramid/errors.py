@@ -51,6 +51,10 @@ class StoreError(PyramidError, OSError):
     """A store, group or array is absent, foreign or cannot be read or written."""
 
 
+class AccessError(StoreError, PermissionError):
+    """The system refuses to have a file read or written: it is there, and nothing is said of it."""
+
+
 class VoxelError(PyramidError, RuntimeError):
     """Voxels contradict what was recorded or computed of them."""
 

@@ -268,3 +268,30 @@ def test_a_picture_of_no_size_or_too_large_a_one_is_refused(tmp_path, capsys, si
     assert f"side is {side}, expected 1 to 4096 pixels" in capsys.readouterr().err
     assert not picture.exists()
     assert main([*words, "1"]) == 0
+
+
+@pytest.mark.parametrize("denied", ["0", "0/c/0/0", "1", "1/c/0/0", "2/c"])
+def test_what_may_not_be_read_is_no_defect(tmp_path, denied):
+    """Nothing is said of what it holds, and nothing is changed; read again it is sound."""
+    store, words = tmp_path / "a.zarr", ("verify --full", "verify --repair --full", "status")
+    make(store, "complete")
+    place = store / denied
+    mode = place.stat().st_mode
+    calls = f"from zarrpyramid.cli import main\nfor words in {words}:\n"
+    calls += f"    print(main([*words.split(), {str(store)!r}]))"
+    # Permissions bind root too once it has laid down the right to pass over them.
+    drop = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
+    process = [*(drop if os.geteuid() == 0 else ()), sys.executable, "-c", calls]
+    place.chmod(0)
+    try:
+        done = subprocess.run(process, capture_output=True, text=True, check=True)
+    finally:
+        place.chmod(mode)
+    codes = [int(line) for line in done.stdout.splitlines() if line.isdecimal()]
+    is_listed = denied in ("0", "1", "2/c")  # status reads no object
+    assert codes == [2, 2, 2 if is_listed else 0]
+    assert "DEFECT" not in done.stdout
+    errors = done.stderr.splitlines()
+    assert len(errors) == 2 + is_listed
+    assert all(line.endswith("Permission denied; check its permissions") for line in errors)
+    assert main(["verify", "--full", str(store)]) == 0

@@ -11,7 +11,7 @@ import shlex
 import stat
 from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import AccessError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +119,8 @@ def no_regular_file(path: str) -> StoreError:
 
 def failure(verb: str, path: str, error: OSError | ValueError) -> StoreError:
     """Return the error of a file that cannot be read or written."""
-    failed = StoreError(f"cannot {verb} {path}: {getattr(error, 'strerror', None) or error}")
+    told = f"cannot {verb} {path}: {getattr(error, 'strerror', None) or error}"
+    is_refused = isinstance(error, PermissionError)
+    failed = AccessError(f"{told}; check its permissions") if is_refused else StoreError(told)
     failed.errno = getattr(error, "errno", None)
     return failed

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import MetadataError, StoreError
+from zarrpyramid.errors import AccessError, MetadataError, StoreError
 from zarrpyramid.metadata import (
     ZARR_FORMATS,
     base_path,
@@ -122,6 +122,8 @@ def _group_at(held: Collection, path: str, zarr_format: int) -> Node | None:
     """Return the group at a path, None where there is none; a damaged one is a finding."""
     try:
         node = find_node(held.store, path, zarr_format)
+    except AccessError:
+        raise
     except (MetadataError, StoreError) as error:
         held.gather(path, [Finding(what=str(error))])
         return None

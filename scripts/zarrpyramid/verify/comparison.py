@@ -23,7 +23,7 @@ from zarrpyramid.downsample import (
     digest_header,
     run_blocks,
 )
-from zarrpyramid.errors import StoreError, VoxelError
+from zarrpyramid.errors import AccessError, StoreError, VoxelError
 from zarrpyramid.plan import shared_block_bytes
 from zarrpyramid.reduce import ALL_DATA
 
@@ -143,6 +143,8 @@ class CompareTask(StoredTask):
                         result.differences.append(difference)
                     elif not stored.keeps_voxels:
                         count_chunk(index, read_chunk(stored, index), result.seen.target)
+        except AccessError:
+            raise
         except StoreError as error:
             result.differences.append(Difference(index=None, what=str(error)))
         return result
@@ -192,6 +194,8 @@ class _Comparer:
         """Return how a stored chunk differs from the voxels that it must hold."""
         try:
             found = read_chunk(self._stored, index)
+        except AccessError:
+            raise
         except StoreError as error:
             return Difference(index=index, what=str(error))
         wrong = differs(block, found)

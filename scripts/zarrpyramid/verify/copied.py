@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.arrays import open_chunks
 from zarrpyramid.downsample import BlockResult
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import AccessError, StoreError
 from zarrpyramid.metadata import RECORD_ENTRY
 from zarrpyramid.plan import expected_objects, stored_objects
 
@@ -44,6 +44,8 @@ def check_copied(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
             partial(counted, chunks), geometry.iterate_units(grid), scope.n_workers
         ):
             seen.merge(one)
+    except AccessError:
+        raise
     except StoreError as error:
         yield damaged(level, str(error))
         return

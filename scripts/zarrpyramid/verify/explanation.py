@@ -13,7 +13,7 @@ import numpy as np
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import read_region
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import AccessError, StoreError
 
 from .boxes import BoxTask, axis_mask, first_of
 from .candidates import candidates, difference, float_means, reduced
@@ -36,6 +36,8 @@ class ExplainTask(BoxTask):
         for region in self.boxes(place):
             try:
                 result.merge(self._look(region))
+            except AccessError:
+                raise
             except StoreError as error:
                 result.damaged.append(str(error))
         return result

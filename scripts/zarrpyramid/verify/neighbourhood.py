@@ -15,7 +15,7 @@ import numpy as np
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import native_dtype, read_region
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import AccessError, StoreError
 
 from .boxes import BoxTask, axis_mask, first_of
 from .evidence import Neighbourhood
@@ -69,6 +69,8 @@ class NeighbourTask(BoxTask):
                 if all(axis.start < axis.stop for axis in covered):
                     with np.errstate(all="ignore"):  # voxels may be infinite
                         result.merge(self._look(covered))
+            except AccessError:
+                raise
             except StoreError:
                 continue  # said by `ExplainTask`, or where the level is decoded
         return result

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import MetadataError, StoreError
+from zarrpyramid.errors import AccessError, MetadataError, StoreError
 from zarrpyramid.metadata import (
     DEFAULT_AXES,
     Axis,
@@ -420,5 +420,7 @@ def _look(store: Store, path: str, group: Node, name: str) -> tuple[ArrayMetadat
         if node.kind == "group":
             return None, "is listed, but is a group, not an array"
         return parse_array(node.documents, join(store.name, at)), ""
+    except AccessError:  # it is there, and no fault of the pyramid
+        raise
     except (MetadataError, StoreError) as error:
         return None, f"cannot be read: {error}"

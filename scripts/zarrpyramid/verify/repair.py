@@ -29,7 +29,7 @@ from zarrpyramid.downsample import (
     withdraw_levels,
     write_multiscales,
 )
-from zarrpyramid.errors import MetadataError, PyramidError, StoreError
+from zarrpyramid.errors import AccessError, MetadataError, PyramidError, StoreError
 from zarrpyramid.metadata import (
     delete_array,
     fits,
@@ -133,6 +133,8 @@ def repair_pyramid(
             for level in range(1, len(image.plan.levels)):
                 try:
                     finer, objects = _mend_level(image, level, finer, drawn)
+                except AccessError:
+                    raise
                 except PyramidError as error:
                     withdraw_levels(image, level)
                     what = f"cannot be made again, and is withdrawn with all after it: {error}"
@@ -264,6 +266,8 @@ def _known_record(level: Level) -> Record | None:
         return None
     try:
         level.metadata  # noqa: B018 - which has to be an array
+    except AccessError:
+        raise
     except (MetadataError, StoreError):
         hide_array(level.store, level.path)
         return None
@@ -298,6 +302,8 @@ def _read(level: Level, n_workers: int) -> tuple[BlockResult, dict[Index, str]]:
             return place, seen, f"{key} is missing"
         try:
             return place, counted(chunks, place), ""
+        except AccessError:
+            raise
         except StoreError as error:
             return place, seen, str(error)
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import group_path
-from zarrpyramid.errors import PyramidError, VoxelError
+from zarrpyramid.errors import AccessError, PyramidError, VoxelError
 from zarrpyramid.metadata import join, locate
 
 from .absent import stands_alone
@@ -129,6 +129,8 @@ def _verify_one_of(
                 yield replace(event, unexplained=f"{name}, {event.unexplained}")
             else:
                 yield event
+    except AccessError:
+        raise
     except PyramidError as error:
         yield Finding(what=str(error), key=name)
 

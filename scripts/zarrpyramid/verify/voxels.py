@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunks_of_object, open_chunks
 from zarrpyramid.downsample import BlockResult, digest_header
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import AccessError, StoreError
 from zarrpyramid.metadata import fits_no_data
 from zarrpyramid.plan import remainders_header, times
 from zarrpyramid.reduce import METHODS, kind_of
@@ -123,6 +123,8 @@ def check_decoding(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Iterato
                 payload = chunks.payload(index)
                 if payload is not None:
                     chunks.decode(index, payload)
+        except AccessError:
+            raise
         except StoreError as error:
             return str(error)
         return ""
