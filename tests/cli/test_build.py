@@ -1,6 +1,12 @@
 """`zarrpyramid build`: equal to `build_pyramid`, its settings spelled as in a configuration."""
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -68,3 +74,30 @@ def test_a_setting_that_is_none(tmp_path, capsys, word, line, way_out):
     assert line in told
     assert files(store) == before
     assert main(["build", f"{store}/raw", "--set", way_out, "-q"]) == 0
+
+
+@pytest.mark.parametrize("pauses", [(0.02,), (0.1, 0.1, 0.1)])
+def test_ctrl_c_however_often_ends_it(workspace, pauses):
+    workspace.make_slow()
+    program = [sys.executable, "-c", "from zarrpyramid.cli import main; raise SystemExit(main())"]
+    with subprocess.Popen(
+        [*program, "build", "image.zarr/raw", "--set", "levels=2"],
+        cwd=workspace.folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        while not [*(workspace / "image.zarr/raw/1").glob("[0-9]*")]:
+            assert running.poll() is None, running.stderr.read()
+            time.sleep(0.01)
+        for pause in (0, *pauses):  # to all of the session, as a terminal sends it
+            time.sleep(pause)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGINT)
+        _, told = running.communicate(timeout=30)
+    # The last one may find Python itself at its end; a shell shows 130 of both.
+    assert running.returncode in (130, -signal.SIGINT)
+    assert told.splitlines()[-1].endswith("zarrpyramid: interrupted")
+    assert "Traceback" not in told
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)

@@ -330,6 +330,27 @@ def test_messages(config, message):
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{key}: {{y: 1,5, x: 1,5}}", rf"{key}\.5: expected a.*, found no value; a decimal number")
+        for key in ("voxel_size", "scale_factors", "unit")
+    ]
+    + [
+        ("images: {a: {voxel_size: {y: 1,5}}}", r"images\.a\.voxel_size\.5: expected"),
+        ("voxel_size: {y: 1, x: }", "voxel_size.x: expected a number > 0, found None"),
+        ("scale_factors: {y: 2, x: }", "scale_factors.x: expected an integer >= 1, found None"),
+        ("unit: {q: }", "unit.q: expected .*, found None"),
+    ],
+)
+def test_an_entry_without_a_value(text, message):
+    config = yaml.safe_load(text)
+    if "images" in config:
+        config["images"]["a"]["store"] = "a.zarr"
+    with pytest.raises(ConfigError, match=message):
+        check_config(config)
+
+
 def test_a_setting_that_does_not_say_what_it_expects():
     assert Setting(Text(), "Any text.").schema["expected"] == "a text"
     with pytest.raises(TypeError, match="MappingOf must say its meaning and what is expected"):

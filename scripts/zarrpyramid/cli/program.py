@@ -106,8 +106,7 @@ def _answer(arguments: Sequence[str]) -> int:
         print(f"zarrpyramid: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("zarrpyramid: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
+        return _interrupted()
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -119,6 +118,18 @@ def _answer(arguments: Sequence[str]) -> int:
         return code
     finally:
         logging.getLogger("zarrpyramid").removeHandler(handler)
+
+
+def _interrupted() -> int:
+    """End what still runs, for which Python would wait; Ctrl-C once more changes nothing."""
+    from multiprocessing import active_children
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for worker in active_children():
+        worker.kill()
+    print("zarrpyramid: interrupted", file=sys.stderr)
+    signal.signal(signal.SIGINT, before)
+    return 128 + signal.SIGINT
 
 
 def make_parser() -> Program:

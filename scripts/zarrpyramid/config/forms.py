@@ -253,7 +253,7 @@ class ListOf(Form):
 
 
 class MappingOf(Form):
-    """A mapping of any keys to values of one form; a key without a value is left out."""
+    """A mapping of any keys to values of one form."""
 
     def __init__(self, item: Form) -> None:
         self.item = item
@@ -265,10 +265,15 @@ class MappingOf(Form):
         """Return a mapping whose values fit."""
         given = super().fit(value, where, expected)
         expected = self.item.expected or expected
+        for key, item in given.items():
+            # YAML reads {y: 1,5} as y and as a key 5 without a value.
+            if item in (None, "") and str(key).isdecimal():
+                raise ConfigError(
+                    f"{where}.{key}: expected {expected}, found no value; a decimal number is "
+                    "written with a point, as 1.5"
+                )
         return {
-            str(key): self.item.fit(item, f"{where}.{key}", expected)
-            for key, item in given.items()
-            if item is not None
+            str(key): self.item.fit(item, f"{where}.{key}", expected) for key, item in given.items()
         }
 
     def _holds(self, value: Any) -> bool:

@@ -73,6 +73,7 @@ def forked(n_workers: int, compute: Compute | None = None) -> Iterator[ProcessPo
     WorkerError
         If one of them is killed.
     """
+    others = set(multiprocessing.active_children())
     with unsearched():
         pool = ProcessPoolExecutor(
             n_workers, multiprocessing.get_context("fork"), _start, (os.getpid(), compute)
@@ -85,7 +86,12 @@ def forked(n_workers: int, compute: Compute | None = None) -> Iterator[ProcessPo
             with killed_is_said():
                 yield pool
         finally:
-            pool.shutdown(cancel_futures=True)
+            try:
+                pool.shutdown(cancel_futures=True)  # blocks that are under way come to their end
+            except KeyboardInterrupt:  # the second one
+                for worker in set(multiprocessing.active_children()) - others:
+                    worker.kill()
+                raise
 
 
 @contextmanager
