@@ -23,3 +23,22 @@ def test_a_run_verifies_each_time_and_fails_for_a_broken_store(workspace):
     assert "raw: NOT SOUND, 2 defects" in outcome.text
     assert str(one) in outcome.text
     assert not (workspace / "results/image-raw/verify.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_swapped", [True, False])
+def test_the_report_of_a_run_holds_levels_against_their_records(workspace, is_swapped):
+    workspace.make("image.zarr/raw", (21, 18, 13))
+    settings = {"store": "image.zarr", "field": "raw", "levels": 2}
+    workspace.run(**settings)
+    report = workspace / "results/image-raw/report.html"
+    assert "The voxels of levels 0 to 2 were read for this report" in report.read_text()
+    one, other = (workspace / f"image.zarr/raw/1/c/{index}/0/0" for index in (0, 1))
+    if is_swapped:
+        shutil.copyfile(other, one)
+    else:
+        one.write_bytes(one.read_bytes()[: one.stat().st_size // 2])
+    shutil.rmtree(workspace / "results")
+    workspace.run(**settings)
+    expected = "Level 1 has other voxels" if is_swapped else "Level 1 cannot be read"
+    assert f"<b>Incomplete</b> <span>{expected}" in report.read_text()

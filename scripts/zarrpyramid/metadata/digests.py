@@ -70,7 +70,7 @@ class Tally:
 
     def add(self, index: Index, digest: bytes, moments: Moments, n_voxels: int) -> None:
         """Add one chunk."""
-        self.digest_sum = (self.digest_sum + placed(index, digest)) % _MODULUS
+        self.add_digest(index, digest)
         self.n_chunks += 1
         self.n_voxels += n_voxels
         self.n_nan += moments.n_nan
@@ -83,6 +83,10 @@ class Tally:
             self.imaginary_units += units
             self.imaginary_overflow += overflow
         self._widen(moments.minimum, moments.maximum)
+
+    def add_digest(self, index: Index, digest: bytes) -> None:
+        """Add the digest of one chunk alone."""
+        self.digest_sum = (self.digest_sum + placed(index, digest)) % _MODULUS
 
     def add_payload(self, index: Index, payload: bytes | memoryview | None) -> None:
         """Add the stored bytes of one chunk; an absent one adds nothing."""

@@ -240,7 +240,7 @@ class Pyramid(list[dict[str, Any]]):
     def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
         """Write the report of a pyramid that zarrpyramid made, one HTML page, and return its path.
 
-        It replaces a report that is there.
+        It replaces a report that is there. Of a damaged pyramid it says what is wrong.
 
         Raises
         ------
@@ -258,12 +258,19 @@ class Pyramid(list[dict[str, Any]]):
         'report.html'
         >>> folder.cleanup()
         """
-        from zarrpyramid.report import level_facts, report_pyramid
+        from zarrpyramid.report import level_facts, report_broken, report_pyramid
         from zarrpyramid.stores import check_folder, write_aside
 
         check_folder(target := Path(path))
-        image = self._planned
-        page = report_pyramid(image, self, level_facts(image, self))
+        try:
+            image = self._planned
+        except PyramidError as error:
+            if not (self._found.ours or self._found.provenance):
+                raise
+            page = report_broken(self._found, error)
+        else:
+            records = self[: len(image.plan.levels)]  # those at the end may be lost
+            page = report_pyramid(image, records, level_facts(image, records))
         write_aside(target, page.encode())
         return target
 

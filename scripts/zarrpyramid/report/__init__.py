@@ -13,6 +13,7 @@ says last how a run ended. `lint` says what viewers get wrong, `view` opens one,
    `figures` encodes it, `frames` places it, and `zoom` shows all levels with a loupe on what
    `detail` finds. `charts`, `level_tables`, `ways_to_open` and `making` follow. `images_page` is
    the page of many images, with small pictures by `contact_sheet`.
+   `broken` is the page of a pyramid of which no plan can be made.
    `card` is a pyramid in a few lines, for a notebook with the small picture of `thumbnail`.
 3. Labels: `labels` is the recipe, `counts` adds up ids.
 4. Viewers: `viewer_rules` with `viewer_conditions`; `codec_table` says which of them read a codec,

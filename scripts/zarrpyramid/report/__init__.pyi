@@ -1,3 +1,4 @@
+from .broken import report_broken as report_broken
 from .card import pyramid_card as pyramid_card
 from .card import pyramid_text as pyramid_text
 from .closing import close_run as close_run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid.errors import PyramidError
 from zarrpyramid.plan import (
     Level,
     level_timings,
@@ -37,7 +38,7 @@ class LevelFacts:
     n_objects, stored_bytes
         Number and bytes of the stored objects; None where nobody looked at them.
     fault
-        What is wrong with the objects; empty where nothing is.
+        What is wrong with the objects; empty where nothing is, or nobody can tell.
     statistics
         ``mean``, ``min``, ``max``, ``digest`` and so on; empty for a level 0 that stands alone.
     n_jobs, seconds, peak_bytes
@@ -110,7 +111,7 @@ def number(value: Any) -> str:
 def _statistics(records: Sequence[Record], record: Record) -> Record:
     if record["level"] > 0:
         return record
-    made_from: Record = records[1]["source"] if len(records) > 1 else {}
+    made_from: Record = records[1].get("source", {}) if len(records) > 1 else {}
     return made_from
 
 
@@ -119,7 +120,12 @@ def _facts(image: Image, record: Record, statistics: Record, timings: Path | Non
     found = Level(image, level)
     # A level 0 of millions of objects is not listed.
     counted = level > 0 or watched_by(image) == "objects"
-    objects = found.objects() if counted else None
+    objects, fault = None, ""
+    try:
+        objects = found.objects() if counted else None
+        fault = why_incomplete(found.metadata, objects) if level and objects is not None else ""
+    except PyramidError:
+        pass  # whoever reads the level says so
     told = [] if timings is None else level_timings(image, level, timings)
     # A level that was up to date needs nothing of what was planned.
     built = [job for job in told if job.get("voxels")]
@@ -129,7 +135,7 @@ def _facts(image: Image, record: Record, statistics: Record, timings: Path | Non
         voxel_size=voxel_size(image.plan.axes, plan.downsampling),
         n_objects=None if objects is None else len(objects),
         stored_bytes=None if objects is None else sum(size for _, size, _ in objects),
-        fault=why_incomplete(found.metadata, objects) if level and objects is not None else "",
+        fault=fault,
         statistics=statistics,
         n_jobs=len(told),
         seconds=round(sum(job["seconds"] for job in told), 3) if told else None,

@@ -10,19 +10,20 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import SPACE
 from zarrpyramid.verify import NOTE, read_pyramid
 
 from .charts import histogram_chart
 from .facts import holds_labels
-from .faults import find_faults, is_base_read
+from .faults import compared_levels, find_faults
 from .frames import crosses, voxel_text
 from .level_tables import as_bytes, levels_section, times_section
 from .making import labels_section, making_section
 from .markup import Child, Markup, definitions, page_text, sentence, tag, verdict
 from .pictures import pictures_section
 from .slices import read_previews
-from .summary import size_to_give
+from .summary import level_names, size_to_give
 from .viewer_rules import lint
 from .ways_to_open import opening_section
 
@@ -65,7 +66,10 @@ def report_pyramid(
     pyramid = read_pyramid(image.store, image.path)
     is_labels = holds_labels(pyramid, image.plan.image.method) or bool(image.plan.image.labels)
     previews, edges = read_previews(image, records, histograms=not is_labels, n_workers=n_workers)
-    findings = lint(pyramid)
+    try:
+        findings = lint(pyramid)
+    except PyramidError:  # which the verdict says
+        findings = []
     for finding in findings:
         logger.info("%s", finding.line)
     rest = [
@@ -82,7 +86,7 @@ def report_pyramid(
         for preview in previews
         if preview.absent and shown
     ]
-    header = _header(image, pyramid, facts, findings)
+    header = _header(image, pyramid, facts, previews, findings)
     title = f"{image.plan.image.name}: pyramid"
     if shown:
         has_ids = is_labels and not image.plan.base.dtype.startswith(("float", "complex"))
@@ -103,11 +107,15 @@ def _page(title: str, header: Markup, sections: Sequence[Child]) -> str:
 
 
 def _header(
-    image: Image, pyramid: Pyramid, facts: Sequence[LevelFacts], findings: Sequence[Finding]
+    image: Image,
+    pyramid: Pyramid,
+    facts: Sequence[LevelFacts],
+    previews: Sequence[Preview],
+    findings: Sequence[Finding],
 ) -> Markup:
     """Return name, verdict and figures."""
     plan = image.plan
-    faults, warnings = find_faults(image, pyramid, facts)
+    faults, warnings = find_faults(image, pyramid, facts, previews)
     seconds = [level.seconds for level in facts if level.seconds is not None]
     n_files = sum(level.n_objects or 0 for level in facts[1:])
     added = sum(level.stored_bytes or 0 for level in facts[1:])
@@ -129,7 +137,11 @@ def _header(
         "header",
         tag("h1", plan.image.name),
         tag("p", tag("code", plan.where), class_="soft"),
-        verdict(_verdict(image, facts, faults, warnings, findings), is_complete=not faults),
+        verdict(
+            " ".join(map(sentence, faults))
+            or _verdict(image, facts, compared_levels(facts, previews), warnings, findings),
+            is_complete=not faults,
+        ),
         definitions(figures),
         _dated(facts),
     )
@@ -150,13 +162,11 @@ def _dated(facts: Sequence[LevelFacts]) -> Markup:
 def _verdict(
     image: Image,
     facts: Sequence[LevelFacts],
-    faults: Sequence[str],
+    compared: Sequence[int],
     warnings: Sequence[str],
     findings: Sequence[Finding],
 ) -> str:
-    """Return what is to know first."""
-    if faults:
-        return " ".join(map(sentence, faults))
+    """Return what is to know first of a pyramid without faults."""
     last = len(facts) - 1
     made = f"levels 1 to {last}" if last > 1 else "level 1"
     said = (
@@ -165,16 +175,33 @@ def _verdict(
         if last
         else "The image is small enough to stand alone: it needs no level beside level 0."
     )
-    is_just_made = any(level.n_jobs for level in facts)
-    is_whole = image.store.archive is None or not image.store.is_remote
-    if not (is_just_made or (is_base_read(facts) and is_whole)):
-        said += " Whether all bytes are still as they were then, zarrpyramid verify tells."
+    if last:
+        said += _compared(len(facts), compared)
     said += "".join(f" {sentence(warning)}" for warning in warnings)
     bad = sum(finding.grade != NOTE for finding in findings)
     if bad:
         said += f" Viewers: {bad} thing{'s' * (bad > 1)} to know before you open it, below."
     if unsized := size_to_give(image):
         said += f" {sentence(unsized)}"
+    return said
+
+
+def _compared(n_levels: int, compared: Sequence[int]) -> str:
+    """Return which levels were held against their records, and which were not.
+
+    >>> _compared(3, [0, 1, 2])
+    ' The voxels of levels 0 to 2 were read for this report and are those of the records.'
+    """
+    left = [level for level in range(n_levels) if level not in compared]
+    said = ""
+    if compared:
+        names = level_names(compared)
+        said += f" The voxels of {names} were read for this report and are those of the records."
+    if left:
+        said += (
+            f" Not all voxels of {level_names(left)} were read: zarrpyramid verify tells whether "
+            "they are still as they were then."
+        )
     return said
 
 

@@ -1,7 +1,7 @@
 """Middle slices and histograms of the levels, read from few chunks and never more than a budget.
 
 A level that is too large for what is left of the budget has neither, and says so. Level 0 is read
-whole only where it is as small as a coarse level.
+whole only where it is as small as a coarse level. A level that is read whole has its digest taken.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import numpy as np
 
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks, read_chunk
-from zarrpyramid.metadata import CHANNEL, SPACE
+from zarrpyramid.downsample import digest_header
+from zarrpyramid.errors import PyramidError, StoreError
+from zarrpyramid.metadata import CHANNEL, SPACE, Tally
 from zarrpyramid.plan import Level
+from zarrpyramid.reduce import chunk_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from zarrpyramid.arrays import Block, Chunks
     from zarrpyramid.geometry import Index, Region
@@ -74,7 +77,11 @@ class Preview:
     slices
         Empty where the budget has no room for them, or the image has fewer than two space axes.
     counts
-        Voxels in each bin of the histogram; None where not all voxels were read.
+        Voxels in each bin of the histogram; None where there is none.
+    digest
+        Of all voxels; "" where not all of them were read.
+    fault
+        Why the level cannot be read; empty where it can.
     absent
         Why something is missing, as a sentence for people; empty where nothing is.
     """
@@ -82,6 +89,8 @@ class Preview:
     level: int
     slices: tuple[Slice, ...] = ()
     counts: Counts | None = None
+    digest: str = ""
+    fault: str = ""
     absent: str = ""
 
 
@@ -122,7 +131,10 @@ def read_previews(
     edges = _edges(extremes, image.plan.base.dtype)
     previews = []
     for level in reversed(range(n_levels)):
-        preview, cost = _read_level(image, level, edges, left, n_workers)
+        try:
+            preview, cost = _read_level(image, level, edges, left, n_workers)
+        except PyramidError as error:
+            preview, cost = Preview(level=level, fault=str(error)), 0
         left -= cost
         previews.append(preview)
     return previews[::-1], edges
@@ -136,7 +148,7 @@ def read_planes(image: Image, level: int) -> list[Block]:
     PyramidError
         If the level is absent or damaged.
     """
-    preview, _ = _read_level(image, level, np.empty(0), BUDGET, 1)
+    preview, _ = _read_level(image, level, np.empty(0), BUDGET, 1, most=0)
     planes: dict[int | None, Block] = {}
     for found in preview.slices:
         planes.setdefault(found.channel, found.pixels)
@@ -169,7 +181,7 @@ def read_first_slices(pyramid: Pyramid, level: FoundLevel, budget: int) -> list[
     if len(touched) * geometry.count(metadata.chunks) * metadata.item_size > budget:
         return []
     chunks = open_chunks(pyramid.store, level.at, metadata)
-    pixels, _ = _read_chunks(chunks, iter(touched), regions, np.empty(0), 1)
+    pixels, _, _ = _read_chunks(chunks, iter(touched), regions, np.empty(0), 1)
     return [
         Slice(channel=channel, rows=rows, columns=columns, pixels=_flat(plane, rows, columns))
         for (channel, ((rows, columns), _)), plane in zip(first.items(), pixels, strict=True)
@@ -184,7 +196,17 @@ def _recorded_extremes(records: Sequence[Record]) -> list[float]:
 
 
 def _read_extremes(image: Image, level: int, budget: int) -> tuple[list[float], int]:
-    """Return the finite extremes of a level, none where it is too large, and the bytes read."""
+    """Return the finite extremes of a level, none where it is too large, and the bytes read.
+
+    A level that cannot be read has none either.
+    """
+    try:
+        return _finite_extremes(image, level, budget)
+    except PyramidError:
+        return [], 0
+
+
+def _finite_extremes(image: Image, level: int, budget: int) -> tuple[list[float], int]:
     metadata = Level(image, level).metadata
     grid = geometry.grid_shape(metadata.shape, metadata.chunks)
     cost = geometry.count(grid) * geometry.count(metadata.chunks) * metadata.item_size
@@ -214,11 +236,17 @@ def _edges(extremes: Sequence[float], dtype: str) -> Edges:
 
 
 def _read_level(
-    image: Image, level: int, edges: Edges, budget: int, n_workers: int
+    image: Image, level: int, edges: Edges, budget: int, n_workers: int, most: int = WHOLE
 ) -> tuple[Preview, int]:
+    """Return what is shown of a level, which is read whole if it has at most `most` voxels."""
     metadata = Level(image, level).metadata
     types = [axis.type for axis in image.plan.axes]
     plan = image.plan.levels
+    if metadata.shape != plan[level].shape:
+        raise StoreError(
+            f"{image.name(level)} has shape {list(metadata.shape)}, expected "
+            f"{list(plan[level].shape)}; build the level again"
+        )
     # The planes that hold the middle of level 0, so that all levels show one depth.
     middle = [
         extent // 2 // voxels
@@ -233,7 +261,7 @@ def _read_level(
     per_chunk = geometry.count(metadata.chunks) * metadata.item_size
     grid = geometry.grid_shape(metadata.shape, metadata.chunks)
     whole = geometry.count(grid) * per_chunk
-    is_whole = edges.size > 0 and geometry.count(metadata.shape) <= WHOLE and whole <= budget
+    is_whole = geometry.count(metadata.shape) <= most and whole <= budget
     cost = whole if is_whole else len(touched) * per_chunk
     if cost > budget:
         absent = (
@@ -245,12 +273,15 @@ def _read_level(
     chunks = open_chunks(image.store, image.level_path(level), metadata)
     bins = edges if is_whole else edges[:0]
     wanted = [region for _, region in regions]
-    pixels, counts = _read_chunks(chunks, indices, wanted, bins, n_workers)
+    pixels, counts, seen = _read_chunks(chunks, indices, wanted, bins, n_workers, sums=is_whole)
     slices = tuple(
         Slice(channel=channel, rows=rows, columns=columns, pixels=_flat(plane, rows, columns))
         for ((channel, rows, columns), _), plane in zip(regions, pixels, strict=True)
     )
-    return Preview(level=level, slices=slices, counts=counts if is_whole else None), cost
+    digest = seen.digest(digest_header(metadata)) if is_whole else ""
+    return Preview(
+        level=level, slices=slices, counts=counts if counts.size else None, digest=digest
+    ), cost
 
 
 def _middle_slices(
@@ -289,14 +320,19 @@ def _read_chunks(
     regions: Sequence[Region],
     edges: Edges,
     n_workers: int,
-) -> tuple[list[Block], Counts]:
-    """Return the voxels of some regions, and the counts of all voxels in the chunks."""
+    *,
+    sums: bool = False,
+) -> tuple[list[Block], Counts, Tally]:
+    """Return the voxels of some regions, the counts of all voxels in the chunks, and their digests.
+
+    Digests are taken where `sums` says so.
+    """
     dtype = native_dtype(chunks.metadata)
     planes = [np.empty(geometry.region_shape(region), dtype) for region in regions]
     counts = np.zeros(max(edges.size - 1, 0), np.int64)
     one = geometry.count(chunks.metadata.chunks) * chunks.metadata.item_size
 
-    def read(index: Index) -> Counts:
+    def read(index: Index) -> tuple[Counts, Tally]:
         place = chunk_region(chunks.metadata, index)
         block = read_chunk(chunks, index)
         for region, plane in zip(regions, planes, strict=True):
@@ -305,13 +341,23 @@ def _read_chunks(
                 plane[geometry.relative_region(shared, region)] = block[
                     geometry.relative_region(shared, place)
                 ]
-        return _count(block, edges)
+        seen = Tally()
+        if sums:
+            seen.add_digest(index, chunk_digest(block, has_nan=True))
+        return _count(block, edges), seen
+
+    def gather(found: Iterable[tuple[Counts, Tally]]) -> tuple[list[Block], Counts, Tally]:
+        total, tally = counts, Tally()
+        for count, seen in found:
+            total = total + count
+            tally.merge(seen)
+        return planes, total, tally
 
     n_threads = min(n_workers, _SIDE_BY_SIDE // one)
     if n_threads <= 1:  # as where the process is about to end, when no thread can be started
-        return planes, sum(map(read, indices), counts)
+        return gather(map(read, indices))
     with ThreadPoolExecutor(n_threads) as pool:
-        return planes, sum(pool.map(read, indices), counts)
+        return gather(pool.map(read, indices))
 
 
 def _flat(plane: Block, rows: int, columns: int) -> Block:

@@ -211,15 +211,17 @@ def levels_done(image: Image, results: Path) -> str:
     left = [level for level, is_there in enumerate(there) if not is_there]
     if not done:
         return (
-            f"none of {_levels(left)} is complete" if len(left) > 1 else "level 0 is not complete"
+            f"none of {level_names(left)} is complete"
+            if len(left) > 1
+            else "level 0 is not complete"
         )
-    return f"{_levels(done)} {_are(done)} complete, {_levels(left)} {_are(left)} not"
+    return f"{level_names(done)} {_are(done)} complete, {level_names(left)} {_are(left)} not"
 
 
-def _levels(numbers: Sequence[int]) -> str:
+def level_names(numbers: Sequence[int]) -> str:
     """Return levels as a person names them.
 
-    >>> _levels([0]), _levels([1, 2]), _levels([0, 1, 2, 3, 5])
+    >>> level_names([0]), level_names([1, 2]), level_names([0, 1, 2, 3, 5])
     ('level 0', 'levels 1 and 2', 'levels 0 to 3 and 5')
     """
     runs: list[list[int]] = []

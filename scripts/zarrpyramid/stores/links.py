@@ -99,12 +99,19 @@ class Links:
             with entries:
                 for entry in entries:
                     key = f"{folder}{entry.name}"
-                    if not entry.is_dir(follow_symlinks=True):
+                    if not _is_folder(entry):
                         yield entry, key
                     elif key.count("/") < _DEEPEST:
                         if entry.is_symlink():
                             self.check(entry.path)
                         pending.append(f"{key}/")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=True)
+    except OSError as error:  # a link to itself
+        raise failure("list", entry.path, error) from error
 
 
 def _failure(path: str, error: OSError | ValueError) -> StoreError:
