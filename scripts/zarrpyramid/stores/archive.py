@@ -171,12 +171,15 @@ class Archive:
         n_left = entry.file_size
         for start in range(0, entry.compress_size, _PIECE):
             stored: Any = self._fill(buffer[: entry.compress_size - start], first + start)
-            while len(stored) and n_left:
+            while n_left and not inflate.eof:
                 try:
-                    yield (piece := inflate.decompress(stored, min(n_left, _PIECE)))
+                    piece = inflate.decompress(stored, min(n_left, _PIECE))
                 except zlib.error as error:
                     raise self._damaged(f"{entry.filename!r}: {error}") from None
                 stored, n_left = inflate.unconsumed_tail, n_left - len(piece)
+                if not piece:  # zlib gives what it holds even where all input is used up
+                    break
+                yield piece
 
     def pieces(self, entry: ZipInfo) -> Iterator[bytes | memoryview]:
         """Yield an entry's bytes, each piece before the next one is read.
