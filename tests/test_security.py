@@ -193,6 +193,31 @@ def test_links_out_of_a_store_are_not_followed(tmp_path, what, capsys):
     assert main(["verify", "--follow-links", str(path)]) == 0
 
 
+COMMANDS = ("status", "info", "verify", "plan", "build -q", "pack", "lint", "thumbnail")
+
+
+@pytest.mark.parametrize("target", ["0", "1", "x/0", "absent"])
+@pytest.mark.parametrize("place", ["0/c/0/0", "1/c/0/0", "1/c/0", "1/zarr.json"])
+def test_links_that_lead_nowhere_are_no_traceback(tmp_path, capsys, monkeypatch, place, target):
+    """One that leads back to itself, two that lead to each other, one through itself, one lost."""
+    monkeypatch.chdir(tmp_path)
+    path = make(tmp_path / "a.zarr", 3)
+    build(path)
+    folder, name = (path / place).parent, (path / place).name
+    (path / place).rename(tmp_path / "before")
+    (path / place).symlink_to({"0": name, "x/0": f"{name}/0"}.get(target, target))
+    if target == "1" and not (folder / "1").exists():
+        (folder / "1").symlink_to(name)
+    for command in COMMANDS:
+        code = main([*command.split(), str(path)])
+        told = capsys.readouterr()
+        assert "Traceback" not in told.err
+        assert code in (0, 1, 2)
+        if target in ("0", "x/0") and command == "verify":
+            assert code != 0
+            assert f"{place} is a symbolic link that leads back to itself" in told.err + told.out
+
+
 def test_links_inside_a_store_are_followed(tmp_path):
     path = make(tmp_path / "a.zarr", 3)
     (path / "0/c").rename(path / "chunks")

@@ -259,6 +259,40 @@ def test_a_full_disk_is_told_in_one_line(tmp_path):
     assert (done.returncode, "cannot write the output: No space left" in line) == (2, True)
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["--help", "status --help", "--version"])
+def test_help_that_cannot_be_written_is_no_success(words, unbuffered):
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        process = run(*words.split(), env=environment, stdout=full, stderr=subprocess.PIPE)
+        (line,) = process.communicate()[1].splitlines()
+    assert (process.returncode, "cannot write the output: No space left" in line) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("closed", "call", "code"),
+    [
+        (">&-", "status {}", 1),
+        (">&-", "status /absent", 2),
+        (">&-", "--help", 0),
+        ("2>&-", "status {}", 1),
+        ("2>&-", "status /absent", 2),
+        ("<&- >&- 2>&-", "verify {}", 1),
+        ("<&-", "status {}", 1),
+    ],
+)
+def test_a_stream_that_the_shell_has_closed_changes_no_code(level_lost, closed, call, code):
+    words = [sys.executable, "-m", "zarrpyramid", *call.format(level_lost).split()]
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert (done.stdout == "", done.stderr == "") == (
+        ">&-" in closed.replace("2>&-", "") or code == 2,
+        "2>&-" in closed or call == "--help",
+    )
+
+
 @pytest.mark.parametrize("side", ["0", "100000"])
 def test_a_picture_of_no_size_or_too_large_a_one_is_refused(tmp_path, capsys, side):
     make(tmp_path / "a.zarr", "complete")

@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     says what is wrong; a bug leaves its traceback. It is 130 after Ctrl-C, and 141 where the reader
     of the output has gone, as shells count signals.
     """
+    _open_streams()
     try:
         try:
             return _answer(sys.argv[1:] if arguments is None else arguments)
@@ -94,6 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
+
+
+def _open_streams() -> None:
+    """Have what a shell has closed lead nowhere: else a file of a store would get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _answer(arguments: Sequence[str]) -> int:

@@ -107,14 +107,37 @@ class Links:
                         pending.append(f"{key}/")
 
 
+def stat_of(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Return what the system tells of a file in a folder; None where it has gone or leads nowhere.
+
+    Raises
+    ------
+    StoreError
+        If the system tells nothing, as of a link that leads back to itself.
+    """
+    try:
+        return entry.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _failure(entry.path, error) from error
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir(follow_symlinks=True)
-    except OSError as error:  # a link to itself
-        raise failure("list", entry.path, error) from error
+    except OSError as error:
+        raise _failure(entry.path, error) from error
 
 
 def _failure(path: str, error: OSError | ValueError) -> StoreError:
     """Return the error of a file that cannot be opened; a socket never can."""
-    is_socket = getattr(error, "errno", None) == errno.ENXIO
-    return no_regular_file(path) if is_socket else failure("read", path, error)
+    match getattr(error, "errno", None):
+        case errno.ENXIO:
+            return no_regular_file(path)
+        case errno.ELOOP:
+            return StoreError(
+                f"{path} is a symbolic link that leads back to itself, expected a file; remove it, "
+                "or restore the file from a copy"
+            )
+    return failure("read", path, error)

@@ -20,7 +20,7 @@ from zarrpyramid.errors import StoreError, nearest
 from . import files
 from .answers import Answers
 from .files import TEMPORARY_SUFFIX, check_regular, failure, flush, locked
-from .links import Links
+from .links import Links, stat_of
 from .store import Store
 from .stored_object import OpenFile, fill
 
@@ -304,8 +304,8 @@ class LocalStore(Store):
         for entry, key in self._links.walk(prefix):
             if entry.is_symlink():
                 self._links.check(entry.path)
-            found = entry.stat()
-            yield key, found.st_size, found.st_ctime_ns
+            if found := stat_of(entry):
+                yield key, found.st_size, found.st_ctime_ns
 
     def sync(self) -> None:
         if self.durable and files.SYNCFS is not None:  # else `put` has flushed every file
