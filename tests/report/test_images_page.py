@@ -65,6 +65,25 @@ def test_a_gallery_of_images_and_their_labels(tmp_path, built):
     assert re.findall(r"<h3>(.*)</h3>", page) == ["Labels"]
     assert page.count("<img ") == 2
     assert "2 of 2 images are done" in page
+    (image, labels) = image_rows(run, tmp_path / "results")
+    assert image[6] != "-"
+    assert labels[6] == "-"  # ids have no mean
+    assert image[4] == f"{2 * 6 * 24 * 20 + 2 * 3 * 12 * 10:,}"
+    where = tmp_path / "c.zarr"
+    for word in ("status", "verify", "view"):
+        assert re.search(rf"<code>.*zarrpyramid {word} {where}</code>", page)
+    assert run.images["labels.n"].image.plan.unsized == ()
+    assert 'data-column="mean"' in page  # which stands before a cell where the screen is narrow
+
+
+def test_images_of_unknown_voxel_sizes_are_named(tmp_path, built):
+    for name in "ab":
+        make_image(tmp_path / f"c.zarr/{name}", (6, 24, 20), listed=False)
+    write_group(tmp_path / "c.zarr", {})
+    run = built()
+    page = report_images(run, image_rows(run, tmp_path / "results"))
+    assert "A and 1 more: voxel size unknown along z, y, x: voxels count as cubes; give" in page
+    assert summarize_images(run, image_rows(run, tmp_path / "results")).count("| done |") == 2
 
 
 def colours(source):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import GeometryError, printable
+from zarrpyramid.reduce import METHODS
 from zarrpyramid.report import OPENERS, VIEWERS
 from zarrpyramid.tables import aligned_table
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from zarrpyramid.metadata import Record
     from zarrpyramid.verify import LevelStatus
 
     from .arguments import Commands
@@ -214,9 +216,16 @@ def _status_row(status: LevelStatus) -> Sequence[str]:
         f"{status.n_objects}/{'?' if expected is None else expected}",
         str(status.stored_bytes),
         f"no: {status.path}" if status.is_beside else "yes" if status.listed else "no",
-        f"{record['mean']:.6g}" if isinstance(record.get("mean"), int | float) else "-",
+        _mean(record),
         record.get("digest") or ("base" if status.level == 0 else "not ours"),
     )
+
+
+def _mean(record: Record) -> str:
+    """Return the mean of a level's voxels, which ids have none of."""
+    method = METHODS.get(record.get("recipe", {}).get("method"))
+    mean = None if method and method.for_labels else record.get("mean")
+    return f"{mean:.6g}" if isinstance(mean, int | float) else "-"
 
 
 def view(given: argparse.Namespace) -> int:

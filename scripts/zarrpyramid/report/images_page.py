@@ -10,14 +10,27 @@ from typing import TYPE_CHECKING
 from zarrpyramid.geometry import count
 from zarrpyramid.metadata import read_sentinel
 from zarrpyramid.plan import Level, times
+from zarrpyramid.programs import command, view_command
+from zarrpyramid.reduce import METHODS
+from zarrpyramid.stores import as_arguments
 from zarrpyramid.tables import markdown_table
 
 from .contact_sheet import Contact
 from .facts import number
 from .level_tables import as_bytes
-from .markup import Child, Markup, definitions, page_text, table, tag, verdict
+from .markup import (
+    Child,
+    Markup,
+    command_line,
+    definitions,
+    page_text,
+    sentence,
+    table,
+    tag,
+    verdict,
+)
 from .page import LARGEST
-from .summary import n_done_text
+from .summary import n_done_text, sizes_to_give
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,13 +83,13 @@ def report_images(run: Run, rows: Sequence[Sequence[str]], above: str = "../") -
     images = {name: run.images[name].image for name in run.images if name in done}
     links = {name: f"{above}{name}/report.html" for name in done - run.batches.names}
     contact = Contact(images)
-    header = _header(run, images, len(rows))
+    header, opening = _header(run, images, len(rows)), _opening(images)
     for side in _SIDES:
         sheets = _sheets(contact, contact.sheets(side), links)
-        text = _page(run, header, sheets, rows[:_MOST_ROWS], len(rows), links)
+        text = _page(run, header, sheets, opening, rows[:_MOST_ROWS], len(rows), links)
         if len(text.encode()) <= LARGEST:
             return text
-    return _page(run, header, [], [], len(rows), links)
+    return _page(run, header, [], opening, [], len(rows), links)
 
 
 def pointer(run: Run) -> str:
@@ -89,6 +102,7 @@ def _page(
     run: Run,
     header: Markup,
     sheets: list[Child],
+    opening: list[Child],
     rows: Sequence[Sequence[str]],
     n_rows: int,
     links: Mapping[str, str],
@@ -105,8 +119,23 @@ def _page(
         table("All images", _COLUMNS, cells, wraps=("state",), numbers=_COLUMNS[3:7])
         if rows
         else None,
+        opening,
     )
     return page_text(f"{run.title}: pyramids", header, main)
+
+
+def _opening(images: Mapping[str, Image]) -> list[Child]:
+    """Return the commands that show and prove the first of the images that are done."""
+    image = next((image for image in images.values() if image.plan.lists_levels), None)
+    if image is None:
+        return []
+    options = as_arguments(image.store.options) if image.store.is_remote else ""
+    where = image.plan.where
+    calls = [command("zarrpyramid", word, where) + options for word in ("status", "verify")]
+    if not image.store.is_remote:
+        calls.insert(0, view_command(where) or command("zarrpyramid", "view", where))
+    said = f"{image.plan.image.name}, as any other by its path: look at it, and prove its levels."
+    return [tag("h2", "Open one"), tag("p", said, class_="soft"), *map(command_line, calls)]
 
 
 def _header(run: Run, images: dict[str, Image], n_all: int) -> Markup:
@@ -120,6 +149,7 @@ def _header(run: Run, images: dict[str, Image], n_all: int) -> Markup:
         tag("h1", run.title),
         tag("p", tag("code", str(where)), class_="soft") if where else None,
         verdict(said, is_complete=len(images) == n_all),
+        [tag("p", sentence(line)) for line in sizes_to_give(list(images.values()))],
         definitions(_figures(images, n_all)),
     )
 
@@ -210,11 +240,15 @@ def _row(run: Run, name: str, results: Path, failed: Mapping[str, str]) -> Seque
         "done" if is_done else "absent",
         times(levels[0].shape),
         str(len(levels)),
-        str(sum(count(level.shape) for level in levels)),
-        number(_stored_bytes(image, there) if is_done else None),
-        number(_mean(there)),
+        f"{sum(count(level.shape) for level in levels):,}",
+        _with_separators(_stored_bytes(image, there) if is_done else None),
+        "-" if METHODS[image.plan.image.method].for_labels else number(_mean(there)),
         image.plan.image.method if len(levels) > 1 else "-",
     )
+
+
+def _with_separators(n: int | None) -> str:
+    return "-" if n is None else f"{n:,}"
 
 
 def _stored_bytes(image: Image, records: Sequence[Record]) -> int | None:

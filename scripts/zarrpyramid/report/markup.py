@@ -75,7 +75,8 @@ def table(
     ----------
     wraps, numbers
         Columns whose text may wrap, and those that line up at the right. On a narrow screen, the
-        cells of a row of a table with text that may wrap stand one below the other.
+        cells of a row of a table with text that may wrap stand one below the other, each behind
+        the name of its column.
     """
     kinds = [
         "wrap" if column in wraps else "number" if column in numbers else None for column in columns
@@ -88,7 +89,10 @@ def table(
         tag(
             "tr",
             tag("th", row[0], scope="row"),
-            [tag("td", cell, class_=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)],
+            [
+                tag("td", cell, class_=kind, data_column=column if wraps else None)
+                for cell, column, kind in zip(row[1:], columns[1:], kinds[1:], strict=True)
+            ],
         )
         for row in rows
     ]

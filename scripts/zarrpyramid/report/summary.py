@@ -128,17 +128,22 @@ def success_lines(
     if len(images) == 1 and first.source:
         lines.append(f"  source: {first.source.name}")
     ways = (f"  {way}" for way in _ways_to_look(first))
-    return [*lines, f"  report: {near(report)}", *ways, *_sizes_to_give(images)]
+    return [
+        *lines,
+        f"  report: {near(report)}",
+        *ways,
+        *(f"  {line}" for line in sizes_to_give(images)),
+    ]
 
 
-def _sizes_to_give(images: Sequence[Image]) -> list[str]:
+def sizes_to_give(images: Sequence[Image]) -> list[str]:
     """Return a line that says of which image nobody has said how large voxels are."""
     unsized = [image for image in images if image.plan.unsized]
     if not unsized:
         return []
     more = f" and {len(unsized) - 1} more" if len(unsized) > 1 else ""
     whose = f"{unsized[0].plan.image.name}{more}: " if len(images) > 1 else ""
-    return [f"  {whose}{size_to_give(unsized[0])}"]
+    return [f"{whose}{size_to_give(unsized[0])}"]
 
 
 def size_to_give(image: Image) -> str:
