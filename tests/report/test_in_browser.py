@@ -125,12 +125,27 @@ def test_a_telephone_shows_all_that_was_decided_and_what_a_bar_means(tmp_path, b
     path.write_text(text, encoding="utf-8")
     page = browser.new_page(viewport={"width": 400, "height": 900})
     page.goto(path.as_uri())
-    decisions = page.get_by_role("region", name="Decisions")
-    assert decisions.evaluate("one => one.scrollWidth - one.clientWidth") == 0
+    for name in ("Levels", "Time and memory", "Decisions"):
+        table = page.get_by_role("region", name=name, exact=True)
+        assert table.evaluate("one => one.scrollWidth - one.clientWidth") == 0
     assert page.locator(".bar").count() == 2
     for bar in page.locator(".bar").all():
         assert bar.inner_text().endswith("voxels")
         assert bar.evaluate("one => one.scrollWidth + one.offsetLeft < one.parentNode.clientWidth")
+    page.close()
+
+
+@pytest.mark.parametrize("shape", [(1, 300), (300, 1)])
+def test_pictures_of_a_thin_image_are_seen(tmp_path, browser, shape):
+    path = tmp_path / "page.html"
+    path.write_text(of_one(tmp_path, voxels(*shape), levels=2), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 400, "height": 900})
+    page.goto(path.as_uri())
+    assert page.locator(".frame").count() == 7
+    for frame in page.locator(".frame").all():
+        box = frame.bounding_box()
+        assert min(box["width"], box["height"]) >= 12
+        assert max(box["width"], box["height"]) <= 640
     page.close()
 
 

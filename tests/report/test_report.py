@@ -138,7 +138,7 @@ def test_what_matters_of_a_level_comes_first(tmp_path):
     found, text = report(tmp_path, ramp((40, 36, 32)))
     first, rest = (
         re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table)
-        for table in re.findall(r"<table>.*?</table>", text, re.DOTALL)[:2]
+        for table in re.findall(r"<table[^>]*>.*?</table>", text, re.DOTALL)[:2]
     )
     assert first == [
         *("level", "shape", "voxel size", "factors", "chunks", "files", "bytes", "mean", "drift")
@@ -229,6 +229,19 @@ def test_what_was_decided_is_shown(tmp_path):
     cells = [word.strip() for word in found.words]
     for row in [DECISION_COLUMNS, *(decision.row for decision in image.plan.decisions)]:
         assert any(cells[start : start + 4] == [*row] for start in range(len(cells))), row
+
+
+def test_no_voxel_size_stands_at_the_head_where_none_is_known(tmp_path):
+    _, text = report(tmp_path, ramp((40, 36)))
+    head = text[: text.index("<nav")]
+    assert "Voxel size unknown along y, x" in head
+    assert "<dt>voxel size</dt>" not in head
+
+
+def test_cells_that_stand_one_below_the_other_have_the_names_of_their_columns(tmp_path):
+    _, text = report(tmp_path, ramp((40, 36)))
+    assert '<td data-column="shape">40 \u00d7 36</td>' in text
+    assert '<th scope="row" data-column="level">1</th>' in text
 
 
 def test_given_voxel_sizes_are_shown_with_their_unit(tmp_path):

@@ -29,11 +29,11 @@ def levels_section(image: Image, facts: Sequence[LevelFacts], *, is_labels: bool
     n = len(_COLUMNS) - (2 if is_labels else 0)
     rows = [_row(image, facts, level)[:n] for level in facts]
     numbers = ("files", "bytes", "mean", "drift")
-    rest = table("More of each level", _REST, map(_rest, facts), numbers=_REST[2:-1])
+    rest = table("More of each level", _REST, map(_rest, facts), numbers=_REST[2:-1], is_named=True)
     return [
         tag("h2", "Levels", id="levels"),
         None if is_labels else _drift(image, facts),
-        table("Levels", _COLUMNS[:n], rows, numbers=numbers),
+        table("Levels", _COLUMNS[:n], rows, numbers=numbers, is_named=True),
         tag("details", tag("summary", "Extremes, shards and digests"), rest),
     ]
 
@@ -63,7 +63,7 @@ def times_section(facts: Sequence[LevelFacts]) -> list[Child]:
     return [
         tag("h2", "Time and memory", id="time"),
         tag("p", said, class_="soft"),
-        table("Time and memory", _TIMES, rows, numbers=_TIMES[2:]),
+        table("Time and memory", _TIMES, rows, numbers=_TIMES[2:], is_named=True),
     ]
 
 

@@ -68,6 +68,7 @@ def table(
     *,
     wraps: Sequence[str] = (),
     numbers: Sequence[str] = (),
+    is_named: bool = False,
 ) -> Markup:
     """Return a table, whose first column names the rows, in a box that scrolls where it must.
 
@@ -77,6 +78,9 @@ def table(
         Columns whose text may wrap, and those that line up at the right. On a narrow screen, the
         cells of a row of a table with text that may wrap stand one below the other, each behind
         the name of its column.
+    is_named
+        Whether the cells of any row stand so there, the first one behind the name of its column
+        too.
     """
     kinds = [
         "wrap" if column in wraps else "number" if column in numbers else None for column in columns
@@ -85,19 +89,19 @@ def table(
         tag("th", column, scope="col", class_=kind)
         for column, kind in zip(columns, kinds, strict=True)
     ]
+    kind_of_table = "stacks" if wraps or is_named else None
     body: list[Child] = [
         tag(
             "tr",
-            tag("th", row[0], scope="row"),
+            tag("th", row[0], scope="row", data_column=columns[0] if is_named else None),
             [
-                tag("td", cell, class_=kind, data_column=column if wraps else None)
+                tag("td", cell, class_=kind, data_column=column if kind_of_table else None)
                 for cell, column, kind in zip(row[1:], columns[1:], kinds[1:], strict=True)
             ],
         )
         for row in rows
     ]
-    kind = "stacks" if wraps else None
-    made = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), class_=kind)
+    made = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), class_=kind_of_table)
     return tag("div", made, class_="scroll", role="region", aria_label=label, tabindex=0)
 
 

@@ -120,9 +120,10 @@ def _header(
     n_files = sum(level.n_objects or 0 for level in facts[1:])
     added = sum(level.stored_bytes or 0 for level in facts[1:])
     size = facts[0].stored_bytes
+    unknown = {axis.name for axis in plan.axes if axis.type == SPACE} <= {*plan.unsized}
     figures = {
         "shape": f"{crosses(plan.levels[0].shape)} ({''.join(axis.name for axis in plan.axes)})",
-        "voxel size": voxel_text(image, 0, SPACE),
+        "voxel size": "" if unknown else voxel_text(image, 0, SPACE),
         "data type": plan.base.dtype,
         "levels": str(len(facts)),
         "method": plan.image.method if len(facts) > 1 else "",
