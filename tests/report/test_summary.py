@@ -81,7 +81,7 @@ def test_missing_objects_of_level_0_are_counted(tmp_path):
         records = build_pyramid(tmp_path / "s", levels=1)
         image = open_image(image_config("name", keys))
         text = summarize_pyramid(image, level_facts(image, records, tmp_path))
-        line = f"\n{n_missing} of 9 objects of level 0 are not there and were read as fill value"
+        line = f"\n{n_missing} of 9 objects of level 0 are not there and read as fill value"
         assert (line in text) == (n_missing > 0)
         assert ("are not there" in text) == (n_missing > 0)
 

@@ -63,6 +63,8 @@ def add_commands(commands: Commands) -> None:
             "channels": "label, color and window of each, as the group gives them",
             "labels": "names of the label images of the image",
             "faults": "why it is not complete; null where objects are not listed",
+            "notes": "objects that level 0 does not have, which may stand for fill value; null "
+            "likewise",
             "links": "pages on the web that show or check it, for stores at https addresses",
         },
         may_be_quiet=False,
@@ -106,6 +108,7 @@ def add_commands(commands: Commands) -> None:
             "levels": "path, shape, chunks, dtype, objects, bytes and record of each",
             "faults": "what is wrong, each with the way out",
             "warnings": "what is legal and misleads some readers, each with the way out",
+            "notes": "objects that level 0 does not have, which may stand for fill value",
         },
     )
 
@@ -196,10 +199,16 @@ def status(given: argparse.Namespace) -> int:
     found = pyramid_status(given.path, storage_options=options_of(given))
     levels = [level.document for level in found.levels]
     table = aligned_table(_STATUS_COLUMNS, map(_status_row, found.levels))
-    told = {"levels": levels, "faults": found.faults, "warnings": found.warnings}
+    said = {"faults": found.faults, "warnings": found.warnings, "notes": found.notes}
+    told = {"levels": levels, **said}
     answer(given, {"path": given.path, **told}, table)
     if not (given.json or given.quiet):
-        for line in (*found.faults, *(f"warning: {warning}" for warning in found.warnings)):
+        unread = [] if found.faults else ["no voxel was read: zarrpyramid verify proves them"]
+        for line in (
+            *found.faults,
+            *(f"warning: {warning}" for warning in found.warnings),
+            *(f"note: {note}" for note in (*found.notes, *unread)),
+        ):
             print(printable(f"zarrpyramid: {line}"), file=sys.stderr)
     return 1 if found.faults else 0
 

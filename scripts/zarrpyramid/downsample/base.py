@@ -30,6 +30,7 @@ from zarrpyramid.plan import (
     check_declared,
     decision_rows,
     is_taken,
+    missing_line,
     note_base_path,
     watched_by,
 )
@@ -105,6 +106,9 @@ def seal_base(
             else "nothing of it is looked at",
         )
     layout = layout or base_layout(image)
+    missing = missing_line(layout.n_objects, image.plan.levels[0].n_objects)
+    if missing and not image.is_companion:
+        logger.warning("%s: %s (missing_chunks: error refuses that)", image.plan.where, missing)
     if results is not None:
         write_owner(image, results, layout)
     return base_record(image, layout)

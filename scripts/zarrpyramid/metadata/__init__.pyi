@@ -24,6 +24,7 @@ from .group import locate as locate
 from .group import object_stats as object_stats
 from .group import open_group as open_group
 from .group import way_to_image as way_to_image
+from .json_numbers import parse_number as parse_number
 from .json_numbers import strict_number as strict_number
 from .label_image import is_label_image as is_label_image
 from .label_image import labels_group as labels_group

@@ -14,10 +14,11 @@ from, which ``taken`` plans: ``input_source`` what files of other formats it is 
 ``zarr_input`` a part of a zarr array), ``companion`` (the same image by other methods), ``stored``
 (a level as it stands there, opened once) and ``current`` (whether it has to be made again, or has
 only to grow: ``growth``; ``weights_level`` is the level of another image that weighs it). Then
-``cut`` (tasks and parts), ``base_objects`` (level 0 looked at without reading it), ``conflicts``
-(what may not be overwritten), ``foreign`` (levels of others in the list), ``needs`` (memory, time
-and disk of each job), ``preflight`` and ``room_of_all`` (whether there is room), ``forecasts``
-(what a run makes and needs, to be shown) and ``astray`` (what a user may mean that is elsewhere).
+``cut`` (tasks and parts), ``base_objects`` (level 0 looked at without reading it), ``lost``
+(what is gone of it), ``conflicts`` (what may not be overwritten), ``foreign`` (levels of others in
+the list), ``needs`` (memory, time and disk of each job), ``preflight`` and ``room_of_all`` (whether
+there is room), ``forecasts`` (what a run makes and needs, to be shown) and ``astray`` (what a user
+may mean that is elsewhere).
 """
 
 import lazy_loader

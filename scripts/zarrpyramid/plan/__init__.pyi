@@ -59,6 +59,9 @@ from .levels import LevelPlan as LevelPlan
 from .levels import describe_level as describe_level
 from .levels import made_base as made_base
 from .levels import provenance as provenance
+from .lost import missing_line as missing_line
+from .lost import way_back as way_back
+from .lost import why_lost as why_lost
 from .needs import MOST_IDS as MOST_IDS
 from .needs import expectation as expectation
 from .needs import level_timings as level_timings

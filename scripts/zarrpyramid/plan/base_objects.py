@@ -55,11 +55,14 @@ class BaseLayout:
         changed.
     stored_bytes
         Bytes of all objects; None where they are not watched.
+    n_objects
+        How many there are; None likewise.
     """
 
     fingerprint: str
     watch: str
     stored_bytes: int | None
+    n_objects: int | None = None
 
 
 def watched_by(image: Image, source: Source | InputSource | None = None) -> str:
@@ -105,6 +108,7 @@ def _layout(image: Image, source: Source | InputSource | None) -> BaseLayout:
         fingerprint=_hash("\n".join([form, *(f"{key} {size}" for key, size, _ in objects)])),
         watch=_hash("\n".join([form, *map(str, objects)])),
         stored_bytes=sum(size for _, size, _ in objects),
+        n_objects=len(objects),
     )
 
 

@@ -21,6 +21,7 @@ from zarrpyramid.metadata import (
 
 from .base_objects import missing_objects
 from .foreign import check_listed, groups_between, is_shared
+from .lost import check_base_kept
 from .remainders import REMAINDERS
 from .source import BASE_KEY, COPY_KEY
 from .stored import LITTER_KEY, OBJECT_KEY, Level
@@ -37,14 +38,16 @@ def check_places(image: Image) -> None:
     Raises
     ------
     StoreError
-        If something does.
+        If something does, or level 0 is lost and levels that were made from it are there.
     """
     if image.source is not None:
         check_base_place(image)
     elif image.plan.image.missing_chunks == "error":
         _check_base_whole(image)
-    for level in image.plan.levels[1:]:
-        check_place(Level(image, level.level))
+    levels = [Level(image, level.level) for level in image.plan.levels[1:]]
+    for level in levels:
+        check_place(level)
+    check_base_kept(image, [level for level in levels if level.record])
     if not image.plan.image.overwrite:
         check_listed(image)
 

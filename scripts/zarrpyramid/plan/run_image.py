@@ -16,6 +16,7 @@ from .batches import is_small
 from .companion import companion_name, companion_of
 from .image import open_image
 from .levels import provenance
+from .lost import missing_line
 from .members import labels_config
 from .needs import (
     PROCESS_BYTES,
@@ -209,6 +210,13 @@ class RunImage:
     def source_layout(self) -> BaseLayout:
         """What the objects look like that level 0 is taken from."""
         return source_layout(self.image)
+
+    @property
+    def missing(self) -> str:
+        """What is to be said of objects that level 0, or its source, does not have, or ""."""
+        if self.found is None or self.is_made or self.image.input or self.companion_of:
+            return ""
+        return missing_line(self._origin.n_objects, self.image.plan.levels[0].n_objects)
 
     @cached_property
     def settings(self) -> dict[str, Any]:

@@ -104,10 +104,21 @@ def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -
         if built and not start.is_quiet:
             title = run.title if run.batches.sum_up else ""
             lines += success_lines(built, results, logs, title=title)
+            lines += _what_is_missing(run)
     elif open_ones:
         n_named = _MOST_LINES - 1 - len(lines)
         lines += _what_is_open(run, open_ones, results, n_named, is_mended=not causes)
     return lines
+
+
+def _what_is_missing(run: Run) -> list[str]:
+    """Return a line about images whose level 0 lacks objects, by what the plan has seen of it."""
+    lacks = [(name, line) for name, each in run.images.items() if (line := each.missing)]
+    if not lacks:
+        return []
+    (name, line), n_more = lacks[0], len(lacks) - 1
+    more = f"; {n_more} more image{'s' * (n_more > 1)} lack{'s' * (n_more == 1)} objects too"
+    return [f"zarrpyramid: warning: {name}: {line}{more * (n_more > 0)}"]
 
 
 def _what_is_open(

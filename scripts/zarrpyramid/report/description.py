@@ -26,7 +26,18 @@ _AXES = ("axis", "type", "unit", "extent", "voxel size")
 _LEVELS = ("level", "shape", "scale", "chunks", "shards", "codecs", "made by", "objects", "bytes")
 _IMAGES = ("image", "shape", "dtype", "levels")
 _OF_ONE = (
-    *("format", "is_labels", "axes", "levels", "bytes", "channels", "labels", "faults", "links"),
+    *(
+        "format",
+        "is_labels",
+        "axes",
+        "levels",
+        "bytes",
+        "channels",
+        "labels",
+        "faults",
+        "notes",
+        "links",
+    ),
 )
 """Keys of what is told of one image."""
 _SHOWN = 40
@@ -63,6 +74,7 @@ def describe(path: str, *, storage_options: Mapping[str, Any] | None = None) -> 
         "channels": [_channel(channel) for channel in pyramid.channels],
         "labels": [member.path.rpartition("/")[2] for member in members[1:]],
         "faults": found and found.faults,
+        "notes": found and found.notes,
         "links": web_links(store, inside) if pyramid.listed else {},
     }
 
@@ -94,6 +106,7 @@ def description_lines(found: Document) -> list[str]:
         lines.append(f"channels: {', '.join(map(_spelled, found['channels']))}")
     if found["labels"]:
         lines.append(f"labels: {', '.join(found['labels'])}")
+    lines += [f"note: {note}" for note in found["notes"] or ()]
     lines.append(_verdict(found))
     lines += [f"{name}: {address}" for name, address in found["links"].items()]
     return lines

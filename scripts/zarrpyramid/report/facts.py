@@ -13,6 +13,7 @@ from zarrpyramid.plan import (
     voxel_size,
     watched_by,
     why_incomplete,
+    why_lost,
 )
 from zarrpyramid.reduce import METHODS
 
@@ -123,7 +124,7 @@ def _facts(image: Image, record: Record, statistics: Record, timings: Path | Non
     objects, fault = None, ""
     try:
         objects = found.objects() if counted else None
-        fault = why_incomplete(found.metadata, objects) if level and objects is not None else ""
+        fault = "" if objects is None else _fault(found, objects, statistics)
     except PyramidError:
         pass  # whoever reads the level says so
     told = [] if timings is None else level_timings(image, level, timings)
@@ -144,6 +145,12 @@ def _facts(image: Image, record: Record, statistics: Record, timings: Path | Non
         planned_bytes=max((int(job["planned_bytes"]) for job in built), default=None),
         ended=_ended(timings / f"{level}.json") if timings and told else None,
     )
+
+
+def _fault(found: Level, objects: list[tuple[str, int, int]], statistics: Record) -> str:
+    if found.number:
+        return why_incomplete(found.metadata, objects)
+    return why_lost(found.metadata, objects, [{"source": statistics}])
 
 
 def _ended(timing: Path) -> float | None:

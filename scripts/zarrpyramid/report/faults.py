@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.downsample import fingerprint
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.plan import Level
+from zarrpyramid.plan import Level, way_back
 from zarrpyramid.verify import DEFECT, Finding, check_archive, document_faults
 
 from .slices import BUDGET
@@ -33,8 +33,10 @@ def find_faults(
 
     A single file is read whole, unless it is remote.
     """
-    lacks = [f"level {level.plan.level} {level.fault}" for level in facts if level.fault]
+    lacks = [f"level {level.plan.level} {level.fault}" for level in facts[1:] if level.fault]
     faults = [f"{'; '.join(lacks)}; run the workflow again, which makes them again"] * bool(lacks)
+    if lost := facts[0].fault:
+        faults.insert(0, f"level 0 {lost}; {way_back(Level(image, 0).metadata)}")
     warnings = list[str]()
     if image.store.lists:
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import SPACE
+from zarrpyramid.plan import missing_line
 from zarrpyramid.verify import NOTE, read_pyramid
 
 from .charts import histogram_chart
@@ -178,6 +179,8 @@ def _verdict(
     )
     if last:
         said += _compared(len(facts), compared)
+    if missing := missing_line(facts[0].n_objects, facts[0].plan.n_objects):
+        said = f"{sentence(missing)} {said}"
     said += "".join(f" {sentence(warning)}" for warning in warnings)
     bad = sum(finding.grade != NOTE for finding in findings)
     if bad:

@@ -14,6 +14,7 @@ from zarrpyramid.plan import (
     DECISION_COLUMNS,
     decision_rows,
     level_timings,
+    missing_line,
     read_timing,
     times,
 )
@@ -48,13 +49,8 @@ def summarize_pyramid(image: Image, facts: Sequence[LevelFacts]) -> str:
 
 def _missing(base: LevelFacts) -> str:
     """Return a line about the objects that level 0 lacks, where they were counted."""
-    n_missing = 0 if base.n_objects is None else base.plan.n_objects - base.n_objects
-    if n_missing <= 0:
-        return ""
-    return (
-        f"\n{n_missing} of {base.plan.n_objects} objects of level 0 are not there and were read as "
-        "fill value (`missing_chunks: error` refuses that).\n"
-    )
+    missing = missing_line(base.n_objects, base.plan.n_objects)
+    return f"\n{missing} (`missing_chunks: error` refuses that).\n" if missing else ""
 
 
 def write_overview(

@@ -1,4 +1,4 @@
-"""Whether a level 0 that was made of files of another format still holds what was read of them."""
+"""Whether level 0 still holds what was read of its source, and the objects that records know."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from zarrpyramid import geometry
 from zarrpyramid.arrays import open_chunks
 from zarrpyramid.downsample import BlockResult
 from zarrpyramid.errors import AccessError, StoreError
-from zarrpyramid.metadata import RECORD_ENTRY
-from zarrpyramid.plan import expected_objects, stored_objects
+from zarrpyramid.plan import stored_objects, way_back, why_lost
 
 from .comparison import counted, on_places, proof
 from .findings import Check
@@ -74,15 +73,11 @@ def compare_copied(level: FoundLevel, known: Record) -> Iterator[Finding]:
             yield level.finding(what, expected=record.get(key), found=found, way_out=WAY_OUT)
 
 
-def check_copied_objects(pyramid: Pyramid) -> Iterator[Finding]:
-    """Yield that level 0 has lost objects which were written when it was made of files."""
+def check_base_objects(pyramid: Pyramid) -> Iterator[Finding]:
+    """Yield that level 0 has lost objects, as far as records know of them."""
     level = pyramid.levels[0]
-    record = copied_record(level)
-    if record is None:
+    if level.metadata is None:
         return
-    objects = record.get(RECORD_ENTRY)
-    expected = objects.get("n") if isinstance(objects, dict) else expected_objects(level.array)
-    found = sum(size > 0 for _, size, _ in stored_objects(pyramid.store, level.at))
-    if isinstance(expected, int) and found < expected:
-        what = f"lacks {expected - found} of the objects that were written of its source"
-        yield level.finding(what, way_out=WAY_OUT)
+    there = [each for each in stored_objects(pyramid.store, level.at) if each[1]]
+    if lost := why_lost(level.array, there, (each.record or {} for each in pyramid.levels[1:])):
+        yield level.finding(lost, way_out=way_back(level.array))

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.metadata import ABOVE, read_axes
-from zarrpyramid.plan import expected_objects, is_beyond, record_of, stored_objects, why_incomplete
+from zarrpyramid.plan import (
+    expected_objects,
+    is_beyond,
+    missing_line,
+    record_of,
+    stored_objects,
+    way_back,
+    why_incomplete,
+    why_lost,
+)
 
 from .absent import absent_levels
 from .consolidation import check_consolidated
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zarrpyramid.geometry import Shape
-    from zarrpyramid.metadata import Document, Record
+    from zarrpyramid.metadata import ArrayMetadata, Document, Record
 
     from .pyramid import Pyramid
 
@@ -95,11 +104,15 @@ class LevelStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
-    """The levels of a pyramid, level 0 first, what is wrong, and what misleads some readers."""
+    """The levels of a pyramid, level 0 first, what is wrong, and what misleads some readers.
+
+    Notes are of objects that level 0 does not have, which may stand for fill value.
+    """
 
     levels: list[LevelStatus]
     faults: list[str]
     warnings: list[str]
+    notes: list[str]
 
 
 def pyramid_status(path: str, *, storage_options: Mapping[str, Any] | None = None) -> Status:
@@ -121,8 +134,18 @@ def status_of(pyramid: Pyramid) -> Status:
         for level in levels
         if level.level and level.fault
     ]
+    base, notes = pyramid.levels[0], list[str]()
+    for level in levels[:1] if base.metadata is not None else ():
+        if level.fault and level.level == 0:
+            faults.insert(0, f"level {level.path} {level.fault}; {way_back(base.array)}")
+        elif level.level == 0:
+            notes = list(filter(None, [missing_line(level.n_objects, _n_all(base.array))]))
     wrong, warnings = document_faults(pyramid)
-    return Status(levels=levels, faults=faults + wrong, warnings=warnings)
+    return Status(levels=levels, faults=faults + wrong, warnings=warnings, notes=notes)
+
+
+def _n_all(array: ArrayMetadata) -> int:
+    return geometry.count(geometry.grid_shape(array.shape, array.write_shape))
 
 
 def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
@@ -147,7 +170,11 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
         objects = [each for each in there if not is_beyond(metadata, each[0])]
         record = record_of(metadata) if number else copied_record(level)
         # Other programs leave out what holds fill value alone, and so may who wrote level 0.
-        is_promised = record is not None and number > 0
+        fault = ""
+        if number == 0:
+            fault = why_lost(metadata, there, (each.record or {} for each in pyramid.levels[1:]))
+        elif record is not None:
+            fault = why_incomplete(metadata, objects)
         yield LevelStatus(
             level=number,
             path=level.path,
@@ -159,7 +186,7 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
             n_objects=sum(size > 0 for _, size, _ in objects),
             expected_objects=expected_objects(metadata),
             stored_bytes=sum(size for _, size, _ in objects),
-            fault=why_incomplete(metadata, objects) if is_promised else "",
+            fault=fault,
             factors=factors,
             voxel_size=downsampling
             and tuple(size * n for size, n in zip(sizes, downsampling, strict=True)),

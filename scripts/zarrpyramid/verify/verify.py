@@ -20,7 +20,7 @@ from .absent import stands_alone
 from .archive import check_archive
 from .collection import check_labels, read_collection
 from .consolidation import check_consolidated
-from .copied import check_copied, check_copied_objects
+from .copied import check_base_objects, check_copied
 from .documents import check_documents
 from .findings import ALONE, DEFECT, Check, Finding, Report
 from .foreign import check_foreign_voxels
@@ -160,7 +160,7 @@ def _verify_levels(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
             found = take_inventory(pyramid, level, scope)
             stored[level.path] = found.sample
             yield from check_objects(pyramid, level, found)
-    yield from check_copied_objects(pyramid)
+    yield from check_base_objects(pyramid)
     closed = {found.level for found in coded}
     read = {level.path for level in pyramid.levels if level.number in closed}
     for level in pyramid.levels[1:]:
