@@ -767,3 +767,63 @@ def test_series_end_where_a_server_refuses_the_next_one(tmp_path):
         code, text = told("verify", f"{u}/root")
     assert code == 0, text
     assert text.splitlines()[-1].startswith(f"{u}/root: sound")
+
+
+def changed_omero(path, change):
+    """Change the omero of a group of v3."""
+    document = json.loads((path / "zarr.json").read_text())
+    change(document["attributes"]["ome"])
+    (path / "zarr.json").write_text(json.dumps(document))
+    return path
+
+
+def with_color(ome):
+    ome["omero"]["channels"][0]["color"] = "zz"
+
+
+def repaired(text):
+    """Take the repair that a message names."""
+    call = re.search(r"(zarrpyramid verify \S+ --repair)", text)[1]
+    return told(*shlex.split(call)[1:])
+
+
+def test_a_wrong_omero_of_ours_is_written_again_and_one_of_others_removed(tmp_path):
+    path = image(tmp_path / "a")
+    build_pyramid(path, levels=1, progress=False)
+    before = (path / "zarr.json").read_text()
+    code, text = told("status", changed_omero(path, with_color))
+    assert code == 1
+    assert repaired(text)[0] == 0
+    assert json.loads((path / "zarr.json").read_text()) == json.loads(before)
+    theirs = {"channels": [{"color": "zz", "window": dict.fromkeys(("min", "start"), 0)}]}
+    path = image(tmp_path / "b")
+    build_pyramid(changed_omero(path, lambda ome: ome.update(omero=theirs)), levels=1)
+    code, text = told("status", path)
+    assert code == 1
+    assert "zz" in text
+    assert "correct it, or remove omero from the group's attributes" in text
+    changed_omero(path, lambda ome: ome.pop("omero"))
+    assert told("status", path)[0] == 0
+
+
+@pytest.mark.parametrize("data", ['{"zarr_format": 3, "shape"', "[]", '{"node_type": "x"}'])
+def test_a_damaged_document_of_a_level_is_made_again_by_the_repair_that_a_build_names(
+    tmp_path, data
+):
+    path = image(tmp_path / "a")
+    build_pyramid(path, levels=2, progress=False)
+    document = path / "1/zarr.json"
+    before = document.read_bytes()
+    document.write_text(data)
+    with pytest.raises(PyramidError, match="or have the level made again: ") as refused:
+        build_pyramid(path, levels=2, progress=False)
+    assert repaired(str(refused.value))[0] == 0
+    assert document.read_bytes() == before
+    assert len(build_pyramid(path, levels=2, progress=False)) == 3
+
+
+def test_a_damaged_document_that_our_list_does_not_name_is_nobodys_to_make_again(tmp_path):
+    path = image(tmp_path / "a")
+    folder(path / "1", "zarr.json")
+    with pytest.raises(PyramidError, match=r"is no JSON .*; restore it from a copy$"):
+        build_pyramid(path, levels=1, progress=False)

@@ -13,18 +13,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import (
     RECORD_KEY,
     levels_there,
+    listed_paths,
     object_stats,
+    our_metadata,
     packing,
     parse_array,
     read_node,
     well_formed,
 )
+from zarrpyramid.programs import command
 from zarrpyramid.reduce import METHODS
-from zarrpyramid.stores import TEMPORARY_SUFFIX
+from zarrpyramid.stores import TEMPORARY_SUFFIX, as_arguments
 
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Index
@@ -78,8 +81,29 @@ class Level:
 
     @cached_property
     def node(self) -> Node | None:
-        """The group or array at the level's path, None where there is no metadata document."""
-        return read_node(self.store, self.path)
+        """The group or array at the level's path, None where there is no metadata document.
+
+        Raises
+        ------
+        MetadataError
+            If a document is damaged; a repair makes a level again that our list names.
+        """
+        try:
+            return read_node(self.store, self.path)
+        except MetadataError as error:
+            if not self._is_promised:
+                raise
+            mend = command("zarrpyramid", "verify", self.image.plan.where, "--repair")
+            mend += as_arguments(self.store.options)
+            raise MetadataError(f"{error}; or have the level made again: {mend}") from error
+
+    @property
+    def _is_promised(self) -> bool:
+        """Whether a list that we wrote names this level as one that was made."""
+        group = read_node(self.store, self.image.path) if self.number else None
+        attributes = {} if group is None else group.attributes
+        listed = listed_paths(attributes) if our_metadata(attributes) else []
+        return self.image.paths.path(self.number) in listed
 
     @cached_property
     def metadata(self) -> ArrayMetadata:

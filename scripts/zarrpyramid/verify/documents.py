@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import PyramidError
-from zarrpyramid.metadata import SPACE, axis_type, fits_no_data, listed_paths, read_axes, rules_of
+from zarrpyramid.metadata import (
+    OMERO_DIGEST,
+    SPACE,
+    axis_type,
+    fits_no_data,
+    listed_paths,
+    read_axes,
+    rules_of,
+)
 from zarrpyramid.plan import ONCE, VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
@@ -49,6 +57,11 @@ NO_LIST = "the group lists no levels, so that no OME-Zarr viewer finds them"
 
 NOT_LISTED = "is there and not listed"
 """What is said of a level made here that the group does not list."""
+
+
+_CORRECT_OMERO = (
+    "correct it, or remove omero from the group's attributes: viewers then choose colours"
+)
 
 
 def check_documents(pyramid: Pyramid) -> Iterator[Check | Finding]:
@@ -95,9 +108,12 @@ def _check_each(pyramid: Pyramid) -> Iterator[Check | Finding]:
                 yield level.finding(f"of a further multiscales {level.fault}")
     own = {level.path for level in pyramid.levels} if pyramid.ours else set()
     for found in check_ngff(pyramid.attributes, pyramid.zarr_format, arrays):
-        # A repair changes what the group says of the levels, not of level 0 or of channels.
+        # A repair changes what the group says of the levels, and of channels what we wrote.
         mends = found.level and found.key in own and found.grade == DEFECT
         way_out = found.way_out or (pyramid.relisting if mends else "")
+        if not (way_out or found.key) and found.grade == DEFECT and "omero" in found.what:
+            is_told = OMERO_DIGEST in (pyramid.provenance or {})
+            way_out = pyramid.repair() if is_told else _CORRECT_OMERO
         mended = replace(found, way_out=way_out)
         yield _of_unnamed_base(pyramid, mended) if found.what == DIMENSION_NAMES else mended
     yield from _check_list(pyramid)
