@@ -91,11 +91,11 @@ def seen_at_publication(monkeypatch, store):
     seen = []
     publish = level_job.publish_level
 
-    def look_and_publish(level, record):
+    def look_and_publish(level, record, *more):
         path = Path(store) / level.path
         there = [(path / name).exists() for name in ("zarr.json", ".zarray")]
         seen.append(zarr.open_array(path)[...] if any(there) else None)
-        publish(level, record)
+        publish(level, record, *more)
 
     monkeypatch.setattr(level_job, "publish_level", look_and_publish)
     return seen
