@@ -17,6 +17,7 @@ from io import StringIO
 import numpy as np
 import pytest
 import zarr
+from PIL import Image
 from snakemake.cli import parse_config
 
 from servers import web_server
@@ -204,7 +205,7 @@ def commanded(start):
 
 def configured(given, message):
     """Return the settings that the message spells out for a shell."""
-    words = shlex.split(message.partition("--config ")[2].partition(", or in Python")[0])
+    words = shlex.split(message.partition("--config ")[2].partition(", or ")[0])
     own = dict(word.split("=", 1) for word in words)
     return {**given, **own, "store": given["store"].with_name(own["store"])}
 
@@ -343,6 +344,14 @@ FAULTS = {
     "a file where a group is to be": (
         lambda p: text(image(p, "scale0/image") / "scale1").parent, {}, "move it away",
         [moved("scale1")],
+    ),
+    "a file where a level is to be": (
+        lambda p: text(image(p) / "1").parent, {"overwrite": True}, r"1 is a file, .*move it away",
+        [moved("1")],
+    ),
+    "a group where a level is to be": (
+        lambda p: group_of(image(p) / "1").parent, {"overwrite": True}, "1 is a group, .*move it",
+        [moved("1")],
     ),
     "files in the place of a level": (
         lambda p: with_file(p, "1/notes.txt"), {}, "which is not ours to remove; move it away",
@@ -666,6 +675,62 @@ UNNAMED = {
     "edit_base: false": (lambda p: (bare(p), {"edit_base": False}), NAME),
     "some named": (lambda p: (bare(p, names=[None, "y", "x"]), {"edit_base": False}), NAME),
 }
+
+
+def named_alone(path):
+    """Write a group whose one array has another name."""
+    return array(group_of(path) / "volume").parent
+
+
+def colours(path):
+    """Write an image whose colours stand last."""
+    return bare(path, np.zeros((64, 64, 3), "uint8"))
+
+
+def slices(path):
+    path.mkdir()
+    for number in range(3):
+        Image.fromarray(VOXELS[number]).save(path / f"z{number}.tif")
+    return path
+
+
+# What makes a thing that is no pyramid yet, the commands that say so, and what they say then.
+NOT_BUILT = {
+    "another name": (
+        named_alone, ("info", "status", "verify", "lint"), "build its pyramid first: ",
+    ),
+    "two of another name": (
+        lambda p: array(named_alone(p) / "other").parent, ("info", "verify"), "pyramid first: ",
+    ),
+    "a smaller one, too": (
+        lambda p: array(array(group_of(p) / "s0").parent / "s1", VOXELS[:4, :4, :4]).parent,
+        ("info",), "pyramid first: ",
+    ),
+    "a TIFF": (
+        lambda p: slices(p) / "z0.tif", ("build", "info", "verify", "clean"), "NEW.zarr, or ",
+    ),
+    "slices": (slices, ("build", "status"), "store=NEW.zarr, or "),
+    "an array": (array, ("build", "info"), "store=NEW.zarr, or "),
+    "colours last": (colours, ("build",), "store=NEW.zarr, or "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_BUILT)
+def test_the_build_that_a_command_names_is_one_that_it_takes(tmp_path, monkeypatch, name):
+    """Whatever command is asked: `--config` is for snakemake alone."""
+    make, commands, pattern = NOT_BUILT[name]
+    monkeypatch.chdir(tmp_path)
+    place = make(tmp_path / "a b")
+    lines = set()
+    for words in commands:
+        code, text = told(words, place)
+        assert code == 2, text
+        line = text.strip().partition(pattern)[2].partition(", or ")[0]
+        lines.add(line)
+    (line,) = lines
+    assert run_line(line) == 0, line
+    built = tmp_path / "NEW.zarr"
+    assert told("verify", built if built.exists() else place)[0] == 0
 
 
 @pytest.mark.parametrize("name", UNNAMED)

@@ -27,6 +27,21 @@ def command(program: str, *words: str) -> str:
     return " ".join([_call(program), *map(shlex.quote, words)])
 
 
+def source_words(*settings: str) -> str:
+    """Return how a new store is made of a source: the words for snakemake, and the other command.
+
+    Parameters
+    ----------
+    settings
+        As `source=PATH`.
+    """
+    given = [word for setting in settings for word in ("--set", setting)]
+    return (
+        f"--config {shlex.join(settings)} store=NEW.zarr, or "
+        f"{command('zarrpyramid', 'build', 'NEW.zarr', *given)}"
+    )
+
+
 def extra_command(extra: str) -> str:
     """Return the line that installs an extra of this package."""
     if _is_clone(Path.cwd()):

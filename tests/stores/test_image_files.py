@@ -105,7 +105,8 @@ def test_a_folder_of_slices_is_one_image(tmp_path):
         Image.fromarray(VOXELS + number).save(tmp_path / f"scan/z{number}.tif")
     message = (
         r"scan holds files of the format TIFF such as z0\.tif, .*; give it as source of a new "
-        r"store: --config source=.*scan store=NEW\.zarr"
+        r"store: --config source=.*scan store=NEW\.zarr, or .*zarrpyramid build "
+        r"NEW\.zarr --set source="
     )
     with pytest.raises(StoreError, match=message):
         build_pyramid(tmp_path / "scan")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import MetadataError, StoreError, nearest
-from zarrpyramid.programs import command
+from zarrpyramid.programs import command, source_words
 from zarrpyramid.stores import check_url, is_url, open_store, why_no_store
 
 from .formats import FORMATS
@@ -127,8 +126,8 @@ def _way_out_of_array(store: Store, path: str) -> str:
             return f"level 0 of the image {field}; give the image's group as store and field"
     where = f"{store.name}/{path}".rstrip("/")
     return (
-        "expected a group that holds it as 0; give it as source of a new store: --config "
-        f"{shlex.quote(f'source={where}')} store=NEW.zarr, or in Python "
+        "expected a group that holds it as 0; give it as source of a new store: "
+        f"{source_words(f'source={where}')}, or in Python "
         f"build_pyramid('NEW.zarr', source={where!r})"
     )
 

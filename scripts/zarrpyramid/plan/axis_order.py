@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import group_path
 from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata import CHANNEL, DEFAULT_AXES, SPACE, TIME, axis_type
+from zarrpyramid.programs import source_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,11 +51,9 @@ def is_ordered(names: Sequence[str]) -> bool:
 
 def _put_right(image: ImageConfig, names: Sequence[str]) -> str:
     """Say how an image whose axes have these names gets them into order."""
-    group = shlex.quote(image.source or group_path(image.store, image.field))
-    return (
-        "give the image as source of a new store, which gets them in order: --config "
-        f"source={group} 'axes=[{','.join(names)}]' store=NEW.zarr"
-    )
+    source = image.source or group_path(image.store, image.field)
+    how = source_words(f"source={source}", f"axes=[{','.join(names)}]")
+    return f"give the image as source of a new store, which gets them in order: {how}"
 
 
 def check_axes(plan: ImagePlan) -> None:

@@ -26,6 +26,7 @@ from zarrpyramid.metadata import (
     reach,
     read_node,
 )
+from zarrpyramid.programs import command
 
 from .source import BASE_KEY
 
@@ -109,7 +110,8 @@ def read_base(
         )
     if found is None:
         raise StoreError(
-            f"{where} has no array {base} for level 0{way_to_base(store, path, config.base_path)}"
+            f"{where} has no array {base} for level 0"
+            f"{way_to_base(store, path, config.base_path, is_built=True)}"
         )
     if found.zarr_format != group.zarr_format:
         raise StoreError(
@@ -142,13 +144,17 @@ def way_from_group(store: Store, path: str, base: str) -> str:
     return "; it holds no array: write the image into another group, or give it as source there"
 
 
-def way_to_base(store: Store, path: str, given: str | None = None) -> str:
+def way_to_base(
+    store: Store, path: str, given: str | None = None, *, is_built: bool = False
+) -> str:
     """Say what a group holds instead of level 0, and how one of that becomes level 0.
 
     Parameters
     ----------
     given
         The `base_path` of the settings, where the group has no such array.
+    is_built
+        Whether a pyramid is built: other commands than `build` take no settings.
     """
     inside = store.children(path) if store.lists else []
     arrays = find_arrays(store, path)
@@ -157,7 +163,7 @@ def way_to_base(store: Store, path: str, given: str | None = None) -> str:
         known = f"its arrays are {', '.join(shapes)}" if shapes else f"it holds {_named(inside)}"
         return f", which base_path names; {known}{nearest(given, list(shapes))}"
     if shapes:
-        return _way_of_arrays(store, path, shapes)
+        return _way_of_arrays(store, path, shapes, is_built=is_built)
     below, beside = (
         [repr(field) for field in islice(find_images(store, place), _MOST_NAMED + 1)]
         for place in (path, "")
@@ -172,16 +178,15 @@ def way_to_base(store: Store, path: str, given: str | None = None) -> str:
     return f"{held}write the image there as array 0, or give it as source"
 
 
-def _way_of_arrays(store: Store, path: str, shapes: dict[str, Shape]) -> str:
+def _way_of_arrays(store: Store, path: str, shapes: dict[str, Shape], *, is_built: bool) -> str:
     """Say which array of a group may be level 0, and how it is made that."""
     sizes = {name: geometry.count(shape) for name, shape in shapes.items()}
     first = max(sizes, key=lambda name: sizes[name])
     largest = [name for name, size in sizes.items() if size == sizes[first]]
     if len(largest) > 1:
-        return (
-            f"; its arrays {', '.join(largest)} are equally large: give the one that is level 0, "
-            f"such as base_path: {first}"
-        )
+        named = f"give the one that is level 0, such as base_path: {first}"
+        which = f"its arrays {', '.join(largest)} are equally large"
+        return f"; {which}: {named if is_built else _first_build(store, path, first)}"
     which = "its one array is" if len(sizes) == 1 else "the largest of its arrays is"
     paths = LevelPaths(base=first)
     levels = [name for name in sizes if paths.level(name)]
@@ -192,7 +197,16 @@ def _way_of_arrays(store: Store, path: str, shapes: dict[str, Shape]) -> str:
     folder = store.folder(path)
     names = (shlex.quote(f"{folder}/{name}") for name in (first, "0"))
     moved = "" if folder is None else f", or rename it: mv {' '.join(names)}"
+    if not is_built and not linked:
+        more = ("--set", "overwrite=true") if coarser else ()
+        return f"; {which} {first}: {_first_build(store, path, first, *more)}"
     return f"; {which} {first}: give base_path: {first}{anew}{moved}"
+
+
+def _first_build(store: Store, path: str, base: str, *more: str) -> str:
+    where = f"{store.name}/{path}".rstrip("/")
+    words = ("build", where, "--set", f"base_path={base}", *more)
+    return f"build its pyramid first: {command('zarrpyramid', *words)}"
 
 
 def _few(names: Sequence[str]) -> str:

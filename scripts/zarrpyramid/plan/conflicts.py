@@ -111,13 +111,16 @@ def check_place(level: Level) -> None:
         )
     if level.node is None and store.version(level.path) is None:
         _check_remains(level)
-    elif level.record is None and not (
-        level.may_be_replaced and level.node and level.node.kind == "array"
-    ):
+    elif level.node is None or level.node.kind != "array":
+        what = "a file" if level.node is None else "a group"
+        raise StoreError(
+            f"{level.name} is {what}, expected a level or nothing; move it away, or build the "
+            "pyramid in another group"
+        )
+    elif level.record is None and not level.may_be_replaced:
         raise StoreError(
             f"{level.name} is there already and was not made by this workflow; move it away, build "
-            "the pyramid in another group, or, if it is an array that may be removed, set "
-            "overwrite: true"
+            "the pyramid in another group, or, if that array may be removed, set overwrite: true"
         )
     elif level.record is None and is_shared(level.image, path):
         raise StoreError(

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from zarrpyramid.programs import source_words
+
 from .archive_store import split_archive
 from .urls import is_url
 
@@ -60,10 +62,7 @@ class ImageFormat:
                 f"write it as one: {self.command.replace('FILE', shlex.quote(file))}, and give "
                 f"{self.given}"
             )
-        return (
-            f"give it as source of a new store: --config source={shlex.quote(file + self.inside)} "
-            "store=NEW.zarr"
-        )
+        return f"give it as source of a new store: {source_words(f'source={file}{self.inside}')}"
 
 
 FORMATS = (
