@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 
 import pytest
@@ -126,19 +127,54 @@ def test_a_defect_names_key_values_and_the_command_that_mends_it(store, tmp_path
     assert found.way_out.startswith(f"uv run zarrpyramid verify {store}/raw --repair --sample 20 ")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda r: r.update(max=7), "max is not that of 1's record"),
-        (lambda r: r["source"].update(mean=7.5), "mean is not that of 1's record"),
-        (lambda r: r["source"].update(digest="0" * 32), "digest of the voxels that it was made"),
-    ],
-)
-def test_the_record_is_proved_by_a_full_look_alone(store, change, message):
+WRONG_RECORDS = {
+    **{
+        key: (lambda r, key=key: r.update({key: 7.5}), f"{key} is not that of 1's record")
+        for key in ("min", "max", "mean")
+    },
+    "digest": (lambda r: r.update(digest="0" * 32), "digest is not that of 1's record"),
+    **{
+        f"{key} of the source": (
+            lambda r, key=key: r["source"].update({key: 7.5}),
+            f"{key} is not that of 1's record",
+        )
+        for key in ("min", "max", "mean")
+    },
+    "digest of the source": (
+        lambda r: r["source"].update(digest="0" * 32),
+        "digest of the voxels that it was made from is not that of 1's record",
+    ),
+}
+
+
+@pytest.mark.parametrize("look", [{}, {"sample": 1000}, {"full": True}], ids=str)
+@pytest.mark.parametrize(("change", "message"), WRONG_RECORDS.values(), ids=WRONG_RECORDS)
+def test_a_wrong_record_is_told_where_all_blocks_are_made_again(store, change, message, look):
     record(change)(store)
-    assert findings(store / "raw") == []
-    (found,) = findings(store / "raw", full=True)
-    assert message in found.line
+    told = [found for found in findings(store / "raw", **look) if found.level in (0, 1)]
+    assert message in told[0].line
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("change", [row[0] for row in WRONG_RECORDS.values()], ids=WRONG_RECORDS)
+def test_the_way_out_of_a_wrong_record_leads_out(store, change, capsys):
+    before = (store / "raw/1/zarr.json").read_bytes()
+    record(change)(store)
+    (found, *_) = findings(store / "raw", seed=3)
+    words = shlex.split(found.way_out)
+    assert main(words[words.index("zarrpyramid") + 1 :]) == 0
+    assert capsys.readouterr().err == ""
+    assert (store / "raw/1/zarr.json").read_bytes() == before
+    assert verified(store / "raw", full=True).is_sound
+
+
+def test_a_record_is_not_held_against_a_part_of_its_level(store):
+    record(lambda r: r.update(max=7))(store)
+    (check,) = [
+        c for c in verified(store / "raw", sample=0).checks if (c.name, c.level) == ("voxels", 1)
+    ]
+    assert check.figure.startswith("11 of 12 blocks")
+    assert findings(store / "raw", sample=0) == []
 
 
 @pytest.mark.slow

@@ -74,8 +74,8 @@ def verify_pyramid(
     path
         Path of the image's group, or its URL.
     sample, full, seed, n_workers, also
-        How much is looked at: see `sampling.Scope`. A full look also compares the digests and
-        statistics of the records.
+        How much is looked at: see `sampling.Scope`. Where all blocks of a level are looked at, the
+        digests and statistics of its record are compared too.
     follow_links
         Whether symbolic links are followed out of the store.
     storage_options

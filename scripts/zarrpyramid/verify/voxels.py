@@ -1,7 +1,7 @@
 """Whether the voxels of a level that zarrpyramid made are those that its record promises.
 
 Blocks are made again from the finer level by the recorded method and factors, and compared bit by
-bit. After a full look the digests and statistics of the records are compared too.
+bit. Where all blocks were made again, the digests and statistics of the records are compared too.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def check_voxels(
         yield Check(name="voxels", level=level.number, figure=figure)
         return set()
     _, factors = recipe
-    results, chosen = _comparisons(task, level, scope)
+    results, chosen, is_all = _comparisons(task, level, scope)
     seen, is_partial, n_wrong = BlockResult(), False, 0
     repair = pyramid.repair(scope.options)
     for result in results:
@@ -80,7 +80,7 @@ def check_voxels(
         figure=f"{chosen}, {seen.target.n_voxels} voxels made again by "
         f"{method} of {times(factors)}{comma}{how}, {n_wrong} chunks differ",
     )
-    if not scope.full or is_partial:
+    if not is_all or is_partial:
         return {level.path, finer.path}
     facts = _facts(level, finer, seen, is_equal=not n_wrong)
     if isinstance(task, CompareOnceTask) and not n_wrong:
@@ -96,7 +96,8 @@ def check_voxels(
     for whose, what, expected, found in facts:
         if expected != found:
             what = f"{what} is not that of {level.path}'s record"
-            yield whose.finding(what, expected=expected, found=found, way_out=repair)
+            mend = pyramid.repair("--full")  # which alone reads what the record says of the source
+            yield whose.finding(what, expected=expected, found=found, way_out=mend)
     if finer.number == 0 and copied_record(finer):
         yield from compare_copied(finer, proof(seen.source, finer.array))
         figure = f"digest of all {seen.source.n_voxels} voxels, as they were read from the source"
@@ -143,11 +144,11 @@ def check_decoding(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Iterato
 
 def _comparisons(
     task: CompareTask, level: FoundLevel, scope: Scope
-) -> tuple[Iterator[Comparison], str]:
-    """Return the comparisons of the blocks in scope, and which blocks these are, for people."""
+) -> tuple[Iterator[Comparison], str, bool]:
+    """Return the comparisons of the blocks in scope, which these are, and whether these are all."""
     if scope.full:
         n_all = geometry.count(task.grid)
-        return scope.told(compare_all(task, scope.n_workers), n_all), "all blocks"
+        return scope.told(compare_all(task, scope.n_workers), n_all), "all blocks", True
     sample = draw_sample(task.grid, scope.sample, scope.draw)
     objects = scope.also.get(level.path, ())
     mended = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
@@ -157,7 +158,8 @@ def _comparisons(
     if n_read < len(places):
         places = sorted(scope.draw.sample(places, n_read))
         chosen = f"{n_read} of {sample.n_blocks} blocks, as each is made of much of level 0"
-    return scope.told(on_places(task, places, scope.n_workers), len(places)), chosen
+    looks = scope.told(on_places(task, places, scope.n_workers), len(places))
+    return looks, chosen, len(places) == sample.n_blocks
 
 
 def _finding(level: FoundLevel, difference: Difference, repair: str) -> Finding:
