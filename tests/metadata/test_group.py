@@ -201,7 +201,7 @@ def test_the_way_out_of_a_bare_array_works(tmp_path, monkeypatch):
     """Follow the message by hand: the array is the source of a new store."""
     monkeypatch.chdir(tmp_path)
     zarr.create_array("a.zarr", data=VOXELS)
-    with pytest.raises(StoreError, match=r"store=NEW\.zarr, or in Python build_pyramid") as told:
+    with pytest.raises(StoreError, match=r"store=NEW\.zarr, or .*, or in Python build_pyr") as told:
         build_pyramid("a.zarr")
     source = str(told.value).rpartition("source='")[2].removesuffix("')")
     assert len(build_pyramid("NEW.zarr", source=source, levels=1)) == 2

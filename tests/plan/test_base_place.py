@@ -146,10 +146,20 @@ def test_a_source_with_another_name(tmp_path):
     assert len(build_pyramid(tmp_path / "b.zarr", source=way, levels=1)) == 2
 
 
-@pytest.mark.parametrize("command", ["status", "verify", "reproduce", "clean"])
-def test_commands_name_the_way_out_too(tmp_path, capsys, command):
+@pytest.mark.parametrize("command", ["status", "verify", "reproduce"])
+def test_commands_that_look_name_the_build(tmp_path, capsys, command):
     store = make(tmp_path / "a.zarr", {"s0": VOXELS})
     assert main([command, str(store)]) == 2
+    told = capsys.readouterr().err
+    assert "its one array is s0: build its pyramid first: " in told
+    built = shlex.split(told.partition("first: ")[2])
+    assert main(built[built.index("zarrpyramid") + 1 :]) == 0
+    assert main(["status", str(store)]) == 0
+
+
+def test_a_command_that_changes_names_the_way_out_too(tmp_path, capsys):
+    store = make(tmp_path / "a.zarr", {"s0": VOXELS})
+    assert main(["clean", str(store)]) == 2
     told = capsys.readouterr().err
     assert "its one array is s0: give base_path: s0" in told
     moved = shlex.split(told.partition("or rename it: ")[2])

@@ -106,7 +106,7 @@ HARMS = {
     "document 2 cut": (cut("2/zarr.json"), "level 2, PATH/2: cannot be read", "01"),
     "half chunk of 0": (cut("0/c/0/0/0"), "level 0 cannot be read: PATH/0/c/0/0/0 is", "12"),
     "half chunk of 1": (cut("1/c/0/0/0"), "level 1 cannot be read: PATH/1/c/0/0/0 is", "02"),
-    "empty chunk of 0": (empty("0/c/0/0/0"), "level 0 cannot be read: PATH/0/c/0/0/0 is", "12"),
+    "empty chunk of 0": (empty("0/c/0/0/0"), "level 0 has 1 of 27 objects without a byte", "12"),
     "empty chunk of 1": (empty("1/c/0/0/0"), "level 1 lacks 1 stored objects", "02"),
     "chunk of 0 lost": (lose("0/c/0/0/0"), "level 0 has other voxels than level 1 was", "012"),
     "chunk of 1 lost": (lose("1/c/0/0/0"), "level 1 lacks 1 stored objects", "012"),

@@ -119,6 +119,11 @@ class Settings(Form):
         ConfigError
             If a key is unknown (the nearest known one is named), or a required one is absent.
         """
+        if value is None and self.required:
+            (first, *_), name = self.required, where.rpartition(".")[2]
+            raise ConfigError(
+                f"{where} is empty; give it a {first}, such as {name}: {{{first}: PATH}}"
+            )
         fitted: dict[str, Any] = {}
         for key, item in super().fit(value, where, expected).items():
             inside = f"{where}.{key}" if where else str(key)

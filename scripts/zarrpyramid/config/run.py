@@ -169,10 +169,6 @@ def image_configs(config: Mapping[str, Any], results: Path | None = None) -> lis
     """
     checked = check_config(config)
     given: Any = config.get("images")
-    for name, own in given.items() if isinstance(given, dict) else ():
-        if own is None:
-            msg = f"images.{name} is empty; give it a store, such as {name}: {{store: PATH}}"
-            raise ConfigError(msg)
     for key, is_given in (("images: auto", given == _AUTO), ("select", "select" in checked)):
         if is_given:
             msg = f"{key} is about the images of a container; give container: PATH beside it"
