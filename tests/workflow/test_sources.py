@@ -202,7 +202,7 @@ def test_overwrite(workspace):
     group.create_array("s1", data=np.ones((11, 9, 7), "uint16"), chunks=(8, 8, 8))
     before = workspace.tree("image.zarr")
     refused = workspace.run(store="image.zarr", **LEVELS, code=1)
-    assert any("if it is an array that may be removed, set overwrite: true" in line
+    assert any("if that array may be removed, set overwrite: true" in line
                for line in refused.lines)  # fmt: skip
     assert workspace.tree("image.zarr") == before
     assert workspace.run(store="image.zarr", **LEVELS, overwrite="true").jobs == ALL[1:]
