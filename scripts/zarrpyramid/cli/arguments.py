@@ -159,6 +159,11 @@ def answer(
             print(printable(line))
 
 
+def shows_bar(given: argparse.Namespace) -> bool | None:
+    """Return whether a command shows a bar: None for where somebody watches."""
+    return False if given.quiet or given.json else None
+
+
 def _strict(value: Any) -> Any:
     """Return a value whose numbers every reader of JSON takes as they are, or as text."""
     from zarrpyramid.metadata import strict_number

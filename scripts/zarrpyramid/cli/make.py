@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError, PyramidError, suggestion
 
-from .arguments import BRAIN, add_answers, add_command, add_options, add_path, answer, options_of
+from .arguments import (
+    BRAIN,
+    add_answers,
+    add_command,
+    add_options,
+    add_path,
+    answer,
+    options_of,
+    shows_bar,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -177,8 +186,7 @@ def build(given: argparse.Namespace) -> int:
     if options := {**settings.pop("storage_options", {}), **options_of(given)}:
         settings["storage_options"] = options
     store, field = _split(given.path)
-    shown = False if given.quiet or given.json else None
-    records = build_pyramid(store, field, notes=given.notes, progress=shown, **settings)
+    records = build_pyramid(store, field, notes=given.notes, progress=shows_bar(given), **settings)
     levels = "level 0 alone is" if len(records) == 1 else f"levels 0 to {len(records) - 1} are"
     line = f"{levels} complete in {given.path}"
     answer(given, {"path": given.path, "levels": records}, [line])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .arguments import BRAIN, add_answers, add_command, add_options, answer, options_of
+from .arguments import BRAIN, add_answers, add_command, add_options, answer, options_of, shows_bar
 
 if TYPE_CHECKING:
     import argparse
@@ -66,9 +66,8 @@ def pack(given: argparse.Namespace) -> int:
     """Write a file, and say what is in it."""
     from zarrpyramid.share import pack
 
-    shown = False if given.quiet or given.json else None
     options = options_of(given)
-    done = pack(given.path, given.file, storage_options=options, progress=shown)
+    done = pack(given.path, given.file, storage_options=options, progress=shows_bar(given))
     told = {
         "path": given.path,
         "file": str(done.file),
@@ -85,9 +84,8 @@ def unpack(given: argparse.Namespace) -> int:
     """Make a folder, and say where it is."""
     from zarrpyramid.share import unpack
 
-    shown = False if given.quiet or given.json else None
     options = options_of(given, given.file)
-    place = unpack(given.file, given.folder, storage_options=options, progress=shown)
+    place = unpack(given.file, given.folder, storage_options=options, progress=shows_bar(given))
     told = {"file": given.file, "folder": str(place)}
     answer(given, told, [f"{place}: every object has its checksum"])
     return 0

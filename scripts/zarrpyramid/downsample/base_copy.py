@@ -100,7 +100,7 @@ def copy_base(
         or written or is not read back as it was written, or the source changes meanwhile.
     """
     source = image.source
-    if source is not None and not isinstance(source, Source):
+    if image.input is not None:
         return build_base(
             image,
             n_workers=n_workers,
@@ -109,7 +109,7 @@ def copy_base(
             on_block=on_block,
             looks=looks,
         )
-    assert source is not None
+    assert isinstance(source, Source)
     with image.store.hold(image.lock), looks or ExitStack() as looks:
         looks.enter_context(image.looked_at(0))
         check_base_place(image)

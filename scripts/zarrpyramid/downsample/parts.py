@@ -28,6 +28,7 @@ from .task import EditedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from zarrpyramid.metadata import Record
@@ -63,7 +64,7 @@ def open_level(
         If the level's place is taken by something that is not ours, or others are at the image.
     """
     with image.store.hold(image.lock), looks or ExitStack() as looks:
-        looks.enter_context(image.looked_at(*range(level)[-1:], objects=level == 1))
+        looks.enter_context(_looked_at(image, level))
         job = _job(image, level, finer, results=results, before_rebuild=before_rebuild, looks=looks)
         target = job.target
         job.check()
@@ -116,8 +117,7 @@ def build_part(
         If voxels contradict what was computed of them.
     """
     with image.store.hold(image.lock, shared=True), looks or ExitStack() as looks:
-        before = range(level)[-1:]
-        looks.enter_context(image.looked_at(*before, listed=level, objects=level == 1))
+        looks.enter_context(_looked_at(image, level, listed=level))
         given = {"results": results, "n_workers": n_workers, "on_block": on_block}
         job = _job(image, level, finer, looks=looks, **given)
         job.check()
@@ -183,8 +183,7 @@ def gather_level(
         the level was opened.
     """
     with image.store.hold(image.lock), looks or ExitStack() as looks:
-        before = range(level)[-1:]
-        looks.enter_context(image.looked_at(*before, listed=level, objects=level == 1))
+        looks.enter_context(_looked_at(image, level, listed=level))
         job = _job(image, level, finer, results=results, looks=looks)
         target = job.target
         job.check()
@@ -237,6 +236,11 @@ def _gathered(job: Job, parts: Sequence[Record]) -> Record:
             f"reads all of it; if this comes back: {wrong}"
         )
     return job.record(seen)
+
+
+def _looked_at(image: Image, level: int, *, listed: int = 0) -> AbstractContextManager[None]:
+    """Have what a job reads of the image and of the level before asked for at once."""
+    return image.looked_at(*range(level)[-1:], listed=listed, objects=level == 1)
 
 
 def _job(image: Image, level: int, finer: Record, **given: Any) -> Job:

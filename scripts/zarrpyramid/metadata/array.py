@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zarrpyramid.geometry import coarse_shape, split_index
+from zarrpyramid.geometry import coarse_shape, count, grid_shape, split_index
 from zarrpyramid.reduce import ITEM_SIZES, kind_of, parse_fill, spell_fill
 
 from .formats import FORMATS, Format
@@ -84,6 +84,11 @@ class ArrayMetadata(ABC):
     def write_shape(self) -> Shape:
         """Extents of one stored object, the unit in which tasks write."""
         return self.shards or self.chunks
+
+    @property
+    def n_objects(self) -> int:
+        """Number of stored objects when all are written."""
+        return count(grid_shape(self.shape, self.write_shape))
 
     @property
     def chunks_per_object(self) -> Shape:

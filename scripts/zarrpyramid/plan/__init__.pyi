@@ -59,6 +59,7 @@ from .levels import LevelPlan as LevelPlan
 from .levels import describe_level as describe_level
 from .levels import made_base as made_base
 from .levels import provenance as provenance
+from .lost import READ_AGAIN as READ_AGAIN
 from .lost import missing_line as missing_line
 from .lost import way_back as way_back
 from .lost import why_lost as why_lost

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError
 from zarrpyramid.metadata import RECORD_ENTRY, parse_number
 from zarrpyramid.programs import command
@@ -87,7 +86,7 @@ def why_lost(
         Of the levels that were made from it, level 1 first.
     """
     sizes = [size for key, size, _ in objects if not is_beyond(base, key)]
-    n_all = geometry.count(geometry.grid_shape(base.shape, base.write_shape))
+    n_all = base.n_objects
     if n_empty := sizes.count(0):
         return f"has {n_empty} of {n_all} objects without a byte, which nobody can decode"
     copied = base.attributes.get(COPY_KEY)
@@ -109,10 +108,14 @@ def why_lost(
     return ""
 
 
+READ_AGAIN = "run the workflow, which reads the source again, or restore level 0 from a copy"
+"""How a level 0 that was taken from a source is mended."""
+
+
 def way_back(base: ArrayMetadata) -> str:
     """Return how a level 0 that has lost objects is mended."""
     if base.attributes.get(COPY_KEY):
-        return "run the workflow, which reads the source again, or restore level 0 from a copy"
+        return READ_AGAIN
     return "restore them from a copy: a run does not make level 0 again"
 
 

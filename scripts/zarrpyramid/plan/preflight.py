@@ -173,8 +173,7 @@ def _levels_made(image: Image) -> tuple[list[LevelPlan], Room]:
 def _is_small(level: Level) -> bool:
     """Tell whether the objects of an array are few enough to be looked at."""
     with contextlib.suppress(PyramidError):
-        found = level.metadata
-        return geometry.count(geometry.grid_shape(found.shape, found.write_shape)) <= MOST_COUNTED
+        return level.metadata.n_objects <= MOST_COUNTED
     return False
 
 

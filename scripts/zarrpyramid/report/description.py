@@ -26,18 +26,16 @@ _AXES = ("axis", "type", "unit", "extent", "voxel size")
 _LEVELS = ("level", "shape", "scale", "chunks", "shards", "codecs", "made by", "objects", "bytes")
 _IMAGES = ("image", "shape", "dtype", "levels")
 _OF_ONE = (
-    *(
-        "format",
-        "is_labels",
-        "axes",
-        "levels",
-        "bytes",
-        "channels",
-        "labels",
-        "faults",
-        "notes",
-        "links",
-    ),
+    "format",
+    "is_labels",
+    "axes",
+    "levels",
+    "bytes",
+    "channels",
+    "labels",
+    "faults",
+    "notes",
+    "links",
 )
 """Keys of what is told of one image."""
 _SHOWN = 40

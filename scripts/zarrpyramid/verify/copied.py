@@ -9,7 +9,7 @@ from zarrpyramid import geometry
 from zarrpyramid.arrays import open_chunks
 from zarrpyramid.downsample import BlockResult
 from zarrpyramid.errors import AccessError, StoreError
-from zarrpyramid.plan import stored_objects, way_back, why_lost
+from zarrpyramid.plan import READ_AGAIN, stored_objects, way_back, why_lost
 
 from .comparison import counted, on_places, proof
 from .findings import Check
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .findings import Finding
     from .pyramid import FoundLevel, Pyramid
     from .sampling import Scope
-
-WAY_OUT = "run the workflow, which reads the source again, or restore level 0 from a copy"
 
 
 def check_copied(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
@@ -61,7 +59,7 @@ def damaged(level: FoundLevel, reason: str) -> Finding:
     """
     if level.number or copied_record(level) is None:
         return level.finding(reason)
-    return level.finding(reason.partition("; restore it")[0], way_out=WAY_OUT)
+    return level.finding(reason.partition("; restore it")[0], way_out=READ_AGAIN)
 
 
 def compare_copied(level: FoundLevel, known: Record) -> Iterator[Finding]:
@@ -70,7 +68,7 @@ def compare_copied(level: FoundLevel, known: Record) -> Iterator[Finding]:
     for key, found in known.items():
         if record.get(key) != found:
             what = f"{key} of the voxels is not that of those which were read from the source"
-            yield level.finding(what, expected=record.get(key), found=found, way_out=WAY_OUT)
+            yield level.finding(what, expected=record.get(key), found=found, way_out=READ_AGAIN)
 
 
 def check_base_objects(pyramid: Pyramid) -> Iterator[Finding]:

@@ -103,7 +103,7 @@ def check_objects(
     pyramid: Pyramid, level: FoundLevel, found: Inventory
 ) -> Iterator[Check | Finding]:
     """Yield what an inventory shows."""
-    n_all = geometry.count(geometry.grid_shape(level.array.shape, level.array.write_shape))
+    n_all = level.array.n_objects
     record = level.record
     expected = None if record is None else expected_objects(level.array)
     n_written = n_all if expected is None else expected

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zarrpyramid.geometry import Shape
-    from zarrpyramid.metadata import ArrayMetadata, Document, Record
+    from zarrpyramid.metadata import Document, Record
 
     from .pyramid import Pyramid
 
@@ -139,13 +139,9 @@ def status_of(pyramid: Pyramid) -> Status:
         if level.fault and level.level == 0:
             faults.insert(0, f"level {level.path} {level.fault}; {way_back(base.array)}")
         elif level.level == 0:
-            notes = list(filter(None, [missing_line(level.n_objects, _n_all(base.array))]))
+            notes = list(filter(None, [missing_line(level.n_objects, base.array.n_objects)]))
     wrong, warnings = document_faults(pyramid)
     return Status(levels=levels, faults=faults + wrong, warnings=warnings, notes=notes)
-
-
-def _n_all(array: ArrayMetadata) -> int:
-    return geometry.count(geometry.grid_shape(array.shape, array.write_shape))
 
 
 def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
