@@ -79,7 +79,7 @@ class Answers:
             yield
         finally:
             if pool is not None:
-                pool.shutdown(cancel_futures=True)
+                pool.shutdown()  # a block around this one keeps the answers: none may be cancelled
             with self._lock:
                 self._depth -= 1
                 if not self._depth:
