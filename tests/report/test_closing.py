@@ -131,3 +131,40 @@ def test_a_table_that_cannot_be_written_is_one_line(start, capsys):
     tell(start, "a", 1, f"{CAUSE}no space")
     start.run.folder.write_text("a file where the folder would be")
     assert closing(start, capsys)[0].startswith(f"{CAUSE}")
+
+
+OLD = '<h1>a</h1><p class="verdict"><b>Complete</b> <span>All\nis there.</span></p><p>\\1 more</p>'
+ALL = ("levels/0.json", "levels/1.json", "multiscales.json")
+OUTDATED = {
+    # Sentinels of image a after the run, the last line of its newest log, what its report says.
+    "all there": (ALL, "2026 INFO done in 0.1 s", ""),
+    "failed": (ALL[:1], f"{CAUSE}no <space>", "no &lt;space&gt;."),
+    "failed twice": (ALL[:1], f"{CAUSE}no space", "no space."),
+    "failed beside its levels": (ALL, f"{CAUSE}not sound", "not sound."),
+    "killed": (ALL[:2], "one line", "a job ended without a word: "),
+    "interrupted": (ALL[:1], "zarrpyramid: interrupted", "level 0 is complete, level 1 is not."),
+    "interrupted beside its levels": (ALL, "zarrpyramid: interrupted", ""),
+    "stopped with another": (ALL[1:], None, "level 1 is complete, level 0 is not."),
+}
+
+
+@pytest.mark.parametrize(("there", "last", "said"), OUTDATED.values(), ids=OUTDATED)
+def test_an_old_report_is_not_of_what_the_run_has_not_made(
+    start, capsys, there, last, said, request
+):
+    make(start, "a", *there, "summary.md")
+    report = start.run.folder / "a/report.html"
+    report.write_text(OLD)
+    if last:
+        tell(start, "a", 1, last)
+    for _ in range(2 if "twice" in request.node.name else 1):
+        closing(start, capsys)
+    if not said:
+        assert report.read_text() == OLD
+        assert (start.run.folder / "a/summary.md").exists()
+        return
+    head, _, rest = report.read_text().partition('<p class="verdict bad"><b>Incomplete</b> <span>')
+    assert head == "<h1>a</h1>"
+    assert rest.startswith(f"The newest run has not made it: {said}")
+    assert rest.endswith(" All else on this page is of a run before.</span></p><p>\\1 more</p>")
+    assert not (start.run.folder / "a/summary.md").exists(), "the next run makes both again"

@@ -144,3 +144,46 @@ def test_planning_reads_a_few_documents_of_each_image_and_no_voxel(workspace, mo
     assert max(Counter(asked).values()) <= 4
     assert len(asked) <= 14 * len(images)
     assert not [path for path in asked if "/0/c/" in path]
+
+
+@pytest.mark.slow
+def test_an_old_report_does_not_call_complete_what_the_newest_run_has_not_made(workspace):
+    names = ("sound", "gone", "damaged", "foreign")
+    for name in names:
+        workspace.make(f"{name}.zarr", (20, 18))
+    images = {name: {"store": f"{name}.zarr", "levels": 1} for name in names}
+    run = ("--configfile", str(workspace.write("my.yaml", json.dumps({"images": images}))))
+
+    def told(name):
+        text = (workspace / f"results/{name}/report.html").read_text(encoding="utf-8")
+        (said,) = re.findall(r'<p class="verdict[^>]*><b>(.*?)</b> <span>(.*?)</span>', text)
+        return said
+
+    workspace.run(*run)
+    assert {told(name)[0] for name in names} == {"Complete"}
+    (workspace / "gone.zarr").rename(workspace / "elsewhere")
+    chunk = workspace / "damaged.zarr/0/c/1/1"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:-9])
+    zarr.create_array(workspace / "foreign.zarr/1", data=np.ones((9, 9)), overwrite=True)
+
+    workspace.run(*run, "--keep-going", code=1)
+    assert told("sound")[0] == "Complete"
+    for name, why in {
+        "gone": "there is no store",
+        "damaged": "damaged.zarr/0/c/1/1 is damaged",
+        "foreign": "foreign.zarr/1",
+    }.items():
+        word, said = told(name)
+        assert word == "Incomplete"
+        assert why in said
+        assert said.startswith("The newest run has not made it: ")
+        assert " It ended at " in said
+    index = (workspace / "results/index.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'href="(.*?)/report.html"', index)) == {"sound"}
+
+    (workspace / "elsewhere").rename(workspace / "gone.zarr")
+    chunk.write_bytes(whole)
+    shutil.rmtree(workspace / "foreign.zarr/1")
+    workspace.run(*run)
+    assert {told(name)[0] for name in names} == {"Complete"}

@@ -195,12 +195,18 @@ def _where(image: Image) -> str:
     return where if image.store.is_remote else near(Path(where))
 
 
+def is_built(image: Image, results: Path) -> bool:
+    """Tell whether all levels of an image are there, and are listed."""
+    listed = results / image.plan.image.name / "multiscales.json"
+    return all(_levels_there(image, results)) and listed.exists()
+
+
 def is_done(image: Image, results: Path, *, in_batch: bool = False) -> bool:
     """Tell whether all that a run makes of an image is there; of one in a batch, no report."""
-    made = ["multiscales.json", *(() if in_batch else ("summary.md", "report.html"))]
+    made = [] if in_batch else ["summary.md", "report.html"]
     made += ["labels.json"] * image.plan.image.label_report
     folder = results / image.plan.image.name
-    return all(_levels_there(image, results)) and all((folder / file).exists() for file in made)
+    return is_built(image, results) and all((folder / file).exists() for file in made)
 
 
 def levels_done(image: Image, results: Path) -> str:
