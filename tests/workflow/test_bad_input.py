@@ -241,6 +241,38 @@ def test_it_is_the_last_line_of_a_run(bad, monkeypatch, config, as_snakemake_rea
     assert after == before
 
 
+NONE = [
+    # What a user types beside --cores 2, what is refused, and the way out.
+    (["--cores", "0"], "--cores 0", "--cores all"),
+    (["-c0"], "--cores 0", "--cores all"),
+    (["--cores=-1"], "--cores -1", "--cores all"),
+    (["-j", "0"], "--jobs 0", "--jobs 1"),
+    (["--touch", "--cores", "0"], "--cores 0", "--cores all"),
+    (["-n", "--cores", "0"], "--cores 0", "--cores all"),
+    (["--local-cores", "0"], "--local-cores 0", "--local-cores 1"),
+    (["--max-threads", "0"], "--max-threads 0", "--max-threads 1"),
+    (["--max-threads=-3"], "--max-threads -3", "--max-threads 1"),
+    (
+        ["--set-threads", "downsample_level=0"],
+        "--set-threads downsample_level=0",
+        "--set-threads downsample_level=1",
+    ),
+]
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize(("words", "refused", "way_out"), NONE, ids=[str(row[0]) for row in NONE])
+def test_no_core_is_one_line_and_its_way_out_runs(workspace, words, refused, way_out):
+    workspace.make("image.zarr", (20, 18))
+    image = {"store": "image.zarr", "levels": 1}
+
+    refusal = f"zarrpyramid: {refused}: expected a number >= 1; give {way_out}"
+    assert workspace.run(*words, **image, code=1).lines[-1] == refusal
+    assert not (workspace / "image.zarr/1").exists()
+    workspace.run(*way_out.split(), **image)
+    assert (workspace / "image.zarr/1").exists()
+
+
 @pytest.mark.slow
 def test_a_dry_run_of_what_does_not_fit_goes_on(bad):
     config = {"store": "huge.zarr", "levels": 1, "parts": 2, "base_watch": "none"}
