@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -55,15 +56,53 @@ def test_a_source_makes_a_store_with_a_field(tmp_path):
     assert zarr.open_group(tmp_path / "new.zarr")["raw/1"].shape == (20, 17, 10)
 
 
+SIZES = {
+    # Axes, settings, and what the warning names.
+    "nothing is known": (None, {}, ["z", "y", "x"], "{z: SIZE, y: SIZE, x: SIZE}"),
+    "some are given": (None, {"voxel_size": "{z: 2.5}"}, ["y", "x"], "{z: 2.5, y: SIZE, x: SIZE}"),
+    "with a unit": (None, {"unit": "micrometer"}, ["z", "y", "x"], "{z: SIZE, y: SIZE, x: SIZE}"),
+    "channels": ("cyx", {}, ["y", "x"], "{y: SIZE, x: SIZE}"),
+    "all are given": (None, {"voxel_size": "[3, 2, 1]"}, [], ""),
+    "all ones": (None, {"voxel_size": "[1, 1, 1]"}, [], ""),
+}
+
+
+@pytest.mark.parametrize(("axes", "given", "unknown", "sizes"), SIZES.values(), ids=SIZES)
+def test_voxel_sizes_that_nothing_says(tmp_path, capsys, axes, given, unknown, sizes):
+    group = zarr.create_group(tmp_path / "a b.zarr")
+    group.create_array("0", data=VOXELS, chunks=(8, 8, 8), dimension_names=axes)
+    words = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
+    build = ["build", f"{tmp_path}/a b.zarr", "--set", "levels=1"]
+    assert main([*build, *words]) == 0
+    told = capsys.readouterr().err
+    for silent in ("--json", "-q"):
+        assert main([*build, *words, silent]) == 0
+        assert capsys.readouterr().err == ""
+    assert bool(told) == bool(unknown)
+    if unknown:
+        assert told.startswith(
+            f"zarrpyramid: warning: voxel size unknown along {', '.join(unknown)}: voxels count as "
+            f'cubes; give --set "voxel_size={sizes}"'
+        )
+        assert told.endswith(" --set unit=micrometer\n") == ("unit" not in given)
+        way_out = shlex.split(told.partition("; give ")[2].replace("SIZE", "0.5"))
+        assert main([*build, *words, *way_out]) == 0
+        assert capsys.readouterr().err == ""
+        assert main(["info", f"{tmp_path}/a b.zarr", "--json"]) == 0
+        axes = json.loads(capsys.readouterr().out)["axes"]
+        assert {each["voxel_size"] for each in axes if each["name"] in unknown} == {0.5}
+        assert all(each["unit"] == "micrometer" for each in axes if each["name"] in unknown)
+
+
 @pytest.mark.parametrize(
     ("word", "line", "way_out"),
     [
         ("levls=1", "--set levls: no setting of build; did you mean 'levels'?", "levels=1"),
         ("levels", "--set levels: expected KEY=VALUE, such as levels=3", "levels=3"),
-        ("levels=[", "--set levels cannot be read as a configuration: ", "levels=1"),
+        ("levels=[", "--set levels: is no YAML: expected ", "levels=1"),
         ("levels=few", "levels", "levels=1"),
         ("field=raw", "--set field: no setting of build; give STORE/FIELD instead", "levels=1"),
-        ("storage_options={secret", "--set storage_options cannot be read", "levels=1"),
+        ("storage_options={secret", "--set storage_options: is no YAML: expected ','", "levels=1"),
     ],
 )
 def test_a_setting_that_is_none(tmp_path, capsys, word, line, way_out):
@@ -72,6 +111,7 @@ def test_a_setting_that_is_none(tmp_path, capsys, word, line, way_out):
     assert main(["build", f"{store}/raw", "--set", word]) == 2
     (told,) = capsys.readouterr().err.splitlines()
     assert line in told
+    assert "secret" not in told
     assert files(store) == before
     assert main(["build", f"{store}/raw", "--set", way_out, "-q"]) == 0
 

@@ -107,10 +107,10 @@ def test_plan_says_what_it_needs(tmp_path, capsys):
     assert main(["plan"]) == 2
     assert "give STORE/FIELD, --configfile F or --config KEY=VALUE ..." in capsys.readouterr().err
     assert main(["plan", "--configfile", str(tmp_path / "absent.yaml")]) == 2
-    assert "cannot be read as a configuration" in capsys.readouterr().err
+    assert "absent.yaml: there is no such file; give the path" in capsys.readouterr().err
     (tmp_path / "list.yaml").write_text("[1]")
     assert main(["plan", "--configfile", str(tmp_path / "list.yaml")]) == 2
-    assert "expected a mapping of keys such as store" in capsys.readouterr().err
+    assert "expected a mapping of settings such as store" in capsys.readouterr().err
 
 
 def test_plan_takes_settings_as_snakemake_does(tmp_path, capsys):

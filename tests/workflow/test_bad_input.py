@@ -241,6 +241,20 @@ def test_it_is_the_last_line_of_a_run(bad, monkeypatch, config, as_snakemake_rea
     assert after == before
 
 
+def test_a_key_that_a_configuration_has_twice_is_refused(workspace):
+    """Snakemake itself takes the last of them without a word."""
+    workspace.make("image.zarr", (20, 18))
+    text = "store: image.zarr\nlevels: 1\nlevels: 2\n"
+    words = ("-n", "--configfile", str(workspace.write("my.yaml", text)))
+    assert (
+        workspace.run(*words, code=1)
+        .lines[-1]
+        .endswith("my.yaml, line 3: levels is given twice, first in line 2; keep one of them")
+    )
+    workspace.write("my.yaml", text.replace("levels: 2\n", ""))
+    assert "1" in workspace.run(*words).jobs
+
+
 NONE = [
     # What a user types beside --cores 2, what is refused, and the way out.
     (["--cores", "0"], "--cores 0", "--cores all"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
+from zarrpyramid.config import check_twice
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.plan import Batch, Job, Run, doubts
 from zarrpyramid.downsample import Mode, Start, hand_job, is_worth_saying
@@ -41,6 +42,8 @@ if workflow.is_main_process and workflow.modifier.is_main_snakefile():
     for doubt in doubts(config, workflow.overwrite_configfiles, f"{workflow.basedir}/config.yaml"):
         logger.warning(f"zarrpyramid: warning: {doubt}")
 try:
+    if workflow.is_main_process and workflow.modifier.is_main_snakefile():
+        check_twice(map(Path, workflow.configfiles))
     RUN = Run(config, results=RESULTS, folder=FOLDERS[0], logs=FOLDERS[1])
 except PyramidError as error:
     raise SystemExit(f"zarrpyramid: {error}") from None

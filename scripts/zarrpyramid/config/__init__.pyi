@@ -1,5 +1,6 @@
 from .bases import DeclaredBase as DeclaredBase
 from .bases import TestImage as TestImage
+from .files import check_twice as check_twice
 from .files import from_yaml as from_yaml
 from .files import read_config as read_config
 from .files import to_yaml as to_yaml
