@@ -180,16 +180,20 @@ def _fault(image: Image) -> str:
 
 def build(given: argparse.Namespace) -> int:
     """Build a pyramid, and say what is there."""
-    from zarrpyramid.pyramids import build_pyramid
+    from zarrpyramid.downsample import build_image
+    from zarrpyramid.report import size_to_give
 
     settings = _settings(given.set)
     if options := {**settings.pop("storage_options", {}), **options_of(given)}:
         settings["storage_options"] = options
     store, field = _split(given.path)
-    records = build_pyramid(store, field, notes=given.notes, progress=shows_bar(given), **settings)
+    shows = shows_bar(given)
+    image, records = build_image(store, field, settings, notes=given.notes, progress=shows)
     levels = "level 0 alone is" if len(records) == 1 else f"levels 0 to {len(records) - 1} are"
     line = f"{levels} complete in {given.path}"
     answer(given, {"path": given.path, "levels": records}, [line])
+    if not (given.json or given.quiet) and (unsized := size_to_give(image, "--set")):
+        print(f"zarrpyramid: warning: {unsized}", file=sys.stderr)
     return 0
 
 

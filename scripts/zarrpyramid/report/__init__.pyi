@@ -13,6 +13,7 @@ from .images_page import summarize_images as summarize_images
 from .labels import label_table as label_table
 from .labels import report_labels as report_labels
 from .page import report_pyramid as report_pyramid
+from .summary import size_to_give as size_to_give
 from .summary import summarize_pyramid as summarize_pyramid
 from .thumbnail import draw_thumbnail as draw_thumbnail
 from .viewer_rules import OPENERS as OPENERS

@@ -142,8 +142,11 @@ def sizes_to_give(images: Sequence[Image]) -> list[str]:
     return [f"{whose}{size_to_give(unsized[0])}"]
 
 
-def size_to_give(image: Image) -> str:
-    """Return along which axes nothing says how large voxels are, and how to say it, or ""."""
+def size_to_give(image: Image, option: str = "--config") -> str:
+    """Return along which axes nothing says how large voxels are, and how to say it, or "".
+
+    `option` gives settings to the command that is named: `--config`, or `--set`, once for each.
+    """
     plan = image.plan
     if not plan.unsized:
         return ""
@@ -151,10 +154,12 @@ def size_to_give(image: Image) -> str:
     known = {**given} if isinstance(given, dict) else {}
     wanted = {**known, **dict.fromkeys(plan.unsized, "SIZE")}
     sizes = ", ".join(f"{name}: {size}" for name, size in wanted.items())
-    unit = "" if any(axis.unit for axis in plan.axes) else " unit=micrometer"
+    unit = "unit=micrometer" if option == "--config" else f"{option} unit=micrometer"
+    words = [f'{option} "voxel_size={{{sizes}}}"']
+    words += [] if any(axis.unit for axis in plan.axes) else [unit]
     return (
         f"voxel size unknown along {', '.join(plan.unsized)}: voxels count as cubes; give "
-        f'--config "voxel_size={{{sizes}}}"{unit}'
+        f"{' '.join(words)}"
     )
 
 
