@@ -156,3 +156,65 @@ def test_names_of_channels_are_known(tmp_path, name):
     make(tmp_path, (3, 8, 8), (name, "y", "x"))
     (_, level_1) = build_pyramid(tmp_path, levels=1)
     assert level_1["recipe"]["factors"] == [1, 2, 2]
+
+
+SURE_TYPES = {"c": "channel"}
+LISTED = {
+    # Names in the list, in level 0, those given, and what is asked.
+    "mistyped": ("zyx", None, "zyq", "axis 'x' 'q', the group's multiscales has"),
+    "mistyped, with names": ("zyx", "zyx", "zyq", "axis 'x' 'q', the group's multiscales has"),
+    "the first": ("zyx", None, "ayx", "axis 'z' 'a', "),
+    "names alone": (None, "zyx", "zyq", "axis 'x' 'q', level 0's dimension_names has"),
+    "of two": ("yx", None, ("y", "lon"), "axis 'x' 'lon', "),
+    "another case": ("zyx", None, "zyX", "axis 'x' 'X', "),
+    "channels": ("cyx", None, "dyx", "axis 'c' 'd', "),
+    "as they are": ("zyx", "zyx", "zyx", ""),
+    "time": ("zyx", None, "tyx", ""),
+    "a channel": ("zyx", "zyx", "cyx", ""),
+    "all of them": ("yx", None, ("lat", "lon"), ""),
+    "a usual one": (("a", "y", "x"), None, "zyx", ""),
+    "nothing is named": (None, None, "zyq", ""),
+    "some have no name": (None, ("z", None, "x"), "zyx", ""),
+}
+
+
+@pytest.mark.parametrize("taken", ["in place", "as source"])
+@pytest.mark.parametrize(("listed", "names", "given", "asked"), LISTED.values(), ids=LISTED)
+def test_one_axis_of_several_is_not_renamed_by_a_slip(tmp_path, listed, names, given, asked, taken):
+    path, new = tmp_path / "a.zarr", tmp_path / "new.zarr"
+    attributes = {}
+    if listed:
+        axes = [{"name": name, "type": SURE_TYPES.get(name, "space")} for name in listed]
+        scale = [{"type": "scale", "scale": [2.0] * len(axes)}]
+        datasets = [{"path": "0", "coordinateTransformations": scale}]
+        listing = {"axes": axes, "datasets": datasets}
+        attributes = {"ome": {"version": "0.5", "multiscales": [listing]}}
+    make(path, (8, 9, 10)[-len(given) :], names, attributes=attributes)
+    keys = {"levels": 1, "scale_factors": 2, "axes": [*given]}
+    where, more = (path, {}) if taken == "in place" else (new, {"source": str(path)})
+    if not asked:
+        build_pyramid(where, **keys, **more)
+        return
+    before = {item: item.read_bytes() for item in tmp_path.rglob("*") if item.is_file()}
+    with pytest.raises(ConfigError, match=re.escape(asked)) as told:
+        build_pyramid(where, **keys, **more)
+    assert {item: item.read_bytes() for item in tmp_path.rglob("*") if item.is_file()} == before
+    kept = re.search(
+        r"did you mean '(\w+)'\? Leave axes out .*, or rename the axis there", str(told.value)
+    )
+    mended = [name if name in (listed or names) else kept[1] for name in given]
+    assert mended == [*(listed or names)]
+    # Each way out: the name that is meant, none, and the axis renamed there first.
+    if taken == "as source":
+        build_pyramid(where, **{**keys, "axes": mended}, **more)
+        return
+    build_pyramid(where, **{**keys, "axes": mended})
+    build_pyramid(where, levels=1, scale_factors=2)
+    group = zarr.open_group(path)
+    ome = group.attrs["ome"]
+    for axis, name in zip(ome["multiscales"][0]["axes"], given, strict=True):
+        axis["name"] = name
+    group.attrs["ome"] = ome
+    if asked != "axis 'c' 'd', ":  # which is of space by its name, and a channel by its type
+        build_pyramid(where, **keys)
+        assert zarr.open_array(path / "1").metadata.dimension_names == tuple(given)

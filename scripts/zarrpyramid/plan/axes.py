@@ -23,7 +23,7 @@ from zarrpyramid.metadata import (
     read_multiscales,
 )
 
-from .axis_order import check_order
+from .axis_order import check_meant, check_order
 from .decision import Decision
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ def plan_axes(
     else:
         known = {axis.name: axis for axis in found or ()}
         names = _names(image, base)
+        if found is not None:
+            check_meant(image, [axis.name for axis in found], "the group's multiscales")
+        else:
+            there = [name or "" for name in base.dimension_names or ()]
+            check_meant(image, there, "level 0's dimension_names")
         axes = [
             known.get(name) or replace(there, name=name, type=axis_type(name), counted=None)
             for name, there in zip(names, found or [_UNKNOWN] * len(names), strict=True)

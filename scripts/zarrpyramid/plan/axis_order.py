@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _ORDER = (TIME, CHANNEL, SPACE)
 """The types of axes in the order in which OME-NGFF has them."""
+_USUAL = "zyx"
+"""Names of axes of space that every program knows."""
 
 
 def check_order(image: ImageConfig, axes: Sequence[Axis]) -> None:
@@ -37,6 +39,33 @@ def check_order(image: ImageConfig, axes: Sequence[Axis]) -> None:
         f"image {image.name}: axes {names} break OME-NGFF's order: at most one time axis, then "
         f"at most one channel axis, then two or three space axes; {way_out}"
     )
+
+
+def check_meant(image: ImageConfig, there: Sequence[str], where: str) -> None:
+    """Refuse settings that give one axis of several a name that no program knows: it is mistyped.
+
+    A usual name says what the axis is, and names that are all others are meant.
+
+    Parameters
+    ----------
+    there, where
+        Names of the axes as they are found, and what has them.
+
+    Raises
+    ------
+    ConfigError
+        If so.
+    """
+    names = image.axes or ()
+    is_kept = any(name.lower() == found.lower() for name, found in zip(names, there, strict=False))
+    for name, found in zip(names, there, strict=False):
+        is_usual = name in _USUAL or axis_type(name) != SPACE
+        if is_kept and len(names) == len(there) and not is_usual and name not in there:
+            raise ConfigError(
+                f"image {image.name}: axes {list(names)} call axis {found!r} {name!r}, {where} has "
+                f"{list(there)}; did you mean {found!r}? Leave axes out to keep its names, or "
+                "rename the axis there first"
+            )
 
 
 def is_ordered(names: Sequence[str]) -> bool:

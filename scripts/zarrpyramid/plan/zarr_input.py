@@ -17,7 +17,7 @@ from zarrpyramid.errors import ConfigError
 from zarrpyramid.inputs import InputForm
 from zarrpyramid.metadata import ZARR_FORMATS, channel_names, join, ome_attributes, read_axes
 
-from .axis_order import is_ordered
+from .axis_order import check_meant, is_ordered
 from .stored import OBJECT_KEY
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def zarr_input(config: ImageConfig, source: Source) -> ZarrInput:
         )
     base = source.base
     axes = read_axes(source.attributes, len(base.shape)) or ()
+    check_meant(config, _names(source), source.name)
     form = InputForm(
         shape=base.shape,
         dtype=base.dtype,
