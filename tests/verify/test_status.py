@@ -50,7 +50,7 @@ def test_faults(store):
     (store / "raw/2/zarr.json").unlink()
     run = "run the workflow, which makes what is missing"
     assert pyramid_status(str(store / "raw")).faults[:2] == [
-        f"level 1 lacks 1 stored objects; what is missing reads as fill value; {run}",
+        f"level 1 lacks 1 stored objects, which read as fill value; {run}",
         f"level 2, {store}/raw/2: is listed, but there is no array; {run}",
     ]
 

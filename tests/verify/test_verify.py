@@ -118,7 +118,8 @@ def test_every_harm_is_told(store, harm, level, message, capsys):
 
 def test_a_defect_names_key_values_and_the_command_that_mends_it(store, tmp_path):
     swap(store)
-    (found,) = [found for found in findings(store / "raw") if found.level == 1]
+    size, found = (found for found in findings(store / "raw") if found.level == 1)
+    assert size.what == "has objects of other sizes than were written"
     assert found.key == str(store / "raw/1/c/0/0/0")
     level = zarr.open_array(store / "raw/1", mode="r")
     before = zarr.open_array(store / "raw/0", mode="r")[:2, :2, :2]

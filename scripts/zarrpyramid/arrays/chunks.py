@@ -60,10 +60,10 @@ class Chunks(Protocol):
     def encode(self, index: Index, block: Block) -> Payload | None:
         """Return what to store for a chunk's voxels inside the array, or None."""
 
-    def put(self, index: Index, payloads: Sequence[Payload | None]) -> bool:
+    def put(self, index: Index, payloads: Sequence[Payload | None]) -> int | None:
         """Write one object from what `encode` returned for its chunks inside the array, in C order.
 
-        Return whether there is an object now: there is none where all chunks are None.
+        Return how many bytes it has; None where there is none now, as all chunks are None.
         """
 
     def beside(self, buffers: str) -> Chunks:

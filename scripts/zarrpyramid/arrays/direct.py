@@ -120,14 +120,14 @@ class DirectChunks:
         chunk[_inside(self.metadata, index)] = block
         return self._codec.encode(chunk)
 
-    def put(self, index: Index, payloads: Sequence[bytes | None]) -> bool:
+    def put(self, index: Index, payloads: Sequence[bytes | None]) -> int | None:
         self._open_shards.drop(index)
         data = payloads[0] if self._shards is None else self._encode_shard(index, payloads)
         if data is None:
             self._store.delete(self._key(index))
-        else:
-            self._store.put(self._key(index), data)
-        return data is not None
+            return None
+        self._store.put(self._key(index), data)
+        return len(data)
 
     def _encode_shard(self, index: Index, payloads: Sequence[bytes | None]) -> bytes | None:
         assert self._shards is not None

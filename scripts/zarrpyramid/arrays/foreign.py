@@ -100,7 +100,7 @@ class ForeignChunks:
     def encode(self, index: Index, block: Block) -> Block:
         return block.copy()
 
-    def put(self, index: Index, payloads: Sequence[Block | None]) -> bool:
+    def put(self, index: Index, payloads: Sequence[Block | None]) -> int | None:
         key = self.metadata.object_key(index)
         region = geometry.unit_region(index, self.metadata.write_shape, self.metadata.shape)
         block = np.empty(geometry.region_shape(region), native_dtype(self.metadata))
@@ -114,7 +114,7 @@ class ForeignChunks:
                 f"cannot write {self._store.name}/{self._path}/{key}: {error}"
             ) from error
         # zarr-python decides which objects are empty, and stores none for them.
-        return self._store.size(f"{self._path}/{key}") is not None
+        return self._store.size(f"{self._path}/{key}")
 
 
 def open_array(

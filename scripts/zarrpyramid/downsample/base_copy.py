@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError, missing_message
 from zarrpyramid.metadata import (
+    BYTES_ENTRY,
     OPENING_DOCUMENT,
     RECORD_KEY,
     Tally,
@@ -309,5 +310,5 @@ class _Copier:
 
 def _copied(image: Image, fingerprint: str, layout: BaseLayout) -> Record:
     """Return the record of a copy."""
-    proof = {"fingerprint": fingerprint, "stored_bytes": layout.stored_bytes}
+    proof = {"fingerprint": fingerprint, BYTES_ENTRY: layout.stored_bytes}
     return {**base_form(image), "taken": "copy", **proof}

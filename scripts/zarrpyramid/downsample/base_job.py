@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
 from zarrpyramid.errors import VoxelError
-from zarrpyramid.metadata import RECORD_ENTRY, hide_array, make_groups
+from zarrpyramid.metadata import BYTES_ENTRY, RECORD_ENTRY, hide_array, make_groups
 from zarrpyramid.plan import (
     COPY_KEY,
     SEEN_KEY,
@@ -175,6 +175,7 @@ class BaseJob(Job):
             **seen.target.statistics(dtype=self.wanted.dtype),
             "fingerprint": seen.target.fingerprint(self.wanted.form),
             RECORD_ENTRY: seen.objects.record,
+            BYTES_ENTRY: seen.objects.n_bytes,
         }
 
     def published(self, record: Record) -> ArrayMetadata:

@@ -86,8 +86,9 @@ class BaseTask:
             seen.target.add_payload(index, payload)
             seen.source.n_voxels += block.size  # which progress counts
             payloads.append(payload)
-        if self.chunks.put(key, payloads):
-            seen.objects.add(self.target.object_key(key))
+        n_bytes = self.chunks.put(key, payloads)
+        if n_bytes is not None:
+            seen.objects.add(self.target.object_key(key), n_bytes)
         return seen
 
     @cached_property

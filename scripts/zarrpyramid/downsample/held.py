@@ -53,7 +53,7 @@ class HeldChunks:
         """Return what to store for a chunk."""
         return self._chunks.encode(index, block)
 
-    def put(self, index: Index, payloads: Sequence[Any]) -> bool:
+    def put(self, index: Index, payloads: Sequence[Any]) -> int | None:
         """Write one object."""
         return self._chunks.put(index, payloads)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid import geometry
 from zarrpyramid.errors import StoreError, VoxelError
 from zarrpyramid.metadata import (
+    BYTES_ENTRY,
     RECORD_ENTRY,
     WINDOWS_KEY,
     hide_array,
@@ -373,6 +374,7 @@ class LevelJob(Job):
             "digest": written.digest(digest_header(wanted)),
             **written.statistics(dtype=wanted.dtype),
             **({} if wanted.write_empty_chunks else {RECORD_ENTRY: seen.objects.record}),
+            BYTES_ENTRY: seen.objects.n_bytes,
             **carried,
             "source": made_from,
         }

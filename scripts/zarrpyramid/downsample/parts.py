@@ -207,7 +207,7 @@ def gather_level(
         if fault:
             end_opening(target)
             raise StoreError(
-                f"{target.name} {fault} that its parts have written; run again, which makes all of "
+                f"{target.name} {fault}, though all parts were made; run again, which makes all of "
                 "them again"
             )
         gather_beside(job, parts)

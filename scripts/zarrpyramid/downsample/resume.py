@@ -125,7 +125,7 @@ class Resume:
             for index, note in notes.items():
                 assert note is not None
                 if note.version is not None:
-                    note.seen.objects.add(self._key(index))
+                    note.seen.objects.add(self._key(index), note.version[0])
                 self.seen.merge(note.seen)
                 batches.setdefault(note.batch, {})[index] = note
         for batch, kept in batches.items() if self._task.counts_values else ():

@@ -264,8 +264,9 @@ class LevelTask:
         coarser = self.arrays[1]
         for key in geometry.covering_units(region, self.target.write_shape):
             held = [payloads[index] for index in chunks_of_object(self.target, key)]
-            if coarser.put(key, held):
-                made[key].objects.add(self.target.object_key(key))
+            n_bytes = coarser.put(key, held)
+            if n_bytes is not None:
+                made[key].objects.add(self.target.object_key(key), n_bytes)
         if not coarser.keeps_voxels:
             for index in payloads:
                 tally = made[self._object_of(index)].target

@@ -99,6 +99,7 @@ from .recipe import fits_no_data as fits_no_data
 from .recipe import no_data_entries as no_data_entries
 from .recipe import no_data_of as no_data_of
 from .recipe import says_no_data as says_no_data
+from .record import BYTES_ENTRY as BYTES_ENTRY
 from .record import RECORD_ENTRY as RECORD_ENTRY
 from .record import RECORD_KEY as RECORD_KEY
 from .record import WINDOWS_KEY as WINDOWS_KEY

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 RECORD_KEY = "zarrpyramid"
 """The attribute of a level that holds its record."""
 
+BYTES_ENTRY = "stored_bytes"
+"""The entry of a record that tells how many bytes all objects have that were written.
+
+It shows an object that was cut short, without reading it. Records of earlier releases have none.
+"""
+
 RECORD_ENTRY = "objects"
 """The entry of a record that tells objects that were never written from lost ones, by their keys.
 
@@ -105,7 +111,7 @@ def well_formed(record: Record) -> Record:
     >>> well_formed({"digest": 7, "recipe": {"method": "mean", "factors": "2"}, "n_nan": 0})
     {'n_nan': 0}
     """
-    recipe, objects = record.get("recipe"), record.get("objects")
+    recipe, objects = record.get("recipe"), record.get(RECORD_ENTRY)
     factors = recipe.get("factors") if isinstance(recipe, dict) else None
     forms = {
         "digest": isinstance(record.get("digest"), str),
@@ -122,6 +128,7 @@ def well_formed(record: Record) -> Record:
         "objects": isinstance(objects, dict)
         and type(objects.get("n")) is int
         and isinstance(objects.get("keys"), str),
+        BYTES_ENTRY: type(record.get(BYTES_ENTRY)) is int,
     }
     return {key: item for key, item in record.items() if forms.get(key, True)}
 
@@ -139,7 +146,7 @@ def proofs(records: Sequence[Record]) -> list[str]:
 
 @dataclass(slots=True)
 class KeyTally:
-    """Keys seen so far, in any order; tallies of different keys can be merged.
+    """Keys of objects seen so far, in any order; tallies of different keys can be merged.
 
     Attributes
     ----------
@@ -147,13 +154,17 @@ class KeyTally:
         How many.
     key_sum
         Sum of their hashes (blake2b, 16 bytes, little-endian) modulo 2**128.
+    n_bytes
+        Bytes of the objects.
     """
 
     n_keys: int = 0
     key_sum: int = 0
+    n_bytes: int = 0
 
-    def add(self, key: str) -> None:
+    def add(self, key: str, n_bytes: int = 0) -> None:
         """Add a key, relative to its array."""
+        self.n_bytes += n_bytes
         digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
         self.n_keys += 1
         self.key_sum = (self.key_sum + int.from_bytes(digest, "little")) % (1 << 128)
@@ -161,6 +172,7 @@ class KeyTally:
     def merge(self, other: KeyTally) -> None:
         """Add the keys of another tally."""
         self.n_keys += other.n_keys
+        self.n_bytes += other.n_bytes
         self.key_sum = (self.key_sum + other.key_sum) % (1 << 128)
 
     @property

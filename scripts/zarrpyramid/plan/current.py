@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from zarrpyramid import geometry
-from zarrpyramid.metadata import RECORD_ENTRY, fits, tally_keys
+from zarrpyramid.metadata import BYTES_ENTRY, RECORD_ENTRY, fits, tally_keys
 
 from .growth import grown_from, told_growth
 from .remainders import EACH
@@ -108,9 +108,10 @@ def follows_recipe(level: Level) -> bool:
 
 
 def why_incomplete(found: ArrayMetadata, objects: list[tuple[str, int, int]]) -> str:
-    """Return what is wrong with a level's objects, or "" where none is lost.
+    """Return what is wrong with a level's objects, or "" where none is lost or cut short.
 
-    An object without bytes counts as absent. Where the recipe leaves out objects that hold the fill
+    An object without bytes counts as absent. Records of older releases do not say how many bytes
+    were written. Where the recipe leaves out objects that hold the fill
     value alone, the record says which objects were written. Records of older releases do not, and
     of such a level no object is missed.
 
@@ -120,19 +121,21 @@ def why_incomplete(found: ArrayMetadata, objects: list[tuple[str, int, int]]) ->
         As `Level.objects` returns them.
     """
     grid = geometry.grid_shape(found.shape, found.write_shape)
-    keys = [
-        key
+    sizes = {
+        key: size
         for key, size, _ in objects
         if size > 0 and all(int(i) < n for i, n in zip(re.findall(r"\d+", key), grid, strict=False))
-    ]
+    }
+    keys, record = list(sizes), record_of(found) or {}
     n_expected = expected_objects(found)
-    if n_expected is None:
-        return ""
-    if len(keys) < n_expected:
-        return f"lacks {n_expected - len(keys)} stored objects"
-    written = (record_of(found) or {}).get(RECORD_ENTRY)
+    if n_expected is not None and len(keys) < n_expected:
+        return f"lacks {n_expected - len(keys)} stored objects, which read as fill value"
+    written = record.get(RECORD_ENTRY)
     if written is not None and tally_keys(keys).record != written:
         return "has other stored objects than were written"
+    n_bytes, n_written = sum(sizes.values()), record.get(BYTES_ENTRY)
+    if n_written not in (None, n_bytes):
+        return f"has {n_bytes} bytes in {len(keys)} stored objects, and {n_written} were written"
     return ""
 
 

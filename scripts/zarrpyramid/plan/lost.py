@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import StoreError
-from zarrpyramid.metadata import RECORD_ENTRY, parse_number
+from zarrpyramid.metadata import BYTES_ENTRY, RECORD_ENTRY, parse_number
 from zarrpyramid.programs import command
 from zarrpyramid.stores import as_arguments
 
@@ -102,7 +102,7 @@ def why_lost(
             f"holds not one of its {n_all} objects, and levels were made from voxels of mean "
             f"{_spelled(figures.get('mean'))}"
         )
-    n_bytes = copied.get("stored_bytes")
+    n_bytes = copied.get(BYTES_ENTRY)
     if copied.get("taken") == "copy" and isinstance(n_bytes, int) and sum(sizes) != n_bytes:
         return f"holds {sum(sizes)} bytes in {len(sizes)} objects, and {n_bytes} were copied"
     return ""

@@ -31,7 +31,8 @@ def build_pyramid(
 
     The result equals a run of the workflow with the same keys: the same voxels, metadata and
     records. Existing levels that were made with the same recipe from the same voxels are left as
-    they are.
+    they are; one that has lost an object, or has one of another size than was written, is made
+    again. Nobody reads their voxels: `verify_pyramid` does.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def build_pyramid(
     notes
         A local folder for notes of what was made, in a subfolder with the image's name. With notes,
         a build that was killed continues where it was, and after a change or a growth of level 0
-        only what depends on it is made. Without them, all levels concerned are made again.
+        only what depends on it is made. Without them, all of a level concerned is made again.
     n_workers
         Number of threads; None takes one per core. A dask client or scheduler that is set is used
         instead.

@@ -13,6 +13,7 @@ from zarrpyramid.arrays import open_chunks
 from zarrpyramid.errors import MetadataError, PyramidError
 from zarrpyramid.metadata import (
     ARRAY_DOCUMENTS,
+    BYTES_ENTRY,
     RECORD_ENTRY,
     KeyTally,
     join,
@@ -138,6 +139,10 @@ def check_objects(
         lack = f"{n_all - found.n_objects} of {n_all}" if found.n_objects else "all"
         what = f"{lack} of its objects are not stored and read as fill value"
         yield level.finding(what, grade=NOTE)
+    n_bytes = (record or {}).get(BYTES_ENTRY, found.n_bytes)
+    if found.n_objects == n_written and found.n_bytes != n_bytes:
+        what = "has objects of other sizes than were written"
+        yield level.finding(what, expected=f"{n_bytes} bytes", found=found.n_bytes, way_out=again)
     remove = again or "remove it, after the run that writes it, if there is one"
     grade = WARNING if record is None else DEFECT
     yield from named(found.litter, "was left by a run that died", grade, remove)

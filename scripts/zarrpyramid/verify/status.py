@@ -130,7 +130,7 @@ def status_of(pyramid: Pyramid) -> Status:
     """Tell what is known of the levels of a pyramid, whose store lists its objects."""
     levels = list(_level_statuses(pyramid))
     faults = [
-        f"level {level.path} {level.fault}; what is missing reads as fill value; {_RUN}"
+        f"level {level.path} {level.fault}; {_RUN}"
         for level in levels
         if level.level and level.fault
     ]
