@@ -24,7 +24,6 @@ from .markup import (
     command_line,
     definitions,
     page_text,
-    sentence,
     table,
     tag,
     verdict,
@@ -149,7 +148,7 @@ def _header(run: Run, images: dict[str, Image], n_all: int) -> Markup:
         tag("h1", run.title),
         tag("p", tag("code", str(where)), class_="soft") if where else None,
         verdict(said, is_complete=len(images) == n_all),
-        [tag("p", sentence(line)) for line in sizes_to_give(list(images.values()))],
+        [tag("p", f"{line}.") for line in sizes_to_give(list(images.values()))],
         definitions(_figures(images, n_all)),
     )
 
@@ -219,7 +218,7 @@ def _figures(images: dict[str, Image], n_all: int) -> dict[str, str]:
         "images": f"{len(images)} of {n_all}",
         "levels made": str(sum(len(plan.levels) - 1 for plan in plans)),
         "voxels of level 0": f"{voxels:,}",
-        "voxels": ", ".join(sorted({plan.base.dtype for plan in plans})) or "-",
+        "data type": ", ".join(sorted({plan.base.dtype for plan in plans})) or "-",
         "added by levels, raw": as_bytes(raw),
     }
 
@@ -240,7 +239,7 @@ def _row(run: Run, name: str, results: Path, failed: Mapping[str, str]) -> Seque
         "done" if is_done else "absent",
         times(levels[0].shape),
         str(len(levels)),
-        f"{sum(count(level.shape) for level in levels):,}",
+        f"{count(levels[0].shape):,}",
         _with_separators(_stored_bytes(image, there) if is_done else None),
         "-" if METHODS[image.plan.image.method].for_labels else number(_mean(there)),
         image.plan.image.method if len(levels) > 1 else "-",
