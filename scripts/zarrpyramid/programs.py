@@ -6,6 +6,7 @@ installed package have not.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -84,8 +85,11 @@ def _python() -> str:
 
 
 def _short(name: str, path: Path) -> str:
-    """Return a name where the shell finds this very program by it, else its path."""
-    found = shutil.which(name)
+    """Return a name where the shell finds this very program by it, else its path.
+
+    `uv run` puts the environment on the path of what it starts, and not on that of the shell.
+    """
+    found = None if "UV_RUN_RECURSION_DEPTH" in os.environ else shutil.which(name)
     return name if found is not None and Path(found) == path else shlex.quote(str(path))
 
 

@@ -1,4 +1,4 @@
-"""Tables of text: in Markdown, and in columns that line up on a terminal."""
+"""Text for people: tables in Markdown, columns that line up on a terminal, amounts of bytes."""
 
 from __future__ import annotations
 
@@ -34,3 +34,17 @@ def aligned_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
+
+
+def as_bytes(size: int) -> str:
+    """Return bytes for people.
+
+    >>> as_bytes(999), as_bytes(25_113_866), as_bytes(999_999)
+    ('999 B', '25.1 MB', '1 MB')
+    """
+    value, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if value < 999.5:  # which are shown as 1e+03
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}"

@@ -101,7 +101,7 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path, monkeypatch):
     needed = 6 * 5
     check_room(image, base_objects.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
     found.f_bavail = 2
-    with pytest.raises(StoreError, match=r"has 2e-08 GB free, the levels of .* need about 3e-08"):
+    with pytest.raises(StoreError, match=r"has 20 B free, the levels of .* need about 30 B"):
         check_room(image, base_objects.BaseLayout(fingerprint="", watch="", stored_bytes=11 * 9))
     assert needed == 30
     check_room(opened(tmp_path, levels=1, force_space=True), base_layout(image))

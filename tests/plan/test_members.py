@@ -185,7 +185,7 @@ def test_room_is_asked_for_all_images_together(tmp_path, new_run, monkeypatch):
     for module in ("preflight", "room_of_all"):
         monkeypatch.setattr(f"zarrpyramid.plan.{module}.free_room", lambda folder: free)
     assert one.no_room == ""
-    said = r"the file system of .*/A/01/0 has 3.84e-06 GB free, the levels of all images need about"
+    said = r"the file system of .*/A/01/0 has 3.84 kB free, the levels of all images need about"
     assert re.match(said, run.batches.no_room)
     forced = new_run(container=str(tmp_path / "p.zarr"), levels=1, force_space=True)
     assert forced.batches.no_room == ""

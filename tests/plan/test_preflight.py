@@ -45,8 +45,8 @@ def test_plan_of_a_configuration(tmp_path, capsys, monkeypatch):
     assert main(["plan", "--configfile", "c.yaml"]) == 0
     told = capsys.readouterr().out
     assert told.startswith("s-raw: ")
-    assert told.splitlines()[3].split()[-3] == "3"
-    assert "4e+06 voxels a second and thread (measured by the last run)" in told
+    assert told.splitlines()[3].split()[-4] == "3"
+    assert "4 Mvoxel/s a thread (measured by the last run)" in told
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_what_a_process_that_is_gone_has_left_is_taken_over(store, number):
 
 def test_what_another_host_has_left_is_freed_by_hand(store, capsys):
     change(store, host="elsewhere", pid=dead_process(), since="2020-01-01T00:00:00+00:00")
-    message = r"on host elsewhere, .* hours ago\); if that run has ended, zarrpyramid unlock"
+    message = r"on host elsewhere, .* days ago\); if that run has ended, zarrpyramid unlock"
     with pytest.raises(StoreError, match=message):
         taken(store)
     assert main(["unlock", str(store)]) == 0

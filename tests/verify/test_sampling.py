@@ -8,7 +8,7 @@ import random
 import pytest
 
 from zarrpyramid import geometry
-from zarrpyramid.verify.sampling import MOST_EDGES, draw_sample
+from zarrpyramid.verify.sampling import MOST_EDGES, all_blocks, draw_sample
 
 
 @pytest.mark.parametrize("grid", [(1,), (7,), (3, 1), (4, 5), (3, 4, 2), (1, 1, 1), (2, 2, 2, 2)])
@@ -26,7 +26,7 @@ def test_a_sample(grid, n_random):
     assert edges <= set(sample.places)  # there are fewer than MOST_EDGES of them
     assert sample.n_random == min(n_random, len(everywhere))
     if n_random > len(everywhere):
-        assert sample.figure == f"all {len(everywhere)} blocks"
+        assert sample.figure == all_blocks(len(everywhere))
 
 
 def test_edges_of_a_large_grid_are_drawn_evenly():

@@ -82,3 +82,19 @@ def test_the_closing_commands_work(workspace, place, bare):
     for command in found:
         told = run(folder, "bash", "-c", command, environment=environment)
         assert "10x9" in "".join(told)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv makes the environment of a clone")
+def test_the_closing_commands_of_a_clone_work_in_another_folder(workspace):
+    workspace.make("my image.zarr", (20, 18))
+    snakemake = ("uv", "run", "--no-sync", "--project", str(REPOSITORY), "snakemake")
+    where = ("--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1")
+    image = ("--config", "store=my image.zarr", "levels=1")
+    # The path of a shell in which nobody has activated the environment.
+    paths = [p for p in os.environ["PATH"].split(":") if not p.startswith(sys.prefix)]
+    environment = {**os.environ, "PATH": ":".join(paths)}
+    lines = run(workspace.folder, *snakemake, *where, *image, environment=environment)
+    for command in closing_commands(lines):
+        told = run(workspace.folder, "bash", "-c", command, environment=environment)
+        assert "10x9" in "".join(told)

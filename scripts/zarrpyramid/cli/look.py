@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid.errors import GeometryError, printable
 from zarrpyramid.reduce import METHODS
 from zarrpyramid.report import OPENERS, VIEWERS
-from zarrpyramid.tables import aligned_table
+from zarrpyramid.tables import aligned_table, as_bytes
 
 from .arguments import (
     BRAIN,
@@ -223,7 +223,7 @@ def _status_row(status: LevelStatus) -> Sequence[str]:
         "x".join(map(str, status.chunks)),
         status.dtype,
         f"{status.n_objects}/{'?' if expected is None else expected}",
-        str(status.stored_bytes),
+        as_bytes(status.stored_bytes),
         f"no: {status.path}" if status.is_beside else "yes" if status.listed else "no",
         _mean(record),
         record.get("digest") or ("base" if status.level == 0 else "not ours"),

@@ -234,5 +234,6 @@ def _values(option: str, words: list[str]) -> Iterator[tuple[str, Any]]:
     for word in words:
         key, is_given, value = word.partition("=")
         if not is_given:
-            raise ConfigError(f"{option} {key}: expected KEY=VALUE, such as levels=3")
+            way_out = "such as levels=3; put what has spaces in quotes"
+            raise ConfigError(f"{option} {key}: expected KEY=VALUE, {way_out}")
         yield key, from_yaml(value, f"{option} {key}")

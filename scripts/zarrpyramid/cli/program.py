@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import logging
 import os
 import re
@@ -162,11 +163,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     asked = parser if command is None else parser.commands[command]
     if any(not word or re.fullmatch("--[^=]*=", word) for word in arguments):
         asked.error("an argument is empty, perhaps a variable that is not set; give what it names")
+    for word in itertools.takewhile(lambda word: word != "--", arguments):
+        name, options = word.partition("=")[0], asked._option_string_actions
+        is_short = not name.startswith("--") and name[:2] in options
+        if re.match("-[^0-9]", name) and " " not in word and name not in options and not is_short:
+            asked.error(
+                f"{command or 'zarrpyramid'} does not know {word!r}{suggestion(name, [*options])}"
+            )
     given, unknown = parser.parse_known_args(arguments)
     for word in unknown:
-        options = list(asked._option_string_actions)
-        rest = suggestion(word.partition("=")[0], options) if word.startswith("-") else ""
-        asked.error(f"{command or 'zarrpyramid'} does not know {word!r}{rest}")
+        asked.error(
+            f"{command or 'zarrpyramid'} does not know {word!r}; put what has spaces in quotes"
+        )
     if given.command is None:
         parser.print_help(sys.stderr)
         parser.exit(2)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.tables import aligned_table
+from zarrpyramid.tables import aligned_table, as_bytes
 
 from .axes import times
 from .base_objects import source_layout, watched_by
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 _COLUMNS = (
-    *("level", "factors", "shape", "chunks", "shards", "objects", "raw GB", "parts"),
-    *("MB a job", "seconds"),
+    *("level", "factors", "shape", "chunks", "shards", "objects", "raw", "parts"),
+    *("memory of a job", "seconds"),
 )
 
 
@@ -61,9 +61,10 @@ def forecast(image: Image, logs: Path, n_workers: int, *, is_refused: bool = Fal
     lines = [
         f"{plan.image.name}: {plan.where}",
         *aligned_table(_COLUMNS, map(_row, levels)),
-        f"{n_read} voxels of level 0; levels: {n_objects} files, {n_bytes / 1e9:.4g} GB raw",
+        f"{n_read:,} voxels of level 0; levels: {n_objects:,} file{'s' * (n_objects != 1)}, "
+        f"{as_bytes(n_bytes)} raw",
         f"{_shown(seconds, 'under ')} s with {n_workers} threads a job, one job at a time, at "
-        f"{rate:.3g} voxels a second and thread ({measured})",
+        f"{rate / 1e6:.3g} Mvoxel/s a thread ({measured})",
         *lines_of_room,
         f"changes of level 0 are seen by: {watched_by(image)} (base_watch: "
         f"{plan.image.base_watch})",
@@ -114,8 +115,8 @@ def _row(level: Document) -> Sequence[str]:
         str(level["level"]),
         *(times(each) if each else "-" for each in extents),
         str(level["objects"]),
-        f"{level['raw_bytes'] / 1e9:.4g}",
-        *(("-", "-", "-") if parts is None else (str(parts), f"{memory / 1e6:.0f}")),
+        as_bytes(level["raw_bytes"]),
+        *(("-", "-", "-") if parts is None else (str(parts), as_bytes(memory))),
         *(() if parts is None else (_shown(seconds),)),
     )
 
@@ -147,19 +148,19 @@ def _room(image: Image) -> tuple[Document, list[str]]:
     need, freed = room_needed(image, source_layout(image))
     folder = standing_folder(image.store, image.path)
     room: Document = {"needed": _told(need), "freed": _told(freed), "free": None, "refused": ""}
-    what = f"{need.n_objects} files and folders, about {need.n_bytes / 1e9:.4g} GB"
+    what = f"{need.n_objects:,} files and folders, about {as_bytes(need.n_bytes)}"
     written = f"to be written: {what}; "
     if freed.n_objects:
-        replaced = f"{freed.n_objects} files, {freed.n_bytes / 1e9:.4g} GB"
+        replaced = f"{freed.n_objects:,} files, {as_bytes(freed.n_bytes)}"
         written += f"in place of levels that are removed: {replaced}; "
     if folder is None:
         return room, [f"{written}free: not checked, {image.store.name} is no local folder"]
     free, refusal = free_room(folder), why_no_start(image, need, freed)
     room |= {"free": _told(free), "refused": refusal}
-    inodes = "not counted" if free.n_objects is None else str(free.n_objects)
+    inodes = "not counted" if free.n_objects is None else f"{free.n_objects:,}"
     is_enough = "enough" if free.plus(freed).holds(need) else "NOT ENOUGH"
     refused = f"a run on this machine is refused before anything is written: {refusal}"
     return room, [
-        f"{written}free in {folder}: {inodes} inodes, {free.n_bytes / 1e9:.4g} GB: {is_enough}",
+        f"{written}free in {folder}: {inodes} inodes, {as_bytes(free.n_bytes)}: {is_enough}",
         *([refused] if refusal else []),
     ]

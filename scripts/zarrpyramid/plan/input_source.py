@@ -21,6 +21,7 @@ from zarrpyramid.metadata import (
     read_node,
 )
 from zarrpyramid.reduce import ITEM_SIZES
+from zarrpyramid.tables import as_bytes
 
 from .axes import times
 from .compressor import decide_compressor
@@ -82,7 +83,7 @@ class InputSource:
         n_bytes = sum(size for _, size, _ in files)
         return (
             f"read: {times(form.shape)} voxels of {form.dtype}, axes {', '.join(form.axes)}, of "
-            f"{len(files)} file{'s' * (len(files) > 1)} of {n_bytes / 1e9:.4g} GB"
+            f"{len(files):,} file{'s' * (len(files) > 1)} of {as_bytes(n_bytes)}"
         )
 
     @property

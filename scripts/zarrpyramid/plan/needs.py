@@ -31,10 +31,13 @@ if TYPE_CHECKING:
     from .image import Image
     from .levels import LevelPlan
 
-PROCESS_BYTES = 47_000_000
-"""Resident set of a job's process without numba: 44 MB, 49 MB with dask; 47 MB under Snakemake."""
+PROCESS_BYTES = 54_000_000
+"""Resident set of a job's process without numba: 48 to 50 MB under Snakemake.
 
-WORKER_BYTES = 38_000_000
+The first run of a clone compiles what it imports, and takes 52 to 56 MB.
+"""
+
+WORKER_BYTES = 42_000_000
 """The share of it in a forked worker, which counts again for each worker."""
 
 NUMBA_BYTES = 130_000_000

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from zarrpyramid import geometry
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.metadata import groups_above, read_consolidated, read_node
+from zarrpyramid.tables import as_bytes
 
 from .axis_order import check_axes
 from .base_objects import MOST_COUNTED, sampled_bytes
@@ -96,12 +97,12 @@ def why_no_start(image: Image, need: Room, freed: Room) -> str:
     way_out = "or ask for fewer levels or larger scale_factors, or set force_space: true"
     if free.n_bytes < need.n_bytes:
         return (
-            f"{folder} has {free.n_bytes / 1e9:.3g} GB free, the levels of {image.plan.where} need "
-            f"about {need.n_bytes / 1e9:.3g} GB; free some, {way_out}"
+            f"{folder} has {as_bytes(free.n_bytes)} free, the levels of {image.plan.where} need "
+            f"about {as_bytes(need.n_bytes)}; free some, {way_out}"
         )
     return (
-        f"{folder} has {free.n_objects} inodes free, the levels of {image.plan.where} need "
-        f"{need.n_objects}; give larger chunks or shards, {way_out}"
+        f"{folder} has {free.n_objects:,} inodes free, the levels of {image.plan.where} need "
+        f"{need.n_objects:,}; give larger chunks or shards, {way_out}"
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zarrpyramid.tables import as_bytes
+
 from .preflight import Room, free_room, standing_folder
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ def why_no_room(images: Iterable[RunImage]) -> str:
         free = free_room(folder).plus(freed)
         if need.n_objects and not free.holds(need):
             is_bytes = free.n_bytes < need.n_bytes
-            there = f"{free.n_bytes / 1e9:.3g} GB" if is_bytes else f"{free.n_objects} inodes"
-            wanted = f"{need.n_bytes / 1e9:.3g} GB" if is_bytes else str(need.n_objects)
+            there = as_bytes(free.n_bytes) if is_bytes else f"{free.n_objects:,} inodes"
+            wanted = as_bytes(need.n_bytes) if is_bytes else f"{need.n_objects:,}"
             return (
                 f"the file system of {folder} has {there} free, the levels of all images need "
                 f"about {wanted}; free some, build fewer images or levels, or set force_space: true"

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError
-from zarrpyramid.tables import aligned_table
+from zarrpyramid.tables import aligned_table, as_bytes
 
 from .axes import times
 from .batches import MANY, Batch, cut_batches, n_voxels
@@ -124,7 +124,7 @@ class RunBatches:
         lines = [
             f"{n_images} small images in {n_batches} batch{'es' * (n_batches != 1)}",
             *aligned_table(columns, rows),
-            f"levels of all of them: {n_files} files, {n_bytes / 1e9:.4g} GB raw",
+            f"levels of all of them: {n_files:,} files, {as_bytes(n_bytes)} raw",
         ]
         document = {
             "images": n_images,

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from zarrpyramid.errors import PyramidError, printable
 from zarrpyramid.metadata import CHANNEL, SYMBOLS
 from zarrpyramid.plan import shown_sizes, times
-from zarrpyramid.tables import aligned_table
+from zarrpyramid.tables import aligned_table, as_bytes
 
 from .figures import as_url
-from .level_tables import as_bytes
 from .markup import Child, Markup, tag
 from .thumbnail import draw_thumbnail
 

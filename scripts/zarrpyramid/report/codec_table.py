@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zarrpyramid import geometry
 from zarrpyramid.metadata import SAME
 from zarrpyramid.plan import auto_compressor
-from zarrpyramid.tables import aligned_table
+from zarrpyramid.tables import aligned_table, as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ def describe_codecs(image: Image, trials: Sequence[CodecTrial]) -> list[str]:
         )
     return [
         f"{plan.image.name}: codecs on {n_chunks} chunks of level 1, "
-        f"{trials[0].raw_bytes / 1e6:.4g} MB raw of {level.dtype}, in CPU time of one thread",
+        f"{as_bytes(trials[0].raw_bytes)} raw of {level.dtype}, in CPU time of one thread",
         *aligned_table(_COLUMNS, rows),
         f"readers of zarr {version}: {', '.join(reader['name'] for reader in known)}",
         "recommended is the least time of a core to encode, to write and read at "

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import find_members, locate
-from zarrpyramid.tables import aligned_table
+from zarrpyramid.programs import command
+from zarrpyramid.tables import aligned_table, as_bytes
 from zarrpyramid.verify import pyramid_at, read_pyramid, status_of
 
 from .facts import number
-from .level_tables import as_bytes
 from .web_links import web_links
 
 if TYPE_CHECKING:
@@ -228,5 +227,5 @@ def _lines_of_images(where: str, images: Sequence[Document]) -> list[str]:
         *([f"and {n_more} more, which --json lists"] if n_more else []),
         *(f"{image['path']}: {image['fault']}" for image in images[:_SHOWN] if image["fault"]),
         "",
-        f"one of them: zarrpyramid info {shlex.quote(one)}",
+        f"one of them: {command('zarrpyramid', 'info', one)}",
     ]

@@ -13,11 +13,10 @@ from zarrpyramid.plan import Level, times
 from zarrpyramid.programs import command, view_command
 from zarrpyramid.reduce import METHODS
 from zarrpyramid.stores import as_arguments
-from zarrpyramid.tables import markdown_table
+from zarrpyramid.tables import as_bytes, markdown_table
 
 from .contact_sheet import Contact
 from .facts import number
-from .level_tables import as_bytes
 from .markup import (
     Child,
     Markup,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.metadata import SPACE, TIME
 from zarrpyramid.reduce import METHODS
+from zarrpyramid.tables import as_bytes
 
 from .facts import number
 from .frames import crosses, voxel_text
@@ -159,17 +160,3 @@ def _short(value: Any) -> str:
     if isinstance(value, list):
         return " + ".join(f"{float(part):.6g}{'i' * place}" for place, part in enumerate(value))
     return f"{value:.6g}" if isinstance(value, float) else number(value)
-
-
-def as_bytes(size: int) -> str:
-    """Return bytes for people.
-
-    >>> as_bytes(999), as_bytes(25_113_866)
-    ('999 B', '25.1 MB')
-    """
-    value, unit = float(size), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.3g} {unit}"

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import SPACE
 from zarrpyramid.plan import missing_line
+from zarrpyramid.tables import as_bytes
 from zarrpyramid.verify import NOTE, read_pyramid
 
 from .charts import histogram_chart
 from .facts import holds_labels
 from .faults import compared_levels, find_faults
 from .frames import crosses, voxel_text
-from .level_tables import as_bytes, levels_section, times_section
+from .level_tables import levels_section, times_section
 from .making import labels_section, making_section
 from .markup import Child, Markup, definitions, page_text, sentence, tag, verdict
 from .pictures import pictures_section

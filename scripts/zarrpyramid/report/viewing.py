@@ -17,8 +17,8 @@ from urllib.parse import quote
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import find_images, locate
 from zarrpyramid.plan import BASE_KEY
-from zarrpyramid.programs import napari_command
-from zarrpyramid.stores import is_url
+from zarrpyramid.programs import command, napari_command
+from zarrpyramid.stores import as_arguments, is_url
 from zarrpyramid.verify import read_pyramid
 
 from .neuroglancer import viewer_state
@@ -126,11 +126,12 @@ def _image(path: str, place: str, storage_options: Mapping[str, Any] | None) -> 
     if (below := next(iter(find_images(store, inside)), "")) and not pyramid.levels:
         raise StoreError(
             f"{path} is no image, but holds images; give the path of one of them: "
-            f"zarrpyramid view {store.name}/{below}"
+            + command("zarrpyramid", "view", f"{store.name}/{below}")
+            + as_arguments(storage_options or {})
         )
     raise StoreError(
         f"the group at {path} lists no level, so there is nothing to show; build its pyramid "
-        "first: uv run snakemake --cores all --config store=STORE field=FIELD"
+        "first: " + command("zarrpyramid", "build", path) + as_arguments(storage_options or {})
     )
 
 

@@ -42,12 +42,24 @@ def named(holder: Holder) -> str:
         return "a run that has not left its name"
     try:
         since = datetime.fromisoformat(holder["since"])
-        hours = (datetime.now(UTC) - since).total_seconds() / 3600
-        age = f"{holder['since']} ({hours:.1f} hours ago)"
+        passed = (datetime.now(UTC) - since).total_seconds()
+        age = f"{holder['since']} ({_ago(passed)})"
     except (KeyError, TypeError, ValueError):
         age = "an unknown time"
     who, host, pid = (holder.get(key, "?") for key in ("owner", "host", "pid"))
     return f"a run of {who} on host {host}, process {pid}, since {age}"
+
+
+def _ago(seconds: float) -> str:
+    """Return how long ago something was; a clock of another host may be ahead.
+
+    >>> _ago(-1), _ago(120), _ago(90 * 60), _ago(49 * 3600)
+    ('moments ago', '2 minutes ago', '90 minutes ago', '2 days ago')
+    """
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return "moments ago"
 
 
 def is_here(holder: Holder) -> bool:

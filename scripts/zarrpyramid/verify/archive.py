@@ -11,6 +11,7 @@ from zipfile import ZIP_STORED
 
 from zarrpyramid.errors import MetadataError, StoreError
 from zarrpyramid.metadata import read_node, stated_version
+from zarrpyramid.tables import as_bytes
 
 from .findings import MOST_SHOWN, NOTE, WARNING, Check, Finding
 
@@ -35,7 +36,7 @@ def check_archive(store: Store) -> Iterator[Check | Finding]:
     archive = store.archive
     if archive is None:
         return
-    figure = f"{len(archive.entries)} entries, {archive.file.size} bytes"
+    figure = f"{len(archive.entries):,} entries, {as_bytes(archive.file.size)}"
     if archive.is_sealed and (digest := archive.held_seal()):
         yield Check(name="file", figure=f"{figure}, all as they were sealed by {digest}")
     else:

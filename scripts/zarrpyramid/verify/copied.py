@@ -48,7 +48,7 @@ def check_copied(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
         return
     known = proof(seen.target, level.array)
     yield from compare_copied(level, known)
-    figure = f"digest of all {seen.target.n_voxels} voxels, as they were read from the source"
+    figure = f"digest of all {seen.target.n_voxels:,} voxels, as they were read from the source"
     yield Check(name="source", level=level.number, figure=figure)
 
 

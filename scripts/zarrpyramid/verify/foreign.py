@@ -25,7 +25,7 @@ from .findings import Check
 from .fits import Explanation
 from .neighbourhood import NeighbourTask
 from .origins import factors_between, scale_ratio
-from .sampling import draw_sample
+from .sampling import all_blocks, draw_sample
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -199,7 +199,7 @@ def _places(task: BoxTask, scope: Scope, stored: Sequence[Index]) -> tuple[Itera
     lone bright spot would else never be looked at.
     """
     if scope.full:
-        return geometry.iterate_units(task.grid), f"all {geometry.count(task.grid)} blocks"
+        return geometry.iterate_units(task.grid), all_blocks(geometry.count(task.grid))
     cells = geometry.multiply(task.factors, task.unit)
     corners = [geometry.multiply(index, task.source.write_shape) for index in stored]
     likely = [tuple(i // n for i, n in zip(corner, cells, strict=True)) for corner in corners]

@@ -22,6 +22,7 @@ from zarrpyramid.metadata import (
     read_node,
 )
 from zarrpyramid.plan import LITTER_KEY, OBJECT_KEY, REMAINDERS, expected_objects, object_place
+from zarrpyramid.tables import as_bytes
 
 from .findings import DEFECT, MOST_SHOWN, NOTE, WARNING, Check, Finding
 
@@ -112,7 +113,8 @@ def check_objects(
     yield Check(
         name="objects",
         level=level.number,
-        figure=f"{found.n_objects} of {n_written} {written}objects, {found.n_bytes} bytes",
+        figure=f"{found.n_objects:,} of {n_written:,} {written}object{'s' * (n_written != 1)}, "
+        f"{as_bytes(found.n_bytes)}",
     )
     again = "" if record is None else pyramid.repair()
 

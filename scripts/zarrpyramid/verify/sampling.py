@@ -92,11 +92,20 @@ class Sample:
     def figure(self) -> str:
         """The sample, for people."""
         if len(self.places) == self.n_blocks:
-            return f"all {self.n_blocks} blocks"
+            return all_blocks(self.n_blocks)
         return (
-            f"{len(self.places)} of {self.n_blocks} blocks: {self.n_random} random, "
+            f"{len(self.places)} of {self.n_blocks:,} blocks: {self.n_random} random, "
             f"{self.n_corners} corners, {self.n_edges} of {self.n_all_edges} at high edges"
         )
+
+
+def all_blocks(n_blocks: int) -> str:
+    """Return all blocks of a level, for people.
+
+    >>> all_blocks(1), all_blocks(1331)
+    ('the only block', 'all 1,331 blocks')
+    """
+    return "the only block" if n_blocks == 1 else f"all {n_blocks:,} blocks"
 
 
 def draw_sample(

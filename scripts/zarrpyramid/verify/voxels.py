@@ -77,7 +77,7 @@ def check_voxels(
     yield Check(
         name="voxels",
         level=level.number,
-        figure=f"{chosen}, {seen.target.n_voxels} voxels made again by "
+        figure=f"{chosen}, {seen.target.n_voxels:,} voxels made again by "
         f"{method} of {times(factors)}{comma}{how}, {n_wrong} chunks differ",
     )
     if not is_all or is_partial or (n_wrong and not scope.full):  # whose repair mends the record
@@ -100,7 +100,7 @@ def check_voxels(
             yield whose.finding(what, expected=expected, found=found, way_out=mend)
     if finer.number == 0 and copied_record(finer):
         yield from compare_copied(finer, proof(seen.source, finer.array))
-        figure = f"digest of all {seen.source.n_voxels} voxels, as they were read from the source"
+        figure = f"digest of all {seen.source.n_voxels:,} voxels, as they were read from the source"
         yield Check(name="source", level=finer.number, figure=figure)
     figure = f"digest and statistics, {len(facts)} figures"
     yield Check(name="record", level=level.number, figure=figure)
@@ -115,7 +115,7 @@ def check_decoding(pyramid: Pyramid, level: FoundLevel, scope: Scope) -> Iterato
     if not scope.full:
         sample = draw_sample(grid, scope.sample, scope.draw)
         places, n_places = iter(sample.places), len(sample.places)
-        chosen = sample.figure.replace("blocks", "objects")
+        chosen = sample.figure.replace("block", "object")
     chunks = open_chunks(pyramid.store, level.at, metadata)
 
     def why_damaged(place: Index) -> str:
