@@ -635,7 +635,7 @@ COMMANDS = {
     ),
     "none beside level 0": (image, ["verify"], [], r"; build levels: (.+)"),
     "a list of ours that is gone": (
-        lambda p: with_gone_list(built(p)), ["verify"], [], r"list them: (.+)",
+        lambda p: with_gone_list(built(p)), ["verify"], [], r"list only what is there: (.+)",
     ),
 }  # fmt: skip
 

@@ -139,33 +139,6 @@ def test_the_table_and_the_help_agree(capsys):
         assert all(f"  {code}  {words}" in told for code, words in command.answers.items())
 
 
-def test_status_says_what_is_missing(tmp_path, capsys):
-    said = {
-        "in level 1": "1: holds 4 objects and no array: a run died while it made it; ",
-        "in level 2": "the group lists no levels, so that no OME-Zarr viewer finds them; ",
-        "no level": "no level stands beside level 0, and no list made here says that none has to; ",
-    }
-    for state, line in said.items():
-        store = tmp_path / f"{state}.zarr"
-        make(store, state)
-        assert main(["status", str(store)]) == 1
-        assert line + "run the workflow, which makes what is missing" in capsys.readouterr().err
-        build_pyramid(store, levels=2, progress=False)  # the way out
-        assert main(["status", str(store)]) == 0
-        assert main(["verify", str(store)]) == 0
-
-
-def test_status_of_a_list_that_lost_levels_to_a_run_that_was_interrupted(tmp_path, capsys):
-    make(tmp_path / "a.zarr", "complete")
-    edit(
-        tmp_path / "a.zarr/zarr.json",
-        lambda attributes: attributes["ome"]["multiscales"][0]["datasets"].pop(),
-    )
-    shutil.rmtree(tmp_path / "a.zarr/2")
-    assert main(["status", str(tmp_path / "a.zarr")]) == 1
-    assert "level 2 of 2 is not there; run the workflow" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("shape", [(8,), (4,)])
 def test_an_image_that_cannot_be_listed_is_complete_with_all_that_a_run_makes(tmp_path, shape):
     voxels = np.arange(shape[0], dtype="uint8")

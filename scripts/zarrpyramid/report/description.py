@@ -208,8 +208,9 @@ def _verdict(found: Document) -> str:
     if found["faults"] is None:
         return "complete or not: nobody knows, as a web server lists no objects"
     if found["faults"]:
-        n_lines = len(found["faults"])
-        return f"NOT COMPLETE, as zarrpyramid status says in {n_lines} line{'s' * (n_lines != 1)}"
+        first, *more = found["faults"]
+        rest = f"; {len(more)} more by {command('zarrpyramid', 'status', found['path'])}"
+        return f"NOT COMPLETE: {first}{rest * bool(more)}"
     return "complete; zarrpyramid verify proves the voxels"
 
 

@@ -6,25 +6,28 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import PyramidError
+from zarrpyramid.metadata import SPACE, axis_type, join, read_axes
 
-from .documents import can_be_listed
+from .findings import Finding
 
 if TYPE_CHECKING:
-    from .pyramid import Pyramid
+    from collections.abc import Iterator
+
+    from .pyramid import FoundLevel, Pyramid
 
 
-def absent_levels(pyramid: Pyramid) -> list[str]:
-    """Return a line about each level that has to be there and is not; a listed one has its own."""
-    if stands_alone(pyramid):
-        return ["no level stands beside level 0, and no list made here says that none has to"]
+def absent_levels(pyramid: Pyramid) -> Iterator[Finding]:
+    """Yield levels that the list states and that are not there; one that it lists has its own."""
     every = (*pyramid.levels, *pyramid.others)
     known = {pyramid.paths.level(level.path) for level in every}
     n_stated = len(_stated(pyramid))
-    return [
-        f"level {number} of {n_stated} is not there"
-        for number in range(1, n_stated + 1)
-        if number not in known
-    ]
+    for number in range(1, n_stated + 1):
+        if number not in known:
+            yield Finding(
+                what=f"level {number} of {n_stated} is not there",
+                key=join(pyramid.where, pyramid.paths.path(number)),
+                way_out=pyramid.making,
+            )
 
 
 def stands_alone(pyramid: Pyramid) -> bool:
@@ -44,6 +47,20 @@ def stands_alone(pyramid: Pyramid) -> bool:
             image = open_path(pyramid.where, storage_options=dict(pyramid.store.options))
             return len(image.plan.levels) > 1
     return True
+
+
+def can_be_listed(pyramid: Pyramid, level: FoundLevel) -> bool:
+    """Tell whether OME-NGFF can describe the image: it has 2 or 3 space axes, or names none.
+
+    The document of `level` may name the axes.
+    """
+    if level.metadata is None:
+        return False
+    n_axes, names = len(level.metadata.shape), level.metadata.dimension_names
+    if names is not None:
+        return sum(axis_type(name or "") == SPACE for name in names) in (2, 3)
+    axes = read_axes(pyramid.attributes, n_axes)
+    return n_axes > 1 if axes is None else sum(axis.type == SPACE for axis in axes) in (2, 3)
 
 
 def _stated(pyramid: Pyramid) -> list[object]:

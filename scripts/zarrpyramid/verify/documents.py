@@ -14,16 +14,14 @@ from zarrpyramid import geometry
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import (
     OMERO_DIGEST,
-    SPACE,
-    axis_type,
     fits_no_data,
     listed_paths,
-    read_axes,
     rules_of,
 )
 from zarrpyramid.plan import ONCE, VOXEL_REVISION, times
 from zarrpyramid.reduce import METHODS, kind_of
 
+from .absent import absent_levels, can_be_listed
 from .axes import DIMENSION_NAMES
 from .findings import DEFECT, NOTE, WARNING, Check, Finding
 from .ngff import check_ngff
@@ -161,6 +159,8 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
     if listable:
         mends = {"grade": DEFECT, "way_out": f"list them: {pyramid.relisting}"}
     if pyramid.multiscales is None:
+        if listable:  # a run that is made again also makes levels that it had not come to
+            mends["way_out"] = f"{pyramid.making}; to list only what is there: {pyramid.relisting}"
         yield Finding(what=NO_LIST, **mends)
         return
     for level in ours:
@@ -180,6 +180,9 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
         yield level.finding(what, way_out=pyramid.repair())
     if not listable or stated is None:
         return
+    absent = list(absent_levels(pyramid))
+    yield from absent
+    n_listed = len(pyramid.listed) - 1
     recipes = [recipe for level in ours if level.listed and (recipe := recipe_of(level))]
     if len(recipes) < sum(level.listed for level in ours):
         return
@@ -188,7 +191,10 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
         "factors": [list(factors) for _, factors in recipes],
     }
     for key, expected in made.items():
-        if stated.get(key) != expected:
+        found = stated.get(key)
+        if key == "factors" and isinstance(found, list) and (absent or len(recipes) < n_listed):
+            found = found[: len(recipes)]  # levels that are not there are told as such
+        if found != expected:
             yield Finding(
                 what=f"{key} in the list differs from that in the levels' records",
                 expected=str(expected),
@@ -375,20 +381,6 @@ def check_translation(
         found="none" if found is None else times(found),
         way_out=f"list the levels again: {pyramid.relisting}" if is_ours else "",
     )
-
-
-def can_be_listed(pyramid: Pyramid, level: FoundLevel) -> bool:
-    """Tell whether OME-NGFF can describe the image: it has 2 or 3 space axes, or names none.
-
-    The document of `level` may name the axes.
-    """
-    if level.metadata is None:
-        return False
-    n_axes, names = len(level.metadata.shape), level.metadata.dimension_names
-    if names is not None:
-        return sum(axis_type(name or "") == SPACE for name in names) in (2, 3)
-    axes = read_axes(pyramid.attributes, n_axes)
-    return n_axes > 1 if axes is None else sum(axis.type == SPACE for axis in axes) in (2, 3)
 
 
 def _is_close(

@@ -174,6 +174,7 @@ def check_remains(pyramid: Pyramid) -> Iterator[Finding]:
     """
     paths = pyramid.paths
     known = {level.path for level in (*pyramid.levels, *pyramid.others) if level.metadata}
+    listed = {level.path for level in pyramid.listed}
     for path in map(paths.path, levels_there(pyramid.store, pyramid.path, paths)):
         place = join(pyramid.path, path)
         try:
@@ -183,11 +184,12 @@ def check_remains(pyramid: Pyramid) -> Iterator[Finding]:
         keys = [] if is_there else list(pyramid.store.keys(place))
         n_objects = sum(bool(OBJECT_KEY.fullmatch(key)) or _is_litter(key) for key in keys)
         if n_objects:
+            way_out = pyramid.relisting if path in listed else pyramid.making
             yield Finding(
                 what=f"holds {n_objects} objects and no array: a run died while it made it",
                 grade=DEFECT if pyramid.ours else WARNING,
                 key=join(pyramid.where, path),
-                way_out=pyramid.repair() if pyramid.ours else "remove the folder",
+                way_out="remove the folder" if pyramid.foreign else way_out,
             )
 
 

@@ -46,7 +46,7 @@ from zarrpyramid.metadata import (
 from zarrpyramid.plan import record_of, trust_linked_base, way_to_base
 from zarrpyramid.stores import as_path, path_inside
 
-from .findings import Finding, repair_command, replace_command
+from .findings import Finding, build_command, repair_command, replace_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -264,6 +264,18 @@ class Pyramid:
         """The listed levels beside level 0 that are there and were made by other programs."""
         beside = [level for level in self.listed if level.number and level.metadata]
         return [level for level in beside if level.record is None]
+
+    @property
+    def making(self) -> str:
+        """The command that makes what no document here tells: levels that are not there yet.
+
+        `relisting` and `repair` mend what documents tell of.
+        """
+        if self.store.is_read_only:
+            return "build it where it can be written"
+        more = ["follow_links=true"] if self.follow_links else []
+        build = build_command(self.where, self.store.options, *more)
+        return f"build it, with the settings that it is to have: {build}"
 
     @property
     def relisting(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
@@ -18,13 +18,13 @@ from zarrpyramid.plan import (
     why_lost,
 )
 
-from .absent import absent_levels
+from .absent import stands_alone
 from .consolidation import check_consolidated
-from .documents import NO_LIST, NO_VOXELS, NOT_LISTED, check_documents
+from .documents import NO_VOXELS, check_documents
 from .findings import DEFECT, WARNING, Finding
 from .objects import check_codecs, check_remains
 from .origins import copied_record, recipe_of
-from .pyramid import ABSENT, find_pyramid
+from .pyramid import find_pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from zarrpyramid.metadata import Document, Record
 
     from .pyramid import Pyramid
-
-_RUN = "run the workflow, which makes what is missing"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +128,7 @@ def status_of(pyramid: Pyramid) -> Status:
     """Tell what is known of the levels of a pyramid, whose store lists its objects."""
     levels = list(_level_statuses(pyramid))
     faults = [
-        f"level {level.path} {level.fault}; {_RUN}"
+        f"level {level.path} {level.fault}; {pyramid.repair()}"
         for level in levels
         if level.level and level.fault
     ]
@@ -204,12 +202,12 @@ def document_faults(pyramid: Pyramid) -> tuple[list[str], list[str]]:
     keys = {found.key for found in wrong}
     remains = [found for found in check_remains(pyramid) if found.key not in keys]
     faults = [_line(found) for found in (*wrong, *remains)]
-    if not remains and not any(found.what == NO_VOXELS for found in wrong):
-        faults += [f"{absent}; {_RUN}" for absent in absent_levels(pyramid)]
+    has_voxels = not any(found.what == NO_VOXELS for found in wrong)
+    if has_voxels and not remains and stands_alone(pyramid):
+        faults.append(f"no level stands beside level 0; {pyramid.making}")
     return faults, warnings
 
 
 def _line(found: Finding) -> str:
-    """Return a finding without its grade; what is not there is made by a run."""
-    is_made = found.what in (ABSENT, NO_LIST, NOT_LISTED) or " objects and no array" in found.what
-    return replace(found, way_out=_RUN if is_made else found.way_out).line.partition(" ")[2]
+    """Return a finding without its grade."""
+    return found.line.partition(" ")[2]
