@@ -592,3 +592,36 @@ def test_a_store_that_would_be_a_file_is_refused(image, tmp_path, capsys, monkey
     way = shlex.split(str(found.value).rpartition("then: ")[2])
     assert main(way[way.index("zarrpyramid") + 1 :]) == 0
     assert (tmp_path / "new.ozx").is_file()
+
+
+def lose_some(path):
+    for key in ("0/0/0", "1/0/0"):
+        (path / "0/c" / key).unlink()
+
+
+def lose_all(path):
+    shutil.rmtree(path / "0/c")
+
+
+@pytest.mark.parametrize(
+    ("harm", "note"),
+    [
+        (lambda path: None, ""),
+        (lose_some, "2 of 27 objects of level 0 are not there and read as fill value"),
+        (lose_all, "level 0 has not one of its 27 objects: all of it reads as fill value"),
+    ],
+)
+def test_a_level_0_that_lacks_objects_is_told(tmp_path, capsys, harm, note):
+    """Zeros that zarr-python leaves out look like voxels that were lost before a build."""
+    path = tmp_path / "a.zarr"
+    names = ["z", "y", "x"]
+    zarr.create_group(path).create_array(
+        "0", data=VOXELS[:12, :12, :12], chunks=(4, 4, 4), dimension_names=names
+    )
+    harm(path)
+    build_pyramid(path, levels=1)
+    assert main(["pack", str(path), str(tmp_path / "a.ozx")]) == 0
+    told = capsys.readouterr().err
+    assert told == (f"zarrpyramid: note: {path}: {note}\n" if note else "")
+    assert main(["pack", str(path), str(tmp_path / "b.ozx"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == ([f"{path}: {note}"] if note else [])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
+
+from zarrpyramid.errors import printable
 
 from .arguments import BRAIN, add_answers, add_command, add_options, answer, options_of, shows_bar
 
@@ -41,6 +44,7 @@ def add_commands(commands: Commands) -> None:
             "objects": "objects in it",
             "bytes": "its size",
             "xxh3_128": "the digest by which it is sealed",
+            "notes": "objects that a level 0 does not have, which may stand for fill value",
         },
     )
 
@@ -74,9 +78,12 @@ def pack(given: argparse.Namespace) -> int:
         "objects": done.n_objects,
         "bytes": done.n_bytes,
         "xxh3_128": done.digest,
+        "notes": done.notes,
     }
     figures = f"{done.n_objects:,} objects, {done.n_bytes:,} bytes"
     answer(given, told, [f"{done.file}: {figures}, sealed by {done.digest}"])
+    for note in () if given.json or given.quiet else done.notes:
+        print(printable(f"zarrpyramid: note: {note}"), file=sys.stderr)
     return 0
 
 

@@ -57,12 +57,15 @@ class Packed:
         Objects in it.
     digest
         xxh3-128 of all its bytes before the comment, which holds this digest: the seal.
+    notes
+        Of objects that a level 0 does not have, which may stand for fill value.
     """
 
     file: Path
     n_objects: int
     n_bytes: int
     digest: str
+    notes: tuple[str, ...] = ()
 
 
 def pack(
@@ -97,7 +100,7 @@ def pack(
     group = open_group(store, inside)
     where = join(store.name, inside)
     _check_form(store, inside, group)
-    _check_complete(store, inside)
+    notes = _check_complete(store, inside)
     place = Path(_default_name(store, inside) if file is None else file).absolute()
     _check_place(place)
     found = _listed(store, inside)
@@ -119,7 +122,13 @@ def pack(
         os.fsync(target.fileno())
         if _listed(store, inside) != found:
             raise StoreError(f"{where} has changed while it was packed; pack it when nobody writes")
-    return Packed(file=place, n_objects=len(found), n_bytes=place.stat().st_size, digest=digest)
+    return Packed(
+        file=place,
+        n_objects=len(found),
+        n_bytes=place.stat().st_size,
+        digest=digest,
+        notes=tuple(notes),
+    )
 
 
 def _copy(
@@ -205,11 +214,13 @@ def _check_form(store: Store, inside: str, group: Node) -> None:
         )
 
 
-def _check_complete(store: Store, inside: str) -> None:
+def _check_complete(store: Store, inside: str) -> list[str]:
     """Refuse images that are not complete, or whose level 0 stands beside them.
 
-    A level 0 that was linked here is packed as what the link leads to.
+    A level 0 that was linked here is packed as what the link leads to. Return what is to be said of
+    a level 0 that lacks objects: nobody but the user knows whether it ever had them.
     """
+    notes = list[str]()
     held = read_collection(store, inside)
     for image in [inside] if held is None else held.images:
         trust_linked_base(store, read_node(store, image), join(image, "0"))
@@ -217,12 +228,14 @@ def _check_complete(store: Store, inside: str) -> None:
         status = pyramid_status(where, storage_options=store.options)
         if status.faults:
             raise StoreError(f"{where} is not complete: {status.faults[0]}")
+        notes += [f"{where}: {note}" for note in status.notes]
         if held is None and any(level.path.startswith(ABOVE) for level in status.levels):
             above = join(store.name, inside.rpartition("/")[0])
             raise StoreError(
                 f"the level 0 of {where} stands beside it, in {above}; pack that group, which "
                 f"holds both: {command('zarrpyramid', 'pack', above)}"
             )
+    return notes
 
 
 def _check_keys(store: Store, inside: str, found: Sequence[Found]) -> None:
