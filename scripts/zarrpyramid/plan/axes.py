@@ -130,8 +130,10 @@ def decide_axes(
         return Decision(key="axes", value=names, given=True)
     if read_axes(attributes, len(names)) is not None:
         why = "the multiscales of level 0's group names them"
-        if our_metadata(attributes) and names == tuple(DEFAULT_AXES[len(names) - 1]):
-            why = f"the list that zarrpyramid wrote; the usual ones of {len(names)} axes"
+        if our_metadata(attributes):
+            is_usual = names == tuple(DEFAULT_AXES[len(names) - 1])
+            why = "the list that zarrpyramid wrote names them"
+            why += f"; the usual ones of {len(names)} axes" * is_usual
     elif base.dimension_names is not None and tuple(base.dimension_names) == names:
         why = "level 0's dimension_names" if base.zarr_format == 3 else "level 0's names in xarray"
     else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.metadata import Axis, axis_type, listed_axes
+from zarrpyramid.metadata import Axis, axis_type, listed_axes, stated_version
 
 from .axes import given_by_axis, unsized_axes
 from .decision import Decision
@@ -27,16 +27,23 @@ def explained(config: ImageConfig, source: InputSource) -> tuple[Decision[Any], 
     form, base = source.image.form, source.base
     blocks, starts = source.block_grid
     slab = choose_slab(base.shape, base.write_shape, blocks, base.item_size, starts)
-    why = form.origins.get("axes", "the file names none; the usual ones of so many")
     listed = listed_axes(source.attributes)
     units = {axis["name"]: axis["unit"] for axis in listed if "unit" in axis}
-    cut = f"near cubes; each block {list(source.blocks)} of the file is decoded "
+    is_cut = isinstance(config.chunks, tuple)
+    cut = "" if is_cut else "near cubes; "
+    cut += f"each block {list(source.blocks)} of the source is decoded "
     cut += "once" if slab.decodes == 1 else f"{slab.decodes:.3g} times"
     decided: list[Decision[Any]] = [
         Decision(key="source", value=source.name, given=True),
-        Decision(key="axes", value=form.axes, given=config.axes is not None, why=why),
-        Decision(key="chunks", value=base.chunks, given=isinstance(config.chunks, tuple), why=cut),
+        _explained_axes(config, form),
+        Decision(key="chunks", value=base.chunks, given=is_cut, why=cut),
     ]
+    if config.ngff_version == "same":
+        version, why = (
+            stated_version(source.attributes),
+            f"what viewers read in zarr v{base.zarr_format}",
+        )
+        decided.append(Decision(key="ngff_version", value=version, why=why))
     if "dtype" in form.origins:
         decided.append(Decision(key="dtype", value=form.dtype, why=form.origins["dtype"]))
     decided += _explained_sizes(config, form)
@@ -44,6 +51,16 @@ def explained(config: ImageConfig, source: InputSource) -> tuple[Decision[Any], 
         why = form.origins.get("unit", form.origins.get("voxel_size", "the file says so"))
         decided.append(Decision(key="unit", value=units, why=why))
     return tuple(decided)
+
+
+def _explained_axes(config: ImageConfig, form: InputForm) -> Decision[tuple[str, ...]]:
+    """Return the axes of level 0, whose names are given or found, and how they are ordered."""
+    names = form.origins.get("axes", "the source names none; the usual ones of so many")
+    order = "transpose" if config.transpose else "OME-NGFF"
+    why = [] if config.axes else [names]
+    if config.transpose or (config.axes and config.axes != form.axes):
+        why.append(f"in the order of {order}")
+    return Decision(key="axes", value=form.axes, given=config.axes is not None, why=", ".join(why))
 
 
 def _explained_sizes(config: ImageConfig, form: InputForm) -> Iterator[Decision[Any]]:

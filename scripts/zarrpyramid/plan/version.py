@@ -19,6 +19,7 @@ from zarrpyramid.metadata import (
     groups_above,
     join,
     lost_by_respelling,
+    our_metadata,
     read_multiscales,
     read_node,
     rules_of,
@@ -77,6 +78,7 @@ def decide_version(
     why = f"what viewers read in zarr v{base.zarr_format}"
     if stated is not None and str(stated) == value:
         why = "level 0's group has it"
+        why = "the list that zarrpyramid wrote has it" if our_metadata(attributes) else why
     elif stated is not None:
         why = f"level 0's group has {stated}, {why}"
     return Decision(key="ngff_version", value=value, why=why)

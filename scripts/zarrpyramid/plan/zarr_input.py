@@ -129,16 +129,20 @@ def zarr_input(config: ImageConfig, source: Source) -> ZarrInput:
         )
     base = source.base
     axes = read_axes(source.attributes, len(base.shape)) or ()
-    check_meant(config, _names(source), source.name)
+    names, said = _names(source), "its group's multiscales"
+    check_meant(config, names, source.name)
+    origins = dict.fromkeys(("voxel_size", "unit"), said)
+    if names:
+        origins["axes"] = said if axes else "its dimension_names"
     form = InputForm(
         shape=base.shape,
         dtype=base.dtype,
-        axes=_names(source),
+        axes=names,
         blocks=base.chunks,
         voxel_size={axis.name: axis.size for axis in axes},
         unit={axis.name: axis.unit for axis in axes if axis.unit},
         offset={axis.name: axis.offset for axis in axes if axis.offset is not None},
         channels=channel_names(source.attributes),
-        origins=dict.fromkeys(("axes", "voxel_size", "unit"), "its group's multiscales"),
+        origins=origins,
     )
     return ZarrInput(store=source.store, path=source.path, base=base, name=source.name, form=form)
