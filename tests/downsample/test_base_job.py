@@ -95,7 +95,7 @@ def test_level_0_holds_the_voxels_of_the_file(tmp_path, form, capsys):
     write_multiscales(image)
     assert main(["verify", "--full", str(tmp_path / "new.zarr")]) == 0
     assert (
-        "digest of all 47520 voxels, as they were" in capsys.readouterr().out or form == "cropped"
+        "digest of all 47,520 voxels, as they were" in capsys.readouterr().out or form == "cropped"
     )
 
 
