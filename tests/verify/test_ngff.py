@@ -613,7 +613,7 @@ MISLEADING = {
         WARNING,
         "'0.5-dev-spatialdata' is none that is released, and is read as 0.5",
     ),
-    "a version of the future": ("image", version("7.1"), NOTE, "7.1 is not one whose rules"),
+    "a version of the future": ("image", version("7.1"), WARNING, "7.1 is not one whose rules"),
     "a misspelled key": (
         "image",
         axis(1, units="nanometer"),

@@ -158,10 +158,10 @@ class DirectChunks:
     def _damaged(self, index: Index, error: StoreError) -> StoreError:
         key = f"{self._path}/{self.metadata.chunk_key(index)}"
         inside = "" if self._shards is None else f", chunk {list(index)}"
-        return StoreError(
-            f"{self._store.name}/{key}{inside} is damaged: {error}; "
-            "restore it from a copy, or delete it to have it read as fill value"
-        )
+        way_out = self._store.restoring
+        if not self._store.is_read_only:
+            way_out += ", or delete it to have it read as fill value"
+        return StoreError(f"{self._store.name}/{key}{inside} is damaged: {error}; {way_out}")
 
 
 class _OpenShards:

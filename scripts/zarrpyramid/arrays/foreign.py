@@ -60,8 +60,8 @@ class ForeignChunks:
         n_chunks = geometry.count(self.metadata.chunks_per_object)
         if size is not None and size > n_chunks * (most_bytes(self.metadata) + 16) + 4:
             raise StoreError(
-                f"{where} is damaged: its {size} bytes are far more than its voxels; restore it "
-                "from a copy"
+                f"{where} is damaged: its {size} bytes are far more than its voxels; "
+                f"{self._store.restoring}"
             )
         data = self._store.get(key)
         if data is None:
@@ -70,7 +70,7 @@ class ForeignChunks:
         try:
             check_decoded_size(self.metadata, self._encoded(data, inner))
         except StoreError as error:
-            raise StoreError(f"{where} is damaged: {error}; restore it from a copy") from error
+            raise StoreError(f"{where} is damaged: {error}; {self._store.restoring}") from error
         return b"" if any(inner) else data
 
     def _encoded(self, data: bytes, inner: Index) -> bytes:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import GeometryError, printable
+from zarrpyramid.errors import ArgumentError, GeometryError, printable
 from zarrpyramid.reduce import METHODS
 from zarrpyramid.report import OPENERS, VIEWERS
 from zarrpyramid.tables import aligned_table, as_bytes
@@ -63,6 +63,7 @@ def add_commands(commands: Commands) -> None:
             "channels": "label, color and window of each, as the group gives them",
             "labels": "names of the label images of the image",
             "faults": "why it is not complete; null where objects are not listed",
+            "warnings": "what is legal and misleads some readers; null likewise",
             "notes": "objects that level 0 does not have, which may stand for fill value; null "
             "likewise",
             "links": "pages on the web that show or check it, for stores at https addresses",
@@ -179,6 +180,11 @@ def thumbnail(given: argparse.Namespace) -> int:
     from zarrpyramid.stores import check_folder, write_aside
     from zarrpyramid.verify import find_pyramid
 
+    if Path(given.output).suffix.lower() not in ("", ".png"):
+        raise ArgumentError(
+            f"--output is {given.output}, expected a name that ends with .png: pictures are "
+            f"written as PNG; give {Path(given.output).with_suffix('.png')}"
+        )
     check_folder(Path(given.output))
     pyramid = find_pyramid(given.path, storage_options=options_of(given))
     picture = draw_thumbnail(pyramid, given.side)

@@ -84,17 +84,17 @@ def _decoded(store: Store, key: str, data: bytes) -> Document:
     if n_values > _MOST_VALUES:
         raise MetadataError(
             f"{store.name}/{key} holds some {n_values} values, expected at most {_MOST_VALUES}; "
-            "remove what consolidated metadata it holds, or restore it from a copy"
+            f"remove what consolidated metadata it holds, or {store.restoring}"
         )
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        msg = f"{store.name}/{key} is no JSON ({error}); restore it from a copy"
+        msg = f"{store.name}/{key} is no JSON ({error}); {store.restoring}"
         raise MetadataError(msg) from error
     if not isinstance(document, dict):
-        raise MetadataError(f"{store.name}/{key} holds no JSON object; restore it from a copy")
+        raise MetadataError(f"{store.name}/{key} holds no JSON object; {store.restoring}")
     if not _is_shallow(document):
-        msg = f"{store.name}/{key} is nested more than {_DEEPEST} times; restore it from a copy"
+        msg = f"{store.name}/{key} is nested more than {_DEEPEST} times; {store.restoring}"
         raise MetadataError(msg)
     return document
 

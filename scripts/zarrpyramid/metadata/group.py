@@ -93,6 +93,12 @@ def open_group(store: Store, path: str) -> Node:
     if reason := why_no_store(where) or store.why_absent(path):
         raise StoreError(reason)
     if arrays := find_arrays(store, path):
+        if store.archive is not None:
+            raise StoreError(
+                f"{where} holds {', '.join(arrays)} but is no zarr group, of which a single file "
+                f"holds one; unpack it, and have the folder packed once it is a group: "
+                f"{command('zarrpyramid', 'unpack', store.archive.name, 'NEW.zarr')}"
+            )
         zarr_format = next(iter(arrays.values())).zarr_format
         make = f"zarr.create_group({json.dumps(where)}, zarr_format={zarr_format})"
         raise StoreError(

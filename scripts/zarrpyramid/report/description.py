@@ -33,6 +33,7 @@ _OF_ONE = (
     "channels",
     "labels",
     "faults",
+    "warnings",
     "notes",
     "links",
 )
@@ -71,6 +72,7 @@ def describe(path: str, *, storage_options: Mapping[str, Any] | None = None) -> 
         "channels": [_channel(channel) for channel in pyramid.channels],
         "labels": [member.path.rpartition("/")[2] for member in members[1:]],
         "faults": found and found.faults,
+        "warnings": found and found.warnings,
         "notes": found and found.notes,
         "links": web_links(store, inside) if pyramid.listed else {},
     }
@@ -103,6 +105,7 @@ def description_lines(found: Document) -> list[str]:
         lines.append(f"channels: {', '.join(map(_spelled, found['channels']))}")
     if found["labels"]:
         lines.append(f"labels: {', '.join(found['labels'])}")
+    lines += [f"warning: {warning}" for warning in found["warnings"] or ()]
     lines += [f"note: {note}" for note in found["notes"] or ()]
     lines.append(_verdict(found))
     lines += [f"{name}: {address}" for name, address in found["links"].items()]

@@ -44,6 +44,8 @@ def unpack(
     """
     path = str(file) if is_url(str(file)) else str(Path(file).absolute())
     archive = open_store(path, storage_options).archive
+    if not (is_url(path) or Path(path).exists()):
+        raise StoreError(f"there is no file {path}; check the path")
     if archive is None or archive.name != path:
         raise StoreError(f"{path} is no file that ends with .ozx or .zip; give one")
     if not archive.entries:

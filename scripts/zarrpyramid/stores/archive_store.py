@@ -43,6 +43,10 @@ class ArchiveStore(Store):
         return f"{self.archive.name}/{self.root}".rstrip("/")
 
     @property
+    def restoring(self) -> str:  # type: ignore[override]
+        return f"copy or download {self.archive.name} again, or pack it again"
+
+    @property
     def is_remote(self) -> bool:  # type: ignore[override]
         return self.archive.store.is_remote
 

@@ -58,6 +58,11 @@ class Links:
         real = os.path.realpath(path)
         roots = (self._real_root, *self.trusted)
         if not any(f"{real}/".startswith(f"{root.rstrip('/')}/") for root in roots):
+            if not f"{os.path.normpath(path)}/".startswith(f"{os.path.normpath(self.root)}/"):
+                raise StoreError(
+                    f"{path} is outside of {self.root}; give the store that it is in, or a path "
+                    "without '..'"
+                )
             raise StoreError(
                 f"{path} leads through a symbolic link to {real}, out of the store; links are only "
                 "followed with follow_links: true"

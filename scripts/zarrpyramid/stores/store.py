@@ -66,6 +66,9 @@ class Store(ABC):
     ahead: int = 1
     """For how many things `each` asks at once."""
 
+    restoring: str = "restore it from a copy"
+    """How an object of it that is damaged comes back."""
+
     options: Mapping[str, Any] = MappingProxyType({})
     """What opens the store beside its name. It holds no secrets."""
 
@@ -91,7 +94,7 @@ class Store(ABC):
     def _too_large(self, key: str, size: int, most: int) -> StoreError:
         return StoreError(
             f"{self.name}/{key} has {size} bytes, expected at most {most}; remove what "
-            "consolidated metadata it holds, or restore it from a copy"
+            f"consolidated metadata it holds, or {self.restoring}"
         )
 
     @abstractmethod

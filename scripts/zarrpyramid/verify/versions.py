@@ -55,8 +55,13 @@ def check_version(
             what = "is older than what it holds" if is_older else "is no version of OME-NGFF"
             yield Finding(what=f"version {version[:80]!r} {what}", rule=_VERSION)
         else:
-            what = f"OME-NGFF {version[:80]} is not one whose rules are known here"
-            yield Finding(what=what, grade=NOTE, expected=" or ".join(ZARR_FORMATS))
+            yield Finding(
+                what=f"OME-NGFF {version[:80]} is not one whose rules are known here",
+                grade=NOTE if rules else WARNING,
+                expected=" or ".join(ZARR_FORMATS),
+                # Of an unknown version nothing tells where levels lie.
+                way_out="" if rules else "a run refuses it: use a release that knows the version",
+            )
         return
     if version != rules:
         what = f"version {version[:80]!r} is none that is released, and is read as {rules}"
