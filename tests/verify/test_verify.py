@@ -16,7 +16,7 @@ from zarrpyramid import build_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.errors import StoreError
 from zarrpyramid.verify.findings import Check, Finding, Report
-from zarrpyramid.verify.verify import LEVEL_PARTS, assure_pyramid
+from zarrpyramid.verify.verify import LEVEL_PARTS, assure_pyramid, verify_pyramid
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +209,29 @@ def test_progress_is_told_by_blocks_and_each_level_counts_once(store):
     assert sum(told) == 3 * LEVEL_PARTS  # of level 0 no more than level 1 takes is read
     assert len(told) > 6
     assert max(told) <= LEVEL_PARTS
+
+
+@pytest.mark.parametrize("made_by", ["us", "others"])
+def test_progress_is_told_while_blocks_are_looked_at(store, made_by):
+    if made_by == "others":
+        for number in (1, 2, 3):
+            zarr.open_array(store / f"raw/{number}").attrs.clear()
+    told = []
+    for event in verify_pyramid(f"{store}/raw", full=True, n_workers=2, on_part=told.append):
+        if isinstance(event, Check) and event.name == "voxels" and event.level == 1:
+            break
+    assert sum(told) == LEVEL_PARTS
+    assert len(told) == 12  # blocks of level 1
+
+
+@pytest.mark.parametrize("more", [(), ("--full",), ("--json",), ("-q",)])
+def test_a_bar_is_shown_where_somebody_watches(store, monkeypatch, capsys, more):
+    words = ["verify", f"{store}/raw", "--seed", "0", *more]
+    assert main(words) == 0
+    plain = capsys.readouterr()
+    assert not plain.err
+    monkeypatch.setattr("zarrpyramid.downsample.progress.is_watched", lambda: True)
+    assert main(words) == 0
+    watched = capsys.readouterr()
+    assert watched.out == plain.out
+    assert bool(re.search(r"level: +\d+%\|", watched.err)) == (more in [(), ("--full",)])

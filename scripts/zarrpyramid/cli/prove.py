@@ -15,6 +15,7 @@ from .arguments import (
     answer,
     count,
     options_of,
+    shows_bar,
 )
 
 if TYPE_CHECKING:
@@ -131,8 +132,8 @@ def verify(given: argparse.Namespace) -> int:
     """Print what is found while it is found, and the verdict."""
     import random
 
-    from zarrpyramid.downsample import n_cores
-    from zarrpyramid.verify import SAMPLE, Report, repair_pyramid, verify_pyramid
+    from zarrpyramid.downsample import PartBar, n_cores
+    from zarrpyramid.verify import LEVEL_PARTS, SAMPLE, Report, repair_pyramid, verify_pyramid
 
     how = {
         "sample": SAMPLE if given.sample is None else given.sample,
@@ -142,19 +143,20 @@ def verify(given: argparse.Namespace) -> int:
         "follow_links": given.follow_links,
         "storage_options": options_of(given),
     }
-    tell = (lambda line: None) if given.json or given.quiet else _tell
-    report = Report(path=given.path, storage_options=how["storage_options"])
-    report.gather(verify_pyramid(given.path, **how), tell)
-    if given.repair and not report.is_sound:
+    with PartBar("level", LEVEL_PARTS, shown=shows_bar(given)) as bar:
+        how["on_part"] = bar.update
+
+        def tell(line: str) -> None:
+            if not (given.json or given.quiet):
+                bar.print(printable(line))
+
         report = Report(path=given.path, storage_options=how["storage_options"])
-        report.gather(repair_pyramid(given.path, **how), tell)
+        report.gather(verify_pyramid(given.path, **how), tell)
+        if given.repair and not report.is_sound:
+            report = Report(path=given.path, storage_options=how["storage_options"])
+            report.gather(repair_pyramid(given.path, **how), tell)
     answer(given, report.document, [report.verdict])
     return report.code
-
-
-def _tell(line: str) -> None:
-    """Print a line at once."""
-    print(printable(line), flush=True)
 
 
 def reproduce(given: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from .parts import build_part as build_part
 from .parts import gather_level as gather_level
 from .parts import open_level as open_level
 from .progress import Note as Note
+from .progress import PartBar as PartBar
 from .progress import Progress as Progress
 from .progress import byte_bar as byte_bar
 from .publish import listed_attributes as listed_attributes

@@ -191,6 +191,51 @@ def byte_bar(
         yield bar.update
 
 
+class PartBar:
+    """A bar of parts that ends when it is full and then begins anew; lines are printed above it.
+
+    Parameters
+    ----------
+    n_parts
+        At which it is full.
+    shown
+        Whether to show the bar; None shows it where somebody watches.
+    """
+
+    def __init__(self, title: str, n_parts: int, *, shown: bool | None = None) -> None:
+        self._title, self._n_parts = title, n_parts
+        self._is_shown = is_watched() if shown is None else shown
+        self._start = time.time()
+        self._bar: Any = None
+
+    def __enter__(self) -> PartBar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, n_parts: int) -> None:
+        """Count parts that are done."""
+        if not self._is_shown:
+            return
+        if self._bar is None:
+            form = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
+            self._bar = _make_bar(self._title, self._n_parts, 0, bar_format=form, leave=False)
+            self._bar.start_t = self._start
+        self._bar.update(n_parts)
+        if self._bar.n >= self._n_parts:
+            self._bar.close()
+            self._bar, self._start = None, time.time()
+
+    def print(self, line: str) -> None:
+        """Print a line at once."""
+        if self._bar is None:
+            print(line, flush=True)
+        else:
+            self._bar.write(line, file=sys.stdout)
+
+
 def is_watched() -> bool:
     """Tell whether stderr is a terminal, or this is a notebook."""
     return sys.stderr.isatty() or _is_notebook()
@@ -214,7 +259,7 @@ def progress_line(n_done: int, n_all: int, rate: float) -> str:
     return f"{n_done:,} of {n_all:,} voxels ({percent} %), {rate / 1e6:.3g} Mvoxel/s, {left}"
 
 
-def _make_bar(title: str, n_all: int, initial: int, unit: str = "voxel") -> Any:
+def _make_bar(title: str, n_all: int, initial: int, unit: str = "voxel", **form: Any) -> Any:
     if find_spec("ipywidgets"):
         from tqdm.auto import tqdm
     else:  # of which tqdm.auto warns
@@ -233,5 +278,6 @@ def _make_bar(title: str, n_all: int, initial: int, unit: str = "voxel") -> Any:
         unit=unit,
         unit_scale=True,
         miniters=1,
+        **form,
         **({"ncols": 80, "nrows": 24} if unsized else {"dynamic_ncols": True}),
     )

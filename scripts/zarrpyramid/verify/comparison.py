@@ -247,8 +247,16 @@ def proof(seen: Tally, metadata: ArrayMetadata) -> Record:
     return {"digest": digest, **seen.statistics(dtype=metadata.dtype)}
 
 
-def compare_all(task: CompareTask, n_workers: int) -> Iterator[Comparison]:
-    """Yield comparisons of the whole level; together they count each chunk of both levels once."""
+def compare_all(
+    task: CompareTask, n_workers: int, on_share: Callable[[float], None] = lambda share: None
+) -> Iterator[Comparison]:
+    """Yield comparisons of the whole level; together they count each chunk of both levels once.
+
+    Parameters
+    ----------
+    on_share
+        Called with the share of the level's blocks that was looked at since the last call.
+    """
     task = replace(task, block_bytes=shared_block_bytes(task.target, n_workers))
     n_tasks = geometry.count(task.grid)
     n_workers, n_threads = task.spread(n_workers, n_tasks)
@@ -258,6 +266,7 @@ def compare_all(task: CompareTask, n_workers: int) -> Iterator[Comparison]:
         n_workers=n_workers,
         shared=task.store.shared,
         load=task.loader(n_tasks),
+        note=lambda _: on_share(1 / n_tasks),
     )
 
 

@@ -37,9 +37,9 @@ def check_copied(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
     chunks, seen = open_chunks(pyramid.store, level.at, level.array), BlockResult()
     grid = geometry.grid_shape(level.array.shape, level.array.write_shape)
     try:
-        for one in on_places(
-            partial(counted, chunks), geometry.iterate_units(grid), scope.n_workers
-        ):
+        places = geometry.iterate_units(grid)
+        looks = on_places(partial(counted, chunks), places, scope.n_workers)
+        for one in scope.told(looks, geometry.count(grid)):
             seen.merge(one)
     except AccessError:
         raise

@@ -28,7 +28,7 @@ from .origins import factors_between, scale_ratio
 from .sampling import all_blocks, draw_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from zarrpyramid.geometry import Index, Shape
 
@@ -101,9 +101,9 @@ def _explain(
         task = _in_scope(ExplainTask.of(*_arrays(pyramid, level, each), factors), pyramid, scope)
         if not task.has_room:
             continue
-        places, figure = _places(task, scope, stored.get(each.path, ()))
+        results, figure = _look_at(task, scope, stored.get(each.path, ()))
         seen = Explanation()
-        for result in on_places(task, places, scope.n_workers):
+        for result in results:
             seen.merge(result)
         if not chosen or seen.share > found.share or seen.damaged:
             found, source, chosen = seen, each, figure
@@ -130,9 +130,9 @@ def _look_around(
         if task is None or not task.has_room:
             continue
         task = replace(task, margin=margin)
-        places, figure = _places(task, scope, stored.get(each.path, ()))
+        results, figure = _look_at(task, scope, stored.get(each.path, ()))
         seen = Neighbourhood()
-        for result in on_places(task, places, scope.n_workers):
+        for result in results:
             seen.merge(result)
         if not chosen or not seen.is_broken:
             around, source, chosen = seen, each, figure
@@ -192,14 +192,16 @@ def _neighbour_task(
     return replace(_in_scope(task, pyramid, scope), ratio=ratio, moves=moves)
 
 
-def _places(task: BoxTask, scope: Scope, stored: Sequence[Index]) -> tuple[Iterable[Index], str]:
-    """Return the blocks in scope, and which these are, for people.
+def _look_at(task: BoxTask, scope: Scope, stored: Sequence[Index]) -> tuple[Iterator[Any], str]:
+    """Return what a task finds at the blocks in scope, and which these are, for people.
 
     Half of the random ones are those of stored objects of the finer level: in an empty volume a
     lone bright spot would else never be looked at.
     """
     if scope.full:
-        return geometry.iterate_units(task.grid), all_blocks(geometry.count(task.grid))
+        n_all = geometry.count(task.grid)
+        places = geometry.iterate_units(task.grid)
+        return scope.told(on_places(task, places, scope.n_workers), n_all), all_blocks(n_all)
     cells = geometry.multiply(task.factors, task.unit)
     corners = [geometry.multiply(index, task.source.write_shape) for index in stored]
     likely = [tuple(i // n for i, n in zip(corner, cells, strict=True)) for corner in corners]
@@ -207,4 +209,5 @@ def _places(task: BoxTask, scope: Scope, stored: Sequence[Index]) -> tuple[Itera
         place for place in likely if all(i < n for i, n in zip(place, task.grid, strict=True))
     ]
     sample = draw_sample(task.grid, scope.sample, scope.draw, inside)
-    return sample.places, sample.figure
+    results = on_places(task, sample.places, scope.n_workers)
+    return scope.told(results, len(sample.places)), sample.figure

@@ -93,6 +93,7 @@ def repair_pyramid(
     n_workers: int = 1,
     follow_links: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    on_part: Callable[[int], None] = lambda n_parts: None,
 ) -> Iterator[Check | Finding]:
     """Mend a pyramid, and yield what was done and then what `verify_pyramid` finds.
 
@@ -101,7 +102,7 @@ def repair_pyramid(
 
     Parameters
     ----------
-    path, sample, full, seed, n_workers, follow_links, storage_options
+    path, sample, full, seed, n_workers, follow_links, storage_options, on_part
         As for `verify_pyramid`, which looks at what was made again too.
 
     Raises
@@ -152,7 +153,7 @@ def repair_pyramid(
         what = "the list was lost, and with it voxel sizes and units, which count as 1 and none now"
         way_out = "have a run list them: give it voxel_size and unit"
         yield Finding(what=what, grade=WARNING, key=pyramid.where, way_out=way_out)
-    yield from verify_pyramid(path, also=made, **scope, **how)
+    yield from verify_pyramid(path, also=made, on_part=on_part, **scope, **how)
 
 
 def _likeliest(images: Sequence[Image], scope: Scope) -> Image:

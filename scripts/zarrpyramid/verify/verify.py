@@ -58,6 +58,7 @@ def verify_pyramid(
     follow_links: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     also: Mapping[str, set[Index]] = {},
+    on_part: Callable[[int], None] = lambda n_parts: None,
 ) -> Iterator[Check | Finding]:
     """Look at a pyramid, and yield each check and each finding as it comes.
 
@@ -80,6 +81,8 @@ def verify_pyramid(
         Whether symbolic links are followed out of the store.
     storage_options
         Options of a URL.
+    on_part
+        Called with how many of the `LEVEL_PARTS` of each level were looked at since.
 
     Raises
     ------
@@ -88,7 +91,9 @@ def verify_pyramid(
     """
     store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
     scope = Scope(sample=sample, full=full, seed=seed, n_workers=n_workers, also=also)
-    yield from verify_group(store, inside, scope, follow_links=follow_links)
+    yield from _counted(
+        verify_group(store, inside, scope, follow_links=follow_links), scope, on_part
+    )
 
 
 def verify_group(
@@ -205,10 +210,15 @@ def assure_pyramid(
         If it is not.
     """
     report = Report(path=path, storage_options=storage_options)
-    store, inside = locate(path, "", follow_links=follow_links, options=storage_options)
-    scope = Scope(seed=seed, n_workers=n_workers)
-    events = verify_group(store, inside, scope, follow_links=follow_links)
-    report.gather(_counted(events, scope, on_part), logger.info)
+    events = verify_pyramid(
+        path,
+        seed=seed,
+        n_workers=n_workers,
+        follow_links=follow_links,
+        storage_options=storage_options,
+        on_part=on_part,
+    )
+    report.gather(events, logger.info)
     logger.info("%s", report.verdict)
     if not report.is_sound:
         first = next(finding for finding in report.findings if finding.grade == DEFECT)

@@ -147,8 +147,7 @@ def _comparisons(
 ) -> tuple[Iterator[Comparison], str, bool]:
     """Return the comparisons of the blocks in scope, which these are, and whether these are all."""
     if scope.full:
-        n_all = geometry.count(task.grid)
-        return scope.told(compare_all(task, scope.n_workers), n_all), "all blocks", True
+        return compare_all(task, scope.n_workers, scope.on_share), "all blocks", True
     sample = draw_sample(task.grid, scope.sample, scope.draw)
     objects = scope.also.get(level.path, ())
     mended = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
