@@ -7,6 +7,7 @@ A plain `pytest` covers each kind of thing and ends within minutes. `.ci/run` ru
 from __future__ import annotations
 
 import gc
+import os
 import random
 import shutil
 import subprocess
@@ -22,6 +23,9 @@ hypothesis.settings.register_profile("few", max_examples=25, deadline=None, dera
 hypothesis.settings.register_profile("many", max_examples=400, deadline=None)
 hypothesis.settings.load_profile("few")
 
+
+# Messages name programs alike, however pytest was started: as in a shell of this environment.
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
 
 # What is collected stays: looking for garbage in it meanwhile takes a fifth of the time.
 gc.disable()
