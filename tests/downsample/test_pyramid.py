@@ -11,6 +11,7 @@ import pytest
 import zarr
 
 from zarrpyramid import build_pyramid
+from zarrpyramid.cli.program import main
 from zarrpyramid.downsample.pyramid import clean, plain
 from zarrpyramid.errors import ArgumentError, ConfigError, GeometryError, PyramidError, StoreError
 
@@ -127,3 +128,22 @@ def test_the_bar_counts_voxels(store, capsys, progress):
         assert "693/693" in text.replace(".0", "")
     else:
         assert text == ""
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("axes", ["tx", "cx", "tcx", "x", "t"])
+def test_what_ome_ngff_cannot_list_is_complete_after_its_build(tmp_path, axes, zarr_format, capsys):
+    """Nothing but the levels themselves can say which axes they have."""
+    voxels = np.arange(24 ** len(axes)).reshape((24,) * len(axes)).astype("uint16")
+    group = zarr.create_group(tmp_path / "a.zarr", zarr_format=zarr_format)
+    group.create_array("0", data=voxels, chunks=(6,) * len(axes))
+    settings = {"levels": 1, "axes": list(axes), "scale_factors": {axes[-1]: 2}}
+    build_pyramid(tmp_path / "a.zarr", **settings)
+    assert main(["status", str(tmp_path / "a.zarr")]) == 0
+    assert main(["verify", str(tmp_path / "a.zarr")]) == 0
+    told = capsys.readouterr()
+    assert "not listed" not in told.err
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "a.zarr/1").rglob("*")}
+    build_pyramid(tmp_path / "a.zarr", **settings)
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "a.zarr/1").rglob("*")} == times

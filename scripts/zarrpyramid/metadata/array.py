@@ -165,8 +165,11 @@ class ArrayMetadata(ABC):
         """Return the documents by file name, in the order of writing: what makes it exist last."""
 
     @abstractmethod
-    def named(self, names: Sequence[str]) -> ArrayMetadata:
-        """Metadata of the same array with names of its dimensions, where its format has them."""
+    def named(self, names: Sequence[str], *, anyway: bool = False) -> ArrayMetadata:
+        """Metadata of the same array with names of its dimensions, where its format has them.
+
+        An array of v2 that names none stays without, unless it is to have them `anyway`.
+        """
 
     def derive(
         self,
@@ -247,9 +250,9 @@ class ArrayV2(ArrayMetadata):
         """Return the attributes first, then what makes the array exist."""
         return {".zattrs": self.attributes, ".zarray": self.document}
 
-    def named(self, names: Sequence[str]) -> ArrayMetadata:
+    def named(self, names: Sequence[str], *, anyway: bool = False) -> ArrayMetadata:
         """Return the same metadata where nothing names dimensions; else with xarray's names."""
-        if self.dimension_names is None:
+        if self.dimension_names is None and not anyway:
             return self
         attributes = {**self.attributes, V2_NAMES: list(names)}
         return replace(self, dimension_names=tuple(names), attributes=attributes)
@@ -297,7 +300,7 @@ class ArrayV3(ArrayMetadata):
         """Return one document that holds the attributes too."""
         return {"zarr.json": {**self.document, "attributes": self.attributes}}
 
-    def named(self, names: Sequence[str]) -> ArrayMetadata:
+    def named(self, names: Sequence[str], *, anyway: bool = False) -> ArrayMetadata:
         """Return metadata whose document says ``dimension_names``."""
         document = {**self.document, "dimension_names": list(names)}
         return replace(self, dimension_names=tuple(names), document=document)

@@ -145,7 +145,8 @@ class Level:
             attributes=packing(plan.base.attributes) if is_packed else {},
             dtype=self.plan.dtype,
         )
-        return target.named([axis.dimension for axis in plan.axes])
+        # Where no list can name the axes, nothing else says what they are.
+        return target.named([axis.dimension for axis in plan.axes], anyway=not plan.lists_levels)
 
     def published(self, record: Record) -> ArrayMetadata:
         """Return the planned metadata with the level's record, as it stands once all is written."""
