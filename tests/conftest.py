@@ -40,7 +40,8 @@ def pytest_collection_modifyitems(items):
     """Mark rows of tables with `sampled(n)` as slow, all but n that are drawn by a fixed seed."""
     tables = {}
     for item in items:
-        if marker := item.get_closest_marker("sampled"):
+        marker = item.get_closest_marker("sampled")
+        if marker and not item.get_closest_marker("slow"):
             table = (item.path, item.originalname)
             tables.setdefault(table, (marker.args[0], []))[1].append(item)
     for n_kept, rows in tables.values():

@@ -11,8 +11,6 @@ import urllib.request
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-from moto.server import ThreadedMotoServer
-
 BUCKET = "bucket"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "key-of-a-test",
@@ -24,6 +22,8 @@ ENVIRONMENT = {
 @contextlib.contextmanager
 def s3_server():
     """Hold a server on a free port, with an empty bucket; yields its URL."""
+    from moto.server import ThreadedMotoServer  # half a second, of the tests that need it alone
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -246,7 +246,8 @@ def test_nobody_asks_what_kind_of_store_it_has():
         questions = [
             ast.unparse(node)
             for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "type")
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            if node.func.id in ("isinstance", "type")
             if kinds & {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
         ]
         return questions + [
@@ -304,6 +305,18 @@ def test_building_levels_loads_what_it_needs_alone():
 def test_what_looks_at_a_pyramid_loads_neither_yaml_nor_what_makes_levels(code):
     makers = {"zarrpyramid.downsample.task", "zarrpyramid.downsample.level", "yaml", "dask"}
     assert modules_loaded_by(code) & makers == set()
+
+
+def test_tests_import_what_is_heavy_where_they_need_it():
+    """Each process that tests run in collects all of them: half a second for each name."""
+    heavy = re.compile(
+        r"^(?:from|import) (?:moto|distributed|snakemake|xarray|dask\.array)\b", re.M
+    )
+    tests = Path(__file__).parent
+    paths = {*tests.rglob("test_*.py"), *tests.rglob("conftest.py"), *tests.glob("*.py")}
+    paths.remove(tests / "dask_elsewhere.py")  # whose program is of another process
+    assert len(paths) > 100
+    assert [path for path in paths if heavy.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_scripts_alone_speak_of_snakemake():

@@ -10,7 +10,6 @@ import dask
 import numpy as np
 import pytest
 import zarr
-from distributed import Client, LocalCluster, get_task_stream
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, ZipStore
 
 import zarrpyramid
@@ -92,7 +91,7 @@ def test_attributes_are_those_of_pyramid_sampler():
         assert value.tolist() == expected
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("shape", "chunks", "factors", "max_levels", "n_levels"),
     [
@@ -135,6 +134,7 @@ def test_one_factor_is_for_all_axes():
     check_levels(group, 3, (2, 2))
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64", "float32", "float64", ">u2", "bool"])
 def test_values_keep_the_dtype_and_round_half_to_even(tmp_path, zarr_format, dtype):
@@ -174,7 +174,7 @@ STORES = {
 }
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 # A ZIP file keeps the documents that were written over, and says so.
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 @pytest.mark.parametrize("kind", STORES)
@@ -320,6 +320,7 @@ def test_images_that_do_not_fit_are_refused(tmp_path, shape, field, error, messa
     assert isinstance(refused.value, PyramidError)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("dtype", "low", "high"),
     [
@@ -364,6 +365,8 @@ def test_a_test_image_replaces_a_field_unless_told_not_to(tmp_path):
 
 @pytest.fixture(scope="module")
 def client():
+    from distributed import Client, LocalCluster
+
     with (
         LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
@@ -383,6 +386,8 @@ def test_a_cluster_gives_no_results_of_the_run_before(client):
 
 def task_workers(client, function):
     """Return how many tasks each worker ran."""
+    from distributed import get_task_stream
+
     with get_task_stream(client) as stream:
         function()
     ran = [task["worker"] for task in stream.data]

@@ -82,7 +82,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("filters", [None, [Delta(dtype="u2")]], ids=["direct", "zarr-python"])
 @pytest.mark.parametrize("name", BOMBS)
 def test_no_more_is_decoded_than_a_chunk_has(tmp_path, name, filters):
@@ -196,6 +196,7 @@ def test_links_out_of_a_store_are_not_followed(tmp_path, what, capsys):
 COMMANDS = ("status", "info", "verify", "plan", "build -q", "pack", "lint", "thumbnail")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("target", ["0", "1", "x/0", "absent"])
 @pytest.mark.parametrize("place", ["0/c/0/0", "1/c/0/0", "1/c/0", "1/zarr.json"])
 def test_links_that_lead_nowhere_are_no_traceback(tmp_path, capsys, monkeypatch, place, target):
@@ -413,6 +414,7 @@ CONFIGURATIONS = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("text", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
 def test_a_configuration_without_bounds_is_one_line(tmp_path, text, capsys):
     (tmp_path / "c.yaml").write_text(text)

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 import zarr
 from PIL import Image
-from snakemake.cli import parse_config
 
 from servers import web_server
 from zarrpyramid import build_pyramid
@@ -551,7 +550,7 @@ def placed(folder, settings):
 WAYS = [(name, number) for name, row in FAULTS.items() for number in range(len(row[3]))]
 
 
-@pytest.mark.sampled(45)
+@pytest.mark.sampled(15)
 @pytest.mark.parametrize(
     ("name", "number"), WAYS, ids=[f"{name}-{number}" for name, number in WAYS]
 )
@@ -583,6 +582,8 @@ def run_line(line):
     """Run a command of ours as a message has it; that of snakemake in this process."""
     words = shlex.split(line)
     if "--config" in words:
+        from snakemake.cli import parse_config
+
         given = parse_config(words[words.index("--config") + 1 :])
         return len(build_pyramid(**{"levels": 1, **given}, progress=False)) - 2
     return main(words[words.index(next(w for w in words if w.endswith("zarrpyramid"))) + 1 :])
@@ -645,6 +646,7 @@ def with_gone_list(path):
     return path
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_command_that_verify_names_leaves_nothing_to_say(tmp_path, monkeypatch, name):
     make, words, options, pattern = COMMANDS[name]
@@ -715,6 +717,7 @@ NOT_BUILT = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", NOT_BUILT)
 def test_the_build_that_a_command_names_is_one_that_it_takes(tmp_path, monkeypatch, name):
     """Whatever command is asked: `--config` is for snakemake alone."""
@@ -733,6 +736,7 @@ def test_the_build_that_a_command_names_is_one_that_it_takes(tmp_path, monkeypat
     assert told("verify", built if built.exists() else place)[0] == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", UNNAMED)
 def test_a_build_of_an_unnamed_level_0_is_complete_with_a_warning_and_a_way_out(tmp_path, name):
     make, way_out = UNNAMED[name]
@@ -773,6 +777,8 @@ def test_names_that_no_build_of_ours_leaves_are_a_defect(tmp_path):
 
 
 def test_commands_reach_a_store_by_its_options():
+    from snakemake.cli import parse_config
+
     options = {"endpoint": "http://minio:9000", "allow_http": True}
     words = shlex.split(replace_command("s3://bucket/a", options, follow_links=True))
     given = parse_config(words[words.index("--config") + 1 :])

@@ -124,7 +124,7 @@ def without_time(name, data):
     return data[:4] + bytes(4) + data[8 : -4 if "crc32c" in name else None]
 
 
-@pytest.mark.sampled(40)
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize(("zarr_format", "name", "dtype"), CASES)
 def test_zarr_python_reads_and_writes_the_same(tmp_path, zarr_format, name, dtype):
     voxels = make_voxels(SHAPE, dtype)
@@ -213,7 +213,7 @@ def expected_chunks(metadata, voxels, shard, write_empty):
     return encoded
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", ["raw", "zstd", "zstd turned, big", "zstd crc32c", "blosc zstd 5"])
 @pytest.mark.parametrize("location", ["start", "end"])
 @pytest.mark.parametrize("write_empty", [True, False])

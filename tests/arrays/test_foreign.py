@@ -51,6 +51,7 @@ def test_local_folders_in_any_form(tmp_path, form):
     assert zarr.open_array(tmp_path / "1").shape == (6, 5)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("field", ["", "raw"])
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_a_store_object_gets_what_a_folder_gets(tmp_path, field, zarr_format):

@@ -94,6 +94,7 @@ def test_voxel_sizes_that_nothing_says(tmp_path, capsys, axes, given, unknown, s
         assert all(each["unit"] == "micrometer" for each in axes if each["name"] in unknown)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("word", "line", "way_out"),
     [
@@ -116,7 +117,7 @@ def test_a_setting_that_is_none(tmp_path, capsys, word, line, way_out):
     assert main(["build", f"{store}/raw", "--set", way_out, "-q"]) == 0
 
 
-@pytest.mark.parametrize("pauses", [(0.02,), (0.1, 0.1, 0.1)])
+@pytest.mark.parametrize("pauses", [pytest.param((0.02,), marks=pytest.mark.slow), (0.1, 0.1, 0.1)])
 def test_ctrl_c_however_often_ends_it(workspace, pauses):
     workspace.make_slow()
     program = [sys.executable, "-c", "from zarrpyramid.cli import main; raise SystemExit(main())"]

@@ -107,6 +107,7 @@ def served(monkeypatch):
     monkeypatch.setattr("zarrpyramid.report.serving.FolderServer.serve_forever", interrupt)
 
 
+@pytest.mark.sampled(40)
 @pytest.mark.parametrize("command", TABLE)
 def test_codes(image, command, tmp_path, monkeypatch, capsys, request):
     store, state = image
@@ -232,6 +233,7 @@ def test_a_full_disk_is_told_in_one_line(tmp_path):
     assert (done.returncode, "cannot write the output: No space left" in line) == (2, True)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", ["--help", "status --help", "--version"])
 def test_help_that_cannot_be_written_is_no_success(words, unbuffered):
@@ -242,6 +244,7 @@ def test_help_that_cannot_be_written_is_no_success(words, unbuffered):
     assert (process.returncode, "cannot write the output: No space left" in line) == (2, True)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("closed", "call", "code"),
     [
@@ -277,6 +280,7 @@ def test_a_picture_of_no_size_or_too_large_a_one_is_refused(tmp_path, capsys, si
     assert main([*words, "1"]) == 0
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("denied", ["0", "0/c/0/0", "1", "1/c/0/0", "2/c"])
 def test_what_may_not_be_read_is_no_defect(tmp_path, denied):
     """Nothing is said of what it holds, and nothing is changed; read again it is sound."""

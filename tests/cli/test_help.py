@@ -89,6 +89,7 @@ def world(tmp_path_factory):
     return root
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_runs(world, example, tmp_path, monkeypatch, request):
     shutil.copytree(world, tmp_path, dirs_exist_ok=True)

@@ -13,7 +13,6 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
-from snakemake.io import PeriodicityDetector
 
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import (
@@ -543,6 +542,8 @@ def test_a_field_at_the_top_is_that_of_images_without_one():
 
 @pytest.mark.parametrize("end", ["0" * 20, "0" * 40, "ab" * 20, "-" + "x" * 20, "x" * 300])
 def test_a_name_that_snakemake_or_a_disk_would_refuse_gets_digits(end):
+    from snakemake.io import PeriodicityDetector
+
     name = short_name("/a/s.zarr", f"scan_{end}")
     assert re.fullmatch(rf"s-scan_{end}".ljust(200)[:200].strip() + r"-[0-9a-f]{6}", name)
     assert PeriodicityDetector().is_periodic(name) is None  # by Snakemake's own rule

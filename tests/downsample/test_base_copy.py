@@ -102,6 +102,7 @@ FORMS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_copy_has_the_bytes_of_its_source(tmp_path, form):
     options = dict(FORMS[form])
@@ -142,6 +143,7 @@ def test_a_tree_that_may_only_be_read(tmp_path):
         item.chmod(0o755)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the models leave a file open
 @pytest.mark.parametrize("link_base", [False, True])
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -207,6 +209,7 @@ def test_a_second_copy_writes_nothing(tmp_path):
     assert state(tmp_path / "own") == before
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("change", ["voxel", "removed", "added", "form", "shape"])
 def test_a_changed_source_is_copied_again(tmp_path, change):
     source = make(tmp_path / "theirs", fill_value=3)
@@ -456,6 +459,7 @@ def test_a_source_and_a_store_overlap(tmp_path, store, field, source):
     assert state(tmp_path) == before
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("keys", "message"),
     [

@@ -72,6 +72,7 @@ FORMS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("form", FORMS)
 def test_level_0_holds_the_voxels_of_the_file(tmp_path, form, capsys):
     keys = FORMS[form]
@@ -326,6 +327,7 @@ def test_verify_names_the_file_as_the_way_out_of_damage(tmp_path, how, capsys):
     assert main(["verify", how, str(store)]) == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("levels", ["auto", 1])
 @pytest.mark.parametrize("harm", ["other voxels", "missing"])
 def test_verify_sees_what_is_not_as_it_was_read(tmp_path, levels, harm, capsys):

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from distributed import Client, LocalCluster
 
 import zarrpyramid
 from dask_elsewhere import LIBRARY, Elsewhere
@@ -49,6 +48,8 @@ def tree(path):
 
 def tasks_run(address):
     """Return how many tasks all workers of a cluster have run."""
+    from distributed import Client
+
     with Client(address, set_as_default=False) as client:
         return sum(client.run(lambda dask_worker: dask_worker.state.executed_count).values())
 
@@ -62,6 +63,8 @@ def undisturbed(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["key", "environment", "client"])
 def test_a_cluster_elsewhere_makes_the_same_files(tmp_path, monkeypatch, address, undisturbed, by):
+    from distributed import Client
+
     store = make(tmp_path / "image.zarr")
     monkeypatch.chdir(tmp_path)
     n_before = tasks_run(address)
@@ -81,6 +84,8 @@ def test_a_cluster_elsewhere_makes_the_same_files(tmp_path, monkeypatch, address
 
 @pytest.mark.slow
 def test_clients_of_one_cluster_do_not_get_each_others_results(address):
+    from distributed import Client
+
     def results(offset):
         with Client(address, set_as_default=False) as client:
             probe = Probe(objects=())
@@ -196,6 +201,8 @@ def test_what_is_no_scheduler_is_said_not_to_be_one(tmp_path, monkeypatch, is_wo
     store = make(tmp_path / "image.zarr")
     with contextlib.ExitStack() as stack:
         if is_worker:
+            from distributed import LocalCluster
+
             cluster = stack.enter_context(
                 LocalCluster(n_workers=1, processes=False, protocol="tcp", dashboard_address=None)
             )

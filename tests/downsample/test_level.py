@@ -237,7 +237,7 @@ def test_every_level_has_the_bits_of_the_means_by_hand(image, in_memory, n_worke
         check_pyramid(zarr.open_group(store, mode="r"), records, ladder)
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("shape", "chunks", "factors"),
@@ -293,6 +293,7 @@ FILTERS = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("zarr_format", "options"), FILTERS, ids=["delta", "scale", "lzma", "v3"])
 def test_filters_go_through_zarr_python(tmp_path, zarr_format, options):
     voxels = (np.indices((11, 9)).sum(0) * 7 % 251).astype("uint16")
@@ -382,6 +383,7 @@ def test_means_that_do_not_agree_name_the_block(tmp_path, monkeypatch):
     assert not (tmp_path / "1" / "zarr.json").exists()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("dtype", "value"),
     [

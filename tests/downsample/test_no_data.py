@@ -38,6 +38,7 @@ def level(path, number):
     return zarr.open_array(path / str(number), mode="r")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("chunks", [(8, 8), (7, 9)])  # whole windows in each chunk, and across
 @pytest.mark.parametrize("method", ["nanmean", "min", "max"])

@@ -62,7 +62,7 @@ BUILT = [  # voxels, chunks, keys, zarr's format
 ]
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("voxels", "chunks", "keys", "zarr_format"), BUILT)
 def test_levels_are_of_data_alone_and_proved(tmp_path, voxels, chunks, keys, zarr_format):
     path = make(tmp_path / "a.zarr", voxels, chunks, zarr_format=zarr_format)
@@ -313,7 +313,7 @@ HARMS = [
 ]
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("harm", HARMS, ids=[str(n) for n in range(len(HARMS))])
 def test_records_that_strangers_wrote(tmp_path, harm, capsys):
     path = make(tmp_path / "a.zarr", padded((8, 8)), (8, 8))

@@ -159,6 +159,7 @@ def test_workers_and_parts_make_the_same_bytes(tmp_path):
     assert objects(store, 1)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("dtype", "keys", "what"),
     [

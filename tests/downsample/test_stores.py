@@ -92,7 +92,7 @@ def make(path, name, *, consolidated):
     return voxels.astype(voxels.dtype.newbyteorder("="))
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", STORES)
 def test_every_store_gets_its_pyramid(tmp_path, name, form):

@@ -39,7 +39,7 @@ def whole(made):
     return voxels
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("pattern", ["noise", "blobs"])
 def test_what_is_made_is_what_is_drawn(tmp_path, dtype, pattern):

@@ -66,7 +66,7 @@ CASES = {
 }
 
 
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("block_bytes", [0, 100, 1 << 20])
 @pytest.mark.parametrize("name", CASES)
@@ -108,6 +108,7 @@ class CountingFiles(LocalStore):
         return super().get_into(key, *arguments)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("chunks", "shards", "factors", "block_bytes", "once"),
     [

@@ -54,6 +54,7 @@ def test_windows_of_narrow_types_are_quantiles(dtype, factors):
     assert counted(voxels, factors).windows(dtype, 1) == [quantiles(voxels, factors)]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", EXACT + WIDE)
 def test_the_compiled_form_counts_the_same(dtype):
     shapes = (60, 50), (10, 10, 4, 6), (99, 99, 1)
@@ -90,6 +91,7 @@ def test_what_is_no_number_is_left_out():
     assert str(counted(np.array([-0.0, 0.0]), (1,)).windows("float64", 1)) == "[[0.0, 0.0]]"
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("dtype", [*EXACT, *WIDE])
 @pytest.mark.parametrize("axis", [None, 0])
 def test_any_cut_and_any_order_give_the_same_counts(dtype, axis):
@@ -130,6 +132,7 @@ CUTS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CUTS)
 def test_level_1_records_the_windows_of_level_0(tmp_path, name):
     voxels = draw("uint16")

@@ -284,7 +284,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("dtype", "keys", "what", "way_out"), REFUSED)
 def test_what_cannot_be_weighed_is_refused_before_anything_is_written(
     tmp_path, dtype, keys, what, way_out

@@ -120,7 +120,7 @@ def test_what_computes_blocks_is_copied_and_not_pickled(alone):
 
 def test_garbage_is_looked_for_as_before_once_blocks_are_made(alone):
     assert gc.get_freeze_count() == 0
-    counts = set(run_blocks(lambda place: gc.get_freeze_count() > 0, (4, 4), n_workers=2))
+    counts = set(run_blocks(lambda place: gc.get_freeze_count() > 0, (2, 2), n_workers=2))
     assert counts == {True}
     assert gc.get_freeze_count() == 0
 

@@ -55,6 +55,7 @@ FILES = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_files(name, tmp_path, caplog):
     caplog.set_level("CRITICAL", logger="nibabel.global")

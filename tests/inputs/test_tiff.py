@@ -184,6 +184,7 @@ VARIANTS |= {
 }
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_file_is_read_to_the_voxel(tmp_path, variant):
     voxels, keys, axes = VARIANTS[variant]
@@ -701,6 +702,7 @@ TRUNCATED = {
 }
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("case", TRUNCATED)
 @pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.9, 0.999])
 def test_a_truncated_file_is_refused(tmp_path, caplog, case, part):

@@ -55,6 +55,7 @@ def parse(document, attributes=None):
     return parse_array(given, "here")
 
 
+@pytest.mark.sampled(24)
 @pytest.mark.parametrize("dtype", ITEM_SIZES)
 @pytest.mark.parametrize(
     ("zarr_format", "options"),

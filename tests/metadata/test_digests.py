@@ -70,6 +70,7 @@ def golden_records(form, dtype, path):
     return [{key: record[key] for key in kept} for record in records]
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMS)
 def test_voxels_are_those_of_this_revision(form, dtype, tmp_path):
@@ -119,6 +120,7 @@ def reference(tmp_path_factory):
     return build(tmp_path_factory.mktemp("reference"))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_records_know_nothing_of_format_codec_and_byte_order(tmp_path, name, reference):
     assert build(tmp_path, name) == reference

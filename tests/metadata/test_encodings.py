@@ -66,7 +66,7 @@ def text(document):
     return json.dumps({key: item for key, item in document.items() if key != "attributes"})
 
 
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool", "float64"])
 @pytest.mark.parametrize(("zarr_format", "compressor", "checksum"), CASES)
 def test_levels_have_zarr_pythons_documents(tmp_path, dtype, zarr_format, compressor, checksum):

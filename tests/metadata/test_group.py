@@ -42,6 +42,7 @@ def consolidated_arrays(path):
     return {name: item.shape for name, item in root.members(None) if isinstance(item, zarr.Array)}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("inside", [["a/b"], ["", "a/b"], ["", "a", "a/b"]], ids=str)
 def test_consolidated_metadata_of_every_ancestor_is_kept_in_step(tmp_path, zarr_format, inside):
@@ -167,6 +168,7 @@ def test_images_are_found(tmp_path, zarr_format, store):
     assert list(find_images(files, "deep")) == ["deep/er/est"]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("store", "field", "message"),
     [

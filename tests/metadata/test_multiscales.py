@@ -61,7 +61,7 @@ AXES = {
 }
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.filterwarnings(
     # The models leave a file open; yaozarrs warns of SHOULD sentences (such as a missing unit).
     "ignore::ResourceWarning",

@@ -29,6 +29,7 @@ from zarrpyramid.errors import ConfigError
 from zarrpyramid.metadata.multiscales import read_axes, read_multiscales
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", VERSIONS)
 def test_the_place_of_level_0_and_the_version_stay(tmp_path, case):
     zarr_format, version, listed = VERSIONS[case]
@@ -70,6 +71,7 @@ def test_the_place_of_level_0_and_the_version_stay(tmp_path, case):
     assert {*holder} <= {*dict(zarr.open_group(tmp_path).attrs).get("ome", after), *before}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", VERSIONS)
 def test_a_voxel_size_is_what_readers_get(tmp_path, case):
     zarr_format, version, listed = VERSIONS[case]
@@ -185,6 +187,7 @@ def test_a_second_image_is_described_in_the_same_way(tmp_path):
     assert second["coordinateSystems"] == [{"name": "physical", "axes": AXES}]
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize("case", VERSIONS)
 def test_a_source_brings_its_version(tmp_path, case, link):
@@ -236,6 +239,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("taken", [False, True])
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_not_understood_is_refused_and_the_way_out_leads_on(tmp_path, case, taken):

@@ -48,6 +48,7 @@ GUESSED = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("shape", "names", "axes", "order"), GUESSED)
 def test_channels_last_without_a_name(tmp_path, capsys, shape, names, axes, order):
     voxels = make(tmp_path / "a.zarr", shape, names)
@@ -127,6 +128,7 @@ NAMED = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("by", ["dimension_names", "axes"])
 @pytest.mark.parametrize(("names", "axes", "order"), NAMED)
 def test_a_wrong_order_names_the_transposition(tmp_path, names, axes, order, by):

@@ -44,6 +44,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("arrays", "zarr_format", "message", "level_1"), CASES, ids=["-".join(row[0]) for row in CASES]
 )

@@ -73,7 +73,7 @@ def paths(path):
     return [item["path"] for item in listed(path)["datasets"]]
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the models leave a file open
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def contents(path):
     return {item: item.read_bytes() for item in path.rglob("*") if item.is_file()}
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("name", "goes"), LISTED.values(), ids=LISTED)
 @pytest.mark.parametrize("way", ["overwrite", "clean", "source"])
 def test_what_others_list_is_no_level_of_ours(tmp_path, capsys, name, goes, way):

@@ -72,6 +72,7 @@ IMAGES = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", IMAGES)
 def test_labels_decide_the_method(tmp_path, name):
     keys, settings, labels, method, word = IMAGES[name]

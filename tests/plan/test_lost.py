@@ -85,6 +85,7 @@ def own(tmp_path):
     return tmp_path / "a.zarr"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("made", "harm", "said"),
     [
@@ -119,6 +120,7 @@ def test_all_that_tell_of_a_pyramid_agree_that_level_0_is_lost(tmp_path, made, h
     assert "Incomplete" in head
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("base_watch", ["auto", "metadata"])
 @pytest.mark.parametrize("way", ["restore", "clean"])

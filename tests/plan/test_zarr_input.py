@@ -32,6 +32,7 @@ def make(path, zarr_format=3, **options):
     return path
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("form", FORMS, ids=["v3", "shards", "v2"])
 @pytest.mark.parametrize(("keys", "expected", "axes"), PARTS)
 def test_a_part(tmp_path, keys, expected, axes, form):

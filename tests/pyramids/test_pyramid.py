@@ -12,7 +12,6 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
-import dask.array
 import numpy as np
 import pytest
 import zarr
@@ -108,6 +107,8 @@ def test_html_loads_nothing_and_escapes_names(tmp_path):
 
 @pytest.mark.parametrize("number", [0, 1, 2, -1])
 def test_arrays_are_the_stored_ones(built, number):
+    import dask.array
+
     level = built.levels[number]
     there = zarr.open_array(Path(built.path) / level.path)
     assert (level.shape, level.chunks, level.shards) == (there.shape, there.chunks, None)

@@ -99,6 +99,7 @@ def test_nibbles_come_back(extent, compiled):
     assert unpack(packed, extent, compiled=compiled).tolist() == block.tolist()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "uint64"])
 @pytest.mark.parametrize("step", [1, 2])
 def test_extremes_are_those_of_numpy(dtype, step):

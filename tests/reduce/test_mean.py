@@ -128,6 +128,7 @@ def test_integers_round_half_to_even(window, mean, reason, compiled):
             assert total == sum(window)
 
 
+@pytest.mark.sampled(5)
 @FORMS
 @pytest.mark.parametrize(
     ("window", "majority"),
@@ -355,7 +356,7 @@ def test_reducing_and_describing_at_once_changes_nothing(block, data):
     assert repr(moments) == repr(describe(block, total))
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "float32"])
 @pytest.mark.parametrize("factors", [(1, 2, 2), (2, 2, 2)])
 def test_whole_windows_are_reduced_and_described_at_once(dtype, factors):

@@ -192,7 +192,7 @@ V3 = {
 }
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("method", "dtype"), TAKEN)
 @settings(
     deadline=None,
@@ -317,7 +317,7 @@ GOLDEN_CASES = [
 ]
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize(("method", "dtype"), GOLDEN_CASES)
 def test_voxels_of_every_method_are_those_of_this_revision(method, dtype, tmp_path):
     assert golden_record(method, dtype, tmp_path) == golden(method, dtype)

@@ -97,7 +97,7 @@ print({kernel: n for kernel, n in loaded().items() if n != before[kernel]})
         pytest.param("nanmean", "float64", marks=pytest.mark.slow),
         pytest.param("mode", "uint16", marks=pytest.mark.slow),
         pytest.param("mode_nonzero", "uint8", marks=pytest.mark.slow),
-        ("once", "uint16"),
+        pytest.param("once", "uint16", marks=pytest.mark.slow),
     ],
 )
 def test_blocks_find_every_kernel_loaded(tmp_path, method, dtype):

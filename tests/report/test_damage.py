@@ -138,7 +138,7 @@ def read_report(pyramid, folder):
 
 
 @pytest.mark.parametrize("is_opened", [True, False], ids=["opened", "built"])
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("harmed", HARMS)
 def test_a_report_of_a_damaged_pyramid_says_what_is_wrong(sound, tmp_path, harmed, is_opened):
     harm, expected, shown = HARMS[harmed]

@@ -77,6 +77,7 @@ def check(levels, rows, store):
     assert rows == lost
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("dtype", TYPES)
 def test_counts_and_what_vanished(tmp_path, dtype, monkeypatch):
     monkeypatch.setattr(counts, "_PENDING", 200)  # tables are merged all the time
@@ -201,6 +202,7 @@ DESCRIBED = {
 VERSIONS = {2: "0.4", 3: "0.5"}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.filterwarnings(
     # The models leave a file open; yaozarrs warns of SHOULD sentences (such as a missing unit).
     "ignore::ResourceWarning",

@@ -105,6 +105,7 @@ RANGES = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.sampled(12)
 @RANGES
 @pytest.mark.parametrize("of", ["served", "served_group", "served_file"])
 def test_ranges(of, asked, status, body, of_file, request):

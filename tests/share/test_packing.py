@@ -254,6 +254,7 @@ DAMAGED = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("harm", "message"), DAMAGED, ids=[row[0].__name__ for row in DAMAGED])
 def test_a_damaged_file_is_neither_unpacked_nor_a_source(image, capsys, harm, message):
     file, folder = pack(image).file, image.parent
@@ -347,6 +348,7 @@ def test_a_folder_that_is_not_there_is_told_and_the_way_out_leads_out(image, cap
         assert main(words) == 0
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("words", [("pack", "a.zarr"), ("unpack", "b.ozx")])
 @pytest.mark.parametrize("more", [(), ("--json",), ("-q",)])
 def test_bytes_are_shown_where_somebody_watches(image, monkeypatch, capsys, words, more):
@@ -512,6 +514,7 @@ def test_what_cannot_be_packed_is_refused_and_nothing_is_left(image, capsys, har
     assert {path: path.stat().st_mtime_ns for path in image.parent.iterdir()} == before
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("harm", [v2, held, litter, flipped, overwritten])
 def test_the_way_out_that_is_named_leads_out(image, capsys, monkeypatch, harm):
     monkeypatch.chdir(image.parent)

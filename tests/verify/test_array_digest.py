@@ -35,6 +35,7 @@ def voxels_of(dtype):
     return voxels
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dtype", ["bool", "int16", ">u4", "float32", "complex64"])
 def test_equal_voxels_have_one_digest_whatever_stores_them(tmp_path, dtype):
     voxels = voxels_of(dtype)

@@ -74,6 +74,7 @@ def refused_by_zarr_python(group):
     return False
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize(("version", "name", "key", "value"), ROWS)
 def test_what_zarr_python_refuses_is_not_sound(tmp_path, version, name, key, value, capsys):
     group = make(tmp_path / "a.zarr", "image", version)

@@ -116,7 +116,7 @@ def all_edits(pyramid):
     return found
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("number", range(N_EDITS))
 def test_one_edit(pyramid, number, tmp_path, capsys):
     name, entry, data = random.Random(number).choice(all_edits(pyramid))

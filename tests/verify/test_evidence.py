@@ -110,7 +110,7 @@ IMAGES = {
 FILTERS = {"smoothed": smoothed, "picked": picked, "padded": padded}
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize("way", FILTERS)
@@ -148,7 +148,7 @@ SPOILT = {
 }
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize("spoil", SPOILT)
 @pytest.mark.parametrize("way", [mean, smoothed], ids=["mean", "smoothed"])
@@ -198,6 +198,7 @@ def ceiled(voxels):
 NOISE = IMAGES["noise"][:, :25]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("place", [(0, 0, 0), (9, 5, 7), (15, 11, 14), (16, 3, 3), (2, 12, 15)])
 @pytest.mark.parametrize("by", [1, 0x4000])
 def test_one_wrong_voxel_among_explained_ones_is_located(tmp_path, place, by):
@@ -309,6 +310,7 @@ def test_one_voxel_far_from_its_neighbourhood_is_a_warning(tmp_path):
     ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "dtype", ["bool", "int8", "int64", "uint64", "float16", "float32", "float64", "complex64"]
 )
@@ -432,6 +434,7 @@ def test_ids_stand_in_the_windows_of_the_level_before(tmp_path, zarr_format):
     assert found.found == "9999"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("shards", [False, True])
 @pytest.mark.parametrize("inside", ["fill", "something"])
 def test_padded_arrays_take_the_factors_that_they_state(tmp_path, shards, inside):
@@ -476,6 +479,7 @@ def test_a_box_of_whole_objects_is_no_excuse():
     assert not is_padded(64, 8, 2.0, (8, 8))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("n_levels", [1, 2])
 @pytest.mark.parametrize("is_odd", [False, True])
 def test_a_full_look_decodes_everything(tmp_path, n_levels, is_odd, capsys):

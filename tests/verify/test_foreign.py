@@ -56,6 +56,7 @@ def assert_explained(path, expected):
             assert re.search(rf"{expected}(;| )", line), line
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_what_peers_made_is_explained_and_sound(tmp_path, name):
     with zipfile.ZipFile(PEERS / f"{name}.zip") as archive:
@@ -117,6 +118,7 @@ BASE = (RANDOM.integers(0, 900, (61, 46)) + 100).astype("uint16")
 SOUND = [BASE, means(BASE), means(means(BASE))]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("crop", [False, True])
 def test_a_sound_pyramid_of_others_raises_no_alarm(tmp_path, zarr_format, crop):
@@ -241,7 +243,7 @@ BROKEN = {
 }
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("made", "harm", "expected"), BROKEN.values(), ids=BROKEN)
 def test_what_is_broken_is_told(tmp_path, made, harm, expected):
     made = dict(made)

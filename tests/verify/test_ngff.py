@@ -597,7 +597,7 @@ def test_what_is_allowed_is_no_defect(tmp_path, kind, version, harm):
     assert [found.line for found in defects(report)] == []
 
 
-@pytest.mark.sampled(60)
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize(("kind", "version", "harm", "message"), pairs(BROKEN))
 def test_a_broken_rule_is_a_defect(tmp_path, kind, version, harm, message):
     report = verified(make(tmp_path / "a.zarr", kind, version, harm))

@@ -53,7 +53,7 @@ def commands(told):
 OTHER = ("level 0 changed", "level 0 damaged")
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", [name for name in HARMS if name not in OTHER])
 def test_the_command_that_is_printed_mends_each_harm(store, template, name):
     HARMS[name][0](store)
@@ -142,7 +142,7 @@ FORMS = {
 }
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("made", "settings"), FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("harm", ["missing", "short", "swapped"])
 def test_levels_of_every_form_are_mended(tmp_path, made, settings, harm):
@@ -194,6 +194,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("is_listed", [False, True])
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_what_others_put_in_the_place_of_a_level_stays(store, kind, is_listed):

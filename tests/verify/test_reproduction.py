@@ -66,7 +66,7 @@ def files(store):
     }
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("made", "settings"), ODD.values(), ids=ODD)
 def test_a_build_by_it_in_a_copy_is_equal(tmp_path, made, settings):
@@ -139,6 +139,7 @@ def edit(path, change):
     path.write_text(json.dumps(document))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("harm", "message"),
     [

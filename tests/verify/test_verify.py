@@ -63,7 +63,7 @@ ODD = {
 }
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("made", "settings"), ODD.values(), ids=ODD)
 @pytest.mark.parametrize("full", [False, True], ids=["sample", "full"])
 def test_what_we_build_is_sound(tmp_path, made, settings, full):
@@ -100,7 +100,7 @@ def test_all_blocks_of_a_few_are_looked_at_and_of_many_the_edges(tmp_path):
     assert "of 512 blocks: 5 random, 8 corners, 64 of 169 at high edges" in check.figure
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("harm", "level", "message"), HARMS.values(), ids=HARMS)
 def test_every_harm_is_told(store, harm, level, message, capsys):
     harm(store)
@@ -148,6 +148,7 @@ WRONG_RECORDS = {
 }
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("look", [{}, {"sample": 1000}, {"full": True}], ids=str)
 @pytest.mark.parametrize(("change", "message"), WRONG_RECORDS.values(), ids=WRONG_RECORDS)
 def test_a_wrong_record_is_told_where_all_blocks_are_made_again(store, change, message, look):
@@ -157,6 +158,7 @@ def test_a_wrong_record_is_told_where_all_blocks_are_made_again(store, change, m
     assert len(told) == 1
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("change", [row[0] for row in WRONG_RECORDS.values()], ids=WRONG_RECORDS)
 def test_the_way_out_of_a_wrong_record_leads_out(store, change, capsys):
     before = (store / "raw/1/zarr.json").read_bytes()

@@ -23,6 +23,7 @@ from zarrpyramid.verify.status import pyramid_status
 TOLD = {"0.4 of spatialdata", "0.5 of spatialdata", "0.6.dev4", "0.6.dev2"}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", VERSIONS)
 def test_what_was_built_is_sound(tmp_path, case):
     zarr_format, version, listed = VERSIONS[case]
@@ -41,6 +42,7 @@ def test_what_was_built_is_sound(tmp_path, case):
     assert pyramid.version == (version or "0.4")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", VERSIONS)
 def test_a_level_at_another_place_is_a_defect(tmp_path, case):
     zarr_format, version, listed = VERSIONS[case]
@@ -56,7 +58,7 @@ def test_a_level_at_another_place_is_a_defect(tmp_path, case):
     assert "translation is not that of its windows' centres" in found.what
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("harm", ["scale", "dataset"])
 @pytest.mark.parametrize("case", VERSIONS)
 def test_a_repair_lists_levels_in_the_version_that_they_had(tmp_path, case, harm):

@@ -200,6 +200,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled(31)
 @pytest.mark.parametrize(("config", "message"), CASES, ids=[str(config) for config, _ in CASES])
 def test_one_line_says_what_is_wrong(bad, monkeypatch, config, message):
     monkeypatch.chdir(bad.folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -223,14 +222,8 @@ def test_a_second_run_does_nothing(gallery):
 def test_nothing_in_a_store_is_an_input_or_an_output(gallery):
     workspace, _ = gallery
     config = ["--configfile", str(workspace / "images.yaml")]
-    done = subprocess.run(
-        workspace.command("--detailed-summary", *config),
-        capture_output=True,
-        text=True,
-        env=workspace.environment,
-        check=True,
-    )
-    header, *rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+    done = workspace.run("--detailed-summary", *config)
+    header, *rows = [line.split("\t") for line in done.lines if "\t" in line]
     output, inputs = header.index("output_file"), header.index("input-file(s)")
     store = {path for row in rows for path in [row[output], *row[inputs].split(",")] if path}
     n_levels = sum(len(factors) + 1 for *_, factors in IMAGES.values())
