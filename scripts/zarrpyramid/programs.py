@@ -16,6 +16,9 @@ from pathlib import Path
 
 _SCRIPTS = Path(__file__).parents[1]
 
+NAPARI_PACKAGES = ("napari[all]", "napari-ome-zarr")
+"""What shows a pyramid in napari."""
+
 
 def command(program: str, *words: str) -> str:
     """Return the line that calls a program with these words, quoted for a shell.
@@ -44,10 +47,20 @@ def source_words(*settings: str) -> str:
 
 
 def extra_command(extra: str) -> str:
-    """Return the line that installs an extra of this package."""
-    if _is_clone(Path.cwd()):
-        return f"uv sync --inexact --extra {extra}"
-    return f"{_python()} -m pip install {shlex.quote(f'zarrpyramid[{extra}]')}"
+    """Return the line that installs an extra of this package, into what runs this process."""
+    if clone := _clone():
+        elsewhere = "" if _is_clone(Path.cwd()) else f" --project {shlex.quote(str(clone))}"
+        return f"uv sync --inexact --extra {extra}{elsewhere}"
+    is_source = (_SCRIPTS.parent / "pyproject.toml").exists() and not _is_installed()
+    return install_command(f"{_SCRIPTS.parent if is_source else 'zarrpyramid'}[{extra}]")
+
+
+def install_command(*packages: str) -> str:
+    """Return the line that installs packages into the environment that runs this process."""
+    words = shlex.join(packages)
+    if find_spec("pip") is None and shutil.which("uv"):  # as uv makes environments
+        return f"uv pip install --python {shlex.quote(sys.executable)} {words}"
+    return f"{_python()} -m pip install {words}"
 
 
 def view_command(group: str) -> str:
@@ -93,14 +106,35 @@ def _short(name: str, path: Path) -> str:
     return name if found is not None and Path(found) == path else shlex.quote(str(path))
 
 
-@cache
-def _is_clone(here: Path) -> bool:
-    """Tell whether a folder is in a clone whose environment runs this process, and uv is there."""
-    folders = [folder for folder in (here, *here.parents) if (folder / "pyproject.toml").exists()]
-    if not folders or shutil.which("uv") is None:
+def _is_installed() -> bool:
+    """Tell whether this package is installed, as it is where a clone is, too."""
+    from importlib.metadata import PackageNotFoundError, distribution  # 10 ms
+
+    try:
+        distribution("zarrpyramid")
+    except PackageNotFoundError:
         return False
+    return True
+
+
+def _is_clone(here: Path) -> bool:
+    """Tell whether `uv run` in a folder calls what runs this process."""
+    return _clone() is not None and _project(here) == _clone()
+
+
+@cache
+def _clone() -> Path | None:
+    """Return the clone whose environment runs this process, None where it is of none."""
+    folder = _project(Path(sys.prefix))
+    if folder is None or shutil.which("uv") is None:
+        return None
     import tomllib  # 5 ms, which a command that is never shown saves
 
-    project = tomllib.loads((folders[0] / "pyproject.toml").read_text(encoding="utf-8"))
-    is_ours = project.get("project", {}).get("name") == "zarrpyramid"
-    return is_ours and Path(sys.prefix).is_relative_to(folders[0])
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    return folder if project.get("project", {}).get("name") == "zarrpyramid" else None
+
+
+def _project(here: Path) -> Path | None:
+    """Return the folder of the project in which a folder is, as uv finds it."""
+    folders = (folder for folder in (here, *here.parents) if (folder / "pyproject.toml").exists())
+    return next(folders, None)

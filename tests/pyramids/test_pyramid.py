@@ -24,6 +24,7 @@ from servers import BUCKET, ENVIRONMENT, s3_server, web_server
 from zarrpyramid import Pyramid, PyramidError, build_pyramid, open_pyramid
 from zarrpyramid.cli import main
 from zarrpyramid.downsample.pyramid import build_image
+from zarrpyramid.programs import extra_command
 from zarrpyramid.share import pack
 
 VOXELS = np.random.default_rng(0).integers(0, 900, (2, 21, 26, 30)).astype("uint16")
@@ -406,7 +407,7 @@ def test_without_xarray_the_way_out_is_said(built, monkeypatch, tmp_path):
     for look in (built.xarray, built.levels[1].xarray, built.datatree):
         with pytest.raises(PyramidError, match=r"^xarray is not installed; ") as told:
             look()
-        assert str(told.value).endswith("pip install 'zarrpyramid[xarray]'")
+        assert str(told.value).endswith(f"; {extra_command('xarray')}")
 
 
 def test_public_names():

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError, WorkerError
+from zarrpyramid.programs import extra_command
 
 from .scheduler import users_scheduler
 
@@ -123,7 +124,7 @@ def _connect(address: str) -> Iterator[Any]:
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"dask_scheduler {address} is asked for, but the package distributed is not installed; "
-            "install it (pip install distributed), or leave dask_scheduler out"
+            f"install it ({extra_command('dask')}), or leave dask_scheduler out"
         ) from error
     try:
         # Asked first, because a client waits for ever for a server that accepts and says nothing.

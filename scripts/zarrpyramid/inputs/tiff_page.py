@@ -15,6 +15,7 @@ from tifffile import TiffFile, TiffPage
 
 from zarrpyramid.errors import PyramidError, StoreError
 from zarrpyramid.geometry import count, covering_units, intersection, relative_region, unit_number
+from zarrpyramid.programs import extra_command
 
 from .raw_files import read_box, read_bytes
 from .rows import row_blocks
@@ -273,7 +274,7 @@ def _undecodable(page: TiffPage, path: str, reason: str) -> str:
     if "imagecodecs" in reason:
         return (
             f"{path} is compressed by {codec}, which imagecodecs reads, a package that is not "
-            "installed; install it: pip install imagecodecs"
+            f"installed; install it: {extra_command('tiff')}"
         )
     return f"{path} cannot be decoded, it is coded by {codec} ({reason}); write it by another codec"
 

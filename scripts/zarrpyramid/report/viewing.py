@@ -17,7 +17,13 @@ from urllib.parse import quote
 from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata import find_images, locate
 from zarrpyramid.plan import BASE_KEY
-from zarrpyramid.programs import command, napari_command
+from zarrpyramid.programs import (
+    NAPARI_PACKAGES,
+    command,
+    extra_command,
+    install_command,
+    napari_command,
+)
 from zarrpyramid.stores import as_arguments, is_url
 from zarrpyramid.verify import read_pyramid
 
@@ -29,15 +35,6 @@ if TYPE_CHECKING:
 
     from zarrpyramid.stores import Store
     from zarrpyramid.verify import Pyramid
-
-_NO_NEUROGLANCER = (
-    "view needs the client of neuroglancer, which is not installed; in a clone, use "
-    "uv run --extra view zarrpyramid view STORE/FIELD, elsewhere: pip install neuroglancer tornado"
-)
-_NO_NAPARI = (
-    "napari and its reader of OME-Zarr are not installed; pip install 'napari[all]' "
-    "napari-ome-zarr, or use --viewer neuroglancer"
-)
 
 
 def view(
@@ -66,9 +63,15 @@ def view(
     if viewer is None:
         viewer = NAPARI if client is None and napari_command(path) else NEUROGLANCER
     if viewer == NAPARI and not napari_command(path):
-        raise ConfigError(_NO_NAPARI)
+        raise ConfigError(
+            "napari and its reader of OME-Zarr are not installed; "
+            f"{install_command(*NAPARI_PACKAGES)}, or use --viewer neuroglancer"
+        )
     if viewer == NEUROGLANCER and client is None:
-        raise ConfigError(_NO_NEUROGLANCER)
+        raise ConfigError(
+            "view needs the client of neuroglancer, which is not installed; install it: "
+            f"{extra_command('view')}"
+        )
     place = path if is_url(path) else str(Path(path).absolute())
     pyramid = _image(path, place, storage_options)
     for finding in lint(pyramid, (viewer,)):

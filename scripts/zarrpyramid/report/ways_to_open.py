@@ -6,7 +6,14 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from zarrpyramid.programs import command, extra_command, napari_command, view_command
+from zarrpyramid.programs import (
+    NAPARI_PACKAGES,
+    command,
+    extra_command,
+    install_command,
+    napari_command,
+    view_command,
+)
 from zarrpyramid.stores import as_arguments
 from zarrpyramid.verify import GRADES
 
@@ -118,7 +125,7 @@ def _call(image: Image, name: str) -> Child:
         return _lines(command("zarrpyramid", "unpack", archive.name, "NEW.zarr"), shown)
     if name == NAPARI:
         known = napari_command(where)
-        once = [] if known else ["pip install 'napari[all]' napari-ome-zarr  # once"]
+        once = [] if known else [f"{install_command(*NAPARI_PACKAGES)}  # once"]
         return _lines(*once, known or f"napari --plugin napari-ome-zarr {shlex.quote(where)}")
     return tag("p", "Reads from the web: see below.", class_="soft")
 
