@@ -259,6 +259,37 @@ def test_what_is_asked_in_a_change_is_new_until_the_change_writes(server, proxy,
         assert seen() == b"of one who has not seen b"
 
 
+def test_changes_that_are_decided_together_ask_once_until_one_of_them_writes(server, proxy, place):
+    other, store = (ObjectStore(place, {"endpoint": url}) for url in (server, proxy.url))
+    other.put("a", b"old")
+
+    def seen():
+        with store.exclusive(), store.remembered(["a"], anew=True):
+            return store.get("a")
+
+    with store.deciding():
+        assert (seen(), seen()) == (b"old", b"old")
+        assert len(proxy.requests) == 1
+        store.put("b", b"mine")
+        other.put("a", b"theirs")
+        assert (seen(), seen()) == (b"theirs", b"theirs")
+        assert len(proxy.requests) == 3
+    other.put("a", b"later")
+    with store.deciding():
+        assert seen() == b"later"
+
+
+@pytest.mark.slow
+def test_a_group_is_asked_for_once_in_each_step_of_a_build(tmp_path, server, proxy, place):
+    folder = fill(tmp_path / "a.zarr", dimension_names=("z", "y", "x"))
+    upload(folder, ObjectStore(place, {"endpoint": server}))
+    build_pyramid(place, storage_options={"endpoint": proxy.url}, levels=2)
+    group = f"{place.removeprefix('s3:/')}/zarr.json"
+    # To plan, to seal level 0 and begin level 1, to begin level 2, to list the levels.
+    assert proxy.requests.count(("GET", group)) == 4
+    assert proxy.requests.count(("PUT", group)) == 1
+
+
 def test_what_cannot_be_listed_is_asked_for_itself(server, proxy, place):
     ObjectStore(place, {"endpoint": server}).put("d/a", b"1")
     proxy.fault = lambda method, path, number: 403 if "list-type" in path else None
@@ -602,7 +633,7 @@ def test_what_a_pyramid_costs_in_requests(tmp_path, server, proxy, place, shards
     assert seen["GET", True] == sum(level.n_chunks for level in read) + indexes
     assert seen["HEAD", True] == indexes
     documents = sum(n for (_, of_voxels), n in seen.items() if not of_voxels)
-    assert documents <= 18 + 7 * len(written)
+    assert documents <= 18 + 5 * len(written)
     # Their documents, level 0's, the list, and the note of who holds the image.
     assert seen["PUT", False] == len(written) + 3
     proxy.requests.clear()

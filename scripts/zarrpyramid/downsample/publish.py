@@ -84,6 +84,8 @@ def publish_level(level: Level, record: Record, looks: ExitStack | None = None) 
             image, levels = level.image, range(1, level.number + 1)
             looks.enter_context(image.looked_at(*levels, above=True))
 
+    if looks is not None:
+        looks.enter_context(level.store.deciding())
     write_array(level.store, level.path, level.published(record), look=look)
     level.store.sync()
 

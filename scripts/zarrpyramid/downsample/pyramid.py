@@ -121,6 +121,7 @@ def _build(
 ) -> list[Record]:
     """Build the levels of an image whose level 0 is there, and return the records of all levels."""
     with image.store.hold(image.lock), KeptWorkers() as workers, ExitStack() as looks:
+        looks.enter_context(image.store.deciding())
         with image.store.exclusive():  # what is asked for here is as new as sealing needs it
             looks.enter_context(image.looked_at(0, above=True))
             records = [seal_base(image, layout=layout)]

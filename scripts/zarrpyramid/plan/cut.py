@@ -210,7 +210,7 @@ def spread_threads(
     bytes_each
         As `task_bytes` returns them; threads that wait hold at most `WAITING_BYTES` together.
     ahead
-        Requests of one thread at once. Where it has several, half as many threads are enough.
+        Requests of one thread at once. Where it has several, a quarter of the threads is enough.
 
     >>> spread_threads(2, 1000, 1, (10**6, 10**6)), spread_threads(2, 1000, 32, (10**6, 10**6))
     ((2, 1), (32, 1))
@@ -218,7 +218,7 @@ def spread_threads(
     ((5, 6), (2, 4))
     """
     of_step, of_task = bytes_each
-    at_once //= min(2, ahead)
+    at_once //= min(4, ahead)
     fitting = WAITING_BYTES // max(1, of_step + of_task)
     n_tasks_at_once = max(1, min(n_tasks, max(n_workers, min(at_once, fitting))))
     left = WAITING_BYTES - n_tasks_at_once * of_task

@@ -265,6 +265,8 @@ class ObjectStore(Store):
     def exclusive(self) -> AbstractContextManager[None]:
         return self._answers.changing()
 
+    deciding = exclusive
+
     def above(self) -> tuple[ObjectStore, str] | None:
         if self.url.count("/") == 2:
             return None

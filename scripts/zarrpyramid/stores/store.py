@@ -232,6 +232,13 @@ class Store(ABC):
         """
         return contextlib.nullcontext()
 
+    def deciding(self) -> AbstractContextManager[None]:
+        """Have the changes of a block be one where a store has no locks: it asks once for them all.
+
+        Each `exclusive` in it is a part of it. Where a store has locks, each locks by itself.
+        """
+        return contextlib.nullcontext()
+
     def above(self) -> tuple[Store, str] | None:
         """Return the store one step up and the name of this one in it; None at the top."""
         return None
