@@ -86,7 +86,7 @@ class ValueCounts:
         first = 0 if channel_axis is None else origin[channel_axis]
         planes = [sample] if channel_axis is None else np.moveaxis(sample, channel_axis, 0)
         for channel, plane in enumerate(planes, start=first):
-            table = self._table(channel)
+            table = self._table(channel, 1 << 8 * min(plane.itemsize, 2))
             if (missing := find_no_data(plane, no_data.numbers(channel))) is not None:
                 count_values(_keys(plane[~missing]), table, compiled=compiled)
             elif flat:
@@ -97,7 +97,7 @@ class ValueCounts:
     def merge(self, other: ValueCounts) -> None:
         """Add what others have counted."""
         for channel, (keys, counts) in other.__getstate__().items():
-            self._table(channel)[keys] += counts
+            self._table(channel, 1 << 8 * keys.itemsize)[keys] += counts
 
     def windows(self, dtype: str, n_channels: int) -> list[list[int | float] | None]:
         """Return the 0.1 % and the 99.9 % quantile of the finite voxels of each channel.
@@ -152,16 +152,18 @@ class ValueCounts:
             keys = np.flatnonzero(table != 0)
             counts = table[keys]
             size = np.min_scalar_type(int(counts.max(initial=0)))
-            self._packed[channel] = keys.astype(np.uint16), counts.astype(size)
+            kind = np.uint16 if len(table) > 256 else np.uint8
+            self._packed[channel] = keys.astype(kind), counts.astype(size)
         return self._packed
 
     def __setstate__(self, state: Packed) -> None:
         """Take what was pickled; a table is made of it when something is added."""
         self._tables, self._packed = {}, state
 
-    def _table(self, channel: int) -> Table:
+    def _table(self, channel: int, n_keys: int = _N_KEYS) -> Table:
+        """Return the table of a channel; a new one has room for as many keys as values have."""
         if channel not in self._tables:
-            self._tables[channel] = np.zeros(_N_KEYS, np.int64)
+            self._tables[channel] = np.zeros(n_keys, np.int64)
             if channel in self._packed:
                 keys, counts = self._packed[channel]
                 self._tables[channel][keys] = counts
