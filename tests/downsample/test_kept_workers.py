@@ -15,9 +15,11 @@ import pytest
 import zarr
 
 from zarrpyramid import build_pyramid
+from zarrpyramid.downsample import clean
 from zarrpyramid.downsample.kept_workers import KeptWorkers
-from zarrpyramid.downsample.run import run_blocks
-from zarrpyramid.errors import StoreError, WorkerError
+from zarrpyramid.downsample.level import LevelJob
+from zarrpyramid.downsample.run import begin_blocks, run_blocks
+from zarrpyramid.errors import StoreError, VoxelError, WorkerError
 from zarrpyramid.stores.local import LocalStore
 
 
@@ -32,6 +34,21 @@ def die(place):
 
 def refuse(place):
     raise ValueError(tuple(place))
+
+
+def test_blocks_that_have_begun_are_not_run_again(workers):
+    run(process, 40, workers)
+    begin_blocks("a task", Counter(), (30,), n_workers=2, workers=workers)
+    assert workers.has_begun("a task")
+    assert sum(calls == 1 for _, calls in run(refuse, 30, workers)) in (1, 2)  # one a process
+    assert not workers.has_begun("a task")
+
+
+def test_what_has_begun_for_another_task_ends(workers):
+    run(process, 40, workers)
+    begin_blocks("a task", process, (30,), n_workers=2, workers=workers)
+    assert not workers.has_begun("another")
+    assert not workers.are_there
 
 
 class Counter:
@@ -167,3 +184,108 @@ def test_dask_is_imported_for_more_than_64_tasks(tmp_path, edge, imported):
         for name in ("one", "other")
     ]
     assert digests[0] == digests[1]
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """What happens while a pyramid is built in processes: levels that are begun and published."""
+    seen = []
+    monkeypatch.setattr("zarrpyramid.downsample.workers.can_fork", lambda: True)
+
+    def noted(owner, name, told):
+        plain = getattr(owner, name)
+
+        def note(self, *given):
+            seen.append(told(self, *given))
+            return plain(self, *given)
+
+        monkeypatch.setattr(owner, name, note)
+
+    noted(KeptWorkers, "begin", lambda self, task, *_: f"begin {task.target_path}")
+    noted(LevelJob, "publish", lambda self, record: f"publish {self.target.path}")
+    return seen
+
+
+def drawn(path, dtype="uint16", zarr_format=3, fill=0, edge=64):
+    voxels = np.random.default_rng(1).integers(0, 2 if dtype == "bool" else 99, (edge,) * 3)
+    group = zarr.create_group(path, zarr_format=zarr_format)
+    array = group.create_array(
+        "0", shape=voxels.shape, chunks=(8, 8, 8), dtype=dtype, fill_value=fill
+    )
+    array[:] = voxels
+    array[:8, :8, :8] = fill
+    return path
+
+
+def files(path):
+    """Return the content of every file of levels 1 to 3, and of the group's document."""
+    found = [*path.glob("[123]/**/*"), *path.glob("zarr.json"), *path.glob(".z*")]
+    return {str(each.relative_to(path)): each.read_bytes() for each in found if each.is_file()}
+
+
+ONE_BY_ONE = ["publish 1", "publish 2", "publish 3"]
+BEGUN = ["begin 2", "publish 1", "begin 3", "publish 2", "publish 3"]
+
+
+@pytest.mark.parametrize(
+    ("form", "settings", "expected"),
+    [
+        ({}, {}, BEGUN),
+        ({"dtype": "float32", "fill": float("nan")}, {}, BEGUN),
+        ({"dtype": "bool", "zarr_format": 2}, {"method": "mode"}, BEGUN),
+        ({"dtype": "complex64"}, {"write_empty_chunks": False}, BEGUN),
+        ({"edge": 60}, {"method": "min"}, BEGUN),
+        # What is carried from level to level is removed as each is published.
+        ({}, {"rounding": "once"}, ONE_BY_ONE),
+    ],
+    ids=lambda given: "-".join(map(str, given.values())) if isinstance(given, dict) else "",
+)
+def test_a_level_is_begun_before_the_one_before_it_is_published(
+    tmp_path, events, form, settings, expected
+):
+    here, there = drawn(tmp_path / "a" / "i", **form), drawn(tmp_path / "b" / "i", **form)
+    build_pyramid(here, levels=3, n_workers=2, **settings)
+    assert events == expected
+    build_pyramid(there, levels=3, n_workers=1, **settings)
+    assert files(here) == files(there)
+
+
+def with_notes(path):
+    return {"notes": path.parent / "notes"}
+
+
+def with_a_rest(path):
+    (path / "2" / "c" / "0" / "0").mkdir(parents=True)
+    (path / "2" / "c" / "0" / "0" / "9").write_bytes(b"of a killed run")
+    return {}
+
+
+def with_other_levels(path):
+    build_pyramid(path, levels=3, method="max")
+    return {}
+
+
+@pytest.mark.parametrize("settle", [with_notes, with_a_rest, with_other_levels])
+def test_nothing_is_begun_in_a_place_that_is_taken_or_noted(tmp_path, events, settle):
+    here, there = drawn(tmp_path / "a" / "i"), drawn(tmp_path / "b" / "i")
+    given = settle(here)
+    events.clear()
+    build_pyramid(here, levels=3, n_workers=2, **given)
+    assert "begin 2" not in events
+    build_pyramid(there, levels=3, n_workers=1)
+    assert files(here) == files(there)
+
+
+def test_what_has_begun_is_seen_by_nobody_if_the_level_before_fails(tmp_path, events, monkeypatch):
+    here, there = drawn(tmp_path / "a" / "i"), drawn(tmp_path / "b" / "i")
+    with monkeypatch.context() as changing:
+        changing.setattr(LevelJob, "stamp", lambda self: object())
+        with pytest.raises(VoxelError, match="changed while level 1 was made"):
+            build_pyramid(here, levels=3, n_workers=2)
+    assert events == ["begin 2"]
+    assert not [*here.glob("[123]/zarr.json")]
+    assert clean(str(here)) in ([1], [1, 2])
+    assert not files(here).keys() - {"zarr.json"}
+    build_pyramid(here, levels=3, n_workers=2)
+    build_pyramid(there, levels=3, n_workers=1)
+    assert files(here) == files(there)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid import geometry
-from zarrpyramid.plan import describe_level, shared_block_bytes
+from zarrpyramid.plan import describe_level, is_empty_place, shared_block_bytes
 
 from .cluster import open_cluster
 from .companions import beside
@@ -20,7 +21,7 @@ from .leftovers import forget, may_keep
 from .level_job import LevelJob
 from .result import BlockResult
 from .resume import flush_made, resuming
-from .run import run_blocks
+from .run import begin_blocks, may_begin, run_blocks
 from .task import EditedError, LevelTask
 
 if TYPE_CHECKING:
@@ -124,13 +125,14 @@ def _made_level(job: Job) -> Record:
     ) as cluster:
         if cluster is not None:
             job.looks.close()  # to reach its workers takes seconds
-        with image.looked_at(objects=job.lists_base):
-            before = job.first_stamp()
-            if not (keep := may_keep(job)):
-                job = job.hidden()
-            job.clear_place(keep=keep)
         n_sharing = job.n_workers if cluster is None else cluster.n_threads
         block_bytes = shared_block_bytes(target.plan, n_sharing)
+        with image.looked_at(objects=job.lists_base):
+            before = job.first_stamp()
+            if not (job.workers and job.workers.has_begun(job.task(block_bytes))):
+                if not (keep := may_keep(job)):
+                    job = job.hidden()
+                job.clear_place(keep=keep)
         task = job.task(block_bytes)
         if image.store.is_remote and cluster is None and isinstance(task, LevelTask):
             _ = task.arrays  # opened while what was asked for is remembered
@@ -138,12 +140,13 @@ def _made_level(job: Job) -> Record:
         with resuming(job, task) as resume, beside(job, block_bytes, resume) as also:
             job.looks.close()
             seen = run_tasks(job, task, cluster=cluster, resume=resume, also=also)
+            record = begin_next(job, seen)
             if job.stamp() != before:
                 raise job.changed()
             # What notes say is never taken on trust alone.
             kept = 0 if resume is None else resume.n_kept
             if not (job.contradiction(seen) and (job.distrusts() or kept)):
-                record = job.record(seen)
+                record = record or job.record(seen)
                 flush_made(image.store, resume, record["digest"])
                 for each in also:
                     each.publish()
@@ -154,6 +157,42 @@ def _made_level(job: Job) -> Record:
     if job.results is not None:
         forget(job.results, target.number)
     return make_level(job)
+
+
+def begin_next(job: Job, seen: BlockResult) -> Record | None:
+    """Have worker processes begin the next level, or end, all blocks of this one being made.
+
+    What is made of it is nothing that readers see. So this level is flushed and published while
+    they work, and an error of it leaves objects of the next one as it leaves those of its own.
+    Nothing is begun where something stands in the place of the next level or is noted of it.
+
+    Returns
+    -------
+    dict or None
+        The record of this level, which the next one begins with; None where that has to wait.
+    """
+    image, number, workers = job.image, job.level + 1, job.workers
+    if not isinstance(job, LevelJob) or workers is None or not workers.are_there:
+        return None
+    if job.goes_on and number == len(image.plan.levels):
+        workers.dismiss()  # they end while this level, the last one, is published
+        return None
+    is_plain = not (job.results or job.is_once or job.weights or job.shown)
+    if not (is_plain and job.goes_on and number < len(image.plan.levels)):
+        return None
+    if not is_empty_place(image.store, image.level_path(number)) or job.contradiction(seen):
+        return None
+    record = job.record(seen)
+    after = replace(job, level=number, finer=record)
+    block_bytes = shared_block_bytes(after.target.plan, job.n_workers)
+    task = after.task(block_bytes, source=job.published(record))
+    n_tasks = geometry.count(task.grid)
+    if may_begin(n_tasks) and task.loader(n_tasks) is None:
+        after.clear_place()
+        n_workers, n_threads = task.spread(job.n_workers, n_tasks)
+        ahead = replace(task, n_threads=n_threads, is_ahead=True)
+        begin_blocks(task, ahead, task.grid, n_workers=n_workers, workers=workers)
+    return record
 
 
 def run_tasks(

@@ -261,22 +261,25 @@ class LevelJob(Job):
             hide_array(self.target.store, self.target.path, stays_open=True)
         return replace(self)
 
-    def task(self, block_bytes: int) -> LevelTask:
-        """Return the task that makes any place of the level."""
-        target, source, wanted = self.target, self.source, self.target.plan
-        axes = self.image.plan.axes
+    def task(self, block_bytes: int, source: ArrayMetadata | None = None) -> LevelTask:
+        """Return the task that makes any place of the level.
+
+        `source` is the metadata of the level before, where that is not published yet.
+        """
+        target, before, wanted = self.target, self.source, self.target.plan
+        axes, source = self.image.plan.axes, source or before.metadata
         form: dict[str, Any] = {
             "store": target.store,
-            "source_path": source.path,
-            "source": source.metadata,
+            "source_path": before.path,
+            "source": source,
             "target_path": target.path,
             "target": target.planned,
             "factors": wanted.factors,
             "write_empty": wanted.write_empty_chunks,
             "method": wanted.method,
             "block_bytes": block_bytes,
-            "needs_all": source.number == 0 and self.image.plan.image.missing_chunks == "error",
-            "counts_values": source.number == 0 and may_have_windows(source.metadata, axes),
+            "needs_all": before.number == 0 and self.image.plan.image.missing_chunks == "error",
+            "counts_values": before.number == 0 and may_have_windows(source, axes),
             "channel_axis": channel_axis(axes),
             "no_data": wanted.no_data,
             "shown": self.shown,
@@ -300,7 +303,7 @@ class LevelJob(Job):
             **form,
             base_path=base.path,
             base=base.metadata,
-            downsampling=source.plan.downsampling,
+            downsampling=before.plan.downsampling,
             keeps=self.level + 1 < len(self.image.plan.levels) and may_carry(target.store),
         )
 

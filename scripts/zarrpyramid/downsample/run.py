@@ -23,7 +23,7 @@ from .garbage import unsearched
 from .scheduler import users_scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor, Future, ProcessPoolExecutor
     from threading import Thread
 
@@ -98,6 +98,10 @@ def run_blocks(
     WorkerError
         If a worker process is killed, or the cluster is lost.
     """
+    if workers is not None and (begun := workers.taken()):
+        with workers.pool(n_workers, compute) as (copies, compute_group):
+            yield from _run_pool(copies, compute_group, iter(()), n_workers, note, begun)
+        return
     n_blocks = geometry.count(grid) if numbers is None else len(numbers)
     scheduler = users_scheduler() if shared else None
     places = geometry.iterate_units(grid, numbers)
@@ -121,6 +125,27 @@ def run_blocks(
             yield from _run_pool(pool, _Group(compute), one_by_one, n_workers, note)
 
 
+def may_begin(n_blocks: int) -> bool:
+    """Tell whether `begin_blocks` takes so many blocks: as few as do without dask."""
+    return n_blocks <= _WITHOUT_DASK
+
+
+def begin_blocks(
+    task: object,
+    compute: Callable[[Index], Result],
+    grid: Shape,
+    *,
+    n_workers: int,
+    workers: KeptWorkers,
+) -> None:
+    """Have copies of this process, which are there, begin all blocks that `run_blocks` runs next.
+
+    `task` is what `KeptWorkers.has_begun` is asked about; else as `run_blocks`.
+    """
+    places, n_blocks = geometry.iterate_units(grid), geometry.count(grid)
+    workers.begin(task, compute, _grouped(places, n_blocks, n_workers))
+
+
 def _may_fork(n_blocks: int, n_workers: int, workers: KeptWorkers | None) -> bool:
     """Tell whether copies of this process run blocks: those that are there, or new ones."""
     if workers is not None and workers.are_there:
@@ -134,7 +159,7 @@ def _may_fork(n_blocks: int, n_workers: int, workers: KeptWorkers | None) -> boo
 
 def _grouped(places: Iterator[Index], n_blocks: int, n_workers: int) -> Iterator[list[Index]]:
     """Yield blocks in groups, in ever smaller ones at the end, where workers wait for the last."""
-    while group := list(itertools.islice(places, max(1, min(_GROUP, n_blocks // (4 * n_workers))))):
+    while group := list(itertools.islice(places, max(1, min(_GROUP, n_blocks // (2 * n_workers))))):
         yield group
         n_blocks -= len(group)
 
@@ -181,13 +206,14 @@ def _run_pool(
     groups: Iterator[list[Index]],
     n_workers: int,
     note: Callable[[Result], None] | None,
+    begun: Sequence[Future[list[Result]]] = (),
 ) -> Iterator[Result]:
-    """Run groups by a pool of threads or processes, without dask."""
+    """Run groups by a pool of threads or processes, without dask, after those that have begun."""
 
     def begin(n_groups: int) -> list[Future[list[Result]]]:
         return [pool.submit(compute, group) for group in itertools.islice(groups, n_groups)]
 
-    running = begin(2 * n_workers)  # as many wait, so that no worker does
+    running = [*begun, *begin(2 * n_workers)]  # as many wait, so that no worker does
     try:
         while running:
             done, _ = wait(running, return_when=FIRST_COMPLETED)

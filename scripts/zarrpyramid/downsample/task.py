@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from operator import add, floordiv, mul
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,8 @@ class LevelTask:
 
     It is small and can be pickled: a worker opens the arrays from what stands here. Where
     `counts_values` is true it counts the source's values too, of each channel by itself. `shown` is
-    the level as readers see it while it grows; no voxel of that changes.
+    the level as readers see it while it grows; no voxel of that changes. `is_ahead` says that the
+    level before is whole, and not yet published.
     """
 
     store: Store
@@ -91,6 +92,7 @@ class LevelTask:
     channel_axis: int | None = None
     no_data: NoData = ALL_DATA
     shown: ArrayMetadata | None = None
+    is_ahead: bool = field(default=False, compare=False)
 
     def __call__(self, place: Index) -> Seen:
         """Make the part of the level at a place, and return what was seen for each of its objects.
@@ -277,7 +279,8 @@ class LevelTask:
         """Source and target, opened where the task runs; a subclass may open another target."""
         # A missing chunk is fill value: a worker that does not see the store would read only these.
         document = self.source.format.array_document
-        if self.store.size(f"{self.source_path}/{document}") is None:
+        is_there = self.is_ahead or self.store.size(f"{self.source_path}/{document}") is not None
+        if not is_there:
             raise StoreError(
                 f"there is no array {self.store.name}/{self.source_path} on host "
                 f"{platform.node()}; all workers must see the same file system"

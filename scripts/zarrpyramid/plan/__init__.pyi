@@ -23,6 +23,7 @@ from .companion import seen_fingerprint as seen_fingerprint
 from .compressor import auto_compressor as auto_compressor
 from .conflicts import check_base_place as check_base_place
 from .conflicts import check_place as check_place
+from .conflicts import is_empty_place as is_empty_place
 from .conflicts import is_taken as is_taken
 from .conflicts import left_overs as left_overs
 from .conflicts import taken_as as taken_as

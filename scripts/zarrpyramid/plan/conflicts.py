@@ -29,6 +29,8 @@ from .stored import LITTER_KEY, OBJECT_KEY, Level
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from zarrpyramid.stores import Store
+
     from .image import Image
 
 
@@ -147,6 +149,11 @@ def _is_left_over(level: Level) -> bool:
         return False  # something else stands there, and a build says so
 
 
+def is_empty_place(store: Store, path: str) -> bool:
+    """Tell whether nothing stands at a path: no object, nothing below it, and no link."""
+    return not (store.is_link(path) or store.version(path) is not None or any(store.keys(path)))
+
+
 def check_base_place(image: Image) -> None:
     """See that nothing but what we took from a source stands where level 0 will be.
 
@@ -158,12 +165,7 @@ def check_base_place(image: Image) -> None:
     assert image.source is not None
     absent_groups(image.store, image.path, image.source.base.zarr_format)
     path = image.level_path(0)
-    is_empty = not (
-        image.store.is_link(path)
-        or image.store.version(path) is not None
-        or any(image.store.keys(path))
-    )
-    if not is_empty and not is_taken(image):
+    if not is_empty_place(image.store, path) and not is_taken(image):
         raise StoreError(
             f"{image.name(0)} is there already and was not taken from a source; none is ever put "
             "over other data: choose another store or field, or leave source out to build beside it"
