@@ -20,7 +20,7 @@ import zarr
 from PIL import Image
 
 from servers import web_server
-from zarrpyramid import build_pyramid
+from zarrpyramid import build_pyramid, open_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import check_config, image_config
 from zarrpyramid.errors import PyramidError, StoreError
@@ -826,6 +826,22 @@ def test_a_server_that_refuses_what_is_absent(tmp_path, zarr_format):
     shutil.rmtree(tmp_path / "own")
     copy = shutil.copytree(tmp_path / "theirs", tmp_path / "copy")
     assert len(build_pyramid(tmp_path / "own", source=copy, levels=1, progress=False)) == 2
+
+
+@pytest.mark.parametrize("shut", ["/0/zarr.json", "/1/zarr.json", "/0/c/0/0/0", "/1/c/0/0/0"])
+def test_what_a_server_refuses_is_no_defect_as_on_a_disk(tmp_path, shut):
+    build_pyramid(image(tmp_path / "theirs"), levels=1, progress=False)
+    is_shut = True
+    with web_server(tmp_path, refused=lambda path: is_shut and path.endswith(shut)) as url:
+        code, text = told("verify", f"{url}/theirs", "--full")
+        assert code == 2
+        assert "DEFECT" not in text
+        assert "the server refuses it to everybody (over http no credentials are sent)" in text
+        assert "; open it to everybody, and answer 404 for what is absent, or copy it" in text
+        with pytest.raises(PermissionError):
+            open_pyramid(f"{url}/theirs").report(tmp_path / "report.html")
+        is_shut = False
+        assert told("verify", f"{url}/theirs", "--full")[0] == 0
 
 
 def test_series_end_where_a_server_refuses_the_next_one(tmp_path):

@@ -289,7 +289,10 @@ def test_what_may_not_be_read_is_no_defect(tmp_path, denied):
     place = store / denied
     mode = place.stat().st_mode
     calls = f"from zarrpyramid.cli import main\nfor words in {words}:\n"
-    calls += f"    print(main([*words.split(), {str(store)!r}]))"
+    calls += f"    print(main([*words.split(), {str(store)!r}]))\n"
+    calls += f"from zarrpyramid import open_pyramid\npage = {str(tmp_path / 'report.html')!r}\n"
+    calls += f"try:\n    open_pyramid({str(store)!r}).report(page)\n"
+    calls += "except PermissionError as error:\n    print(f'no report: {error}')"
     # Permissions bind root too once it has laid down the right to pass over them.
     drop = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
     process = [*(drop if os.geteuid() == 0 else ()), sys.executable, "-c", calls]
@@ -302,6 +305,8 @@ def test_what_may_not_be_read_is_no_defect(tmp_path, denied):
     is_listed = denied in ("0", "1", "2/c")  # status reads no object
     assert codes == [2, 2, 2 if is_listed else 0]
     assert "DEFECT" not in done.stdout
+    assert done.stdout.endswith("Permission denied; check its permissions\n")
+    assert not (tmp_path / "report.html").exists()
     errors = [line for line in done.stderr.splitlines() if ": note: " not in line]
     assert len(errors) == 2 + is_listed
     assert all(line.endswith("Permission denied; check its permissions") for line in errors)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 
 import numpy as np
@@ -12,7 +14,7 @@ from rebuilds import bytes_of, make
 from zarrpyramid import build_pyramid
 from zarrpyramid.config import image_configs
 from zarrpyramid.config.files import read_config
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import AccessError, StoreError
 from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.verify import Finding, Report, repair_pyramid, reproduce, verify_pyramid
 
@@ -31,6 +33,23 @@ def seen(path, **scope):
     report = Report(path=str(path))
     report.gather(verify_pyramid(str(path), **scope))
     return report, "\n".join(event.line for event in report.checks)
+
+
+@pytest.mark.parametrize("closed", ["zarr.json", "0/zarr.json", "0/c/0/0/0", "1/c/0/0/0"])
+def test_nothing_is_said_of_weights_that_may_not_be_read(store, monkeypatch, closed):
+    """They are there; read again, they weigh."""
+    place, read = str(store / "mass" / closed), os.open
+
+    def refused(path, *how, **more):
+        if str(path) == place:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)
+        return read(path, *how, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(AccessError, match="Permission denied; check its permissions"):
+        seen(store / "raw", full=True)
+    monkeypatch.undo()
+    assert seen(store / "raw", full=True)[0].is_proven
 
 
 @pytest.mark.parametrize("scope", [{}, {"full": True}])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarrpyramid.config import short_name
-from zarrpyramid.errors import PyramidError
+from zarrpyramid.errors import AccessError, PyramidError
 from zarrpyramid.verify import status_of
 
 from .figures import as_url
@@ -33,6 +33,8 @@ def report_broken(pyramid: Pyramid, why: PyramidError) -> str:
     name = short_name(pyramid.store.name, pyramid.path)
     try:
         faults = status_of(pyramid).faults if pyramid.store.lists else []
+    except AccessError:
+        raise
     except PyramidError as error:
         faults = [str(error)]
     faults = faults or [str(why)]

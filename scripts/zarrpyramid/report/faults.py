@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarrpyramid.downsample import fingerprint
-from zarrpyramid.errors import PyramidError
+from zarrpyramid.errors import AccessError, PyramidError
 from zarrpyramid.plan import Level, way_back
 from zarrpyramid.verify import DEFECT, Finding, check_archive, document_faults
 
@@ -41,6 +41,8 @@ def find_faults(
     if image.store.lists:
         try:
             wrong, warnings = document_faults(pyramid)
+        except AccessError:
+            raise
         except PyramidError as error:
             wrong = [str(error)]
         faults += wrong

@@ -16,7 +16,7 @@ import numpy as np
 from zarrpyramid import geometry
 from zarrpyramid.arrays import chunk_region, native_dtype, open_chunks, read_chunk
 from zarrpyramid.downsample import digest_header
-from zarrpyramid.errors import PyramidError, StoreError
+from zarrpyramid.errors import AccessError, PyramidError, StoreError
 from zarrpyramid.metadata import CHANNEL, SPACE, Tally
 from zarrpyramid.plan import Level
 from zarrpyramid.reduce import chunk_digest
@@ -122,6 +122,11 @@ def read_previews(
     ndarray
         Edges of the bins that all histograms share; empty where there are none. Values beyond them
         count in the outermost bins.
+
+    Raises
+    ------
+    AccessError
+        If a level may not be read.
     """
     n_levels, left = len(image.plan.levels), budget
     extremes = _recorded_extremes(records) if histograms else []
@@ -133,6 +138,8 @@ def read_previews(
     for level in reversed(range(n_levels)):
         try:
             preview, cost = _read_level(image, level, edges, left, n_workers)
+        except AccessError:  # nothing is said of what may not be read
+            raise
         except PyramidError as error:
             preview, cost = Preview(level=level, fault=str(error)), 0
         left -= cost

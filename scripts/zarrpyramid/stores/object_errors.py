@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import AccessError, StoreError
 
 from .object_client import one_line
 from .urls import SCHEMES, SECRET
@@ -64,7 +64,7 @@ def told(
         # obstore has no error of its own for it where keys are listed or removed.
         if isinstance(error, refused) or re.search(r"status code: 40[13]\b", str(error)):
             msg = f"cannot {verb} {url}/{key}: the server refuses it to {identity()}"
-            denied = StoreError(f"{msg}; {way_in(verb)}")
+            denied = AccessError(f"{msg}; {way_in(verb)}")
             denied.errno = errno.EACCES
             raise denied from error
         failed = _failed(url, client, verb, key, error)

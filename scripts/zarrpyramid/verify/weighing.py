@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zarrpyramid.errors import PyramidError
+from zarrpyramid.errors import AccessError, PyramidError
 from zarrpyramid.plan import find_weights
 
 from .findings import Check
@@ -31,6 +31,8 @@ def why_not_weighed(pyramid: Pyramid, level: FoundLevel, finer: FoundLevel) -> s
         before = recipe_of(finer)
         if weights is not None:
             weights.check(finer.array.shape, before[1] if before else ())
+    except AccessError:
+        raise
     except PyramidError as error:
         return str(error)
     return ""
