@@ -20,7 +20,7 @@ from workspaces import Workspace
 
 # A plain run draws the same examples each time, so that it fails for a change alone.
 hypothesis.settings.register_profile("few", max_examples=25, deadline=None, derandomize=True)
-hypothesis.settings.register_profile("many", max_examples=400, deadline=None)
+hypothesis.settings.register_profile("many", max_examples=200, deadline=None)
 hypothesis.settings.load_profile("few")
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_figures_of_the_comparison_are_those_of_the_benchmarks():
     measured = set(re.findall(r"[\d.]+", (docs / "benchmarks.md").read_text(encoding="utf-8")))
     assert len(figures) > 12
     assert figures <= measured, figures - measured
+
+
+def planned_rows(text):
+    """Return the lines of the table of very large images, less what is measured."""
+    found = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| 2^")]
+    return [[cell.strip() for cell in row[:6]] for row in found]
+
+
+@pytest.mark.slow
+def test_very_large_images_are_planned_as_their_page_says():
+    told = pages.run(f"{sys.executable} tests/benchmarks/scale.py --edge 128", ROOT)
+    page = planned_rows((ROOT / "docs" / "scale.md").read_text(encoding="utf-8"))
+    assert len(page) == 3
+    assert planned_rows(told) == page
 
 
 def generated():

@@ -3,8 +3,8 @@
     uv run python tests/benchmarks/scale.py
 
 Levels, parts and objects are those of the plan of an image that has metadata alone. Rate and file
-operations are measured on an image of 512^3 voxels with as many chunks in a shard; the rest is
-given as arguments.
+operations are measured on an image of 512^3 voxels (`--edge`) with as many chunks in a shard; the
+rest is given as arguments.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def open_planned(folder, shape, chunks, shards):
     return open_image(image_config("image", {"store": str(folder)}))
 
 
-def measure(folder, sharded, n_workers):
+def measure(folder, sharded, n_workers, edge):
     """Build level 1 of a small image; return wall seconds a source voxel, and operations."""
-    edge, inner = 512, 32 if n_workers == 1 else 64
+    inner = 32 if n_workers == 1 else 64
     shards = (8 * inner,) * 3 if sharded else None
     image = open_planned(folder, (edge,) * 3, (inner,) * 3, shards)
     config = image_config(
@@ -62,7 +62,7 @@ def measure(folder, sharded, n_workers):
         },
     )
     array = zarr.open_array(folder / "0")
-    step = 256
+    step = min(256, edge)
     for place in geometry.iterate_units((edge // step,) * 3):
         region = tuple(slice(i * step, (i + 1) * step) for i in place)
         array[region] = draw(config.test_image, region)
@@ -83,14 +83,14 @@ def measure(folder, sharded, n_workers):
     return seconds / edge**3, counted, image.plan.levels[:2]
 
 
-def measured_rates(n_cores):
+def measured_rates(n_cores, edge):
     """Return the rates of chunks on their own and in shards."""
     found = {}
     for sharded in (False, True):
         with contextlib.ExitStack() as stack:
             folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
-            seconds, _, _ = measure(folders[0], sharded, n_cores)
-            _, counted, (source, target) = measure(folders[1], sharded, 1)
+            seconds, _, _ = measure(folders[0], sharded, n_cores, edge)
+            _, counted, (source, target) = measure(folders[1], sharded, 1, edge)
         found[sharded] = Rates(
             core_seconds=seconds * n_cores,
             per_chunk=(counted["open"] - target.n_objects) / source.n_chunks,
@@ -144,8 +144,9 @@ def main():
     parser.add_argument("--threads", type=int, default=8, help="cores that a part asks for")
     parser.add_argument("--wait", type=float, default=30, help="seconds a job waits and starts")
     parser.add_argument("--measured-on", type=int, default=2, help="cores of this machine")
+    parser.add_argument("--edge", type=int, default=512, help="of the image that is measured")
     given = parser.parse_args()
-    rates = measured_rates(given.measured_on)
+    rates = measured_rates(given.measured_on, given.edge)
     print(*machine(), sep="\n")
     for sharded, rate in rates.items():
         form = "in shards" if sharded else "on their own"

@@ -23,7 +23,7 @@ from zarrpyramid.errors import PyramidError
 
 CALLS, BYTES = 2_000_000, 500e6  # 2,000 parts of an absurd level take 1.5 million, a second
 COMMANDS = ("plan", "status", "lint", "verify", "reproduce")
-N_DOCUMENTS = int(os.environ.get("ZARRPYRAMID_DOCUMENTS", "1000"))
+N_DOCUMENTS = int(os.environ.get("ZARRPYRAMID_DOCUMENTS", "300"))
 
 # At the bottom of a recursion, where what is collected is told to pytest, that fails itself.
 OF_PYTEST = re.compile(
@@ -124,5 +124,5 @@ def test_a_few_documents(templates, tmp_path):
 
 
 @pytest.mark.slow
-def test_thousands_of_documents(templates, tmp_path):
+def test_hundreds_of_documents(templates, tmp_path):
     check_documents(templates, tmp_path, range(1000, 1000 + N_DOCUMENTS))

@@ -45,7 +45,7 @@ def test_a_plate_is_built_in_a_batch(plate):
     table = (workspace / "results/p/summary.md").read_text(encoding="utf-8")
     mean = f"{voxels['B/02/1'].mean():.6g}"
     assert re.search(
-        rf"\| B\.02\.1 \| done \| 2 x 24 x 20 \| 3 \| 1,260 \| [\d,]+ \| {mean} \|", table
+        rf"\| B\.02\.1 \| done \| 2 x 24 x 20 \| 3 \| 960 \| [\d,]+ \| {mean} \|", table
     )
     page = (workspace / "results/p/report.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 2 * 2  # a row of wells for each channel
