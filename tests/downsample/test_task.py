@@ -66,6 +66,13 @@ CASES = {
 }
 
 
+def test_a_task_of_one_step_starts_no_thread(tmp_path, monkeypatch):
+    whole, _ = task(tmp_path)
+    whole = replace(whole, n_threads=2, block_bytes=1 << 20)
+    monkeypatch.setattr("zarrpyramid.downsample.task.ThreadPoolExecutor", None)
+    assert all(map(whole, geometry.iterate_units(whole.grid)))
+
+
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("block_bytes", [0, 100, 1 << 20])

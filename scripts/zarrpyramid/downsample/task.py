@@ -129,9 +129,9 @@ class LevelTask:
         Yields what each step saw, and what `coarser` returned for each chunk. A level
         of a few large shards has fewer tasks than workers: its tasks run steps in threads.
         """
-        steps = geometry.split_region(region, self.step)
+        steps = list(geometry.split_region(region, self.step))
         run = partial(self.run_step, self.arrays[0], coarser)
-        if self.n_threads == 1:
+        if self.n_threads == 1 or len(steps) == 1:
             yield from map(run, steps)
             return
         with ThreadPoolExecutor(self.n_threads) as pool:
