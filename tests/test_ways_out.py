@@ -893,20 +893,50 @@ def test_a_wrong_omero_of_ours_is_written_again_and_one_of_others_removed(tmp_pa
     assert told("status", path)[0] == 0
 
 
-@pytest.mark.parametrize("data", ['{"zarr_format": 3, "shape"', "[]", '{"node_type": "x"}'])
-def test_a_damaged_document_of_a_level_is_made_again_by_the_repair_that_a_build_names(
-    tmp_path, data
-):
+DAMAGED = {
+    "cut": lambda text: text[: len(text) // 2],
+    "empty": lambda text: "",
+    "no mapping": lambda text: "[]",
+    "no array": lambda text: '{"node_type": "x"}',
+    "no shape": lambda text: text.replace('"shape"', '"form"', 1),
+    "no zarr codec": lambda text: text.replace('"chunk_grid"', '"grid"', 1),
+}
+
+
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize("how", ["build", "with notes", "after status", "repair"])
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_level_whose_document_is_damaged_is_made_again(tmp_path, name, number, how):
+    """The level is ours and its source is there: nobody needs a copy of the document."""
     path = image(tmp_path / "a")
-    build_pyramid(path, levels=2, progress=False)
-    document = path / "1/zarr.json"
-    before = document.read_bytes()
-    document.write_text(data)
-    with pytest.raises(PyramidError, match="or have the level made again: ") as refused:
-        build_pyramid(path, levels=2, progress=False)
-    assert repaired(str(refused.value))[0] == 0
-    assert document.read_bytes() == before
-    assert len(build_pyramid(path, levels=2, progress=False)) == 3
+    notes = {"notes": tmp_path / "notes"} if how == "with notes" else {}
+    build_pyramid(path, levels=2, progress=False, **notes)
+    before = {each: each.read_bytes() for each in path.rglob("*") if each.is_file()}
+    document = path / str(number) / "zarr.json"
+    damaged = DAMAGED[name](document.read_text())
+    assert damaged != document.read_text()
+    document.write_text(damaged)
+    code, text = told("status", path)
+    assert code == 1
+    if how == "repair":
+        assert repaired(text)[0] == 0
+    else:
+        build_pyramid(path, levels=2, progress=False, **notes)
+    assert {each: each.read_bytes() for each in path.rglob("*") if each.is_file()} == before
+    assert told("status", path)[0] == 0
+
+
+def test_a_level_that_may_be_all_that_is_left_is_not_made_of_fill_value(tmp_path):
+    path = image(tmp_path / "a")
+    build_pyramid(path, levels=1, progress=False)
+    shutil.rmtree(path / "0/c")
+    (path / "1/zarr.json").write_text("{")
+    with pytest.raises(PyramidError, match=r"document is damaged; level 1 may be all that") as said:
+        build_pyramid(path, levels=1, progress=False)
+    words = shlex.split(str(said.value).rpartition("remove them: ")[2])
+    assert main(words[words.index("clean") :]) == 0
+    assert len(build_pyramid(path, levels=1, progress=False)) == 2
 
 
 def test_a_damaged_document_that_our_list_does_not_name_is_nobodys_to_make_again(tmp_path):

@@ -242,11 +242,12 @@ def test_what_was_deleted_is_noticed(workspace):
     check_levels(workspace, [(2, 2, 2), (2, 2, 2)])
     assert workspace.sentinels() == sentinels
 
-    cut = workspace / f"{RAW}/1/c/0/0/0"
-    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    assert workspace.run(**IMAGE).jobs[0] == "1"
-    check_levels(workspace, [(2, 2, 2), (2, 2, 2)])
-    assert workspace.sentinels() == sentinels
+    for key in ("c/0/0/0", "zarr.json"):
+        cut = workspace / f"{RAW}/1" / key
+        cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+        assert workspace.run(**IMAGE).jobs[0] == "1"
+        check_levels(workspace, [(2, 2, 2), (2, 2, 2)])
+        assert workspace.sentinels() == sentinels
 
 
 @pytest.mark.slow

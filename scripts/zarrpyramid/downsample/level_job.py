@@ -193,6 +193,8 @@ class LevelJob(Job):
         """Return the record of a level that was made by the same recipe of the same voxels."""
         target = self.target
         if target.record is None:
+            if target.is_damaged:
+                logger.warning("%s has a damaged document; it is made again", target.name)
             return None
         objects = cache(target.objects)
         if why := why_remade(target, made_from=self.source_proof, objects=objects):

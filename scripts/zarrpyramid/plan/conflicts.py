@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import StoreError, missing_message
 from zarrpyramid.metadata import (
+    ARRAY_DOCUMENTS,
     OPENING_DOCUMENT,
     RECORD_KEY,
     absent_groups,
@@ -49,7 +50,7 @@ def check_places(image: Image) -> None:
     levels = [Level(image, level.level) for level in image.plan.levels[1:]]
     for level in levels:
         check_place(level)
-    check_base_kept(image, [level for level in levels if level.record])
+    check_base_kept(image, [level for level in levels if level.record or level.is_damaged])
     if not image.plan.image.overwrite:
         check_listed(image)
 
@@ -196,6 +197,7 @@ def _check_remains(level: Level) -> None:
             OBJECT_KEY.fullmatch(key)
             or LITTER_KEY.fullmatch(key)
             or key.startswith(f"{REMAINDERS}/")
+            or (key in ARRAY_DOCUMENTS and level.is_damaged)
             or (key == ".zattrs" and _is_our_zattrs(level))
         ):
             raise StoreError(

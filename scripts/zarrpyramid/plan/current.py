@@ -59,6 +59,8 @@ def why_remade(
         If the documents of a level of ours are damaged.
     """
     record = level.record
+    if level.is_damaged:
+        return f"{level.name} has a damaged document"
     if record is None or proof not in (None, record):
         return f"{level.name} is absent or another level"
     if not is_as_planned(level):

@@ -18,7 +18,7 @@ from zarrpyramid.metadata import (
 )
 from zarrpyramid.programs import command
 
-from .stored import record_of
+from .stored import Level, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def _is_foreign(image: Image, path: str) -> bool:
     if _is_linked(image, path):
         return True
     at = join(image.path, path)
-    node = read_node(image.store, at)
+    node = read_node(image.store, at) if number is None else Level(image, number).node
     if node is None:
         return image.store.version(at) is not None
     return number is None or record_of(node) is None

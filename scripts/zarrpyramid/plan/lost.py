@@ -38,7 +38,7 @@ def check_base_kept(image: Image, levels: list[Level]) -> None:
     Parameters
     ----------
     levels
-        Those that carry our record.
+        Those that carry our record, or did before their documents were damaged.
 
     Raises
     ------
@@ -59,6 +59,8 @@ def check_base_kept(image: Image, levels: list[Level]) -> None:
     if not store.lists or _holds_any(store, path):
         return
     lost = why_lost(array, [], (level.record or {} for level in levels))
+    if not lost and any(level.is_damaged for level in levels):
+        lost = f"holds not one of its {array.n_objects} objects, and a level's document is damaged"
     if not lost:
         return
     again = ""

@@ -25,9 +25,8 @@ from zarrpyramid.metadata import (
     read_node,
     well_formed,
 )
-from zarrpyramid.programs import command
 from zarrpyramid.reduce import METHODS
-from zarrpyramid.stores import TEMPORARY_SUFFIX, as_arguments
+from zarrpyramid.stores import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
     from zarrpyramid.geometry import Index
@@ -79,25 +78,41 @@ class Level:
         """What is planned of the level."""
         return self.image.plan.levels[self.number]
 
-    @cached_property
+    @property
     def node(self) -> Node | None:
         """The group or array at the level's path, None where there is no metadata document.
+
+        One that is damaged counts as none where it is of a level that we made: a build makes it.
 
         Raises
         ------
         MetadataError
-            If a document is damaged; a repair makes a level again that our list names.
+            If a document of anything else is damaged.
         """
-        try:
-            return read_node(self.store, self.path)
-        except MetadataError as error:
-            if not self._is_promised:
-                raise
-            mend = command("zarrpyramid", "verify", self.image.plan.where, "--repair")
-            mend += as_arguments(self.store.options)
-            raise MetadataError(f"{error}; or have the level made again: {mend}") from error
+        return self._found[0]
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether a level that we made has a document that nobody can read."""
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[Node | None, bool]:
+        try:
+            node = read_node(self.store, self.path)
+        except MetadataError:
+            if not self._is_promised:
+                raise
+            return None, True
+        try:
+            if self.number and node is not None and node.kind == "array" and record_of(node):
+                parse_array(node.documents, self.name)
+        except MetadataError:
+            if self._is_promised:
+                return None, True
+        return node, False
+
+    @cached_property
     def _is_promised(self) -> bool:
         """Whether a list that we wrote names this level as one that was made."""
         group = read_node(self.store, self.image.path) if self.number else None
