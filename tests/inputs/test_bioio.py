@@ -35,7 +35,15 @@ ABSENT = {
     "a.lif": (b"\x70\0\0\0", "of the format LIF, which bioio reads, .*install it: .*lif"),
     "a.oib": (
         b"\xd0\xcf",
-        "in no format that is read here .*CZI.*TIFF.*, or install bioio and",
+        "in no format that is read here .*CZI.*TIFF.*, or take bioio's: install bioio and bioio-NA",
+    ),
+    "a.png": (
+        b"\x89PNG",
+        "; save it as TIFF, .*, or take bioio's: .* install .*bioio bioio-imageio",
+    ),
+    "a.JPG": (
+        b"\xff\xd8",
+        "; save it as TIFF, .*, or take bioio's: .* install .*bioio bioio-imageio",
     ),
 }
 

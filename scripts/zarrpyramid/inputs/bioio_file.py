@@ -22,7 +22,7 @@ from zarrpyramid.errors import ConfigError, PyramidError, StoreError, nearest
 from zarrpyramid.programs import extra_command
 from zarrpyramid.stores import image_format
 
-from .image_input import InputForm
+from .image_input import COLOURS, InputForm, bioio_command
 from .units import unit_named
 
 if TYPE_CHECKING:
@@ -125,13 +125,13 @@ def _opened_scene(place: Place) -> BioioInput:
         kept = [n for n, axis in enumerate(order) if axis != "C"]
         axes = tuple("c" if order[n] == "S" else axes[n] for n in kept)
         shape, blocks = tuple(shape[n] for n in kept), tuple(blocks[n] for n in kept)
-        channels = ()
+        channels = COLOURS[: extents["S"]] if extents["S"] in (3, 4) else ()
     form = InputForm(
         shape=tuple(map(int, shape)),
         dtype=np.dtype(image.dtype).name,
         axes=axes,
         blocks=tuple(map(int, blocks)),
-        channels=channels if len(channels) == extents.get("C") else (),
+        channels=channels if len(channels) == extents.get("S", extents.get("C")) else (),
         **_sizes(image, axes),
     )
     return BioioInput(path=place.path, scene=number, name=name, form=form, order=order, stamp=stamp)
@@ -158,7 +158,7 @@ def _image(path: str) -> Any:
         way_out = (
             f"install it: {extra_command(known.extra)}"
             if known and known.extra
-            else "install the one for such files, bioio-NAME"
+            else f"take the one for such files: {bioio_command(path)}"
         )
         raise StoreError(
             f"{path} is read by no installed reader of bioio, or is damaged; {way_out}"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zarrpyramid.programs import install_command
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -17,6 +19,19 @@ if TYPE_CHECKING:
     from zarrpyramid.geometry import Region, Shape
 
     Block = np.ndarray[Any, np.dtype[Any]]
+
+
+COLOURS = ("red", "green", "blue", "alpha")
+"""Names of the channels of a colour picture."""
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")
+
+
+def bioio_command(path: str) -> str:
+    """Return how bioio's reader of a file is installed, as far as it is known which that is."""
+    if path.lower().endswith(_PICTURES):
+        return install_command("bioio", "bioio-imageio")
+    return "install bioio and bioio-NAME"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

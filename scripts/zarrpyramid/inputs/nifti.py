@@ -17,7 +17,7 @@ import numpy as np
 from zarrpyramid.errors import ConfigError, StoreError
 
 from .gzip_stream import is_gzip
-from .image_input import InputForm
+from .image_input import COLOURS, InputForm
 from .raw_array import RawArray, RawInput
 from .raw_files import files_at
 from .units import unit_named
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .image_input import Block, Place
 
 _AXES = ("x", "y", "z", "t", "c")
-_COLOURS = ("red", "green", "blue", "alpha")
 _TIMES = {"sec": "second", "msec": "millisecond", "usec": "microsecond"}
 _DAMAGED = (
     nibabel.filebasedimages.ImageFileError,
@@ -98,7 +97,7 @@ def open_nifti(place: Place) -> NiftiInput:
                 f"{place.path} has colours and the shape {list(shape)}, expected at most 4 axes "
                 "with colours; write a part of it"
             )
-        channels = _COLOURS[: len(dtype.names)]
+        channels = COLOURS[: len(dtype.names)]
         shape, axes, dtype = (len(dtype.names), *shape), ("c", *axes), np.dtype("u1")
     if dtype.kind not in "iufc" or dtype.itemsize > (16 if dtype.kind == "c" else 8):
         raise StoreError(

@@ -13,7 +13,7 @@ from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.programs import extra_command
 from zarrpyramid.stores import image_format, is_url, split_archive
 
-from .image_input import Place
+from .image_input import Place, bioio_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,9 +126,9 @@ def _known_reader(place: Place) -> Reader | None:
     if known is None and Path(path).is_file():
         if find_spec("bioio") is None:
             raise StoreError(
-                f"{path} is in no format that is read here ({', '.join(READERS)}); give the "
-                "folder of a zarr store, or install bioio and its reader of this format, or name a "
-                "reader of your own"
+                f"{path} is in no format that is read here ({', '.join(READERS)}); save it as "
+                "TIFF, give the folder of a zarr store, name a reader of your own, or take "
+                f"bioio's: {bioio_command(path)}"
             )
     elif known is None or known.name not in READERS:
         return None

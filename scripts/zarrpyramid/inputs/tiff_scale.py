@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from .image_input import COLOURS
 from .units import unit_named
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _USUAL = (1, 72, 75, 90, 96, 100, 120, 144, 150, 180, 200, 240, 300, 360, 400, 6
 
 _COLOURED = (2, 6)
 """PhotometricInterpretation of RGB, and of YCbCr, which is decoded to RGB."""
-_COLOURS = ("red", "green", "blue", "alpha")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +94,7 @@ def with_colours(scale: Scale, series: TiffPageSeries) -> Scale:
     n_samples = series.shape[series.axes.index("S")] if "S" in series.axes else 0
     if not is_coloured or "C" in series.axes or n_samples not in (3, 4):
         return scale
-    return replace(scale, channels=_COLOURS[:n_samples])
+    return replace(scale, channels=COLOURS[:n_samples])
 
 
 def _ome(text: str, series: TiffPageSeries) -> Scale:

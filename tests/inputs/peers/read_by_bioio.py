@@ -108,8 +108,11 @@ def check_others(folder):
     assert image.form.axes[-3:] == ("y", "x", "c"), image.form
     np.testing.assert_array_equal(image.read(whole(image)).reshape(colours.shape), colours)
     assert image.form.voxel_size == {}, image.form
+    assert image.form.channels == ("red", "green", "blue"), image.form
     (folder / "a.oib").write_bytes(b"none")
-    assert "install the one for such files" in refusal(lambda: open_input(f"{folder}/a.oib"))
+    assert "take the one for such files: install bioio and bioio-NAME" in refusal(
+        lambda: open_input(f"{folder}/a.oib")
+    )
     (folder / "a.nd2").write_bytes(b"\xda\xce\xbe\n none")
     assert "a.nd2" in refusal(lambda: open_input(f"{folder}/a.nd2"))
 
