@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 import zarr
@@ -85,3 +87,39 @@ def test_a_level_behind_a_link_has_no_verdict(store, tmp_path, capsys):
     (store / "raw/1").symlink_to(tmp_path / "elsewhere")
     assert main(["verify", str(store / "raw")]) == 2
     assert "out of the store; links are only followed with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_objects_beyond_the_extents_of_a_level_are_told_and_go(store, capsys, level):
+    path = store / "raw"
+    build_pyramid(path, levels=2, scale_factors=2)
+    assert main(["status", str(path)]) == 0
+    told = capsys.readouterr()
+    assert "an object of level 0 that was lost or replaced since is not seen" in told.err
+    key = next(key for key in (path / str(level) / "c").rglob("*") if key.is_file())
+    beyond = path / str(level) / "c/0/0/7"
+    beyond.write_bytes(key.read_bytes())
+    assert main(["status", str(path)]) == 1
+    told = capsys.readouterr().err
+    assert f"level {level} has 1 objects beyond its extents: a growth was killed, or undone" in told
+    assert main(["info", str(path)]) == 0
+    assert "NOT COMPLETE" in capsys.readouterr().out
+    words = shlex.split(told.strip().splitlines()[0].rpartition("; ")[2])
+    assert main([*words[words.index("verify") :], "-q"]) == 0
+    assert not beyond.exists()
+    assert main(["status", str(path)]) == 0
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_status_says_that_it_does_not_see_what_became_of_level_0(store, capsys, is_replaced):
+    path = store / "raw"
+    build_pyramid(path, levels=2, scale_factors=2)
+    one, other = sorted(each for each in (path / "0/c").rglob("*") if each.is_file())[:2]
+    one.write_bytes(other.read_bytes()) if is_replaced else one.unlink()
+    assert main(["status", str(path)]) == 0
+    told = capsys.readouterr().err
+    assert ("objects of level 0 are not there" in told) == (not is_replaced)
+    assert "lost or replaced since is not seen: zarrpyramid verify proves them" in told
+    assert main(["info", str(path)]) == 0
+    assert "complete; that is by names and sizes: zarrpyramid verify" in capsys.readouterr().out
+    assert main(["verify", str(path)]) == 1

@@ -37,6 +37,12 @@ _STATUS_COLUMNS = (
 )
 
 
+_UNREAD = (
+    "no voxel was read, so that an object of level 0 that was lost or replaced since is not seen: "
+    "zarrpyramid verify proves them"
+)
+
+
 def add_commands(commands: Commands) -> None:
     """Add the commands of this module to a parser."""
     command = add_command(
@@ -209,7 +215,7 @@ def status(given: argparse.Namespace) -> int:
     told = {"levels": levels, **said}
     answer(given, {"path": given.path, **told}, table)
     if not (given.json or given.quiet):
-        unread = [] if found.faults else ["no voxel was read: zarrpyramid verify proves them"]
+        unread = [] if found.faults else [_UNREAD]
         for line in (
             *found.faults,
             *(f"warning: {warning}" for warning in found.warnings),

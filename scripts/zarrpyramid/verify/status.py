@@ -169,6 +169,9 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
             fault = why_lost(metadata, there, (each.record or {} for each in pyramid.levels[1:]))
         elif record is not None:
             fault = why_incomplete(metadata, objects)
+            if not fault and len(objects) < len(there):
+                n_beyond = len(there) - len(objects)
+                fault = f"has {n_beyond} objects beyond its extents: a growth was killed, or undone"
         yield LevelStatus(
             level=number,
             path=level.path,
