@@ -9,7 +9,13 @@ with ends_quietly(job.log):
     from contextlib import ExitStack
 
     from zarrpyramid.config import restore
-    from zarrpyramid.downsample import Progress, copy_base, gather_level, write_source
+    from zarrpyramid.downsample import (
+        Progress,
+        copy_base,
+        gather_level,
+        withdraw_results,
+        write_source,
+    )
     from zarrpyramid.metadata import load_sentinel, part_sentinels, write_sentinel
     from zarrpyramid.plan import open_image, source_layout
 
@@ -27,8 +33,7 @@ with job_log(job.log, job.timing), ExitStack() as looks:
                 n_workers=job.threads,
                 results=results,
                 on_block=progress.update,
-                # The list loses the levels, so the list's sentinel must go first.
-                before_rebuild=lambda: (results / "multiscales.json").unlink(missing_ok=True),
+                before_rebuild=lambda: withdraw_results(results),
                 layout=layout,
                 looks=looks,
             )

@@ -9,7 +9,7 @@ with ends_quietly(job.log):
     from contextlib import ExitStack
 
     from zarrpyramid.config import restore
-    from zarrpyramid.downsample import Progress, build_level, gather_level
+    from zarrpyramid.downsample import Progress, build_level, gather_level, withdraw_results
     from zarrpyramid.metadata import load_sentinel, part_sentinels, write_sentinel
     from zarrpyramid.plan import expectation, open_image
 
@@ -17,7 +17,6 @@ with job_log(job.log, job.timing) as told, ExitStack() as looks:
     image = open_image(restore(job.params.image), looks=looks)
     sentinel = Path(job.output.sentinel)
     results = sentinel.parents[1]
-    listed = results / "multiscales.json"
     level = job.level
     finer = load_sentinel(Path(job.input.finer))
     if job.n_parts:
@@ -34,8 +33,7 @@ with job_log(job.log, job.timing) as told, ExitStack() as looks:
                 n_workers=job.threads,
                 results=results,
                 on_block=progress.update,
-                # The list loses the level, so the list's sentinel must go first.
-                before_rebuild=lambda: listed.unlink(missing_ok=True),
+                before_rebuild=lambda: withdraw_results(results),
                 looks=looks,
             )
         told.update(voxels=progress.n_voxels)

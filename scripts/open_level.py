@@ -9,7 +9,7 @@ with ends_quietly(job.log):
     from contextlib import ExitStack
 
     from zarrpyramid.config import restore
-    from zarrpyramid.downsample import open_level
+    from zarrpyramid.downsample import open_level, withdraw_results
     from zarrpyramid.metadata import load_sentinel, write_sentinel
     from zarrpyramid.plan import open_image
 
@@ -19,14 +19,12 @@ with job_log(job.log, job.timing), ExitStack() as looks:
     finer = load_sentinel(Path(job.input.finer)) if job.input.finer else {}
     sentinel = Path(job.output.sentinel)
     results = sentinel.parents[1]
-    listed = results / "multiscales.json"
     record = open_level(
         image,
         job.level,
         finer,
         results=results,
-        # The list loses the level, so the list's sentinel must go first.
-        before_rebuild=lambda: listed.unlink(missing_ok=True),
+        before_rebuild=lambda: withdraw_results(results),
         looks=looks,
     )
     write_sentinel(sentinel, record)

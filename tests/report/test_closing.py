@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
 import zarr
 
+from zarrpyramid.downsample import withdraw_results
 from zarrpyramid.downsample.start import Start
 from zarrpyramid.plan.run import Run
 from zarrpyramid.report.closing import close_run
+from zarrpyramid.report.markup import verdict
 
 CAUSE = "zarrpyramid: error: "
 
@@ -168,3 +171,17 @@ def test_an_old_report_is_not_of_what_the_run_has_not_made(
     assert rest.startswith(f"The newest run has not made it: {said}")
     assert rest.endswith(" All else on this page is of a run before.</span></p><p>\\1 more</p>")
     assert not (start.run.folder / "a/summary.md").exists(), "the next run makes both again"
+
+
+def test_a_report_is_taken_back_with_the_list_before_levels_are_made_again(start):
+    """So that it does not call complete what a killed run has left."""
+    make(start, "a", *ALL, "summary.md")
+    report = start.run.folder / "a/report.html"
+    report.write_text(OLD)
+    withdraw_results(start.run.folder / "a")
+    said = re.search("The newest run .*before\\.", report.read_text())[0]
+    expected = OLD.replace(OLD[OLD.index("<p") : OLD.index("</p>") + 4], "{}")
+    assert report.read_text() == expected.format(verdict(said, is_complete=False).rstrip())
+    assert not (start.run.folder / "a/multiscales.json").exists()
+    assert not (start.run.folder / "a/summary.md").exists()
+    withdraw_results(start.run.folder / "b")  # of which nothing is there

@@ -25,6 +25,27 @@ def is_whole_or_absent(level):
 
 
 @pytest.mark.slow
+def test_a_run_that_is_killed_leaves_no_report_that_says_complete(workspace):
+    workspace.make_slow()
+    workspace.run(**IMAGE)
+    report = workspace / "results/image-raw/report.html"
+    assert "<b>Complete</b>" in report.read_text(encoding="utf-8")
+    other = {**IMAGE, "scale_factors": "[1,2,2]", "levels": 2}
+    process = workspace.start(output=subprocess.DEVNULL, **other)
+    try:
+        wait_for(lambda: not (workspace / "results/image-raw/multiscales.json").exists())
+        wait_for(lambda: "<b>Incomplete</b>" in report.read_text(encoding="utf-8"))
+    finally:
+        kill_all(process.pid)
+        process.wait()
+    text = report.read_text(encoding="utf-8")
+    assert "<b>Incomplete</b> <span>The newest run has not made it: it has not come to its" in text
+    workspace.run("--unlock")
+    workspace.run(**other)
+    assert "<b>Complete</b>" in report.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_a_killed_snakemake_leaves_a_job_that_the_next_run_does_not_cross(workspace):
     workspace.make_slow()
     shutil.copytree(workspace / "image.zarr", workspace / "copy.zarr")

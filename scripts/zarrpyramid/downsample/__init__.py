@@ -17,12 +17,12 @@ more, and costs 0.4 CPU s; until then numpy gives the same bits (docs/design/000
 
 Then: ``opening`` and ``parts`` (a level made by many jobs), ``publish`` (documents and list),
 ``resume``, ``notes`` and ``leftovers`` (what a killed run made is kept), ``stale`` (sentinels held
-against the store), ``base`` and ``base_copy`` (level 0), ``base_job`` and ``base_task`` (of files
-of other formats), ``made_from`` (what notes say of sources), ``pyramid`` (all in one process),
-``batch`` (many small images in one job), ``start`` (what a run does before its first job),
-``given`` (what a rule hands to a job), ``synthetic`` (images that are made), ``codec_trial`` (what
-codecs make of an image's voxels), ``progress``, ``log``, and ``ended_jobs`` (what
-logs tell of them).
+against the store), ``withdrawal`` (results that say too much), ``base`` and ``base_copy`` (level
+0), ``base_job`` and ``base_task`` (of files of other formats), ``made_from`` (what notes say of
+sources), ``pyramid`` (all in one process), ``batch`` (many small images in one job), ``start``
+(what a run does before its first job), ``given`` (what a rule hands to a job), ``synthetic``
+(images that are made), ``codec_trial`` (what codecs make of an image's voxels), ``progress``,
+``log``, and ``ended_jobs`` (what logs tell of them).
 """
 
 import lazy_loader

@@ -53,3 +53,5 @@ from .synthetic import random_array as random_array
 from .synthetic import store_array as store_array
 from .task import LevelTask as LevelTask
 from .weighted_task import WeightedTask as WeightedTask
+from .withdrawal import outdate_report as outdate_report
+from .withdrawal import withdraw_results as withdraw_results

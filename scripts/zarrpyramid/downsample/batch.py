@@ -19,6 +19,7 @@ from .base import seal_base
 from .level import build_level
 from .log import ToldError, write_failure
 from .publish import write_multiscales
+from .withdrawal import withdraw_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,8 +127,7 @@ def build_image(image: Image, folder: Path, *, n_workers: int) -> list[Record]:
                 level,
                 records[-1],
                 n_workers=n_workers,
-                # The list loses the level, so the list's sentinel must go first.
-                before_rebuild=lambda: listed.unlink(missing_ok=True),
+                before_rebuild=lambda: withdraw_results(folder),
                 layout=layout,
             )
         write_sentinel(sentinel, record)

@@ -20,6 +20,7 @@ from .notes import Notes
 from .opening import begin_opening, end_opening, opening_number
 from .result import BlockResult
 from .resume import Resume, flush_made
+from .withdrawal import withdraw_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -192,7 +193,7 @@ def _job_of(job: LevelJob, image: Image) -> LevelJob:
 
     def withdraw() -> None:
         if results is not None:
-            (results / "multiscales.json").unlink(missing_ok=True)
+            withdraw_results(results)
 
     def ignore(n_voxels: int) -> None:
         pass

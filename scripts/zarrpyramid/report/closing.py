@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from zarrpyramid.downsample import failures, logs_since
+from zarrpyramid.downsample import failures, logs_since, outdate_report
 from zarrpyramid.errors import PyramidError
 from zarrpyramid.stores import write_aside
 
-from .markup import sentence, with_verdict
 from .summary import (
     is_built,
     is_done,
@@ -66,24 +64,14 @@ def close_run(start: Start, results: Path, logs: Path) -> None:
 
 
 def _outdate_reports(run: Run, failed: Sequence[Failure], results: Path) -> None:
-    """Have reports of earlier runs say of which images this run has left no complete pyramid.
-
-    A report is not removed: the store may be gone, and then it is all that is left. Its table goes,
-    so that the next run makes both again, whichever job has failed.
-    """
+    """Have reports of earlier runs say of which images this run has left no complete pyramid."""
     reasons = {job.image: job.reason for job in failed if not job.is_interrupt}
     for name, image in run.found.items():
-        path = results / name / "report.html"
         why = reasons.get(name, "")
-        if not path.exists() or not (why or (image and not is_built(image, results))):
-            continue
-        why = why or (levels_done(image, results) if image else "")
-        said = (
-            f"{sentence(f'the newest run has not made it: {why}')} It ended at "
-            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. All else on this page is of a run before."
-        )
-        write_aside(path, with_verdict(path.read_text(encoding="utf-8"), said).encode())
-        (path.parent / "summary.md").unlink(missing_ok=True)
+        if image and not is_built(image, results):
+            why = why or levels_done(image, results)
+        if why:
+            outdate_report(results / name, why.removesuffix("."))
 
 
 def _sum_up(run: Run, failed: Sequence[Failure], results: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from html import escape
 from pathlib import Path
 from string import Template
@@ -21,7 +20,6 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _VOID = frozenset({"img"})
 _LINES = frozenset({"div", "figure", "h2", "h3", "li", "p", "section", "table", "tr"})
 """Elements that end a line of the page's text, for whoever reads that."""
-_VERDICT = re.compile(r'<p class="verdict.*?</p>', re.DOTALL)
 
 
 class Markup(str):
@@ -116,12 +114,6 @@ def verdict(said: str, *, is_complete: bool) -> Markup:
     """Return what is to know first."""
     word = tag("b", "Complete" if is_complete else "Incomplete")
     return tag("p", word, " ", tag("span", said), class_="verdict" + " bad" * (not is_complete))
-
-
-def with_verdict(page: str, said: str) -> str:
-    """Return a page that was written before, as one of a pyramid that is not complete any more."""
-    changed = verdict(said, is_complete=False)
-    return _VERDICT.sub(lambda _: changed.rstrip(), page, count=1)
 
 
 def definitions(figures: Mapping[str, str]) -> Markup:
