@@ -207,6 +207,7 @@ def test_a_guide_names_every_module_of_its_package_and_none_that_is_gone(package
     assert named - inside - set(PACKAGES) - {name for door in doors for name in door} <= NAMED
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_door_names_nothing_that_nobody_takes(package):
     texts = [path for path in MODULES.values() if path.parent.name != package]

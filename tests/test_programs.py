@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("program", ["zarrpyramid", "python"])
 @pytest.mark.parametrize(
     ("by_uv", "on_path", "is_short"),

@@ -787,6 +787,7 @@ def test_commands_reach_a_store_by_its_options():
     assert found.storage_options["endpoint"] == "http://minio:9000"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("make", [array, lambda p: array(group_of(p) / "raw"), folder, text])
 def test_unlock_of_what_is_no_group_says_what_it_is(tmp_path, make):
     place = make(tmp_path / "a")

@@ -67,6 +67,7 @@ SIZES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("axes", "given", "unknown", "sizes"), SIZES.values(), ids=SIZES)
 def test_voxel_sizes_that_nothing_says(tmp_path, capsys, axes, given, unknown, sizes):
     group = zarr.create_group(tmp_path / "a b.zarr")

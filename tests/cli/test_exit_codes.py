@@ -244,7 +244,7 @@ def test_help_that_cannot_be_written_is_no_success(words, unbuffered):
     assert (process.returncode, "cannot write the output: No space left" in line) == (2, True)
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("closed", "call", "code"),
     [
@@ -280,7 +280,7 @@ def test_a_picture_of_no_size_or_too_large_a_one_is_refused(tmp_path, capsys, si
     assert main([*words, "1"]) == 0
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("denied", ["0", "0/c/0/0", "1", "1/c/0/0", "2/c"])
 def test_what_may_not_be_read_is_no_defect(tmp_path, denied):
     """Nothing is said of what it holds, and nothing is changed; read again it is sound."""

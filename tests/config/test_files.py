@@ -56,6 +56,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("text", "said", "mended"), BAD.values(), ids=BAD)
 def test_what_is_wrong_is_one_line(folder, capsys, text, said, mended):
     path = folder / "my.yaml"

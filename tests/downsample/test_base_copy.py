@@ -436,6 +436,7 @@ def test_other_data_are_never_replaced(tmp_path):
         place.unlink() if stands == "link" else shutil.rmtree(place)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("store", "field", "source"),
     [

@@ -72,7 +72,7 @@ def report(path):
     return made
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.filterwarnings("ignore:Numcodecs codecs:UserWarning")
 def test_companions_equal_pyramids_of_their_own(tmp_path, name):
@@ -302,7 +302,7 @@ WAYS = {
 }
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("way", WAYS)
 def test_one_read_makes_level_1_of_all(tmp_path, caplog, way):
     caplog.set_level("INFO")

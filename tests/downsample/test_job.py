@@ -22,11 +22,18 @@ from zarrpyramid.stores.local import LocalStore
 DOCUMENTS = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 
 
-@pytest.fixture
-def pyramid(tmp_path):
-    group = zarr.create_group(tmp_path / "s", zarr_format=3)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    path = tmp_path_factory.mktemp("built") / "s"
+    group = zarr.create_group(path, zarr_format=3)
     group.create_array("0", data=np.arange(4096, dtype="uint16").reshape(64, 64), chunks=(8, 8))
-    return tmp_path / "s", build_pyramid(tmp_path / "s", levels=3)
+    return path, build_pyramid(path, levels=3)
+
+
+@pytest.fixture
+def pyramid(built, tmp_path):
+    path, records = built
+    return shutil.copytree(path, tmp_path / "s"), records
 
 
 @pytest.fixture

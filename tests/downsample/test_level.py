@@ -461,6 +461,7 @@ LEFTOVERS = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("key", LEFTOVERS)
 def test_what_a_killed_run_left_is_removed(tmp_path, key):
     make(tmp_path)

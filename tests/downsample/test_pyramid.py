@@ -30,6 +30,7 @@ def shapes(store):
     return [group[name].shape for name in sorted(group.array_keys())]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [

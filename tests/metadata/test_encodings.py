@@ -96,6 +96,7 @@ def test_levels_have_zarr_pythons_documents(tmp_path, dtype, zarr_format, compre
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "a/1")[...], plain, strict=True)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("before", "keys", "expected"),
     [

@@ -180,6 +180,7 @@ LISTED = {
 }
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("taken", ["in place", "as source"])
 @pytest.mark.parametrize(("listed", "names", "given", "asked"), LISTED.values(), ids=LISTED)
 def test_one_axis_of_several_is_not_renamed_by_a_slip(tmp_path, listed, names, given, asked, taken):

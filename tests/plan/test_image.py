@@ -213,6 +213,7 @@ def test_a_finished_run_has_nothing_stale(tmp_path):
     assert stale(*built(tmp_path)) == {}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [

@@ -161,6 +161,7 @@ def test_levels_are_kept_also_where_level_1_is_gone(tmp_path):
         build_pyramid(path, levels=2)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("dtype", "fill"),
     [

@@ -148,6 +148,7 @@ def put_junk(group):
     (group / "1/zarr.json").write_text("{")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "harm",
     [

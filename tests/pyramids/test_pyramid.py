@@ -106,6 +106,7 @@ def test_html_loads_nothing_and_escapes_names(tmp_path):
     assert len(text) < 60_000
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", [0, 1, 2, -1])
 def test_arrays_are_the_stored_ones(built, number):
     import dask.array

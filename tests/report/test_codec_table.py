@@ -30,6 +30,7 @@ def tried(path):
     return {trial.compressor: trial for trial in try_codecs(open_path(path))}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("method", ["mean", "stride"])
 def test_bytes_are_those_of_a_build(tmp_path, zarr_format, method):

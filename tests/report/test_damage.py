@@ -202,6 +202,7 @@ def test_a_report_of_a_single_file_with_a_flipped_byte(sound, tmp_path, level):
     assert f"{level}/c/0/0/0" in said
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dtype", ["bool", "int8", ">u2", "float32", "complex64"])
 @pytest.mark.filterwarnings("ignore:Numpy_dtype")
 def test_digests_are_those_of_records_for_every_kind_of_voxel(tmp_path, dtype):

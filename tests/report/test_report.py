@@ -253,6 +253,7 @@ def test_given_voxel_sizes_are_shown_with_their_unit(tmp_path):
         assert cells[(at := cells.index(row[0])) : at + 4] == [*row, "given", "-"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("dtype", "settings", "expected"),
     [

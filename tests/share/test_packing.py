@@ -76,12 +76,18 @@ def packed(sealed):
     return sealed.file
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    path = tmp_path_factory.mktemp("small") / "a.zarr"
+    make_image(path, (40, 36))
+    build_pyramid(path, levels=1)
+    return path
+
+
 @pytest.fixture
-def image(tmp_path):
+def image(small, tmp_path):
     """A small pyramid of one's own."""
-    make_image(tmp_path / "a.zarr", (40, 36))
-    build_pyramid(tmp_path / "a.zarr", levels=1)
-    return tmp_path / "a.zarr"
+    return shutil.copytree(small, tmp_path / "a.zarr")
 
 
 def verified(path, **how):
@@ -502,6 +508,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("harm", "message"), REFUSED, ids=lambda item: getattr(item, "__name__", "")
 )

@@ -86,6 +86,7 @@ def commands(text):
     return {("repair", path) for path in repairs} | {("build", words) for words in builds}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("harms", "said", "code", "way_out"), STATES.values(), ids=STATES)
 def test_one_way_out(tmp_path, capsys, monkeypatch, harms, said, code, way_out):
     monkeypatch.chdir(tmp_path)

@@ -15,11 +15,16 @@ from zarrpyramid.plan import REMAINDERS
 from zarrpyramid.verify import Finding, repair_pyramid, reproduce, rounding, verify_pyramid
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = make(tmp_path / "brain.zarr")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    store = make(tmp_path_factory.mktemp("built") / "brain.zarr")
     build_pyramid(store, "raw", levels=3, rounding="once", progress=False)
     return store
+
+
+@pytest.fixture
+def store(built, tmp_path):
+    return shutil.copytree(built, tmp_path / "brain.zarr")
 
 
 def seen(path, **scope):

@@ -79,6 +79,7 @@ def test_a_repair_lists_levels_in_the_version_that_they_had(tmp_path, case, harm
     assert read(tmp_path) == before
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", ["0.4", "0.5", "0.5, whole", "0.6", "0.6, its only system"])
 def test_a_pyramid_is_made_again_by_its_configuration(tmp_path, case):
     zarr_format, version, listed = VERSIONS[case]

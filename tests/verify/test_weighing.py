@@ -19,14 +19,19 @@ from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.verify import Finding, Report, repair_pyramid, reproduce, verify_pyramid
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = make(tmp_path / "brain.zarr", "float32", (20, 18, 17))
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    store = make(tmp_path_factory.mktemp("built") / "brain.zarr", "float32", (20, 18, 17))
     weights = np.random.default_rng(5).random((20, 18, 17))
     zarr.open_group(store).create_group("mass").create_array("0", data=weights, chunks=(8, 8, 8))
     build_pyramid(store, "mass", levels=2, progress=False)
     build_pyramid(store, "raw", levels=2, weights="mass", progress=False)
     return store
+
+
+@pytest.fixture
+def store(built, tmp_path):
+    return shutil.copytree(built, tmp_path / "brain.zarr")
 
 
 def seen(path, **scope):
