@@ -43,6 +43,10 @@ class GeometryError(PyramidError, ValueError):
     """Shapes, chunks and factors do not fit together."""
 
 
+class NoLevelError(GeometryError, IndexError):
+    """A pyramid has no level of the number that is asked for."""
+
+
 class MetadataError(PyramidError, ValueError):
     """A zarr metadata document is damaged, or describes an array that is not served."""
 

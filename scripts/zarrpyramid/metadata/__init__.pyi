@@ -17,6 +17,7 @@ from .encodings import SAME as SAME
 from .encodings import SHUFFLES as SHUFFLES
 from .encodings import encoded_as as encoded_as
 from .formats import ARRAY_DOCUMENTS as ARRAY_DOCUMENTS
+from .formats import NODE_DOCUMENTS as NODE_DOCUMENTS
 from .group import find_arrays as find_arrays
 from .group import find_images as find_images
 from .group import levels_there as levels_there

@@ -2,7 +2,7 @@
 
 `build_pyramid` and `open_pyramid` in ``making`` return a `Pyramid`. ``pyramid`` is the object,
 which opens nothing before it is asked; ``level`` is one level, as an array of zarr or dask;
-``labelled`` gives levels to xarray, with coordinates.
+``labelled`` gives levels to xarray, with coordinates; ``arguments`` says what arguments may be.
 """
 
 import lazy_loader

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import StoreError
+from zarrpyramid.errors import ArgumentError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,7 +129,14 @@ class Level:
         """
         from dask.array import from_zarr
 
-        return from_zarr(self.array, chunks=chunks)  # type: ignore[no-untyped-call]
+        array = self.array
+        try:
+            return from_zarr(array, chunks=chunks)  # type: ignore[no-untyped-call]
+        except (ArithmeticError, TypeError, ValueError):
+            raise ArgumentError(
+                f"chunks is {chunks!r}, expected 'auto', or voxels of a block along each of the "
+                f"{len(self.shape)} axes; give chunks={self.chunks}"
+            ) from None
 
     def xarray(self, chunks: Sequence[int] | str | None = None) -> DataArray:
         """Return the level as a DataArray of xarray, with coordinates at the voxels' centres.

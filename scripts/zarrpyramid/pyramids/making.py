@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import takes_settings
 
+from .arguments import group_field, whole_number
 from .level import Level
 from .pyramid import Pyramid
 
@@ -74,6 +75,9 @@ def build_pyramid(
     """
     from zarrpyramid.downsample import build_image  # 0.3 s, which opening does without
 
+    field = group_field(field)
+    if n_workers is not None:
+        n_workers = whole_number("n_workers", n_workers, least=1, example=2)
     image, records = build_image(
         store, field, settings, notes=notes, n_workers=n_workers, progress=progress
     )
@@ -118,6 +122,7 @@ def open_pyramid(
     """
     from zarrpyramid.verify import find_pyramid
 
+    field = group_field(field)
     found = find_pyramid(store, field, follow_links=follow_links, storage_options=storage_options)
     records = [Level(found, level).record for level in found.levels]
     return Pyramid(records, found.store, found.path, found=found)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zarrpyramid.errors import GeometryError, PyramidError
+from zarrpyramid.errors import NoLevelError, PyramidError
 
+from .arguments import page_path, whole_number
 from .level import Level
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     import zarr
     from xarray import DataArray, DataTree
@@ -23,6 +24,22 @@ if TYPE_CHECKING:
     from zarrpyramid.stores import Store
     from zarrpyramid.verify import Pyramid as FoundPyramid
     from zarrpyramid.verify import Report
+
+
+class Levels(tuple[Level, ...]):
+    """The levels of a pyramid, the finest first."""
+
+    __slots__ = ()
+
+    def __getitem__(self, number: Any) -> Any:
+        """Return a level by its number, -1 for the coarsest, or some by a slice."""
+        try:
+            return super().__getitem__(number)
+        except (IndexError, TypeError):
+            where = super().__getitem__(0)._pyramid.where
+            raise NoLevelError(
+                f"{where} has no level {number!r}; give one of 0 to {len(self) - 1}"
+            ) from None
 
 
 class Pyramid(list[dict[str, Any]]):
@@ -107,7 +124,7 @@ class Pyramid(list[dict[str, Any]]):
     @cached_property
     def levels(self) -> tuple[Level, ...]:
         """The levels, the finest first."""
-        return tuple(Level(self._found, level) for level in self._found.levels)
+        return Levels(Level(self._found, level) for level in self._found.levels)
 
     @property
     def group(self) -> zarr.Group:
@@ -141,7 +158,7 @@ class Pyramid(list[dict[str, Any]]):
         >>> pyramid.dask(1).mean().compute()
         np.float64(7.0)
         """
-        return self._level(level).dask(chunks)
+        return self.levels[level].dask(chunks)
 
     def xarray(self, level: int = 0, *, chunks: Sequence[int] | str | None = None) -> DataArray:
         """Return a level as a DataArray of xarray, with coordinates at the voxels' centres.
@@ -170,7 +187,7 @@ class Pyramid(list[dict[str, Any]]):
         >>> pyramid.xarray(1).x.values
         array([0.25, 1.25, 2.25, 3.25])
         """
-        return self._level(level).xarray(chunks)
+        return self.levels[level].xarray(chunks)
 
     def datatree(self, *, chunks: Sequence[int] | str | None = None) -> DataTree:
         """Return all levels as a DataTree of xarray: nodes ``scale0``, ``scale1`` and so on.
@@ -229,8 +246,11 @@ class Pyramid(list[dict[str, Any]]):
         from zarrpyramid.downsample import n_cores
         from zarrpyramid.verify import SAMPLE, Report, Scope, verify_group
 
-        n_blocks = SAMPLE if sample is None else sample
-        drawn = random.randrange(1 << 32) if seed is None else seed
+        n_blocks, drawn = SAMPLE, random.randrange(1 << 32)
+        if sample is not None:
+            n_blocks = whole_number("sample", sample, least=0, example=SAMPLE)
+        if seed is not None:
+            drawn = whole_number("seed", seed, least=0, example=0)
         scope = Scope(sample=n_blocks, full=full, seed=drawn, n_workers=n_cores())
         report = Report(path=self.path, storage_options=self._store.options)
         follow_links = self._found.follow_links
@@ -261,7 +281,7 @@ class Pyramid(list[dict[str, Any]]):
         from zarrpyramid.report import level_facts, report_broken, report_pyramid
         from zarrpyramid.stores import check_folder, write_aside
 
-        check_folder(target := Path(path))
+        check_folder(target := page_path(path))
         try:
             image = self._planned
         except PyramidError as error:
@@ -292,7 +312,7 @@ class Pyramid(list[dict[str, Any]]):
         """
         from zarrpyramid.report import draw_thumbnail
 
-        return draw_thumbnail(self._found, side)
+        return draw_thumbnail(self._found, whole_number("side", side, least=1, example=256))
 
     @property
     def _planned(self) -> Image:
@@ -306,11 +326,3 @@ class Pyramid(list[dict[str, Any]]):
         settings = check_config(reproduced_settings(self._found))
         config = image_config(short_name(self._store.name, self._path), settings, is_read=True)
         return open_image(config, self._store, self._path)
-
-    def _level(self, number: int) -> Level:
-        try:
-            return self.levels[number]
-        except (IndexError, TypeError):
-            raise GeometryError(
-                f"{self.path} has no level {number!r}; give one of 0 to {len(self.levels) - 1}"
-            ) from None
