@@ -56,7 +56,7 @@ def test_an_image(image, capsys):
     assert main(["info", str(image)]) == 0
     told = capsys.readouterr().out
     assert told.startswith(f"{image}: uint16 image, 2 levels, OME-Zarr 0.5, zarr v3, ")
-    assert "complete; " in told
+    assert "complete, by names and sizes; " in told
     (image / "1/c/0/0/0").unlink()
     assert main(["info", str(image)]) == 0
     assert "NOT COMPLETE" in capsys.readouterr().out

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zarrpyramid.errors import ArgumentError, GeometryError, printable
+from zarrpyramid.programs import command
 from zarrpyramid.reduce import METHODS
 from zarrpyramid.report import OPENERS, VIEWERS
 from zarrpyramid.tables import aligned_table, as_bytes
@@ -38,8 +39,8 @@ _STATUS_COLUMNS = (
 
 
 _UNREAD = (
-    "no voxel was read, so that an object of level 0 that was lost or replaced since is not seen: "
-    "zarrpyramid verify proves them"
+    "no voxel was read, so that an object of level 0 that was lost or replaced since is not seen; "
+    "this proves them"
 )
 
 
@@ -206,16 +207,19 @@ def thumbnail(given: argparse.Namespace) -> int:
 
 def status(given: argparse.Namespace) -> int:
     """Print a line a level, and what is wrong."""
+    from zarrpyramid.stores import as_arguments
     from zarrpyramid.verify import pyramid_status
 
-    found = pyramid_status(given.path, storage_options=options_of(given))
+    options = options_of(given)
+    found = pyramid_status(given.path, storage_options=options)
     levels = [level.document for level in found.levels]
     table = aligned_table(_STATUS_COLUMNS, map(_status_row, found.levels))
     said = {"faults": found.faults, "warnings": found.warnings, "notes": found.notes}
     told = {"levels": levels, **said}
     answer(given, {"path": given.path, **told}, table)
     if not (given.json or given.quiet):
-        unread = [] if found.faults else [_UNREAD]
+        prove = command("zarrpyramid", "verify", given.path) + as_arguments(options)
+        unread = [] if found.faults else [f"{_UNREAD}: {prove}"]
         for line in (
             *found.faults,
             *(f"warning: {warning}" for warning in found.warnings),

@@ -82,8 +82,8 @@ class InputSource:
         form, files = self.image.form, self.objects()
         n_bytes = sum(size for _, size, _ in files)
         return (
-            f"read: {times(form.shape)} voxels of {form.dtype}, axes {', '.join(form.axes)}, of "
-            f"{len(files):,} file{'s' * (len(files) > 1)} of {as_bytes(n_bytes)}"
+            f"read: {times(form.shape)} voxels of {form.dtype}, axes {', '.join(form.axes)}, from "
+            f"{len(files):,} file{'s' * (len(files) > 1)}, {as_bytes(n_bytes)}"
         )
 
     @property

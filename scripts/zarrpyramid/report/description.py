@@ -214,7 +214,8 @@ def _verdict(found: Document) -> str:
         first, *more = found["faults"]
         rest = f"; {len(more)} more by {command('zarrpyramid', 'status', found['path'])}"
         return f"NOT COMPLETE: {first}{rest * bool(more)}"
-    return "complete; that is by names and sizes: zarrpyramid verify proves the voxels"
+    prove = command("zarrpyramid", "verify", found["path"])
+    return f"complete, by names and sizes; this proves the voxels: {prove}"
 
 
 def _lines_of_images(where: str, images: Sequence[Document]) -> list[str]:
