@@ -751,7 +751,7 @@ def test_a_build_of_an_unnamed_level_0_is_complete_with_a_warning_and_a_way_out(
         code, text = told("status", path)
         assert code == 0
         assert len(re.findall(f"warning: level 0, 0: names no dimensions.*; {way_out}", text)) == 1
-        assert told("info", path)[1].count("\ncomplete; ") == 1
+        assert told("info", path)[1].count("\ncomplete, ") == 1
         page = pyramid.report(tmp_path / "report.html").read_text()
         assert "<b>Complete</b>" in page
         assert re.search(f"Level 0, 0: names no dimensions.*; {way_out}", page)
