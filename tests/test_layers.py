@@ -39,7 +39,7 @@ ROOF = {"__init__", "__main__", "pyramid_sampler"}
 # The modules that may import what this project does not contain.
 DOORS = {
     "zarr": {"arrays.foreign", "stores.zarr_store"},
-    "numcodecs": {"inputs.n5_blocks"},  # beside `arrays.bindings`, which goes around its package
+    "numcodecs": {"arrays.codecs", "arrays.compressors", "inputs.n5_blocks"},
     "dask": {"downsample.run", "downsample.scheduler", "downsample.synthetic", "pyramids.level"},
     "distributed": {"downsample.cluster"},
     "numba": {"reduce.numba_mean"},  # whose decorator the others take

@@ -258,20 +258,12 @@ def test_a_key_that_a_configuration_has_twice_is_refused(workspace):
 
 NONE = [
     # What a user types beside --cores 2, what is refused, and the way out.
-    (["--cores", "0"], "--cores 0", "--cores all"),
-    (["-c0"], "--cores 0", "--cores all"),
-    (["--cores=-1"], "--cores -1", "--cores all"),
+    (["--cores", "0"], "--cores 0", "--cores 1"),
+    (["-c0"], "--cores 0", "--cores 1"),
+    (["--cores=-1"], "--cores -1", "--cores 1"),
     (["-j", "0"], "--jobs 0", "--jobs 1"),
-    (["--touch", "--cores", "0"], "--cores 0", "--cores all"),
-    (["-n", "--cores", "0"], "--cores 0", "--cores all"),
-    (["--local-cores", "0"], "--local-cores 0", "--local-cores 1"),
-    (["--max-threads", "0"], "--max-threads 0", "--max-threads 1"),
-    (["--max-threads=-3"], "--max-threads -3", "--max-threads 1"),
-    (
-        ["--set-threads", "downsample_level=0"],
-        "--set-threads downsample_level=0",
-        "--set-threads downsample_level=1",
-    ),
+    (["--touch", "--cores", "0"], "--cores 0", "--cores 1"),
+    (["-n", "--cores", "0"], "--cores 0", "--cores 1"),
 ]
 
 

@@ -20,23 +20,13 @@ from zarrpyramid.report import close_run
 RESULTS, LOGS = (workflow.pathvars.apply(name) for name in ("<results>", "<logs>"))
 FOLDERS = [Path(workflow.modifier.modify_path(name)) for name in (RESULTS, LOGS)]
 
-# Of none, Snakemake has jobs without threads, or waits for ever.
-AMOUNTS = {
-    "--cores ": workflow.resource_settings.cores,
-    "--jobs ": workflow.resource_settings.nodes,
-    "--local-cores ": workflow.resource_settings.local_cores,
-    "--max-threads ": workflow.resource_settings.max_threads,
-    **{
-        f"--set-threads {key}=": n
-        for key, n in workflow.resource_settings.overwrite_threads.items()
-    },
-}
-for option, amount in AMOUNTS.items():
-    if amount == 0 or (isinstance(amount, int) and amount < 0):
-        raise SystemExit(
-            f"zarrpyramid: {option}{getattr(amount, 'value', amount)}: expected a number >= 1; give "
-            f"{option}{'all' if option == '--cores ' else 1}"
-        )
+# With none of them, Snakemake divides by zero or waits for ever.
+for option, n in (
+    ("--cores", workflow.resource_settings.cores),
+    ("--jobs", workflow.resource_settings.nodes),
+):
+    if isinstance(n, int) and n < 1:
+        raise SystemExit(f"zarrpyramid: {option} {n}: expected a number >= 1; give {option} 1")
 
 if workflow.is_main_process and workflow.modifier.is_main_snakefile():
     for doubt in doubts(config, workflow.overwrite_configfiles, f"{workflow.basedir}/config.yaml"):

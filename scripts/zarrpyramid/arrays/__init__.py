@@ -5,9 +5,8 @@ here, without zarr-python, which takes 2.2 to 3.3 times the CPU and 0.3 s to imp
 through zarr-python behind the same interface, and both give the same bytes.
 
 Read `chunks` first (what every engine offers), then `engine` (which one is taken), `direct` (ours)
-with `codecs` (a chunk's bytes to voxels), `compressors`, `bindings` (what numcodecs has compiled of
-them) and `shards` (where a chunk stands in a shard). `foreign` is the engine of all other codecs:
-`bounds` checks what a chunk would decode to.
+with `codecs` (a chunk's bytes to voxels), `compressors` and `shards` (where a chunk stands in a
+shard). `foreign` is the engine of all other codecs: `bounds` checks what a chunk would decode to.
 """
 
 import lazy_loader

@@ -12,10 +12,10 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numcodecs.checksum32 import CRC32C
 
 from zarrpyramid.errors import StoreError
 
-from .bindings import checksum32
 from .compressors import DAMAGE, Compressor, codec_settings, compressor_of
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def chunk_codec(metadata: ArrayMetadata) -> ChunkCodec | None:
 def crc32c(data: bytes | memoryview) -> bytes:
     """Return the four bytes that zarr's crc32c codec appends."""
     # google_crc32c takes bytes and arrays, but no memoryview.
-    checksum: int = checksum32.CRC32C.checksum(np.frombuffer(data, np.uint8))
+    checksum: int = CRC32C.checksum(np.frombuffer(data, np.uint8))
     return checksum.to_bytes(4, "little")
 
 

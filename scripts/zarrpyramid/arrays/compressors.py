@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-
-from .bindings import blosc, lz4, zstd
+from numcodecs import blosc, lz4, zstd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

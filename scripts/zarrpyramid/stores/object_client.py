@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import ConfigError
+from zarrpyramid.programs import extra_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ def open_client(url: str, address: str, options: Mapping[str, Any]) -> Any:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
     except ModuleNotFoundError as error:
-        msg = f"{url} needs the package obstore; pip install 'zarrpyramid[remote]'"
+        msg = f"{url} needs the package obstore; {extra_command('remote')}"
         raise ConfigError(msg) from error
     config = dict(options)
     retries: Any = {

@@ -171,7 +171,8 @@ def _level_statuses(pyramid: Pyramid) -> Iterator[LevelStatus]:
             fault = why_incomplete(metadata, objects)
             if not fault and len(objects) < len(there):
                 n_beyond = len(there) - len(objects)
-                fault = f"has {n_beyond} objects beyond its extents: a growth was killed, or undone"
+                beyond = f"{n_beyond} object{'s' * (n_beyond != 1)} beyond its extents"
+                fault = f"has {beyond}: a growth was killed, or undone"
         yield LevelStatus(
             level=number,
             path=level.path,
