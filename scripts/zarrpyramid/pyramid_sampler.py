@@ -24,7 +24,7 @@ from .downsample import (
 )
 from .errors import GeometryError, StoreError
 from .metadata import delete_array, listed_paths, open_group, read_array
-from .plan import base_layout, check_room, record_of
+from .plan import Level, base_layout, check_base_kept, check_room, record_of
 from .stores import from_zarr, open_root
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ class Downsampler:
         levels = image.plan.levels[: n_coarser + 1]
         image = replace(image, plan=replace(image.plan, levels=levels))
         leftovers = [level for level in image.plan.levels[1:] if _is_leftover(image, level)]
+        check_base_kept(image, [Level(image, level.level) for level in image.plan.levels[1:]])
         check_room(image, base_layout(image))
         record = seal_base(image)
         for level in range(1, n_coarser + 1):

@@ -15,6 +15,7 @@ COMMANDS = make_parser().commands
 ANSWERING = [name for name, command in COMMANDS.items() if command.keys]
 SPELLED_OUT = {"digest": "digest {0}/0 {0}/1", "unpack": "unpack {0}.ozx {0}.copy"}
 SPELLED_OUT["thumbnail"] = "thumbnail {0} --output {0}.png"
+SPELLED_OUT["build"] = "build {0} --set levels=1"  # else it says that it removes level 1
 
 
 def refuse(constant):

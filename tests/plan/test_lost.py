@@ -5,6 +5,7 @@ Levels that were made of it are never made again of fill value in its place.
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import shutil
 from contextlib import suppress
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid import build_pyramid, open_pyramid
+from zarrpyramid import Downsampler, build_pyramid, open_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.errors import StoreError
 from zarrpyramid.report import describe
@@ -207,3 +208,141 @@ def test_what_level_0_does_not_have_is_told_everywhere(tmp_path, harm, said, cap
         assert main([command, str(path)]) == 0
         out, err = capsys.readouterr()
         assert f"note: {said}" in out + err
+
+
+def contents(path):
+    files = (file for file in path.rglob("*") if file.is_file())
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
+
+
+def lose_level_0(path):
+    """Lose all objects of level 0, and return what is left and what brings them back."""
+    kept = shutil.copytree(path / "0", path.with_name("kept"))
+    lose_all(path)
+    return contents(path), lambda: shutil.copytree(kept, path / "0", dirs_exist_ok=True)
+
+
+def lose_level_1(path):
+    for file in chunks(path / "1"):
+        file.unlink()
+
+
+def unlist(path):
+    """Take the levels out of the list, as a killed run leaves them."""
+    zarr.open_group(path).attrs.clear()
+
+
+def damage_document(path):
+    (document,) = (file for file in (path / "1").iterdir() if file.name in (".zarray", "zarr.json"))
+    document.write_text("{")
+
+
+def lose_record(path):
+    zarr.open_array(path / "1").attrs.clear()
+
+
+def nothing(path):
+    pass
+
+
+@pytest.mark.sampled(6)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("asked", [["levels=2"], ["levels=1"], [], ["levels=1", "method=max"]])
+@pytest.mark.parametrize("more", [nothing, lose_level_1, unlist])
+def test_no_build_of_fewer_levels_removes_what_is_left(tmp_path, zarr_format, asked, more, capsys):
+    path = make(tmp_path / "a.zarr", zarr_format=zarr_format)
+    build_pyramid(path, levels=2)
+    more(path)
+    left, bring_back = lose_level_0(path)
+    words = [word for setting in asked for word in ("--set", setting)]
+    for command in (["build", str(path), *words], ["plan", "--config", f"store={path}", *asked]):
+        assert main(command) == (2 if command[0] == "build" else 1)
+        said = capsys.readouterr().err
+        assert "0 holds not one of its 9 objects, and levels were made from voxels" in said
+        assert "levels 1, 2 may be all that is left" in said
+        assert contents(path) == left
+    bring_back()
+    assert main(["build", str(path), *words]) == 0
+    assert pyramid_status(str(path)).faults == []
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize(("more", "way"), [
+    *itertools.product([nothing, lose_level_1, unlist, damage_document], ["restore", "clean"]),
+    (lose_record, "restore"),  # else level 1 counts as another program's
+])  # fmt: skip
+def test_no_repair_makes_levels_of_a_level_0_that_is_lost(tmp_path, zarr_format, more, way, capsys):
+    path = make(tmp_path / "a.zarr", zarr_format=zarr_format)
+    build_pyramid(path, levels=2)
+    more(path)
+    _, bring_back = lose_level_0(path)
+    left = {file: file.read_bytes() for n in "12" for file in chunks(path / n)}
+    assert main(["verify", str(path)]) == 1
+    assert main(["status", str(path)]) == 1
+    told = capsys.readouterr()
+    assert "--repair" not in told.out + told.err
+    assert "bring level 0 back" in told.out
+    assert main(["verify", str(path), "--repair"]) == 2
+    said = capsys.readouterr().err
+    assert "0 holds not one of its 9 objects" in said
+    assert "may be all that is left" in said
+    assert {file: file.read_bytes() for n in "12" for file in chunks(path / n)} == left
+    if way == "restore":
+        bring_back()
+        assert main(["verify", str(path), "--repair"]) == 0
+    else:
+        words = shlex.split(said.rpartition("remove them: ")[2])
+        assert main(words[words.index("clean") :]) == 0
+        build_pyramid(path, levels=2)
+    assert verified(path).is_sound
+    assert zarr.open_array(path / "2", mode="r")[...].any() == (way == "restore")
+
+
+@pytest.mark.parametrize("n_levels", [1, 2])
+def test_the_api_of_pyramid_sampler_keeps_them_too(tmp_path, n_levels):
+    left, _ = lose_level_0(path := own(tmp_path))
+    with pytest.raises(StoreError, match="levels 1, 2 may be all that is left"):
+        Downsampler(str(path), (2, 2), SHAPE, chunks=8).downsample(n_levels, "")
+    assert contents(path) == left
+
+
+def test_levels_of_fill_value_alone_are_repaired(tmp_path):
+    path = make(tmp_path / "a.zarr", np.zeros(SHAPE, "uint16"))
+    build_pyramid(path, levels=2)
+    chunks(path / "1")[0].unlink()
+    assert any("--repair" in finding.way_out for finding in verified(path).findings)
+    assert main(["verify", str(path), "--repair"]) == 0
+
+
+@pytest.mark.parametrize("given", [{}, {"scale_factors": [1, 2], "method": "max"}])
+def test_levels_that_a_build_removes_are_named_with_what_keeps_them(tmp_path, given, capsys):
+    path = make(tmp_path / "a.zarr")
+    build_pyramid(path, levels=2, **given)
+    whole = contents(path)
+    said = f"levels 1, 2 of {path} will be removed, as the plan ends with level 0; to keep them "
+    assert main(["plan", str(path)]) == 0
+    out, _ = capsys.readouterr()
+    assert said in out
+    (line,) = [line for line in out.splitlines() if said in line]
+    words = shlex.split(line.rpartition(": ")[2])
+    assert main(words[words.index("reproduce") :]) == 0
+    (tmp_path / "kept.yaml").write_text(capsys.readouterr().out)
+    kept = ["--configfile", str(tmp_path / "kept.yaml"), "--config", "levels=2"]
+    assert "give levels=2, with the other settings" in line
+    assert main(["plan", *kept]) == 0
+    assert "will be removed" not in capsys.readouterr().out
+    build_pyramid(path, levels=2, **given)
+    assert contents(path) == whole
+    assert main(["build", str(path)]) == 0
+    assert said in capsys.readouterr().err
+    assert not (path / "1").exists()
+
+
+def test_a_build_says_how_much_of_level_0_is_not_there(tmp_path, capsys):
+    path = own(tmp_path)
+    for file in chunks(path / "0")[1:]:
+        file.unlink()
+    assert main(["build", str(path), "--set", "levels=2"]) == 0
+    said = "8 of 9 objects of level 0 are not there and read as fill value"
+    assert said in capsys.readouterr().err

@@ -62,8 +62,8 @@ def add_commands(commands: Commands) -> None:
     add_answers(
         command,
         {
-            "images": "of each image: name, path, levels, seconds, room, decisions; codecs where "
-            "they were tried",
+            "images": "of each image: name, path, levels, seconds, room, decisions; removed, what "
+            'is said of levels that are not planned, or ""; codecs where they were tried',
             "batches": "of small images that are built together: their number and forms, or null",
             "refused": "why a run is refused, by name of the image",
         },

@@ -5,6 +5,7 @@ The same recipes as the workflow's rules, in one process and without sentinels.
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +29,7 @@ from zarrpyramid.plan import (
     foreign_levels,
     is_taken,
     open_image,
+    removal_line,
     source_layout,
     taken_as,
 )
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
     from zarrpyramid.metadata import Record
     from zarrpyramid.plan import BaseLayout, Image
+
+logger = logging.getLogger(__name__)
 
 
 def build_image(
@@ -94,6 +98,8 @@ def build_image(
         for each in (image, *also):
             check_build(each)
             check_room(each, layout)
+            if removed := removal_line(each):
+                logger.warning("%s", removed)
     workers = n_workers or n_cores()
     names = [each.plan.image.name for each in (image, *also)]
     noted = [None if notes is None else Path(notes) / name for name in names]

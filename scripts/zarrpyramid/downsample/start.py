@@ -264,7 +264,10 @@ class Start:
             print(f"zarrpyramid: {path} is stale: {reason}; a run makes it again", file=sys.stderr)
 
     def _see_room(self, mode: Mode) -> None:
-        """Refuse images that have no room; a dry run, perhaps for another machine, only says so."""
+        """Refuse images that have no room; a dry run, perhaps for another machine, only says so.
+
+        Levels that the run will remove since they are not planned are named.
+        """
         if self._has_seen_room or not mode.plans:
             return
         self._has_seen_room = True
@@ -275,6 +278,11 @@ class Start:
                 image.refusal = image.no_room
             else:
                 print(f"zarrpyramid: a run here is refused: {image.no_room}", file=sys.stderr)
+        removed = [line for image in self.run.images.values() if (line := image.removed)]
+        if removed:
+            n_more = len(removed) - 1
+            more = f"; {n_more} more image{'s' * (n_more > 1)} will lose levels too" * (n_more > 0)
+            print(f"zarrpyramid: warning: {removed[0]}{more}", file=sys.stderr)
         if reason := self.run.batches.no_room:
             if mode.makes:
                 raise SystemExit(f"zarrpyramid: {reason}")

@@ -61,8 +61,12 @@ from .levels import describe_level as describe_level
 from .levels import made_base as made_base
 from .levels import provenance as provenance
 from .lost import READ_AGAIN as READ_AGAIN
+from .lost import check_base_kept as check_base_kept
+from .lost import kept_line as kept_line
 from .lost import missing_line as missing_line
+from .lost import removal_line as removal_line
 from .lost import way_back as way_back
+from .lost import why_all_lost as why_all_lost
 from .lost import why_lost as why_lost
 from .needs import MOST_IDS as MOST_IDS
 from .needs import expectation as expectation

@@ -50,7 +50,7 @@ def check_places(image: Image) -> None:
     levels = [Level(image, level.level) for level in image.plan.levels[1:]]
     for level in levels:
         check_place(level)
-    check_base_kept(image, [level for level in levels if level.record or level.is_damaged])
+    check_base_kept(image, levels)
     if not image.plan.image.overwrite:
         check_listed(image)
 

@@ -11,6 +11,7 @@ from zarrpyramid.tables import aligned_table, as_bytes
 from .axes import times
 from .base_objects import source_layout, watched_by
 from .decision import DECISION_COLUMNS, decision_rows
+from .lost import removal_line
 from .needs import DEFAULT_RATE, level_need, measured_rate
 from .preflight import free_room, room_needed, standing_folder, why_no_start
 
@@ -54,6 +55,7 @@ def forecast(image: Image, logs: Path, n_workers: int, *, is_refused: bool = Fal
     seconds = sum(level["seconds"] or 0.0 for level in levels)
     is_measured = rate != DEFAULT_RATE / plan.base.item_size
     room, lines_of_room = (None, []) if is_refused else _room(image)
+    removed = "" if is_refused else removal_line(image)
     n_bytes = sum(level["raw_bytes"] for level in levels[1:])
     n_objects = sum(level["objects"] for level in levels[1:])
     n_read = geometry.count(plan.levels[0].shape)
@@ -66,6 +68,7 @@ def forecast(image: Image, logs: Path, n_workers: int, *, is_refused: bool = Fal
         f"{_shown(seconds, 'under ')} s with {n_workers} threads a job, one job at a time, at "
         f"{rate / 1e6:.3g} Mvoxel/s a thread ({measured})",
         *lines_of_room,
+        *([removed] if removed else []),
         f"changes of level 0 are seen by: {watched_by(image)} (base_watch: "
         f"{plan.image.base_watch})",
         *_source(image),
@@ -80,6 +83,7 @@ def forecast(image: Image, logs: Path, n_workers: int, *, is_refused: bool = Fal
         "voxels_per_second": rate,
         "is_measured": is_measured,
         "room": room,
+        "removed": removed,
         "base_watch": watched_by(image),
         "source": None if image.source is None else image.source.name,
         "decisions": [asdict(decision) for decision in plan.decisions],

@@ -16,7 +16,7 @@ from zarrpyramid.programs import command
 from zarrpyramid.stores import as_arguments
 
 from .source import COPY_KEY, Source
-from .stored import OBJECT_KEY, Level, is_beyond
+from .stored import OBJECT_KEY, Level, is_beyond, unplanned_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,22 +30,25 @@ _CLOSE = 2.0**-9
 """Part of a fill value by which a voxel of few bits differs from how documents spell it."""
 
 
-def check_base_kept(image: Image, levels: list[Level]) -> None:
+def check_base_kept(image: Image, planned: list[Level]) -> None:
     """Refuse a level 0 without any object whose levels were made from other voxels than fill value.
 
-    Those levels may be all that is left of the image. A store that lists no keys is not asked.
+    Those levels may be all that is left of the image, planned or not: a build makes those that are
+    planned of fill value, and removes the others. A store that lists no keys is not asked.
 
     Parameters
     ----------
-    levels
-        Those that carry our record, or did before their documents were damaged.
+    planned
+        The levels of the plan, level 0 aside, each of ours or with nothing in its place.
 
     Raises
     ------
     StoreError
-        If levels would be made of fill value in their place.
+        If levels would be lost so.
     """
     source, base = image.source, Level(image, 0)
+    levels = [level for level in planned if level.record or level.is_damaged]
+    levels += unplanned_levels(image)
     if not levels:
         return
     if source is None:
@@ -56,23 +59,74 @@ def check_base_kept(image: Image, levels: list[Level]) -> None:
         store, path, name, array = source.store, source.path, source.name, source.base
     else:  # a reader of files fails without them
         return
+    is_damaged = any(level.is_damaged for level in levels)
+    records = (level.record or {} for level in levels)
+    if lost := why_all_lost(store, path, array, records, is_damaged=is_damaged):
+        again = ""
+        if source is None and image.plan.image.test_image is not None:
+            again = f", or remove {name} to have the test image made again"
+        numbers = [level.number for level in levels]
+        raise StoreError(
+            f"{name} {lost}; {kept_line(numbers, image.store, image.plan.where, again)}"
+        )
+
+
+def why_all_lost(
+    store: Store,
+    path: str,
+    base: ArrayMetadata,
+    records: Iterable[Record],
+    *,
+    is_damaged: bool = False,
+) -> str:
+    """Return why a level 0 without any object is lost, or "" where it is not known to be.
+
+    Parameters
+    ----------
+    records
+        As for `why_lost`.
+    is_damaged
+        Whether the document of a level that was made from it is damaged, with all that it told.
+    """
     if not store.lists or _holds_any(store, path):
-        return
-    lost = why_lost(array, [], (level.record or {} for level in levels))
-    if not lost and any(level.is_damaged for level in levels):
-        lost = f"holds not one of its {array.n_objects} objects, and a level's document is damaged"
-    if not lost:
-        return
-    again = ""
-    if source is None and image.plan.image.test_image is not None:
-        again = f", or remove {name} to have the test image made again"
-    options = as_arguments(image.store.options) if image.store.is_remote else ""
-    raise StoreError(
-        f"{name} {lost}; level{'s' * (len(levels) > 1)} "
-        f"{', '.join(str(level.number) for level in levels)} may be all that is left and will not "
-        f"be made of fill value: bring level 0 back{again}, or, where it is to be so, remove them: "
-        f"{command('zarrpyramid', 'clean', image.plan.where)}{options}"
+        return ""
+    lost = why_lost(base, [], records)
+    if not lost and is_damaged:
+        return f"holds not one of its {base.n_objects} objects, and a level's document is damaged"
+    return lost
+
+
+def kept_line(numbers: list[int], store: Store, where: str, again: str = "") -> str:
+    """Return that levels of a lost level 0 are kept, and the ways out; `again` is a further one."""
+    options = as_arguments(store.options) if store.is_remote else ""
+    return (
+        f"{level_words(numbers)} may be all that is left and will not be made of fill value: bring "
+        f"level 0 back{again}, or, where it is to be so, remove them: "
+        f"{command('zarrpyramid', 'clean', where)}{options}"
     )
+
+
+def removal_line(image: Image) -> str:
+    """Return which levels of ours a build removes since nobody plans them, or ""."""
+    numbers = [level.number for level in unplanned_levels(image)]
+    if not numbers:
+        return ""
+    options = as_arguments(image.store.options) if image.store.is_remote else ""
+    last, them = len(image.plan.levels) - 1, "them" if len(numbers) > 1 else "it"
+    return (
+        f"{level_words(numbers)} of {image.plan.where} will be removed, as the plan ends with "
+        f"level {last}; to keep {them} give levels={numbers[-1]}, with the other settings that "
+        f"this shows: {command('zarrpyramid', 'reproduce', image.plan.where)}{options}"
+    )
+
+
+def level_words(numbers: list[int]) -> str:
+    """Return what messages call some levels.
+
+    >>> level_words([2]), level_words([1, 2])
+    ('level 2', 'levels 1, 2')
+    """
+    return f"level{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def why_lost(
@@ -85,7 +139,7 @@ def why_lost(
     objects
         As `stored_objects` returns them.
     records
-        Of the levels that were made from it, level 1 first.
+        Of the levels that were made from it, level 1 first; {} of one that has lost it.
     """
     sizes = [size for key, size, _ in objects if not is_beyond(base, key)]
     n_all = base.n_objects
@@ -98,7 +152,7 @@ def why_lost(
         written = entry.get("n", 0)
     if len(sizes) < written:
         return f"lacks {written - len(sizes)} of the objects that were written of its source"
-    figures = next(map(_figures, records), {})
+    figures = next(filter(None, map(_figures, records)), {})
     if not sizes and _shows_others(figures, base.fill_value):
         return (
             f"holds not one of its {n_all} objects, and levels were made from voxels of mean "

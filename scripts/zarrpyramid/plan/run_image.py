@@ -16,7 +16,7 @@ from .batches import is_small
 from .companion import companion_name, companion_of
 from .image import open_image
 from .levels import provenance
-from .lost import missing_line
+from .lost import missing_line, removal_line
 from .members import labels_config
 from .needs import (
     PROCESS_BYTES,
@@ -249,7 +249,7 @@ class RunImage:
     def look(self) -> None:
         """Look at its place, and where that costs requests, at all that a plan will ask for."""
         if not self.fault and self.image.store.at_once > 1:
-            _ = self.no_room
+            _ = self.no_room, self.removed
 
     @property
     def _origin(self) -> BaseLayout:
@@ -271,6 +271,11 @@ class RunImage:
         except StoreError as error:
             return str(error)
         return ""
+
+    @cached_property
+    def removed(self) -> str:
+        """What is to be said of levels that it has and that are not planned, or ""."""
+        return "" if self.found is None or self.refusal or self.fault else removal_line(self.image)
 
     def recipe(self, level: int) -> Record:
         """Return the recipe of a level; Snakemake rebuilds the level when it changes."""

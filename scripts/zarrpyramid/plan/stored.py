@@ -223,10 +223,11 @@ def is_beyond(array: ArrayMetadata, key: str) -> bool:
     return place is not None and any(i >= n for i, n in zip(place, grid, strict=True))
 
 
-def levels_beside(image: Image) -> list[Level]:
-    """Return the levels, level 0 aside, at whose paths something stands, whoever made it."""
+def levels_beside(image: Image, first: int = 1) -> list[Level]:
+    """Return the levels from `first` on at whose paths something stands, whoever made it."""
     numbers = levels_there(image.store, image.path, image.paths)
-    return [level for level in (Level(image, number) for number in numbers) if level.node]
+    levels = (Level(image, number) for number in numbers if number >= first)
+    return [level for level in levels if level.node]
 
 
 def our_levels(image: Image, first: int = 1) -> list[Level]:
@@ -236,6 +237,11 @@ def our_levels(image: Image, first: int = 1) -> list[Level]:
     """
     return [
         level
-        for level in levels_beside(image)
-        if level.number >= first and level.record and not level.store.is_link(level.path)
+        for level in levels_beside(image, first)
+        if level.record and not level.store.is_link(level.path)
     ]
+
+
+def unplanned_levels(image: Image) -> list[Level]:
+    """Return the levels of ours beyond the last one of the plan, which a build removes."""
+    return our_levels(image, len(image.plan.levels))

@@ -90,10 +90,7 @@ def _changed(pyramid: Pyramid, level: int) -> str:
             "level 0 has other voxels than level 1 was made from; restore them, or run the "
             "workflow again, which makes the levels of those that are there"
         )
-    return (
-        f"level {level} has other voxels than its record says; {pyramid.repair('--full')} makes "
-        "them again"
-    )
+    return f"level {level} has other voxels than its record says; {pyramid.repair('--full')}"
 
 
 def is_base_read(facts: Sequence[LevelFacts]) -> bool:

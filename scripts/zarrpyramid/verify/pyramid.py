@@ -7,7 +7,7 @@ report look at. It plans nothing, reads no voxel and judges nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.errors import AccessError, MetadataError, StoreError
@@ -43,7 +43,7 @@ from zarrpyramid.metadata import (
     read_transformations,
     stated_version,
 )
-from zarrpyramid.plan import record_of, trust_linked_base, way_to_base
+from zarrpyramid.plan import record_of, trust_linked_base, way_to_base, why_all_lost
 from zarrpyramid.stores import as_path, path_inside
 
 from .findings import Finding, build_command, repair_command, replace_command
@@ -111,7 +111,7 @@ class FoundLevel:
         return Finding(what=what, level=self.number, **more)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Pyramid:
     """A group at a path of a store, and the levels of its pyramid, the finest first.
 
@@ -265,6 +265,18 @@ class Pyramid:
         beside = [level for level in self.listed if level.number and level.metadata]
         return [level for level in beside if level.record is None]
 
+    @cached_property
+    def lost(self) -> str:
+        """Why level 0, which has no object, is lost, or "": its levels may be all that is left."""
+        base, levels = self.levels[0], self.levels[1:]
+        is_damaged = self.provenance is not None and any(
+            level.fault.startswith("cannot be read") for level in levels
+        )
+        if base.metadata is None or not (self.ours or is_damaged):
+            return ""
+        records = (level.record or {} for level in levels)
+        return why_all_lost(self.store, base.at, base.array, records, is_damaged=is_damaged)
+
     @property
     def making(self) -> str:
         """The command that makes what no document here tells: levels that are not there yet.
@@ -307,9 +319,14 @@ class Pyramid:
         return found
 
     def repair(self, options: str = "") -> str:
-        """Return the command that mends the pyramid; `options` as for `repair_command`."""
+        """Return the command that mends the pyramid; `options` as for `repair_command`.
+
+        There is none while level 0 is lost.
+        """
         if self.store.is_read_only:
             return "fix it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
+        if self.lost:
+            return "bring level 0 back: its levels may be all that is left of the image"
         how = {"follow_links": self.follow_links}
         return repair_command(self.where, options, self.store.options, **how)
 

@@ -45,6 +45,7 @@ from zarrpyramid.plan import (
     check_listed,
     check_place,
     follows_recipe,
+    kept_line,
     made_of,
     record_of,
     weights_of,
@@ -65,7 +66,7 @@ from .comparison import (
     proof,
 )
 from .findings import WARNING, Check, Finding
-from .pyramid import find_pyramid
+from .pyramid import ABSENT, find_pyramid
 from .sampling import SAMPLE, Scope, draw_sample
 from .verify import verify_pyramid
 from .votes import Votes, agreed_images
@@ -108,7 +109,8 @@ def repair_pyramid(
     Raises
     ------
     PyramidError
-        If zarrpyramid made no level of the pyramid, or another process is building it.
+        If zarrpyramid made no level of the pyramid, another process is building it, or level 0 is
+        lost and the levels that were made from it may be all that is left.
     """
     how: dict[str, Any] = {"follow_links": follow_links, "storage_options": storage_options}
     scope: dict[str, Any] = {"sample": sample, "full": full, "seed": seed, "n_workers": n_workers}
@@ -125,6 +127,7 @@ def repair_pyramid(
             yield mended
         mend_list(find_pyramid(path, **how))
         pyramid = find_pyramid(path, **how)
+        _check_base_kept(pyramid)
         image = _likeliest(agreed_images(pyramid, _decodes(pyramid), **how), drawn)
         with image.store.hold(image.lock):
             _reclaim_levels(image, pyramid, drawn)
@@ -154,6 +157,15 @@ def repair_pyramid(
         way_out = "have a run list them: give it voxel_size and unit"
         yield Finding(what=what, grade=WARNING, key=pyramid.where, way_out=way_out)
     yield from verify_pyramid(path, also=made, on_part=on_part, **scope, **how)
+
+
+def _check_base_kept(pyramid: Pyramid) -> None:
+    """Refuse to make levels of fill value that may be all that is left of the image."""
+    if pyramid.lost:
+        there = [level.path for level in pyramid.levels[1:] if level.fault != ABSENT]
+        numbers = sorted(filter(None, map(pyramid.paths.level, there)))
+        kept = kept_line(numbers, pyramid.store, pyramid.where)
+        raise StoreError(f"{pyramid.levels[0].name} {pyramid.lost}; {kept}")
 
 
 def _likeliest(images: Sequence[Image], scope: Scope) -> Image:
