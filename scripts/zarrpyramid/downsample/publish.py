@@ -276,12 +276,18 @@ def _listed_levels(
     ]
 
 
-def remove_levels(image: Image, first: int) -> list[int]:
-    """Remove the levels from `first` on that carry our record; return their numbers.
+def remove_levels(image: Image, first: int, rests: Sequence[Level] = ()) -> list[int]:
+    """Remove the levels from `first` on that carry our record, and `rests`; return their numbers.
 
     Levels that are not ours stay.
+
+    Parameters
+    ----------
+    rests
+        What `left_overs` tells, also of levels whose documents are damaged: it takes them for ours
+        while they are listed.
     """
-    ours = our_levels(image, first)
+    ours = [*our_levels(image, first), *rests]
     if ours:
         withdraw_levels(image, first, ours)
     return _remove(ours)

@@ -28,6 +28,7 @@ from zarrpyramid.plan import (
     companions,
     foreign_levels,
     is_taken,
+    left_overs,
     open_image,
     removal_line,
     source_layout,
@@ -43,7 +44,6 @@ from .progress import Progress, is_watched
 from .publish import (
     empty_companion_group,
     remove_foreign,
-    remove_left_overs,
     remove_levels,
     write_multiscales,
 )
@@ -230,7 +230,7 @@ def clean(
         # A build makes levels one after the other: beyond a gap, nothing is its rest.
         there = levels_there(image.store, image.path, image.paths)
         in_a_row = [level for place, level in enumerate(there, start=1) if level == place]
-        removed = sorted([*remove_levels(image, 1), *remove_left_overs(image, in_a_row)])
+        removed = sorted(remove_levels(image, 1, left_overs(image, in_a_row)))
         if foreign:
             remove_foreign(image)
         change_group_attributes(image.store, image.path, without_our_notes)
