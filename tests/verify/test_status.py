@@ -101,7 +101,7 @@ def test_objects_beyond_the_extents_of_a_level_are_told_and_go(store, capsys, le
     beyond.write_bytes(key.read_bytes())
     assert main(["status", str(path)]) == 1
     told = capsys.readouterr().err
-    assert f"level {level} has 1 objects beyond its extents: a growth was killed, or undone" in told
+    assert f"level {level} has 1 object beyond its extents: a growth was killed, or undone" in told
     assert main(["info", str(path)]) == 0
     assert "NOT COMPLETE" in capsys.readouterr().out
     words = shlex.split(told.strip().splitlines()[0].rpartition("; ")[2])
