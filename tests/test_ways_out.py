@@ -24,7 +24,7 @@ from zarrpyramid import build_pyramid, open_pyramid
 from zarrpyramid.cli.program import main
 from zarrpyramid.config import check_config, image_config
 from zarrpyramid.errors import PyramidError, StoreError
-from zarrpyramid.verify.findings import replace_command
+from zarrpyramid.verify.findings import build_command
 
 VOXELS = np.random.default_rng(0).integers(0, 99, (8, 12, 16)).astype("uint8")
 NAMES = ("z", "y", "x")
@@ -634,7 +634,7 @@ COMMANDS = {
         lambda p: without(built(with_link(p, "0"), follow_links=True), "1/zarr.json"),
         ["verify", "--follow-links"], ["--follow-links"], r"build the levels again: (.+)",
     ),
-    "none beside level 0": (image, ["verify"], [], r"; build levels: (.+)"),
+    "none beside level 0": (image, ["verify"], [], r"that it is to have: (.+)"),
     "a list of ours that is gone": (
         lambda p: with_gone_list(built(p)), ["verify"], [], r"list only what is there: (.+)",
     ),
@@ -780,7 +780,8 @@ def test_commands_reach_a_store_by_its_options():
     from snakemake.cli import parse_config
 
     options = {"endpoint": "http://minio:9000", "allow_http": True}
-    words = shlex.split(replace_command("s3://bucket/a", options, follow_links=True))
+    more = ("overwrite=true", "follow_links=true")
+    words = shlex.split(build_command("s3://bucket/a", options, *more))
     given = parse_config(words[words.index("--config") + 1 :])
     found = image_config("a", check_config(given))
     assert (found.overwrite, found.follow_links, found.store) == (True, True, "s3://bucket/a")

@@ -153,7 +153,7 @@ def test_verify_names_the_command_that_makes_something_to_verify(tmp_path, capsy
     make(tmp_path / "a.zarr", "no level")
     assert main(["verify", str(tmp_path / "a.zarr")]) == 2
     last = capsys.readouterr().out.splitlines()[-1]
-    assert "a.zarr: nothing to verify beside level 0, 1 note; build levels: " in last
+    assert "a.zarr: nothing to verify beside level 0, 1 note; build it, with the settings" in last
     assert last.endswith(f"snakemake --cores all --config store={tmp_path}/a.zarr")
 
 

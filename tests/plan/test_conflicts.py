@@ -363,7 +363,7 @@ def test_verify_names_the_run_that_takes_a_foreign_level_out(tmp_path):
     found = [event.line for event in verify_pyramid(str(tmp_path)) if isinstance(event, Finding)]
     assert any(
         "thumb: is listed among levels of zarrpyramid, which did not make it" in line
-        and line.endswith(f"--cores all --config store={tmp_path} overwrite=true")
+        and line.endswith(f"--cores all --config store={tmp_path} overwrite=true levels=1")
         for line in found
     )
     with pytest.raises(StoreError, match="lists thumb as a level"):

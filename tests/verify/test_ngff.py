@@ -770,7 +770,7 @@ def test_labels_that_are_not_listed_get_listed_by_their_build(tmp_path):
     report = verified(image)
     assert report.code == 0
     (found,) = [each for each in report.findings if "no reader finds" in each.what]
-    assert f"store={image}/labels/NAME" in found.way_out
+    assert f"store={image} field=labels/NAME" in found.way_out
     build_pyramid(image, "labels/cells", levels=1)
     assert not [each for each in verified(image).findings if "no reader finds" in each.what]
 

@@ -101,7 +101,7 @@ def add_commands(commands: Commands) -> None:
 
 def plan(given: argparse.Namespace) -> int:
     """Print a forecast for one image, or for all images of a configuration."""
-    from zarrpyramid.config import short_name
+    from zarrpyramid.config import short_name, split_group
     from zarrpyramid.downsample import n_cores, open_path, try_codecs
     from zarrpyramid.plan import Run, forecast
     from zarrpyramid.report import describe_codecs, trial_documents
@@ -109,7 +109,7 @@ def plan(given: argparse.Namespace) -> int:
     if given.path is None and given.configfile is None and not given.config:
         raise ConfigError("give STORE/FIELD, --configfile F or --config KEY=VALUE ...")
     if given.path is not None and given.config:
-        store, field = _split(given.path)
+        store, field = split_group(given.path)
         words = shlex.join([f"store={store}", *([f"field={field}"] if field else [])])
         raise ConfigError(f"--config beside STORE/FIELD; give the image there too: {words}")
     logs, faults, batches = Path("logs"), dict[str, str](), None
@@ -180,13 +180,14 @@ def _fault(image: Image) -> str:
 
 def build(given: argparse.Namespace) -> int:
     """Build a pyramid, and say what is there."""
+    from zarrpyramid.config import split_group
     from zarrpyramid.downsample import build_image
     from zarrpyramid.report import size_to_give
 
     settings = _settings(given.set)
     if options := {**settings.pop("storage_options", {}), **options_of(given)}:
         settings["storage_options"] = options
-    store, field = _split(given.path)
+    store, field = split_group(given.path)
     shows = shows_bar(given)
     image, records = build_image(store, field, settings, notes=given.notes, progress=shows)
     levels = "level 0 alone is" if len(records) == 1 else f"levels 0 to {len(records) - 1} are"
@@ -195,16 +196,6 @@ def build(given: argparse.Namespace) -> int:
     if not (given.json or given.quiet) and (unsized := size_to_give(image, "--set")):
         print(f"zarrpyramid: warning: {unsized}", file=sys.stderr)
     return 0
-
-
-def _split(path: str) -> tuple[str, str]:
-    """Return the store and the field of a path: what ends with .zarr first is the store.
-
-    >>> _split("/data/brain.zarr/raw/488"), _split("s3://bucket/images/raw")
-    (('/data/brain.zarr', 'raw/488'), ('s3://bucket/images/raw', ''))
-    """
-    store, end, field = f"{path.rstrip('/')}/".partition(".zarr/")
-    return (store + ".zarr", field.rstrip("/")) if end else (path, "")
 
 
 def _settings(words: list[str]) -> dict[str, Any]:

@@ -150,10 +150,10 @@ def verify(given: argparse.Namespace) -> int:
             if not (given.json or given.quiet):
                 bar.print(printable(line))
 
-        report = Report(path=given.path, storage_options=how["storage_options"])
+        report = Report(path=given.path)
         report.gather(verify_pyramid(given.path, **how), tell)
         if given.repair and not report.is_sound:
-            report = Report(path=given.path, storage_options=how["storage_options"])
+            report = Report(path=given.path)
             report.gather(repair_pyramid(given.path, **how), tell)
     answer(given, report.document, [report.verdict])
     return report.code

@@ -13,6 +13,7 @@ from .names import group_path as group_path
 from .names import path_name as path_name
 from .names import place_digits as place_digits
 from .names import short_name as short_name
+from .names import split_group as split_group
 from .run import RUN as RUN
 from .run import Container as Container
 from .run import check_config as check_config

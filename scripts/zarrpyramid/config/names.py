@@ -27,6 +27,16 @@ def group_path(store: str, field: str) -> str:
     return f"{store}/{field}" if field else store
 
 
+def split_group(path: str) -> tuple[str, str]:
+    """Return the store and the field of a group's path: what ends with .zarr first is the store.
+
+    >>> split_group("/data/brain.zarr/raw/488"), split_group("s3://bucket/images/raw")
+    (('/data/brain.zarr', 'raw/488'), ('s3://bucket/images/raw', ''))
+    """
+    store, end, field = f"{path.rstrip('/')}/".partition(".zarr/")
+    return (store + ".zarr", field.rstrip("/")) if end else (path, "")
+
+
 def short_name(store: str, field: str, results: Path | None = None) -> str:
     """Name an image after its store's stem and its field.
 

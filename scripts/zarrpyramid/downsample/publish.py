@@ -21,6 +21,7 @@ from zarrpyramid.metadata import (
     fits,
     join,
     labels_group,
+    levels_there,
     listed_paths,
     make_groups,
     omero_document,
@@ -127,7 +128,7 @@ def write_multiscales(image: Image) -> Record:
         if plan.image.overwrite:
             remove_foreign(image)
         check_listed(image)
-        remove_levels(image, len(plan.levels))
+        _remove_beyond(image)
         for level in plan.levels[1:]:
             remove_remainders(image, level.level)  # of a run that was killed before it did
         if plan.lists_levels:
@@ -291,6 +292,17 @@ def remove_levels(image: Image, first: int, rests: Sequence[Level] = ()) -> list
     if ours:
         withdraw_levels(image, first, ours)
     return _remove(ours)
+
+
+def _remove_beyond(image: Image) -> None:
+    """Remove our levels beyond the plan, and there what killed runs left of others."""
+    first = len(image.plan.levels)
+    there = levels_there(image.store, image.path, image.paths)
+    beyond = [number for number in there if number >= first]
+    if beyond:
+        remove_levels(image, first)
+        # A build makes levels one after the other: beyond a gap, nothing is its rest.
+        remove_left_overs(image, [n for place, n in enumerate(beyond, first) if n == place])
 
 
 def may_carry(store: Store) -> bool:

@@ -4,6 +4,7 @@ from .axes import n_channels as n_channels
 from .axes import shown_sizes as shown_sizes
 from .axes import times as times
 from .axes import voxel_size as voxel_size
+from .axis_order import check_axes as check_axes
 from .base_objects import MOST_COUNTED as MOST_COUNTED
 from .base_objects import BaseLayout as BaseLayout
 from .base_objects import base_form as base_form

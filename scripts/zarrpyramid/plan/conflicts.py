@@ -19,6 +19,8 @@ from zarrpyramid.metadata import (
     read_document,
     read_node,
 )
+from zarrpyramid.programs import command
+from zarrpyramid.stores import as_arguments
 
 from .base_objects import missing_objects
 from .foreign import check_listed, groups_between, is_shared
@@ -119,6 +121,13 @@ def check_place(level: Level) -> None:
         raise StoreError(
             f"{level.name} is {what}, expected a level or nothing; move it away, or build the "
             "pyramid in another group"
+        )
+    elif level.record is None and level.is_promised and not level.may_be_replaced:
+        options = as_arguments(store.options) if store.is_remote else ""
+        mend = command("zarrpyramid", "verify", level.image.plan.where) + options
+        raise StoreError(
+            f"{level.name} is there already and was not made by this workflow, or has lost its "
+            f"record, since the list names it as made here; mend it: {mend} --repair"
         )
     elif level.record is None and not level.may_be_replaced:
         raise StoreError(

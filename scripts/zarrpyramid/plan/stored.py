@@ -101,19 +101,19 @@ class Level:
         try:
             node = read_node(self.store, self.path)
         except MetadataError:
-            if not self._is_promised:
+            if not self.is_promised:
                 raise
             return None, True
         try:
             if self.number and node is not None and node.kind == "array" and record_of(node):
                 parse_array(node.documents, self.name)
         except MetadataError:
-            if self._is_promised:
+            if self.is_promised:
                 return None, True
         return node, False
 
     @cached_property
-    def _is_promised(self) -> bool:
+    def is_promised(self) -> bool:
         """Whether a list that we wrote names this level as one that was made."""
         group = read_node(self.store, self.image.path) if self.number else None
         attributes = {} if group is None else group.attributes

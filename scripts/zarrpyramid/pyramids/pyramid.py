@@ -252,7 +252,7 @@ class Pyramid(list[dict[str, Any]]):
         if seed is not None:
             drawn = whole_number("seed", seed, least=0, example=0)
         scope = Scope(sample=n_blocks, full=full, seed=drawn, n_workers=n_cores())
-        report = Report(path=self.path, storage_options=self._store.options)
+        report = Report(path=self.path)
         follow_links = self._found.follow_links
         report.gather(verify_group(self._store, self._path, scope, follow_links=follow_links))
         return report

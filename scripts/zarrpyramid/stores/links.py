@@ -65,7 +65,7 @@ class Links:
                 )
             raise StoreError(
                 f"{path} leads through a symbolic link to {real}, out of the store; links are only "
-                "followed with follow_links: true"
+                "followed with follow_links: true, by verify with --follow-links"
             )
 
     def open(self, path: str) -> int | None:

@@ -19,8 +19,8 @@ lists its levels without a verdict. The report and the viewers read the same mod
    `candidates` and counts in `fits`, the one in `neighbourhood` gathers `evidence` for what no
    method explains. `faults` says what follows.
 6. `votes` says what most documents say, `planned` holds each of them against it. `repair` mends
-   by it, and by `base_entry` and `base_document` what is said of level 0;
-   `reproduction`, `status`.
+   by it, and by `base_entry` and `base_document` what is said of level 0; `ways_out` names the
+   command that does so, or builds with the settings that documents tell; `reproduction`, `status`.
 7. `archive`: the bytes of a store in a single file.
 8. `array_digest` reads any array alone, or two, without a pyramid.
 """

@@ -9,6 +9,7 @@ from zarrpyramid.errors import PyramidError
 from zarrpyramid.metadata import SPACE, axis_type, join, read_axes
 
 from .findings import Finding
+from .ways_out import making
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,13 +21,13 @@ def absent_levels(pyramid: Pyramid) -> Iterator[Finding]:
     """Yield levels that the list states and that are not there; one that it lists has its own."""
     every = (*pyramid.levels, *pyramid.others)
     known = {pyramid.paths.level(level.path) for level in every}
-    n_stated = len(_stated(pyramid))
+    n_stated = len(pyramid.stated_factors)
     for number in range(1, n_stated + 1):
         if number not in known:
             yield Finding(
                 what=f"level {number} of {n_stated} is not there",
                 key=join(pyramid.where, pyramid.paths.path(number)),
-                way_out=pyramid.making,
+                way_out=making(pyramid),
             )
 
 
@@ -39,7 +40,7 @@ def stands_alone(pyramid: Pyramid) -> bool:
     if len(pyramid.levels) > 1:
         return False
     if pyramid.provenance is not None:
-        return bool(_stated(pyramid))
+        return bool(pyramid.stated_factors)
     if not can_be_listed(pyramid, pyramid.levels[0]):
         from zarrpyramid.downsample import open_path  # with it comes all that makes levels
 
@@ -61,9 +62,3 @@ def can_be_listed(pyramid: Pyramid, level: FoundLevel) -> bool:
         return sum(axis_type(name or "") == SPACE for name in names) in (2, 3)
     axes = read_axes(pyramid.attributes, n_axes)
     return n_axes > 1 if axes is None else sum(axis.type == SPACE for axis in axes) in (2, 3)
-
-
-def _stated(pyramid: Pyramid) -> list[object]:
-    """Return the factors of all levels that the list of zarrpyramid states."""
-    factors = (pyramid.provenance or {}).get("factors")
-    return factors if isinstance(factors, list) else []

@@ -37,6 +37,7 @@ from .origins import (
 )
 from .planned import check_planned
 from .versions import version_of
+from .ways_out import making, relisting
 from .weighing import found_weights
 
 if TYPE_CHECKING:
@@ -96,19 +97,22 @@ def _check_each(pyramid: Pyramid) -> Iterator[Check | Finding]:
             )
     for level in pyramid.levels:
         if level.metadata is None:
-            way_out = f"build the levels again: {pyramid.relisting}"
+            way_out = f"build the levels again: {relisting(pyramid)}"
             if level.number == 0:  # from which all others are made
                 way_out = "" if ";" in level.fault else "restore it from a copy"
+            elif pyramid.store.is_link(level.at):  # behind which nothing is ever written
+                way_out = f"remove the link, or put the level itself there, and {way_out}"
             yield level.finding(level.fault, way_out=way_out)
     for other in pyramid.further:
         for level in other.levels:
             if level.metadata is None:
-                yield level.finding(f"of a further multiscales {level.fault}")
+                way_out = "restore it from a copy, or take it out of that list"
+                yield level.finding(f"of a further multiscales {level.fault}", way_out=way_out)
     own = {level.path for level in pyramid.levels} if pyramid.ours else set()
     for found in check_ngff(pyramid.attributes, pyramid.zarr_format, arrays):
         # A repair changes what the group says of the levels, and of channels what we wrote.
         mends = found.level and found.key in own and found.grade == DEFECT
-        way_out = found.way_out or (pyramid.relisting if mends else "")
+        way_out = found.way_out or (relisting(pyramid) if mends else "")
         if not (way_out or found.key) and found.grade == DEFECT and "omero" in found.what:
             is_told = OMERO_DIGEST in (pyramid.provenance or {})
             way_out = pyramid.repair() if is_told else _CORRECT_OMERO
@@ -157,10 +161,12 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
     listable = bool(ours) and can_be_listed(pyramid, ours[-1])
     mends: dict[str, Any] = {"grade": NOTE}
     if listable:
-        mends = {"grade": DEFECT, "way_out": f"list them: {pyramid.relisting}"}
+        mends = {"grade": DEFECT, "way_out": f"list them: {relisting(pyramid)}"}
     if pyramid.multiscales is None:
         if listable:  # a run that is made again also makes levels that it had not come to
-            mends["way_out"] = f"{pyramid.making}; to list only what is there: {pyramid.relisting}"
+            mends["way_out"] = (
+                f"{making(pyramid)}; to list only what is there: {relisting(pyramid)}"
+            )
         yield Finding(what=NO_LIST, **mends)
         return
     for level in ours:
@@ -168,14 +174,14 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
             yield level.finding(NOT_LISTED, **mends)
     for level in pyramid.foreign if ours else ():
         what = "is listed among levels of zarrpyramid, which did not make it"
-        way_out = f"have it removed: {pyramid.relisting}"
+        way_out = f"have it removed: {relisting(pyramid)}"
         yield level.finding(what, grade=WARNING, way_out=way_out)
     for path, n in Counter(listed_paths(pyramid.attributes)).items():
         if n > 1:
-            way_out = f"list the levels again: {pyramid.relisting}"
+            way_out = f"list the levels again: {relisting(pyramid)}"
             yield Finding(what=f"{path} is listed {n} times", key=pyramid.where, way_out=way_out)
     stated = pyramid.provenance
-    for level in pyramid.foreign if stated is not None and not ours else ():
+    for level in pyramid.unrecorded:
         what = "is listed as made here, and has no record that says so"
         yield level.finding(what, way_out=pyramid.repair())
     if not listable or stated is None:
@@ -184,7 +190,8 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
     yield from absent
     n_listed = len(pyramid.listed) - 1
     recipes = [recipe for level in ours if level.listed and (recipe := recipe_of(level))]
-    if len(recipes) < sum(level.listed for level in ours):
+    n_ours = sum(level.listed for level in ours)
+    if pyramid.unrecorded or not n_ours or len(recipes) < n_ours:
         return
     made: dict[str, Any] = {
         "method": ", ".join(sorted({method for method, _ in recipes})),
@@ -199,7 +206,7 @@ def _check_list(pyramid: Pyramid) -> Iterator[Finding]:
                 what=f"{key} in the list differs from that in the levels' records",
                 expected=str(expected),
                 found=str(stated.get(key)),
-                way_out=f"list the levels again: {pyramid.relisting}",
+                way_out=f"list the levels again: {relisting(pyramid)}",
             )
 
 
@@ -341,7 +348,7 @@ def check_scale(
             "scale is not that of its factors",
             expected=times(expected),
             found=times(found),
-            way_out=f"list the levels again: {pyramid.relisting}",
+            way_out=f"list the levels again: {relisting(pyramid)}",
         )
 
 
@@ -379,7 +386,7 @@ def check_translation(
         grade=DEFECT if is_ours else WARNING,
         expected=times(expected),
         found="none" if found is None else times(found),
-        way_out=f"list the levels again: {pyramid.relisting}" if is_ours else "",
+        way_out=f"list the levels again: {relisting(pyramid)}" if is_ours else "",
     )
 
 

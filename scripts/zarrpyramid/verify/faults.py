@@ -11,6 +11,7 @@ from zarrpyramid.reduce import METHODS
 from .documents import check_translation
 from .evidence import MOST_OUTSIDE
 from .findings import MOST_SHOWN, NOTE, WARNING
+from .ways_out import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ def explained_faults(
     has_objects: bool,
 ) -> Iterator[Finding]:
     """Yield what is wrong with a level, by what candidates make."""
-    way_out = f"replace the levels: {pyramid.replacing}"
+    way_out = f"replace the levels: {replacing(pyramid)}"
     for reason in found.damaged[:MOST_SHOWN]:
         yield level.finding(reason, way_out=f"restore it from a copy, or {way_out}")
     known = found.explained or ([found.best[0]] if found.best and found.is_claimed else [])
@@ -135,7 +136,7 @@ def located_faults(
     is_known: bool,
 ) -> Iterator[Finding]:
     """Yield what the windows around its voxels show of a level that no method explains."""
-    way_out = f"replace the levels: {pyramid.replacing}"
+    way_out = f"replace the levels: {replacing(pyramid)}"
     if around.first is not None:
         what = f"{around.n_strange:,} of {around.n_voxels:,} voxels hold ids that stand nowhere "
         what += f"near in {source.path}, the first at "

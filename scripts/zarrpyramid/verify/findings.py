@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from zarrpyramid.config import split_group
 from zarrpyramid.errors import printable
 from zarrpyramid.programs import command
 from zarrpyramid.stores import as_arguments
@@ -42,6 +43,8 @@ class Check:
         Which voxels of which level no method makes, counted and located, or "".
     proven
         Whether there is evidence that what was looked at is right.
+    way_out
+        What makes something to look at, where there is nothing.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Check:
     level: int | None = None
     unexplained: str = ""
     proven: bool = True
+    way_out: str = field(default="", compare=False)
 
     @property
     def line(self) -> str:
@@ -117,7 +121,6 @@ class Report:
     """All checks and findings of the pyramid at a path or URL; its `repr` is their lines."""
 
     path: str
-    storage_options: Mapping[str, Any] | None = None
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -159,8 +162,8 @@ class Report:
         left = [check.unexplained for check in self.checks if check.unexplained]
         if len(left) > MOST_SHOWN:
             left[MOST_SHOWN:] = [f"{len(left) - MOST_SHOWN} more levels with such voxels"]
-        build = build_command(self.path, self.storage_options)
-        way_out = f"; build levels: {build}" if self.code == 2 else ""
+        alone = [check.way_out for check in self.checks if self.code == 2 and check == ALONE]
+        way_out = f"; {alone[0]}" if alone else ""
         return f"{self.path}: {'; '.join([', '.join(listed), *left])}{way_out}"
 
     def gather(
@@ -206,18 +209,11 @@ def repair_command(
     return f"{where}{' --follow-links' * follow_links} --repair {options}".rstrip()
 
 
-def replace_command(
-    group: str, storage_options: Mapping[str, Any] | None = None, *, follow_links: bool = False
-) -> str:
-    """Return the command that replaces the levels of another program."""
-    more = ("overwrite=true", *(["follow_links=true"] if follow_links else []))
-    return build_command(group, storage_options, *more)
-
-
 def build_command(
     group: str, storage_options: Mapping[str, Any] | None = None, *settings: str
 ) -> str:
     """Return the command that builds the levels of an image."""
     options = [f"storage_options={json.dumps(dict(storage_options))}"] if storage_options else []
-    given = (f"store={group}", *settings, *options)
+    store, path = split_group(group)
+    given = (f"store={store}", *([f"field={path}"] if path else []), *settings, *options)
     return command("snakemake", "--cores", "all", "--config", *given)

@@ -25,6 +25,7 @@ from zarrpyramid.plan import LITTER_KEY, OBJECT_KEY, REMAINDERS, expected_object
 from zarrpyramid.tables import as_bytes
 
 from .findings import DEFECT, MOST_SHOWN, NOTE, WARNING, Check, Finding
+from .ways_out import making, relisting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -175,7 +176,8 @@ def check_remains(pyramid: Pyramid) -> Iterator[Finding]:
     paths = pyramid.paths
     known = {level.path for level in (*pyramid.levels, *pyramid.others) if level.metadata}
     listed = {level.path for level in pyramid.listed}
-    for path in map(paths.path, levels_there(pyramid.store, pyramid.path, paths)):
+    for number in levels_there(pyramid.store, pyramid.path, paths):
+        path = paths.path(number)
         place = join(pyramid.path, path)
         try:
             is_there = path in known or read_node(pyramid.store, place) is not None
@@ -184,7 +186,10 @@ def check_remains(pyramid: Pyramid) -> Iterator[Finding]:
         keys = [] if is_there else list(pyramid.store.keys(place))
         n_objects = sum(bool(OBJECT_KEY.fullmatch(key)) or _is_litter(key) for key in keys)
         if n_objects:
-            way_out = pyramid.relisting if path in listed else pyramid.making
+            is_planned = pyramid.provenance is None or number <= len(pyramid.stated_factors)
+            way_out = making(pyramid) if is_planned else "remove the folder"
+            if path in listed or (pyramid.ours and not is_planned):
+                way_out = relisting(pyramid)
             yield Finding(
                 what=f"holds {n_objects} objects and no array: a run died while it made it",
                 grade=DEFECT if pyramid.ours else WARNING,

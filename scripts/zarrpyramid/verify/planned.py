@@ -15,6 +15,7 @@ from zarrpyramid.plan import Level
 
 from .findings import DEFECT, Finding
 from .votes import Votes, agreed_images
+from .ways_out import relisting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +82,7 @@ def _check_list(pyramid: Pyramid, image: Image) -> Iterator[Finding]:
         yield Finding(
             what=f"the list is not the one that a run writes: {_where(before, after)}",
             key=pyramid.where,
-            way_out=f"list the levels again: {pyramid.relisting}",
+            way_out=f"list the levels again: {relisting(pyramid)}",
         )
 
 

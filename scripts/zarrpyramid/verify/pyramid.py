@@ -46,7 +46,7 @@ from zarrpyramid.metadata import (
 from zarrpyramid.plan import record_of, trust_linked_base, way_to_base, why_all_lost
 from zarrpyramid.stores import as_path, path_inside
 
-from .findings import Finding, build_command, repair_command, replace_command
+from .findings import Finding, repair_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -262,8 +262,9 @@ class Pyramid:
     @property
     def foreign(self) -> list[FoundLevel]:
         """The listed levels beside level 0 that are there and were made by other programs."""
+        lost = self.unrecorded
         beside = [level for level in self.listed if level.number and level.metadata]
-        return [level for level in beside if level.record is None]
+        return [level for level in beside if level.record is None and level not in lost]
 
     @cached_property
     def lost(self) -> str:
@@ -278,29 +279,22 @@ class Pyramid:
         return why_all_lost(self.store, base.at, base.array, records, is_damaged=is_damaged)
 
     @property
-    def making(self) -> str:
-        """The command that makes what no document here tells: levels that are not there yet.
-
-        `relisting` and `repair` mend what documents tell of.
-        """
-        if self.store.is_read_only:
-            return "build it where it can be written"
-        more = ["follow_links=true"] if self.follow_links else []
-        build = build_command(self.where, self.store.options, *more)
-        return f"build it, with the settings that it is to have: {build}"
-
-    @property
-    def relisting(self) -> str:
-        """The command that lists the levels again, or replaces those of another program."""
-        is_mended = self.ours and not self.foreign  # a repair never removes what others made
-        return self.repair() if is_mended else self.replacing
+    def unrecorded(self) -> list[FoundLevel]:
+        """The listed levels that are there, and whose records the list says are lost."""
+        stated = range(1, len(self.stated_factors) + 1)
+        is_whole = self.provenance is not None and not self.ours
+        beside = [level for level in self.listed if level.number and level.metadata]
+        return [
+            level
+            for level in beside
+            if level.record is None and (is_whole or self.paths.level(level.path) in stated)
+        ]
 
     @property
-    def replacing(self) -> str:
-        """The command that replaces the levels of another program."""
-        if self.is_further:
-            return "by the program that wrote them"
-        return replace_command(self.where, self.store.options, follow_links=self.follow_links)
+    def stated_factors(self) -> list[object]:
+        """The factors of all levels that the list of zarrpyramid states."""
+        factors = (self.provenance or {}).get("factors")
+        return factors if isinstance(factors, list) else []
 
     def unchanged(self, level: FoundLevel) -> ArrayMetadata:
         """Return the metadata of a level whose document is still as it was found.

@@ -339,6 +339,8 @@ def _is_as_recorded(level: Level, record: Record, n_workers: int) -> bool:
 
 def _make_objects(level: Level, objects: set[Index], n_workers: int) -> set[Index]:
     """Make objects again, and return them."""
+    for index in objects:
+        _clear_folder(level, join(level.path, level.metadata.object_key(index)))
     if objects:  # what they are made of may not be there where none is needed
         task = LevelJob(image=level.image, level=level.number, finer={}).task(0)
         places = {geometry.cell_of(task.target.write_shape, index, task.unit) for index in objects}
@@ -347,6 +349,19 @@ def _make_objects(level: Level, objects: set[Index], n_workers: int) -> set[Inde
     remove_remainders(level.image, level.number)
     level.store.sync()
     return objects
+
+
+def _clear_folder(level: Level, key: str) -> None:
+    """Remove an empty folder that stands where an object of a level is to be."""
+    folder = level.store.folder(key)
+    if folder is None or not folder.is_dir():
+        return
+    if held := next(iter(level.store.keys(key)), None):
+        raise StoreError(
+            f"{folder} is a folder that holds {held}, expected an object of the level; move it "
+            "away, and repair again"
+        )
+    level.store.delete_tree(key)
 
 
 def _differing_objects(level: Level, n_workers: int) -> set[Index]:

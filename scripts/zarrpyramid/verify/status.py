@@ -25,6 +25,7 @@ from .findings import DEFECT, WARNING, Finding
 from .objects import check_codecs, check_remains
 from .origins import copied_record, recipe_of
 from .pyramid import find_pyramid
+from .ways_out import making
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -208,7 +209,7 @@ def document_faults(pyramid: Pyramid) -> tuple[list[str], list[str]]:
     faults = [_line(found) for found in (*wrong, *remains)]
     has_voxels = not any(found.what == NO_VOXELS for found in wrong)
     if has_voxels and not remains and stands_alone(pyramid):
-        faults.append(f"no level stands beside level 0; {pyramid.making}")
+        faults.append(f"no level stands beside level 0; {making(pyramid)}")
     return faults, warnings
 
 

@@ -29,6 +29,7 @@ from .origins import copied_record, finer_of
 from .pyramid import pyramid_at
 from .sampling import SAMPLE, Scope
 from .voxels import check_decoding, check_voxels
+from .ways_out import making
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -142,7 +143,7 @@ def _verify_one_of(
 
 def _verify_image(pyramid: Pyramid, scope: Scope) -> Iterator[Check | Finding]:
     if stands_alone(pyramid):
-        yield ALONE
+        yield replace(ALONE, way_out=making(pyramid))
     yield Check(name="sample", figure=scope.figure)
     yield from check_documents(pyramid)
     yield from check_labels(pyramid.store, pyramid.path, pyramid.zarr_format)
@@ -209,7 +210,7 @@ def assure_pyramid(
     VoxelError
         If it is not.
     """
-    report = Report(path=path, storage_options=storage_options)
+    report = Report(path=path)
     events = verify_pyramid(
         path,
         seed=seed,

@@ -79,10 +79,13 @@ class Votes:
     ----------
     decodes
         Whether the objects of a level can be decoded by its document. Without being asked, all can.
+    as_stated
+        Whether levels count too that the list states and that are not there.
     """
 
     pyramid: Pyramid
     decodes: Callable[[FoundLevel], bool] = lambda level: True
+    as_stated: bool = False
 
     @cached_property
     def base(self) -> ArrayMetadata:
@@ -111,6 +114,8 @@ class Votes:
         last = max(named, default=0)
         while last + 1 in found:
             last += 1
+        if self.as_stated:
+            last = max(last, len(self.pyramid.stated_factors))
         if not last:
             raise StoreError(
                 f"{self.pyramid.where} has no level that was made here, so that nothing says how"
