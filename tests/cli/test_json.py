@@ -70,7 +70,7 @@ def test_what_is_wrong_is_data(image, capsys):
     (image / "1/c/0/0").unlink()
     assert main(["status", str(image), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert "level 1 lacks 1 stored objects" in found["faults"][0]
+    assert "level 1 lacks 1 stored object" in found["faults"][0]
     assert [level["complete"] for level in found["levels"]] == [True, False]
     assert found["levels"][1]["objects_expected"] == 4
     assert main(["status", str(image), "-q"]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import numpy as np
@@ -18,7 +19,7 @@ from zarrpyramid.downsample.base_copy import copy_base
 from zarrpyramid.downsample.level import build_level
 from zarrpyramid.downsample.parts import build_part, gather_level, open_level
 from zarrpyramid.downsample.publish import write_multiscales
-from zarrpyramid.errors import ConfigError, StoreError, VoxelError
+from zarrpyramid.errors import ConfigError, PyramidError, StoreError, VoxelError
 from zarrpyramid.inputs import raw_array
 from zarrpyramid.plan.image import open_image
 from zarrpyramid.plan.slabs import Slab
@@ -349,3 +350,58 @@ def test_verify_sees_what_is_not_as_it_was_read(tmp_path, levels, harm, capsys):
     build_pyramid(store, **keys)  # the way out
     assert main(["verify", "--full", store]) == 0
     assert image.input is not None
+
+
+PLACES = {
+    # What stands before; the field; whether the store is there after a build that failed.
+    "no store": (None, "", False),
+    "no store, field": (None, "raw/a", False),
+    "empty store": ("", "", True),
+    "a group above": ("raw", "raw/a", True),
+    "another image": ("other", "raw/a", True),
+    "files of others": ("readme.txt", "raw", True),
+}
+
+
+@pytest.mark.parametrize(("there", "field", "stays"), PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("harm", ["truncated", "of another shape"])
+def test_a_build_of_a_damaged_source_leaves_what_was_there(tmp_path, there, field, stays, harm):
+    store, slices = tmp_path / "new.zarr", tmp_path / "slices"
+    if there == "readme.txt":
+        store.mkdir()
+        (store / there).write_text("mine")
+    elif there is not None:
+        zarr.open_group(store, mode="w", path=there)
+    before = {path: path.is_file() and path.read_bytes() for path in store.rglob("*")}
+    slices.mkdir()
+    for z, voxels in enumerate(VOXELS[:20]):
+        tifffile.imwrite(slices / f"z{z:04}.tif", voxels)
+    last = slices / "z0019.tif"
+    if harm == "truncated":
+        os.truncate(last, last.stat().st_size // 2)
+    else:
+        tifffile.imwrite(last, VOXELS[0, :9])
+    keys = {"source": slices, "chunks": CHUNKS, "levels": 1, "progress": False}
+    with pytest.raises(PyramidError, match=r"z0019.tif"):
+        build_pyramid(store, field, **keys)
+    assert store.exists() == stays
+    after = {path: path.is_file() and path.read_bytes() for path in store.rglob("*")}
+    if there == "readme.txt":  # in what has become a group
+        assert json.loads(after.pop(store / "zarr.json"))["node_type"] == "group"
+    assert after == before
+    tifffile.imwrite(last, VOXELS[19])
+    build_pyramid(store, field, **keys)
+    found = zarr.open_array(store, path=f"{field}/0".lstrip("/"))[...]
+    np.testing.assert_array_equal(found, VOXELS[:20])
+
+
+def test_a_level_0_that_is_there_stays_where_a_level_fails(tmp_path, monkeypatch):
+    def fail(*given, **more):
+        raise StoreError("no space")
+
+    saved(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("zarrpyramid.downsample.pyramid.build_level", fail)
+        with pytest.raises(StoreError, match="no space"):
+            build_pyramid(tmp_path / "new.zarr", source=tmp_path / "a.npy", levels=1)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "new.zarr/0")[...], VOXELS)

@@ -285,7 +285,7 @@ def test_commands_on_a_web_server(tmp_path, capsys):
             assert "store is a URL of http, expected a path, or one of s3://" in told(capsys)
         (tmp_path / "a.zarr/1/c/0/0/0").unlink()
         assert main(["verify", there]) == 1
-        assert "lacks 1 stored objects" in told(capsys)
+        assert "lacks 1 stored object" in told(capsys)
         assert main(["status", there]) == 1
         shutil.rmtree(tmp_path / "a.zarr/1")
         assert main(["verify", there]) == 1

@@ -21,6 +21,7 @@ from zarrpyramid.errors import ConfigError, StoreError
 from zarrpyramid.metadata.record import proofs, read_sentinel, write_sentinel
 from zarrpyramid.plan.base_objects import base_layout
 from zarrpyramid.plan.image import open_image
+from zarrpyramid.report.markup import verdict
 from zarrpyramid.stores.local import LocalStore
 from zarrpyramid.verify.status import pyramid_status
 
@@ -244,3 +245,12 @@ def test_what_tells_the_voxels_of_levels():
     made = [{"fingerprint": "f"}, {"digest": "b", "source": {"digest": "a"}}, {"digest": "c"}]
     assert proofs(made) == ["a", "b", "c"]
     assert proofs(made[:1]) == ["f"]
+
+
+def test_a_report_that_says_incomplete_is_made_again(tmp_path):
+    path = make(tmp_path / "s")
+    folder = built(path)
+    for is_complete, expected in ((True, set()), (False, {"summary.md"})):
+        (folder / "summary.md").write_text("# s")
+        (folder / "report.html").write_text(verdict("Level 1 is odd.", is_complete=is_complete))
+        assert stale(path, folder) == expected

@@ -70,7 +70,6 @@ def golden_records(form, dtype, path):
     return [{key: record[key] for key in kept} for record in records]
 
 
-@pytest.mark.sampled(12)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMS)
 def test_voxels_are_those_of_this_revision(form, dtype, tmp_path):

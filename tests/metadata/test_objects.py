@@ -81,7 +81,7 @@ def test_a_record_counts_what_was_written(tmp_path, name):
     there[0].unlink()
     assert (
         pyramid_status(str(tmp_path)).levels[1].fault
-        == "lacks 1 stored objects, which read as fill value"
+        == "lacks 1 stored object, which reads as fill value"
     )
     assert build_pyramid(tmp_path, levels=1, write_empty_chunks=False)[1] == record
     assert objects(level) == there

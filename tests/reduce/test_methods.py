@@ -317,7 +317,6 @@ GOLDEN_CASES = [
 ]
 
 
-@pytest.mark.sampled(7)
 @pytest.mark.parametrize(("method", "dtype"), GOLDEN_CASES)
 def test_voxels_of_every_method_are_those_of_this_revision(method, dtype, tmp_path):
     assert golden_record(method, dtype, tmp_path) == golden(method, dtype)

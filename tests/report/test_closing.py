@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid.downsample import withdraw_results
+from zarrpyramid.downsample import outdate_report, reported_faults, withdraw_results
 from zarrpyramid.downsample.start import Start
 from zarrpyramid.plan.run import Run
 from zarrpyramid.report.closing import close_run
@@ -185,3 +185,73 @@ def test_a_report_is_taken_back_with_the_list_before_levels_are_made_again(start
     assert not (start.run.folder / "a/multiscales.json").exists()
     assert not (start.run.folder / "a/summary.md").exists()
     withdraw_results(start.run.folder / "b")  # of which nothing is there
+
+
+WRONG = "Level 1 has other voxels than its record says; verify --repair makes <them> again"
+SAYS = f"its report says Incomplete: {WRONG}"
+MORE = "its report says Incomplete: the first of 2 reasons: Level 1 is odd; zarrpyramid verify "
+MEND = "zarrpyramid: mend that, and the same command makes "
+ONE = f"{MEND}that report again; report: results/a/report.html"
+BOTH = f"{MEND}these reports again; summary: results/summary.md"
+WHOLE = "zarrpyramid: b: levels 0 to 1 are complete in "
+GOES_ON = "the same command goes on where this run stopped; summary: results/summary.md"
+INCOMPLETE = {
+    # What reports of a and b say, how the run ended, and the starts of its lines that are no ways
+    # to look at an image.
+    "one of two": ([WRONG], [], "well", [WHOLE, f"zarrpyramid: a: {SAYS}", ONE]),
+    "in a module": ([WRONG], [], "unsaid", [WHOLE, f"zarrpyramid: a: {SAYS}", ONE]),
+    "quiet": ([WRONG], [], "quiet", [f"zarrpyramid: a: {SAYS}", ONE]),
+    "without a way out": (["Level 1 is odd", WRONG], [], "quiet", [f"zarrpyramid: a: {MORE}", ONE]),
+    "both": ([WRONG], [WRONG], "well", [*(f"zarrpyramid: {n}: {SAYS}" for n in "ab"), BOTH]),
+    "the other failed": (
+        [WRONG],
+        None,
+        "failed",
+        [
+            f"{CAUSE}b: no space (log: logs/b/1.log)",
+            f"zarrpyramid: a: {SAYS}",
+            "zarrpyramid: b: none of levels 0 and 1 is complete",
+            f"zarrpyramid: 0 of 2 images are complete; fix that, and {GOES_ON}",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("a", "b", "ended", "starts"), INCOMPLETE.values(), ids=INCOMPLETE)
+def test_a_run_calls_no_image_complete_whose_report_does_not(start, capsys, a, b, ended, starts):
+    folder = start.run.folder
+    for name, faults in {"a": a, "b": b}.items():
+        tell(start, name, 1, f"{CAUSE}no space" if faults is None else "2026 INFO done in 0.1 s")
+        if faults is not None:
+            make(start, name, *ALL, "summary.md")
+            said = verdict(*(f"{each}." for each in faults or ["All"]), is_complete=not faults)
+            (folder / name / "report.html").write_text(f"<h1>{name}</h1>{said}<p>more</p>")
+    start.has_succeeded, start.is_quiet = ended in ("well", "quiet"), ended == "quiet"
+    lines = [line for line in closing(start, capsys) if not line.startswith("  ")]
+    assert len(lines) == len(starts)
+    for line, expected in zip(lines, starts, strict=True):
+        assert line.startswith(expected)
+    n_done = sum(faults == [] for faults in (a, b))
+    for path, incomplete in {
+        "summary.md": "| a | incomplete | ",
+        "index.html": "incomplete: ",
+    }.items():
+        text = (folder / path).read_text()
+        assert incomplete in text
+        assert f"{n_done} of 2 images {'is' if n_done == 1 else 'are'} done" in text
+    assert 'href="a/report.html"' in (folder / "index.html").read_text()
+
+
+def test_what_a_report_says_is_read_of_the_newest_alone(start):
+    folder = start.run.folder / "a"
+    assert reported_faults(folder) == []
+    make(start, "a", "summary.md", "report.html")
+    assert reported_faults(folder) == []
+    faults = ["One; a < b.", f"Two {'x' * (1 << 16)}."]
+    (folder / "report.html").write_text(f"<h1>a</h1>{verdict(*faults, is_complete=False)}")
+    assert reported_faults(folder) == faults
+    (folder / "report.html").write_text(f"<h1>a</h1>{verdict('All.', is_complete=True)}")
+    assert reported_faults(folder) == []
+    (folder / "report.html").write_text(f"<h1>a</h1>{verdict(*faults, is_complete=False)}")
+    outdate_report(folder, "no space")
+    assert reported_faults(folder) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import socket
@@ -134,6 +135,19 @@ def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path, monkeyp
     assert e.value.errno == 28
     assert store.get("a/key") == DATA
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["key"]
+
+
+def test_a_disk_that_is_mounted_read_only_is_named_with_the_way_out(tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    way_out = "Read-only file system; mount its disk for writing, or give a place on another disk"
+    monkeypatch.setattr("zarrpyramid.stores.local.os.open", fail)
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(StoreError, match=rf"cannot write .*a/key: {way_out}$"):
+        LocalStore(tmp_path).put("a/key", DATA)
+    with pytest.raises(StoreError, match=rf"cannot write .*/report.html: {way_out}$"):
+        write_aside(tmp_path / "report.html", DATA)
 
 
 def test_short_writes_are_completed(tmp_path, monkeypatch):

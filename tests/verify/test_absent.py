@@ -92,7 +92,7 @@ STATES = {
     "later run, before the list": ((listing(2),), "2: is there and not listed", 1, "repair"),
     "removed": ((without(2),), "2: is listed, but there is no array", 1, "repair"),
     "removed and halved": ((killed_in(2),), "2: is listed, but there is no array", 1, "repair"),
-    "a lost object": ((lost_chunk,), "level 1 lacks 1 stored objects", 1, "repair"),
+    "a lost object": ((lost_chunk,), "level 1 lacks 1 stored object", 1, "repair"),
     "a folder for an object": ((folder_for_chunk,), "level 1 lacks 1 stored", 1, "repair"),
     "a lost record": ((lost_record(1),), "1: is listed as made here, and has no", 1, "repair"),
     "the last record lost": ((lost_record(2),), "2: is listed as made here", 1, "repair"),

@@ -52,7 +52,7 @@ def test_faults(store):
     (store / "raw/2/zarr.json").unlink()
     mend = f"zarrpyramid verify {store}/raw --repair"
     one, two = pyramid_status(str(store / "raw")).faults[:2]
-    assert one.startswith("level 1 lacks 1 stored objects, which read as fill value; ")
+    assert one.startswith("level 1 lacks 1 stored object, which reads as fill value; ")
     assert two.startswith(f"level 2, {store}/raw/2: is listed, but there is no array; build the ")
     assert one.endswith(mend)
     assert two.endswith(mend)
@@ -123,3 +123,29 @@ def test_status_says_that_it_does_not_see_what_became_of_level_0(store, capsys, 
     assert main(["info", str(path)]) == 0
     assert "complete, by names and sizes; this proves the voxels: " in capsys.readouterr().out
     assert main(["verify", str(path)]) == 1
+
+
+def test_levels_stand_by_their_paths_and_with_the_size_of_their_voxels(tmp_path, capsys):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("s0", data=VOXELS, chunks=(4, 4, 4))
+    axes = [{"name": axis, "type": "space"} for axis in "zyx"]
+    scale = [{"type": "scale", "scale": [2, 1, 1]}]
+    listed = {"axes": axes, "datasets": [{"path": "s0", "coordinateTransformations": scale}]}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [listed]}
+    build_pyramid(tmp_path / "a.zarr", levels=1, scale_factors=2)
+    assert main(["status", str(tmp_path / "a.zarr")]) == 0
+    head, base, level = capsys.readouterr().out.splitlines()
+    assert "voxel size" in head
+    assert (base.split()[0], level.split()[0]) == ("s0", "s1")
+    assert "2x1x1" in base
+    assert "4x2x2" in level
+
+
+def test_an_error_of_level_0_has_one_way_out(store, capsys):
+    build_pyramid(store, "raw", levels=1, scale_factors=2)
+    chunk = store / "raw/0/c/0/0/0"
+    chunk.write_bytes(chunk.read_bytes()[:-3])
+    assert main(["verify", str(store / "raw"), "--full"]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if "0/c/0/0/0 is " in line]
+    assert lines
+    assert {line.count("restore it") for line in lines} == {1}

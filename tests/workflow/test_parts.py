@@ -107,7 +107,7 @@ def test_what_is_lost_between_parts_is_made_again(workspace, whole):
     # An object: the level is not published, and the next run makes it anew.
     next(path for path in (workspace / f"{RAW}/1/c").rglob("*") if path.is_file()).unlink()
     told = workspace.run(code=1, **PARTS)
-    assert "lacks 1 stored objects, which read as fill value, though all parts were" in told.text
+    assert "lacks 1 stored object, which reads as fill value, though all parts were" in told.text
     assert "run again, which makes all of them again" in told.text
     assert not (workspace / f"{RAW}/1/zarr.json").exists()
     assert workspace.run(**PARTS).jobs[0] == "open 1"

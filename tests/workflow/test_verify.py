@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 
 import pytest
+
+from zarrpyramid.cli import main
 
 
 @pytest.mark.slow
@@ -43,6 +47,23 @@ def test_the_report_of_a_run_holds_levels_against_their_records(workspace, is_sw
     else:
         one.write_bytes(bytes(one.stat().st_size))
     shutil.rmtree(workspace / "results")
-    workspace.run(**settings)
+    outcome = workspace.run(**settings)
     expected = "Level 1 has other voxels" if is_swapped else "Level 1 cannot be read"
     assert f"<b>Incomplete</b> <span>{expected}" in report.read_text()
+
+    said, last = (line for line in outcome.lines if line.startswith("zarrpyramid: "))
+    assert said.startswith(f"zarrpyramid: image-raw: its report says Incomplete: {expected}")
+    assert last.startswith("zarrpyramid: mend that, and the same command makes that report again; ")
+    table = (workspace / "results/summary.md").read_text()
+    assert "0 of 1 image is done" in table
+    assert "| image-raw | incomplete | 3 of 3 |" in table
+    again = workspace.run(**settings)
+    assert again.jobs == ["summary"], "as it may be mended"
+    assert said in again.lines
+    words = shlex.split(re.findall(r"verify \S+ --\w+(?: --\w+)?", said)[-1])
+    assert main(words) == 0
+    mended = workspace.run(**settings)
+    assert mended.jobs == ["summary"]
+    assert "image-raw: levels 0 to 2 are complete" in mended.text
+    assert "1 of 1 image is done" in (workspace / "results/summary.md").read_text()
+    assert workspace.run(**settings).jobs == []

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .arguments import Commands
 
 _STATUS_COLUMNS = (
-    *("level", "factors", "shape", "voxels", "chunks", "dtype", "objects", "bytes", "listed"),
+    *("level", "factors", "shape", "voxel size", "chunks", "dtype", "objects", "bytes", "listed"),
     *("mean", "digest"),
 )
 
@@ -232,7 +232,7 @@ def status(given: argparse.Namespace) -> int:
 def _status_row(status: LevelStatus) -> Sequence[str]:
     record, expected = status.record or {}, status.expected_objects
     return (
-        str(status.level),
+        str(status.level) if status.is_beside else status.path,
         "x".join(map(str, status.factors)) if status.factors else "-",
         "x".join(map(str, status.shape)),
         "x".join(f"{size:.6g}" for size in status.voxel_size) if status.voxel_size else "-",

@@ -54,4 +54,5 @@ from .synthetic import store_array as store_array
 from .task import LevelTask as LevelTask
 from .weighted_task import WeightedTask as WeightedTask
 from .withdrawal import outdate_report as outdate_report
+from .withdrawal import reported_faults as reported_faults
 from .withdrawal import withdraw_results as withdraw_results

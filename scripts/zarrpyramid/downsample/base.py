@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.metadata import (
     OPENING_DOCUMENT,
+    absent_groups,
     carried_over,
     change_group_attributes,
     delete_array,
+    delete_empty_groups,
     join,
+    read_array,
     read_multiscales,
+    read_node,
     tell_ancestors,
     without_our_list,
     write_array,
@@ -40,6 +44,7 @@ from .publish import make_companion_group, withdraw_levels
 from .stale import write_owner
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from zarrpyramid.metadata import ArrayMetadata, Record
@@ -179,6 +184,37 @@ def remove_base(image: Image) -> bool:
     delete_base(image)
     change_group_attributes(image.store, image.path, change)
     return True
+
+
+def groups_to_make(image: Image) -> list[str] | None:
+    """Return the groups that are to be made for a level 0; None where something is in its place."""
+    store, path = image.store, image.level_path(0)
+    if store.is_link(path) or any(store.keys(path)):
+        return None
+    assert image.source is not None
+    return absent_groups(store, image.path, image.source.base.zarr_format)
+
+
+def remove_begun(image: Image, made: Sequence[str]) -> None:
+    """Remove what a build that failed has begun of a level 0, and the groups that it has made.
+
+    Parameters
+    ----------
+    made
+        What `groups_to_make` returned before.
+    """
+    store, path = image.store, image.level_path(0)
+    if read_array(store, path) or read_node(store, image.path) is None:
+        return
+
+    def change(attributes: dict[str, Any]) -> dict[str, Any]:
+        return {key: item for key, item in attributes.items() if key != BASE_KEY}
+
+    with store.hold(image.lock):
+        delete_base(image)
+        change_group_attributes(store, image.path, change)
+    if made:
+        delete_empty_groups(store, path, made[0].rpartition("/")[0] if made[0] else None)
 
 
 def delete_base(image: Image) -> None:

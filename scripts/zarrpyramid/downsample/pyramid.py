@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarrpyramid.config import KEYWORDS, check_config, image_config, short_name
-from zarrpyramid.errors import ArgumentError, suggestion
+from zarrpyramid.errors import ArgumentError, PyramidError, suggestion
 from zarrpyramid.metadata import (
     change_group_attributes,
     delete_empty_groups,
@@ -36,7 +36,7 @@ from zarrpyramid.plan import (
 )
 from zarrpyramid.stores import as_path, held, path_inside
 
-from .base import remove_base, seal_base
+from .base import groups_to_make, remove_base, remove_begun, seal_base
 from .base_copy import copy_base
 from .kept_workers import KeptWorkers
 from .level import build_level
@@ -104,21 +104,29 @@ def build_image(
     names = [each.plan.image.name for each in (image, *also)]
     noted = [None if notes is None else Path(notes) / name for name in names]
     shown = is_watched() if progress is None else progress
-    with held(image.store, image.path, makes_group=image.makes_group):
-        if image.source is not None:
-            with Progress(image, 0, shown=shown and image.input is not None) as bar:
-                copy_base(
-                    image,
-                    n_workers=workers,
-                    results=noted[0],
-                    on_block=bar.update,
-                    layout=layout,
-                )
-            layout = base_layout(image)
-        every = [
-            _build(each, folder, workers, shown, layout)
-            for each, folder in zip((image, *also), noted, strict=True)
-        ]
+    made: list[str] | None = None
+    try:
+        with held(image.store, image.path, makes_group=image.makes_group):
+            if image.input is not None and notes is None:  # nothing of it goes on if it fails
+                made = groups_to_make(image)
+            if image.source is not None:
+                with Progress(image, 0, shown=shown and image.input is not None) as bar:
+                    copy_base(
+                        image,
+                        n_workers=workers,
+                        results=noted[0],
+                        on_block=bar.update,
+                        layout=layout,
+                    )
+                layout = base_layout(image)
+            every = [
+                _build(each, folder, workers, shown, layout)
+                for each, folder in zip((image, *also), noted, strict=True)
+            ]
+    except PyramidError:
+        if made is not None:
+            remove_begun(image, made)
+        raise
     return image, every[0]
 
 

@@ -17,6 +17,7 @@ from zarrpyramid.stores import write_aside
 
 from .opening import opening_number, purpose
 from .publish import listed_attributes
+from .withdrawal import reported_faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,9 @@ def stale_sentinels(
     image: Image, folder: Path, layout: BaseLayout, source: BaseLayout | None = None
 ) -> dict[Path, str]:
     """Return the sentinels below a folder of results that the store contradicts, and why.
+
+    So is a table whose report says Incomplete: what that tells may be mended since, and is looked
+    at again.
 
     The sentinel of a level is stale for the reasons of `why_remade`; that of level 0, and with it
     that of level 1, if an object of level 0 has changed, or an object that it was copied from.
@@ -61,6 +65,8 @@ def stale_sentinels(
     listed = folder / "multiscales.json"
     if image.plan.lists_levels and listed.exists() and not _list_holds(image):
         stale[listed] = f"{image.plan.where} lists other levels, or lists them differently"
+    if faults := reported_faults(folder):
+        stale[folder / "summary.md"] = f"the report beside it says Incomplete: {faults[0]}"
     return {path: reason for path, reason in stale.items() if path.exists()}
 
 

@@ -1,4 +1,4 @@
-"""What results of an image say of levels that are not there any more, taken back before they go."""
+"""What the report of an image says of its levels, and how that is taken back before they go."""
 
 from __future__ import annotations
 
@@ -12,6 +12,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _VERDICT = re.compile(r'<p class="verdict.*?</p>', re.DOTALL)
+_BAD = re.compile(r'<p class="verdict bad"><b>Incomplete</b> <span>(.*?)</span></p>', re.DOTALL)
+_HEAD = 1 << 15
+"""Characters of a report in which its verdict stands, unless that is very long."""
+
+
+def reported_faults(folder: Path) -> list[str]:
+    """Return why the report in a folder of results says Incomplete; [] where it does not.
+
+    A report without a table beside it is of a run before (`outdate_report`), and says nothing.
+    """
+    path = folder / "report.html"
+    if not ((folder / "summary.md").exists() and path.exists()):
+        return []
+    from html import unescape
+
+    with path.open(encoding="utf-8") as page:
+        text = page.read(_HEAD)
+        if not _VERDICT.search(text):
+            text += page.read()
+    said = _BAD.search(text)
+    return unescape(said[1]).splitlines() if said else []
 
 
 def withdraw_results(folder: Path) -> None:

@@ -108,8 +108,11 @@ def make_groups(store: Store, path: str, zarr_format: int, *, below: str | None 
     tell_ancestors(store, path)  # always: a run may have been killed before it did
 
 
-def delete_empty_groups(store: Store, path: str, below: str) -> None:
-    """Remove the groups between one and a path in it that hold no node and no attributes."""
+def delete_empty_groups(store: Store, path: str, below: str | None) -> None:
+    """Remove the groups between one and a path in it that hold no node and no attributes.
+
+    Where `below` is None, the group at the store's top is one of them.
+    """
     while (path := path.rpartition("/")[0]) != below:
         node = read_node(store, path)
         if node is None or node.attributes or not set(store.keys(path)) <= {*NODE_DOCUMENTS}:

@@ -130,8 +130,9 @@ def why_incomplete(found: ArrayMetadata, objects: list[tuple[str, int, int]]) ->
     }
     keys, record = list(sizes), record_of(found) or {}
     n_expected = expected_objects(found)
-    if n_expected is not None and len(keys) < n_expected:
-        return f"lacks {n_expected - len(keys)} stored objects, which read as fill value"
+    if n_expected is not None and (n_lost := n_expected - len(keys)) > 0:
+        one_or_more = "s, which read" if n_lost > 1 else ", which reads"
+        return f"lacks {n_lost} stored object{one_or_more} as fill value"
     written = record.get(RECORD_ENTRY)
     if written is not None and tally_keys(keys).record != written:
         return "has other stored objects than were written"

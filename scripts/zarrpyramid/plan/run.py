@@ -157,11 +157,11 @@ class Run:
         return [*reports, *(path for name in alone for path in self._named(name, "verify.json"))]
 
     def summed_up(self) -> list[str]:
-        """Return the sentinels that the summary of all images waits for."""
+        """Return what the summary of all images waits for: their sentinels, or their reports."""
         batched = self.batches.names
         others = {name for name, image in self.images.items() if not image.refusal} - batched
-        listed = [path for name in sorted(others) for path in self._named(name, "multiscales.json")]
-        return [*self.batches.sentinels(), *listed]
+        reports = [path for name in sorted(others) for path in self._named(name, "report.html")]
+        return [*self.batches.sentinels(), *reports]
 
     @classmethod
     def again(cls, given: Mapping[str, Any]) -> Run:

@@ -55,7 +55,7 @@ def report_broken(pyramid: Pyramid, why: PyramidError) -> str:
         "header",
         tag("h1", name),
         tag("p", tag("code", pyramid.where), class_="soft"),
-        verdict(" ".join(map(sentence, faults)), is_complete=False),
+        verdict(*map(sentence, faults), is_complete=False),
     )
     levels = tag("h2", "Levels", id="levels")
     main = tag("main", levels, table("Levels", _COLUMNS, rows, wraps=_COLUMNS[-1:]))

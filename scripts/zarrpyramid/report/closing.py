@@ -14,12 +14,13 @@ from .summary import (
     is_done,
     levels_done,
     near,
+    reported_fault,
     success_lines,
     write_overview,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from zarrpyramid.downsample import Failure, Start
@@ -116,16 +117,42 @@ def _lines(start: Start, failed: Sequence[Failure], results: Path, logs: Path) -
         for name, image in run.found.items()
         if not image or not is_done(image, results, in_batch=name in batched)
     ]
+    incomplete = {
+        name: why
+        for name, image in run.found.items()
+        if image and name not in batched and (why := reported_fault(image, results))
+    }
     if not failed and (start.has_succeeded or not open_ones):
-        built = run.built(results)
+        built = [each for each in run.built(results) if each.plan.image.name not in incomplete]
         if built and not start.is_quiet:
             title = run.title if run.batches.sum_up else ""
             lines += success_lines(built, results, logs, title=title)
             lines += _what_is_missing(run)
-    elif open_ones:
+        lines += _what_is_incomplete(incomplete, results)
+    elif open_ones or incomplete:
         n_named = _MOST_LINES - 1 - len(lines)
-        lines += _what_is_open(run, open_ones, results, n_named, is_mended=not causes)
+        left = [*incomplete, *(name for name in open_ones if name not in incomplete)]
+        lines += _what_is_open(run, left, incomplete, results, n_named, is_mended=not causes)
     return lines
+
+
+def _says_incomplete(why: str) -> str:
+    return f"its report says Incomplete: {why}"
+
+
+def _what_is_incomplete(incomplete: Mapping[str, str], results: Path) -> Iterator[str]:
+    """Yield why reports say Incomplete, and how to have them made again."""
+    if not incomplete:
+        return
+    shown = list(incomplete)[:_MOST_SHOWN]
+    for name in shown:
+        yield f"zarrpyramid: {name}: {_says_incomplete(incomplete[name])}"
+    if n_more := len(incomplete) - len(shown):
+        yield f"zarrpyramid: and {n_more} more reports that say Incomplete"
+    what, where = "these reports again; summary", results / "summary.md"
+    if len(incomplete) == 1:
+        what, where = "that report again; report", results / shown[0] / "report.html"
+    yield f"zarrpyramid: mend that, and the same command makes {what}: {near(where)}"
 
 
 def _what_is_missing(run: Run) -> list[str]:
@@ -139,11 +166,19 @@ def _what_is_missing(run: Run) -> list[str]:
 
 
 def _what_is_open(
-    run: Run, names: Sequence[str], results: Path, n_named: int, *, is_mended: bool
+    run: Run,
+    names: Sequence[str],
+    incomplete: Mapping[str, str],
+    results: Path,
+    n_named: int,
+    *,
+    is_mended: bool,
 ) -> Iterator[str]:
     """Yield how far some of the images are that are not complete, and how to go on."""
     for name in names[:n_named]:
-        if image := run.found[name]:
+        if why := incomplete.get(name):
+            yield f"zarrpyramid: {name}: {_says_incomplete(why)}"
+        elif image := run.found[name]:
             yield f"zarrpyramid: {name}: {levels_done(image, results)}"
     n_all, n_done = len(run.images), len(run.images) - len(names)
     counted = f"{n_done} of {n_all} images {'is' if n_done == 1 else 'are'} complete; "

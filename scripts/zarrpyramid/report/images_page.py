@@ -28,7 +28,7 @@ from .markup import (
     verdict,
 )
 from .page import LARGEST
-from .summary import n_done_text, sizes_to_give
+from .summary import n_done_text, reported_fault, sizes_to_give
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .contact_sheet import Sheet, Strip
 
 _COLUMNS = ("image", "state", "shape", "levels", "voxels", "bytes", "mean", "method")
+_INCOMPLETE = "incomplete: "
 _SIDES = (96, 64, 48, 32, 24, 16)
 """Pixels of a picture: the first whose page is small enough."""
 
@@ -79,7 +80,8 @@ def report_images(run: Run, rows: Sequence[Sequence[str]], above: str = "../") -
     """
     done = {row[0] for row in rows if row[1] == "done"}
     images = {name: run.images[name].image for name in run.images if name in done}
-    links = {name: f"{above}{name}/report.html" for name in done - run.batches.names}
+    reported = {row[0] for row in rows if row[1].startswith(("done", _INCOMPLETE))}
+    links = {name: f"{above}{name}/report.html" for name in reported - run.batches.names}
     contact = Contact(images)
     header, opening = _header(run, images, len(rows)), _opening(images)
     for side in _SIDES:
@@ -223,7 +225,7 @@ def _figures(images: dict[str, Image], n_all: int) -> dict[str, str]:
 
 
 def _row(run: Run, name: str, results: Path, failed: Mapping[str, str]) -> Sequence[str]:
-    """Return the row of an image: done, failed and why, or absent."""
+    """Return the row of an image: done, failed and why, incomplete and why, or absent."""
     run_image = run.images[name]
     if reason := run_image.refusal or failed.get(name):
         return (name, f"failed: {reason}", *("-" * (len(_COLUMNS) - 2)))
@@ -233,13 +235,15 @@ def _row(run: Run, name: str, results: Path, failed: Mapping[str, str]) -> Seque
     records = [read_sentinel(folder / "levels" / f"{level.level}.json") for level in levels]
     there = [record for record in records if record is not None]
     is_done = len(there) == len(levels) and (folder / "multiscales.json").exists()
+    wrong = "" if name in run.batches.names else reported_fault(image, results)
+    state = f"{_INCOMPLETE}{wrong}" if wrong else "done" if is_done else "absent"
     return (
         name,
-        "done" if is_done else "absent",
+        state,
         times(levels[0].shape),
         str(len(levels)),
         f"{count(levels[0].shape):,}",
-        _with_separators(_stored_bytes(image, there) if is_done else None),
+        _with_separators(_stored_bytes(image, there) if state == "done" else None),
         "-" if METHODS[image.plan.image.method].for_labels else number(_mean(there)),
         image.plan.image.method if len(levels) > 1 else "-",
     )

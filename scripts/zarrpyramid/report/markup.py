@@ -110,10 +110,10 @@ def command_line(text: str) -> Markup:
     return tag("div", tag("pre", tag("code", text)), class_="command")
 
 
-def verdict(said: str, *, is_complete: bool) -> Markup:
-    """Return what is to know first."""
-    word = tag("b", "Complete" if is_complete else "Incomplete")
-    return tag("p", word, " ", tag("span", said), class_="verdict" + " bad" * (not is_complete))
+def verdict(*said: str, is_complete: bool) -> Markup:
+    """Return what is to know first, each sentence in a line of the page's text."""
+    word, span = tag("b", "Complete" if is_complete else "Incomplete"), tag("span", "\n".join(said))
+    return tag("p", word, " ", span, class_="verdict" + " bad" * (not is_complete))
 
 
 def definitions(figures: Mapping[str, str]) -> Markup:

@@ -141,8 +141,11 @@ def _header(
         tag("h1", plan.image.name),
         tag("p", tag("code", plan.where), class_="soft"),
         verdict(
-            " ".join(map(sentence, faults))
-            or _verdict(image, facts, compared_levels(facts, previews), warnings, findings),
+            *(
+                map(sentence, faults)
+                if faults
+                else [_verdict(image, facts, compared_levels(facts, previews), warnings, findings)]
+            ),
             is_complete=not faults,
         ),
         definitions(figures),

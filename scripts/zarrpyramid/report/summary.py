@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zarrpyramid.downsample import reported_faults
 from zarrpyramid.geometry import count
 from zarrpyramid.plan import (
     DECISION_COLUMNS,
@@ -190,8 +191,13 @@ def _ways_to_look(image: Image) -> list[str]:
     ways = []
     if plan.lists_levels and not image.store.is_remote:
         ways = list(filter(None, (view_command(where), napari_command(where))))
+    return ways or [_command("status", image)]
+
+
+def _command(word: str, image: Image) -> str:
+    """Return a command that looks at an image."""
     options = as_arguments(image.store.options) if image.store.is_remote else ""
-    return ways or [command("zarrpyramid", "status", where) + options]
+    return command("zarrpyramid", word, _where(image)) + options
 
 
 def _where(image: Image) -> str:
@@ -212,6 +218,17 @@ def is_done(image: Image, results: Path, *, in_batch: bool = False) -> bool:
     made += ["labels.json"] * image.plan.image.label_report
     folder = results / image.plan.image.name
     return is_built(image, results) and all((folder / file).exists() for file in made)
+
+
+def reported_fault(image: Image, results: Path) -> str:
+    """Return why the report of an image that is built says Incomplete, and what mends it, or ""."""
+    faults = reported_faults(results / image.plan.image.name) if is_built(image, results) else []
+    if not faults:
+        return ""
+    first, n_more = faults[0].removesuffix("."), len(faults) - 1
+    if ";" not in first:  # it names no way out
+        first += f"; {_command('verify', image)} tells more"
+    return f"the first of {n_more + 1} reasons: {first}" if n_more else first
 
 
 def levels_done(image: Image, results: Path) -> str:
@@ -284,12 +301,20 @@ def _image_row(
     *,
     in_batch: bool,
 ) -> Sequence[str]:
-    """Return the row of an image: done, failed, or absent where the run ended before its turn."""
+    """Return the row of an image: done, failed, incomplete by its report, or absent.
+
+    An image is absent where the run ended before its turn.
+    """
     if image is None:
         return (name, "failed", "-", "-", "-", "-", failed[name])
     plan, there = image.plan, _levels_there(image, results)
-    state = "failed" if name in failed else "absent"
-    state = "done" if state == "absent" and is_done(image, results, in_batch=in_batch) else state
+    wrong = "" if in_batch else reported_fault(image, results)
+    if name in failed:
+        state = "failed"
+    elif is_done(image, results, in_batch=in_batch):
+        state = "incomplete" if wrong else "done"
+    else:
+        state = "absent"
     seconds = [read_timing(path).get("seconds") for path in (logs / name).glob("*.json")]
     return (
         name,
@@ -298,7 +323,7 @@ def _image_row(
         times(plan.levels[0].shape),
         str(count(plan.levels[0].shape)),
         f"{sum(filter(None, seconds)):.3f}" if any(seconds) else "-",
-        failed.get(name, plan.where),
+        failed.get(name) or wrong or plan.where,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import logging
 import os
@@ -46,7 +47,7 @@ def write_aside(path: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        raise failure("write", str(path), error) from error
 
 
 def flush(folder: Path) -> None:
@@ -120,6 +121,8 @@ def no_regular_file(path: str) -> StoreError:
 def failure(verb: str, path: str, error: OSError | ValueError) -> StoreError:
     """Return the error of a file that cannot be read or written."""
     told = f"cannot {verb} {path}: {getattr(error, 'strerror', None) or error}"
+    if getattr(error, "errno", None) == errno.EROFS:
+        told += "; mount its disk for writing, or give a place on another disk"
     is_refused = isinstance(error, PermissionError)
     failed = AccessError(f"{told}; check its permissions") if is_refused else StoreError(told)
     failed.errno = getattr(error, "errno", None)

@@ -163,12 +163,15 @@ def _comparisons(
 
 
 def _finding(level: FoundLevel, difference: Difference, repair: str) -> Finding:
-    index, key = difference.index, ""
+    index, key, what = difference.index, "", difference.what
     way_out = "restore it from a copy, or have it made again where it is a level made here"
     if index is not None:
         key, way_out = level.array.chunk_key(index), repair
+        what = what.partition("; restore it")[0]
+    elif "; " in what:  # a reader has named one
+        way_out = ""
     expected, found = difference.expected, difference.found
-    return level.finding(difference.what, key=key, expected=expected, found=found, way_out=way_out)
+    return level.finding(what, key=key, expected=expected, found=found, way_out=way_out)
 
 
 def _facts(
