@@ -51,7 +51,7 @@ def find_faults(
         faults += [found.line.partition(" ")[2] for found in findings if found.grade == DEFECT]
     whole = [preview for preview in previews if not facts[preview.level].fault]
     faults += [
-        f"level {preview.level} cannot be read: {preview.fault}"
+        f"level {preview.level} cannot be read: {_way_out(pyramid, facts, preview)}"
         for preview in whole
         if preview.fault and not any(preview.fault in fault for fault in faults)
     ]
@@ -82,6 +82,14 @@ def compared_levels(facts: Sequence[LevelFacts], previews: Sequence[Preview]) ->
 def recorded(facts: Sequence[LevelFacts], level: int) -> str:
     """Return the digest that a level's record holds, that of level 1 for level 0; "" for none."""
     return str(facts[level].statistics.get("digest", ""))
+
+
+def _way_out(pyramid: Pyramid, facts: Sequence[LevelFacts], preview: Preview) -> str:
+    """Return why a level cannot be read, with the repair where an object of ours is damaged."""
+    what, is_damaged, _ = preview.fault.partition("; restore it")
+    if is_damaged and preview.level and recorded(facts, preview.level):
+        return f"{what}; {pyramid.repair('--full')} makes it again"
+    return preview.fault
 
 
 def _changed(pyramid: Pyramid, level: int) -> str:
