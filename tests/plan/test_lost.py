@@ -299,6 +299,27 @@ def test_no_repair_makes_levels_of_a_level_0_that_is_lost(tmp_path, zarr_format,
     assert zarr.open_array(path / "2", mode="r")[...].any() == (way == "restore")
 
 
+@pytest.mark.parametrize(("made", "harm", "again"), [
+    (copied, lose_one, {"source": "source.zarr"}),
+    (copied, lose_all, {"source": "source.zarr"}),
+    (of_files, lose_one, {"source": "a.npy", "chunks": [8, 8]}),
+])  # fmt: skip
+def test_no_repair_makes_levels_of_a_copy_that_lost_objects(tmp_path, made, harm, again, capsys):
+    path = made(tmp_path)
+    whole = contents(path)
+    harm(path)
+    left = contents(path)
+    assert main(["verify", str(path)]) == 1
+    assert "--repair" not in capsys.readouterr().out
+    assert main(["verify", str(path), "--repair"]) == 2
+    assert "run the workflow, which reads the source again" in capsys.readouterr().err
+    assert contents(path) == left
+    source = tmp_path / again["source"]
+    build_pyramid(path, levels=2, **again | {"source": source})
+    assert verified(path).is_sound
+    assert contents(path) == whole
+
+
 @pytest.mark.parametrize("n_levels", [1, 2])
 def test_the_api_of_pyramid_sampler_keeps_them_too(tmp_path, n_levels):
     left, _ = lose_level_0(path := own(tmp_path))

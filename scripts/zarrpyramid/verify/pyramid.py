@@ -43,7 +43,16 @@ from zarrpyramid.metadata import (
     read_transformations,
     stated_version,
 )
-from zarrpyramid.plan import record_of, trust_linked_base, way_to_base, why_all_lost
+from zarrpyramid.plan import (
+    COPY_KEY,
+    READ_AGAIN,
+    record_of,
+    stored_objects,
+    trust_linked_base,
+    way_to_base,
+    why_all_lost,
+    why_lost,
+)
 from zarrpyramid.stores import as_path, path_inside
 
 from .findings import Finding, repair_command
@@ -268,14 +277,19 @@ class Pyramid:
 
     @cached_property
     def lost(self) -> str:
-        """Why level 0, which has no object, is lost, or "": its levels may be all that is left."""
+        """Why level 0 is lost, or "": its levels may be all that is left of it.
+
+        It has no object, or fewer than were written of its source.
+        """
         base, levels = self.levels[0], self.levels[1:]
         is_damaged = self.provenance is not None and any(
             level.fault.startswith("cannot be read") for level in levels
         )
         if base.metadata is None or not (self.ours or is_damaged):
             return ""
-        records = (level.record or {} for level in levels)
+        records = [level.record or {} for level in levels]
+        if base.array.attributes.get(COPY_KEY):
+            return why_lost(base.array, stored_objects(self.store, base.at), records)
         return why_all_lost(self.store, base.at, base.array, records, is_damaged=is_damaged)
 
     @property
@@ -320,6 +334,8 @@ class Pyramid:
         if self.store.is_read_only:
             return "fix it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
         if self.lost:
+            if self.levels[0].array.attributes.get(COPY_KEY):
+                return READ_AGAIN
             return "bring level 0 back: its levels may be all that is left of the image"
         how = {"follow_links": self.follow_links}
         return repair_command(self.where, options, self.store.options, **how)

@@ -40,7 +40,9 @@ from zarrpyramid.metadata import (
     tell_ancestors,
 )
 from zarrpyramid.plan import (
+    COPY_KEY,
     ONCE,
+    READ_AGAIN,
     Level,
     check_listed,
     check_place,
@@ -165,7 +167,9 @@ def _check_base_kept(pyramid: Pyramid) -> None:
         there = [level.path for level in pyramid.levels[1:] if level.fault != ABSENT]
         numbers = sorted(filter(None, map(pyramid.paths.level, there)))
         kept = kept_line(numbers, pyramid.store, pyramid.where)
-        raise StoreError(f"{pyramid.levels[0].name} {pyramid.lost}; {kept}")
+        base = pyramid.levels[0]
+        way_out = READ_AGAIN if base.array.attributes.get(COPY_KEY) else kept
+        raise StoreError(f"{base.name} {pyramid.lost}; {way_out}")
 
 
 def _likeliest(images: Sequence[Image], scope: Scope) -> Image:
