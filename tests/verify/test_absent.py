@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
-from zarrpyramid import build_pyramid
+from zarrpyramid import build_pyramid, open_pyramid
 from zarrpyramid.cli import main
 from zarrpyramid.errors import PyramidError
 
@@ -261,3 +261,11 @@ def test_axes_that_no_run_takes_are_told_with_the_command_that_does(
         assert main([*shlex.split(words), "--set", "levels=1", "-q"]) == 0
         assert main(["status", "NEW.zarr", "-q"]) == 0
         shutil.rmtree("NEW.zarr")
+
+
+def test_a_store_in_memory_is_built_from_python():
+    group = zarr.create_group({})
+    group.create_array("0", data=VOXELS, chunks=(4, 4, 4))
+    assert "; build it with build_pyramid, with" in open_pyramid(group).verify().verdict
+    build_pyramid(group, levels=1, progress=False)
+    assert open_pyramid(group).verify().is_sound

@@ -38,6 +38,8 @@ def making(pyramid: Pyramid) -> str:
     """
     if pyramid.store.is_read_only:
         return "build it where it can be written"
+    if pyramid.store.folder("") is None and not pyramid.store.is_remote:  # no run reaches memory
+        return "build it with build_pyramid, with the settings that it is to have"
     if refused := _why_refused(pyramid):
         return f"no run takes it as it is: {refused}"
     build = _build(pyramid, *_told_words(pyramid))
@@ -92,7 +94,7 @@ def _told_words(pyramid: Pyramid) -> list[str]:
 
 
 def _why_refused(pyramid: Pyramid) -> str:
-    """Return why no run takes the image as it stands, whatever its settings, and the way out."""
+    """Return why no run takes the image as it stands, and the way out; "" where one takes it."""
     try:
         check_axes(_image(pyramid, {}).plan)
     except ConfigError as error:
