@@ -107,12 +107,12 @@ REASONS = {
         *("xyz", "its dimension_names, in the order of transpose", f"near cubes; {BLOCK}", VIEWERS),
     ),
     "a source, all given": (
-        ("abd", "abd"),
+        ("pqr", "pqr"),
         {"axes": ["y", "x", "c"], "chunks": [1, 8, 8], "ngff_version": "0.5"},
         *("cyx", "given, in the order of OME-NGFF", f"given, {BLOCK}", "given"),
     ),
     "a source in its order": (
-        ("abd",),
+        ("pqr",),
         {"axes": ["c", "y", "x"], "crop": {"x": [0, 32]}, "chunks": [1, 8, 8]},
         *("cyx", "given", f"given, {BLOCK}", VIEWERS),
     ),
