@@ -120,7 +120,7 @@ HARMS = {
     "fill value of 1": (change("1", fill_value=7), "expected 0; found 7", ""),
     "endian of 0": (big_endian, "codecs is not what the other documents make it", ""),
     "record of 1 lost": (forget("1"), "level", ""),
-    "record of 2 lost": (forget("2"), "is listed as made here", "01"),
+    "record of 2 lost": (forget("2"), "level 2, PATH/2: is listed as made here, and", "01"),
     "extents of 2": (change("2", shape=[24, 12, 12]), "shape", "01"),
     "level 2 a link out": (link_out("2"), "leads through a symbolic link", "01"),
     "chunk a link out": (link_out("1/c/0/0/0"), "level 1 cannot be read: PATH/1/c/0/0/0", "02"),

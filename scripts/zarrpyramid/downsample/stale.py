@@ -66,7 +66,9 @@ def stale_sentinels(
     if image.plan.lists_levels and listed.exists() and not _list_holds(image):
         stale[listed] = f"{image.plan.where} lists other levels, or lists them differently"
     if faults := reported_faults(folder):
-        stale[folder / "summary.md"] = f"the report beside it says Incomplete: {faults[0]}"
+        stale[folder / "summary.md"] = (
+            f"the report beside it says Incomplete: {faults[0].removesuffix('.')}"
+        )
     return {path: reason for path, reason in stale.items() if path.exists()}
 
 

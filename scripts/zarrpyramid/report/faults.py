@@ -88,7 +88,7 @@ def _way_out(pyramid: Pyramid, facts: Sequence[LevelFacts], preview: Preview) ->
     """Return why a level cannot be read, with the repair where an object of ours is damaged."""
     what, is_damaged, _ = preview.fault.partition("; restore it")
     if is_damaged and preview.level and recorded(facts, preview.level):
-        return f"{what}; {pyramid.repair('--full')} makes it again"
+        return f"{what}; {pyramid.repair('--full')}"
     return preview.fault
 
 
