@@ -33,7 +33,7 @@ def same_time(other, workspace):
 def test_a_file_becomes_a_pyramid(workspace):
     voxels = save(workspace)
     told = workspace.run("-n", **IMAGE)
-    assert "axes z, y, x, of 1 file of 9.517e-05 GB" in told.text
+    assert "axes z, y, x, from 1 file, 95.2 kB" in told.text
     assert not (workspace / "own.zarr").exists()
     assert workspace.run(**IMAGE).jobs == ALL
     for level in range(3):
