@@ -123,7 +123,7 @@ def check_place(level: Level) -> None:
             "pyramid in another group"
         )
     elif level.record is None and level.is_promised and not level.may_be_replaced:
-        options = as_arguments(store.options) if store.is_remote else ""
+        options = as_arguments(store.options)
         mend = command("zarrpyramid", "verify", level.image.plan.where) + options
         raise StoreError(
             f"{level.name} is there already and was not made by this workflow, or has lost its "

@@ -98,7 +98,7 @@ def why_all_lost(
 
 def kept_line(numbers: list[int], store: Store, where: str, again: str = "") -> str:
     """Return that levels of a lost level 0 are kept, and the ways out; `again` is a further one."""
-    options = as_arguments(store.options) if store.is_remote else ""
+    options = as_arguments(store.options)
     return (
         f"{level_words(numbers)} may be all that is left and will not be made of fill value: bring "
         f"level 0 back{again}, or, where it is to be so, remove them: "
@@ -111,7 +111,7 @@ def removal_line(image: Image) -> str:
     numbers = [level.number for level in unplanned_levels(image)]
     if not numbers:
         return ""
-    options = as_arguments(image.store.options) if image.store.is_remote else ""
+    options = as_arguments(image.store.options)
     last, them = len(image.plan.levels) - 1, "them" if len(numbers) > 1 else "it"
     return (
         f"{level_words(numbers)} of {image.plan.where} will be removed, as the plan ends with "

@@ -129,7 +129,7 @@ def _opening(images: Mapping[str, Image]) -> list[Child]:
     image = next((image for image in images.values() if image.plan.lists_levels), None)
     if image is None:
         return []
-    options = as_arguments(image.store.options) if image.store.is_remote else ""
+    options = as_arguments(image.store.options)
     where = image.plan.where
     calls = [command("zarrpyramid", word, where) + options for word in ("status", "verify")]
     if not image.store.is_remote:

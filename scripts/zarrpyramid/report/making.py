@@ -31,7 +31,7 @@ def making_section(image: Image) -> list[Child]:
     """Return how the levels were made, and the commands that make them again."""
     config, where = image.plan.image, image.plan.where
     is_made = len(image.plan.levels) > 1
-    options = as_arguments(image.store.options) if image.store.is_remote else ""
+    options = as_arguments(image.store.options)
     again = [
         f"{command('zarrpyramid', 'reproduce', where)}{options} > again.yaml",
         command("snakemake", "--cores", "all", "--configfile", "again.yaml"),

@@ -196,7 +196,7 @@ def _ways_to_look(image: Image) -> list[str]:
 
 def _command(word: str, image: Image) -> str:
     """Return a command that looks at an image."""
-    options = as_arguments(image.store.options) if image.store.is_remote else ""
+    options = as_arguments(image.store.options)
     return command("zarrpyramid", word, _where(image)) + options
 
 

@@ -147,4 +147,4 @@ def _python(image: Image) -> str:
 
 
 def _options(image: Image) -> str:
-    return as_arguments(image.store.options) if image.store.is_remote else ""
+    return as_arguments(image.store.options)

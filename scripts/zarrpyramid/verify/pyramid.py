@@ -272,8 +272,12 @@ class Pyramid:
     def foreign(self) -> list[FoundLevel]:
         """The listed levels beside level 0 that are there and were made by other programs."""
         lost = self.unrecorded
-        beside = [level for level in self.listed if level.number and level.metadata]
-        return [level for level in beside if level.record is None and level not in lost]
+        return [level for level in self._without_record if level not in lost]
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether level 0, which is there, was taken from a source that a run reads again."""
+        return bool(self.levels[0].array.attributes.get(COPY_KEY))
 
     @cached_property
     def lost(self) -> str:
@@ -288,7 +292,7 @@ class Pyramid:
         if base.metadata is None or not (self.ours or is_damaged):
             return ""
         records = [level.record or {} for level in levels]
-        if base.array.attributes.get(COPY_KEY):
+        if self.is_copied:
             return why_lost(base.array, stored_objects(self.store, base.at), records)
         return why_all_lost(self.store, base.at, base.array, records, is_damaged=is_damaged)
 
@@ -297,12 +301,16 @@ class Pyramid:
         """The listed levels that are there, and whose records the list says are lost."""
         stated = range(1, len(self.stated_factors) + 1)
         is_whole = self.provenance is not None and not self.ours
-        beside = [level for level in self.listed if level.number and level.metadata]
         return [
             level
-            for level in beside
-            if level.record is None and (is_whole or self.paths.level(level.path) in stated)
+            for level in self._without_record
+            if is_whole or self.paths.level(level.path) in stated
         ]
+
+    @property
+    def _without_record(self) -> list[FoundLevel]:
+        beside = [level for level in self.listed if level.number and level.metadata]
+        return [level for level in beside if level.record is None]
 
     @property
     def stated_factors(self) -> list[object]:
@@ -334,7 +342,7 @@ class Pyramid:
         if self.store.is_read_only:
             return "fix it where it can be written: there, zarrpyramid verify STORE/FIELD --repair"
         if self.lost:
-            if self.levels[0].array.attributes.get(COPY_KEY):
+            if self.is_copied:
                 return READ_AGAIN
             return "bring level 0 back: its levels may be all that is left of the image"
         how = {"follow_links": self.follow_links}

@@ -40,7 +40,6 @@ from zarrpyramid.metadata import (
     tell_ancestors,
 )
 from zarrpyramid.plan import (
-    COPY_KEY,
     ONCE,
     READ_AGAIN,
     Level,
@@ -167,9 +166,8 @@ def _check_base_kept(pyramid: Pyramid) -> None:
         there = [level.path for level in pyramid.levels[1:] if level.fault != ABSENT]
         numbers = sorted(filter(None, map(pyramid.paths.level, there)))
         kept = kept_line(numbers, pyramid.store, pyramid.where)
-        base = pyramid.levels[0]
-        way_out = READ_AGAIN if base.array.attributes.get(COPY_KEY) else kept
-        raise StoreError(f"{base.name} {pyramid.lost}; {way_out}")
+        way_out = READ_AGAIN if pyramid.is_copied else kept
+        raise StoreError(f"{pyramid.levels[0].name} {pyramid.lost}; {way_out}")
 
 
 def _likeliest(images: Sequence[Image], scope: Scope) -> Image:
